@@ -1,0 +1,101 @@
+"""Save and load what the stages hand to each other; a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zfrepro.errors import UserError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success sync it to disk and rename it, on failure remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def save_json(path: Path, value: Any) -> None:
+    save_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def load_json(path: Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}); delete it and run again") from error
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as one .npz (text as fixed-width unicode, never pickled)."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UserError(f"{path}: damaged or not an array file ({error}); delete it and run again") from error
+
+
+def save_weights(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    """Write torch tensors as safetensors, and the file's sha256 beside it as `<name>.sha256`."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        digest = sha256(temporary)
+    save_text(path.with_name(path.name + ".sha256"), f"{digest}  {path.name}\n")
+
+
+def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read tensors and metadata of a safetensors file whose sha256 stands beside it. Raises UserError by name."""
+    from safetensors import SafetensorError, safe_open
+
+    check_sha256(path)
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a safetensors weights file ({error})") from error
+
+
+def check_sha256(path: Path) -> None:
+    """Compare a file with the digest in `<name>.sha256` beside it; a missing or differing one is a UserError."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".sha256")
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
+    if not beside.is_file():
+        raise UserError(f"{path}: its digest {beside.name} is missing; write it with `sha256sum {path.name}`")
+    expected = beside.read_text(encoding="utf-8").split()[:1]
+    if expected != [sha256(path)]:
+        raise UserError(f"{path}: damaged, its sha256 is not the one in {beside.name}; delete it and train again")

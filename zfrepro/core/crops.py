@@ -1,0 +1,87 @@
+"""Cut network inputs from stored pictures: training crops and flips, the centre view, the ten views.
+
+Stored pictures are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus the mean image at the same place, about
+-128..128 (paper section 3). Which crop a training picture gets follows from (seed, epoch, index) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+View = tuple[int, int, bool]  # top, left, mirrored
+
+
+def ten_views(stored: int, size: int) -> list[View]:
+    """The four corners and the centre, each also mirrored."""
+    far, middle = stored - size, (stored - size) // 2
+    places = [(0, 0), (0, far), (far, 0), (far, far), (middle, middle)]
+    return [(top, left, mirrored) for mirrored in (False, True) for top, left in places]
+
+
+def centre_view(stored: int, size: int) -> View:
+    return (stored - size) // 2, (stored - size) // 2, False
+
+
+def training_views(kind: str, count: int, stored: int, size: int, seed: int, epoch: int) -> np.ndarray:
+    """int64 (count, 3): top, left, mirrored of every picture's crop in one epoch.
+
+    kind  ten: one of the ten views, the paper's sub-crops; random: any position, mirrored or not; centre: no augmentation.
+    """
+    generator = np.random.default_rng([seed, epoch, 1])
+    if kind == "ten":
+        return np.array(ten_views(stored, size), dtype=np.int64)[generator.integers(10, size=count)]
+    if kind == "random":
+        return generator.integers([stored - size + 1, stored - size + 1, 2], size=(count, 3))
+    if kind == "centre":
+        return np.tile(np.array(centre_view(stored, size), dtype=np.int64), (count, 1))
+    raise ValueError(f"unknown kind of crop {kind!r}")
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """int64 (count,): the order in which an epoch visits the pictures."""
+    return np.random.default_rng([seed, epoch, 0]).permutation(count)
+
+
+def cut(images: np.ndarray, indices: np.ndarray, views: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (B, size, size, 3): picture indices[i] cut at views[i] = (top, left, mirrored), mirrored where asked."""
+    out = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+    for row, (index, (top, left, mirrored)) in enumerate(zip(indices, views, strict=True)):
+        window = images[index, top : top + size, left : left + size]
+        out[row] = window[:, ::-1] if mirrored else window
+    return out
+
+
+class MeanSubtraction:
+    """Turn cut pictures into network inputs on a device; the mean image (S, S, 3) is cut and mirrored alike."""
+
+    def __init__(self, mean: np.ndarray, device: torch.device):
+        self.mean = torch.from_numpy(np.ascontiguousarray(mean, dtype=np.float32)).to(device)
+        self.device = device
+
+    def __call__(self, crops: np.ndarray, views: np.ndarray) -> Tensor:
+        """uint8 (B, s, s, 3) and int (B, 3) -> float32 (B, 3, s, s), channels last"""
+        size = crops.shape[1]
+        inputs = torch.from_numpy(crops).to(self.device, non_blocking=True).float()
+        places, which = np.unique(views, axis=0, return_inverse=True)
+        windows = torch.stack([self._window(view, size) for view in places.tolist()])
+        inputs -= windows[torch.from_numpy(which.reshape(-1)).to(self.device)]
+        return inputs.permute(0, 3, 1, 2)
+
+    def _window(self, view: list[int], size: int) -> Tensor:
+        top, left, mirrored = view
+        window = self.mean[top : top + size, left : left + size]
+        return window.flip(1) if mirrored else window
+
+
+def fixed_view_batches(
+    images: np.ndarray, subtract: MeanSubtraction, view: View, size: int, batch: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """All pictures under one view, in order: (where, inputs (B, 3, size, size))."""
+    for start in range(0, len(images), batch):
+        indices = np.arange(start, min(start + batch, len(images)))
+        views = np.tile(np.array(view, dtype=np.int64), (len(indices), 1))
+        yield slice(start, start + len(indices)), subtract(cut(images, indices, views, size), views)

@@ -1,0 +1,7 @@
+"""The base class of every stage's settings: frozen, and an unknown key is an error."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Base(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
