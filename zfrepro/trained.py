@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +50,11 @@ class Description:
         )
 
 
-def save(path: Path, net: torch.nn.Sequential, mean: np.ndarray, description: Description) -> None:
-    """Write weights and the mean image (S, S, 3) that inputs were freed of, with the network's description."""
+def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, description: Description) -> None:
+    """Write a network's state_dict and the mean image (S, S, 3) its inputs are freed of, with the description."""
     import torch
 
-    tensors = {name: tensor.detach().cpu().float() for name, tensor in net.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().float() for name, tensor in weights.items()}
     artifacts.save_weights(path, {**tensors, MEAN: torch.from_numpy(mean).float()}, description.metadata())
 
 

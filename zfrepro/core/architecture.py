@@ -120,7 +120,11 @@ def describe(network: Network, input_size: int = 224, classes: int = 1000, width
             if isinstance(op, Conv):
                 maps = scaled(op.maps, width)
             elif isinstance(op, Full):
-                inputs, maps, size = maps * size * size, (classes if layer == SOFTMAX_LAYER else scaled(op.units, width)), 1
+                inputs, maps, size = (
+                    maps * size * size,
+                    (classes if layer == SOFTMAX_LAYER else scaled(op.units, width)),
+                    1,
+                )
                 field, jump = input_size, input_size
             parameters = _parameters(op, inputs, maps)
             rows.append(Row(layer, _name(op, layer), op, inputs, maps, before, size, parameters, field, jump))

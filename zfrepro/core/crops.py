@@ -56,9 +56,13 @@ def cut(images: np.ndarray, indices: np.ndarray, views: np.ndarray, size: int) -
 
 
 class MeanSubtraction:
-    """Turn cut pictures into network inputs on a device; the mean image (S, S, 3) is cut and mirrored alike."""
+    """Turn cut pictures into network inputs on a device; the mean image (S, S, 3) is cut and mirrored alike.
 
-    def __init__(self, mean: np.ndarray, device: torch.device):
+    `scale` multiplies what is left after the subtraction; it is 1 for a saved network.
+    """
+
+    def __init__(self, mean: np.ndarray, device: torch.device, scale: float = 1.0):
+        self.scale = scale
         self.mean = torch.from_numpy(np.ascontiguousarray(mean, dtype=np.float32)).to(device)
         self.device = device
 
@@ -69,7 +73,7 @@ class MeanSubtraction:
         places, which = np.unique(views, axis=0, return_inverse=True)
         windows = torch.stack([self._window(view, size) for view in places.tolist()])
         inputs -= windows[torch.from_numpy(which.reshape(-1)).to(self.device)]
-        return inputs.permute(0, 3, 1, 2)
+        return inputs.mul_(self.scale).permute(0, 3, 1, 2)
 
     def _window(self, view: list[int], size: int) -> Tensor:
         top, left, mirrored = view

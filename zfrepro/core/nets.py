@@ -22,12 +22,16 @@ class CeilConv2d(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         bottom, right = (
             -(side + 2 * pad - kernel) % stride
-            for side, pad, kernel, stride in zip(maps.shape[2:], self.padding, self.kernel_size, self.stride, strict=True)
+            for side, pad, kernel, stride in zip(
+                maps.shape[2:], self.padding, self.kernel_size, self.stride, strict=True
+            )
         )
         return super().forward(functional.pad(maps, (0, right, 0, bottom)) if bottom or right else maps)
 
 
-def build(network: Network, input_size: int = 224, classes: int = 1000, width: float = 1.0, dropout: float = 0.5) -> nn.Sequential:
+def build(
+    network: Network, input_size: int = 224, classes: int = 1000, width: float = 1.0, dropout: float = 0.5
+) -> nn.Sequential:
     """A network with torch's default initial weights; see `initialise`."""
     children: OrderedDict[str, nn.Module] = OrderedDict()
     for row in describe(network, input_size, classes, width):
@@ -42,7 +46,7 @@ def initialise(net: nn.Sequential, scheme: str, seed: int, reference: dict[str, 
 
     scheme  gaussian: std 0.01, the paper's. matched: std 0.01 times the root of (full-size fan-in / fan-in), which keeps the
             full-size network's activations at reduced width; `reference` maps a layer's name to its full-size fan-in.
-            he: std sqrt(2 / fan-in), conv1 divided by 64, the rough spread of its pixel inputs.
+            he: std sqrt(2 / fan-in), for inputs scaled to about -2..2.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, layer in net.named_children():
@@ -90,7 +94,7 @@ def _standard_deviation(scheme: str, name: str, fan_in: int, reference: dict[str
     if scheme == "matched":
         return 0.01 * ((reference or {}).get(name, fan_in) / fan_in) ** 0.5
     if scheme == "he":
-        return (2 / fan_in) ** 0.5 / (64 if name == "conv1" else 1)
+        return (2 / fan_in) ** 0.5
     raise ValueError(f"unknown initialisation {scheme!r}")
 
 

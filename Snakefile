@@ -1,0 +1,27 @@
+# Zeiler & Fergus (2013), reproduced. `zfrepro run` calls this; plain `snakemake` works as well:
+#   snakemake --workflow-profile workflow/profiles/default [--configfile workflow/experiments/NAME.yaml]
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if not config:  # --configfile REPLACES the default experiment, Snakemake alone would merge the two
+
+    configfile: "config.yaml"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/ablate.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/deconvnet.smk"
+include: "workflow/rules/occlusion.smk"
+include: "workflow/rules/transfer.smk"
+include: "workflow/rules/exhibits.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,

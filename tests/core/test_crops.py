@@ -1,0 +1,119 @@
+"""Crops, flips and mean subtraction on pictures small enough to write down."""
+
+import numpy as np
+import pytest
+import torch
+
+from zfrepro.core.crops import (
+    MeanSubtraction,
+    centre_view,
+    cut,
+    epoch_order,
+    fixed_view_batches,
+    ten_views,
+    training_views,
+)
+
+CPU = torch.device("cpu")
+
+
+def numbered(count=1, size=4):
+    """Picture p holds 16 p + 4 y + x in all channels."""
+    values = np.arange(count * size * size, dtype=np.uint8).reshape(count, size, size, 1)
+    return np.broadcast_to(values, (count, size, size, 3)).copy()
+
+
+def test_ten_views_by_hand():
+    # 4x4: 0123 / 4567 / 89ab / cdef, cut to 2x2
+    views = ten_views(4, 2)
+    crops = cut(numbered(), np.zeros(10, dtype=int), np.array(views), 2)
+    plain = [
+        [[0, 1], [4, 5]],
+        [[2, 3], [6, 7]],
+        [[8, 9], [12, 13]],
+        [[10, 11], [14, 15]],
+        [[5, 6], [9, 10]],
+    ]
+    mirrored = [[row[::-1] for row in view] for view in plain]
+    assert crops[..., 0].tolist() == plain + mirrored
+    assert crops.dtype == np.uint8
+
+
+def test_cut_by_hand():
+    crops = cut(numbered(3), np.array([2, 0]), np.array([[1, 0, 0], [0, 1, 1]]), 3)
+    assert crops[0, ..., 1].tolist() == [[36, 37, 38], [40, 41, 42], [44, 45, 46]]
+    assert crops[1, ..., 2].tolist() == [[3, 2, 1], [7, 6, 5], [11, 10, 9]]
+
+
+def test_channels_stay_in_order():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(cut(picture, np.array([0]), np.array([[0, 0, 1]]), 4)[0], picture[0, :, ::-1])
+
+
+def test_centre_view():
+    assert centre_view(256, 224) == (16, 16, False)
+    assert centre_view(7, 4) == (1, 1, False)
+    assert centre_view(5, 5) == (0, 0, False)
+
+
+@pytest.mark.parametrize("kind", ["ten", "random", "centre"])
+def test_training_views_follow_from_seed_epoch_and_index(kind):
+    views = training_views(kind, 50, 8, 5, seed=1, epoch=2)
+    assert views.shape == (50, 3)
+    np.testing.assert_array_equal(views, training_views(kind, 50, 8, 5, seed=1, epoch=2))
+    if kind == "centre":
+        assert (views == [1, 1, 0]).all()
+        return
+    assert (views != training_views(kind, 50, 8, 5, seed=1, epoch=3)).any()
+    assert (views != training_views(kind, 50, 8, 5, seed=2, epoch=2)).any()
+
+
+def test_random_views_reach_every_place():
+    views = training_views("random", 2000, 8, 6, seed=0, epoch=0)
+    assert set(map(tuple, views.tolist())) == {(y, x, m) for y in range(3) for x in range(3) for m in range(2)}
+
+
+def test_ten_kind_draws_the_ten_views():
+    views = training_views("ten", 500, 8, 6, seed=0, epoch=0)
+    assert {(y, x, bool(m)) for y, x, m in views.tolist()} == set(ten_views(8, 6))
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match="unknown kind of crop 'five'"):
+        training_views("five", 1, 8, 6, 0, 0)
+
+
+def test_epoch_order_is_a_permutation_of_its_own():
+    orders = [epoch_order(100, 3, epoch) for epoch in (0, 1)]
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert (orders[0] != orders[1]).any()
+    np.testing.assert_array_equal(orders[0], epoch_order(100, 3, 0))
+
+
+def test_the_mean_is_cut_and_mirrored_like_the_picture():
+    images = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3), dtype=np.uint8)
+    mean = np.random.default_rng(1).random((6, 6, 3), dtype=np.float32) * 255
+    indices, views = np.array([2, 0, 2, 1]), np.array([[0, 2, 1], [1, 1, 0], [0, 2, 1], [2, 0, 1]])
+    inputs = MeanSubtraction(mean, CPU)(cut(images, indices, views, 4), views)
+    assert inputs.shape == (4, 3, 4, 4)
+    assert inputs.dtype == torch.float32
+    for row, (index, (top, left, mirrored)) in enumerate(zip(indices, views, strict=True)):
+        freed = (images[index].astype(np.float32) - mean)[top : top + 4, left : left + 4]
+        expected = freed[:, ::-1] if mirrored else freed
+        np.testing.assert_allclose(inputs[row].permute(1, 2, 0).numpy(), expected, rtol=1e-6)
+
+
+def test_a_picture_equal_to_the_mean_becomes_zero_in_every_view():
+    images = numbered()
+    subtract = MeanSubtraction(images[0].astype(np.float32), CPU)
+    views = np.array(ten_views(4, 3))
+    assert not subtract(cut(images, np.zeros(10, dtype=int), views, 3), views).any()
+
+
+def test_batches_of_a_fixed_view_cover_everything_once():
+    images = numbered(5)
+    subtract = MeanSubtraction(np.zeros((4, 4, 3), dtype=np.float32), CPU)
+    batches = list(fixed_view_batches(images, subtract, (1, 2, True), 2, batch=2))
+    assert [(where.start, where.stop) for where, _ in batches] == [(0, 2), (2, 4), (4, 5)]
+    everything = torch.cat([inputs for _, inputs in batches])
+    assert everything[:, 0].tolist() == [[[16 * p + 7, 16 * p + 6], [16 * p + 11, 16 * p + 10]] for p in range(5)]

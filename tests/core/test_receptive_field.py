@@ -1,0 +1,66 @@
+"""Receptive fields: the paper's sizes, the pixels that really matter, and tiles at borders."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zfrepro.core.architecture import Network
+from zfrepro.core.nets import build, layer_outputs
+from zfrepro.core.receptive_field import ReceptiveField, cut_tile, receptive_field
+
+
+def test_figure_2_sizes():
+    with torch.device("meta"):
+        net = build(Network(base="improved"))
+    fields = [receptive_field(net, f"relu{layer}") for layer in range(1, 6)]
+    assert [field.size for field in fields] == [7, 27, 75, 107, 139]
+    assert [field.jump for field in fields] == [2, 8, 16, 16, 16]
+    assert [field.start for field in fields] == [0, 0, -16, -32, -48]
+    with pytest.raises(ValueError, match="relu9"):
+        receptive_field(net, "relu9")
+
+
+@pytest.mark.parametrize(
+    ("base", "layer", "place"), [("improved", 2, (5, 3)), ("improved", 3, (2, 0)), ("baseline", 2, (0, 4))]
+)
+def test_the_gradient_reaches_the_window_and_nothing_else(base, layer, place):
+    size, name = 112, f"relu{layer}"
+    net = build(Network(base=base), size, 5, 1 / 12).double()
+    for pool in [n for n, _ in net.named_children() if n.startswith("pool")]:
+        setattr(net, pool, nn.AvgPool2d(3, 2, ceil_mode=True))  # a max would hide most of its window
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.abs_()  # nothing cancels and no ReLU is shut
+    picture = torch.rand(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+    layer_outputs(net, picture, {name: 0})[0][0, 0][place].backward()
+    rows, columns = picture.grad[0, 0].nonzero().unbind(1)
+    field = receptive_field(build(Network(base=base), size, 5, 1 / 12), name)
+    top, left = field.corner(place, size)
+    assert (rows.min(), columns.min()) == (max(0, top), max(0, left))
+    assert (rows.max() + 1, columns.max() + 1) == (min(size, top + field.size), min(size, left + field.size))
+
+
+def test_tile_at_each_border():
+    picture = np.arange(1, 10, dtype=np.uint8).reshape(3, 3, 1)  # 123 / 456 / 789
+    tiles = {
+        corner: cut_tile(picture, corner, 2, fill=0)[:, :, 0].tolist() for corner in [(0, 1), (-1, -1), (2, 2), (-1, 1)]
+    }
+    assert tiles == {
+        (0, 1): [[2, 3], [5, 6]],
+        (-1, -1): [[0, 0], [0, 1]],
+        (2, 2): [[9, 0], [0, 0]],
+        (-1, 1): [[0, 0], [2, 3]],
+    }
+    assert (cut_tile(picture, (5, -7), 2, fill=8) == 8).all()
+
+
+def test_a_field_larger_than_the_picture_shows_all_of_it():
+    field = ReceptiveField(size=75, jump=16, start=-16)
+    assert (field.tile_side(64), field.corner((3, 1), 64)) == (64, (0, 0))
+    assert (field.tile_side(75), field.corner((3, 1), 75)) == (75, (32, 0))
+
+
+def test_oblong_windows_are_refused():
+    with pytest.raises(ValueError, match="square windows"):
+        receptive_field(nn.Sequential(nn.Conv2d(3, 2, (3, 5))), "0")

@@ -1,0 +1,52 @@
+"""Tiles: projections and patches show the same window, and nothing of a projection is cut away."""
+
+import numpy as np
+import pytest
+import torch
+
+from zfrepro.core.architecture import Network
+from zfrepro.core.deconvnet import project, trace
+from zfrepro.core.nets import build
+from zfrepro.core.receptive_field import receptive_field
+from zfrepro.core.tiles import OUTSIDE, patch_tiles, projection_tiles, strongest_places
+
+SIZE = 112
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return build(Network(base="improved"), SIZE, 5, 1 / 12).double().eval()
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return torch.randn(4, 3, SIZE, SIZE, dtype=torch.float64) * 50
+
+
+@pytest.mark.parametrize(("name", "side"), [("relu1", 7), ("relu2", 27), ("relu3", 75), ("relu5", SIZE)])
+def test_tiles_hold_the_whole_projection(net, pictures, name, side):
+    maps, places = strongest_places(net, name, pictures, 2)
+    tiles = projection_tiles(net, name, pictures, maps, places)
+    units = torch.stack([torch.arange(4), maps, *places.unbind(1)], dim=1)
+    whole = project(trace(net, pictures, [name]), name, units)
+    assert tiles.shape == (4, side, side, 3)
+    assert np.abs(tiles).sum() > 0
+    np.testing.assert_allclose(np.abs(tiles).sum((1, 2, 3)), whole.abs().sum((1, 2, 3)).numpy(), rtol=1e-12)
+
+
+def test_strongest_places_are_the_maxima(net, pictures):
+    maps, places = strongest_places(net, "relu2", pictures, 5)
+    found = trace(net, pictures, ["relu2"]).outputs["relu2"]
+    assert maps.tolist() == [5] * 4
+    assert [found[i, 5][tuple(place)] for i, place in enumerate(places.tolist())] == found[:, 5].amax((1, 2)).tolist()
+
+
+def test_patches_are_cut_where_the_unit_looks(net):
+    pictures = np.random.default_rng(0).integers(0, 100, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    patches = patch_tiles(net, "relu3", pictures, torch.tensor([[0, 2], [1, 1]]))
+    field = receptive_field(net, "relu3")
+    assert field.corner((0, 2), SIZE) == (-16, 16)
+    assert (patches[0, :16] == OUTSIDE).all()
+    np.testing.assert_array_equal(patches[0, 16:], pictures[0, :59, 16:91])
+    np.testing.assert_array_equal(patches[1], pictures[1, :75, :75])

@@ -1,0 +1,207 @@
+"""The reader of one's own pictures, and what it shares with the other folder readers: bad layouts, odd files."""
+
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image, UnidentifiedImageError
+from pydantic import ValidationError
+
+from zfrepro.datasets import imagefolder
+from zfrepro.datasets.base import Item
+from zfrepro.errors import UserError
+
+BLUE = (51, 102, 204)  # a colour of the web palette, so that it survives one
+
+
+def picture(path, colour=BLUE, size=(24, 20), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).convert(mode).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def split_tree(tmp_path):
+    for split, count in (("train", 3), ("val", 2)):
+        for name in ("cat", "ant", "bee"):
+            for i in range(count):
+                picture(tmp_path / split / name / f"{i}.jpg")
+    return tmp_path
+
+
+@pytest.fixture
+def whole_tree(tmp_path):
+    for name, count in (("ant", 5), ("bee", 10)):
+        for i in range(count):
+            picture(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def listed(root, **options):
+    return imagefolder.listing(imagefolder.Spec(root=root, **options))
+
+
+def keys(items):
+    return [item.key for item in items]
+
+
+def test_splits_list_sorted_classes_and_pictures(split_tree):
+    found = listed(split_tree)
+    assert found.classes == ["ant", "bee", "cat"]
+    assert keys(found.splits["val"]) == [f"val/{c}/{i}.jpg" for c in ("ant", "bee", "cat") for i in (0, 1)]
+    assert [item.label for item in found.splits["train"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_limits_take_the_first_in_sorted_order(split_tree):
+    found = listed(split_tree, classes=2, train_per_class=1, val_per_class=1)
+    assert found.classes == ["ant", "bee"]
+    assert keys(found.splits["train"]) == ["train/ant/0.jpg", "train/bee/0.jpg"]
+    assert keys(found.splits["val"]) == ["val/ant/0.jpg", "val/bee/0.jpg"]
+
+
+def test_classes_by_name_and_an_unknown_name(split_tree):
+    assert listed(split_tree, classes=["cat", "ant"]).classes == ["ant", "cat"]
+    with pytest.raises(UserError, match="no class dog; there are ant, bee, cat"):
+        listed(split_tree, classes=["dog"])
+    with pytest.raises(UserError, match="asks for 4 classes, there are 3"):
+        listed(split_tree, classes=4)
+
+
+def test_without_train_and_val_there_is_one_split(whole_tree):
+    assert {name: len(items) for name, items in listed(whole_tree).splits.items()} == {"all": 15}
+    assert len(listed(whole_tree, per_class=4).splits["all"]) == 8
+
+
+def test_val_fraction_divides_every_class_the_same_way_each_time(whole_tree):
+    found = listed(whole_tree, val_fraction=0.2)
+    assert keys(found.splits["val"]) == ["ant/4.png", "bee/8.png", "bee/9.png"]
+    assert len(found.splits["train"]) == 12
+    assert not set(keys(found.splits["train"])) & set(keys(found.splits["val"]))
+    assert found == listed(whole_tree, val_fraction=0.2)
+
+
+def test_a_tiny_fraction_still_gives_each_class_one_to_validate_on(whole_tree):
+    assert keys(listed(whole_tree, val_fraction=0.001).splits["val"]) == ["ant/4.png", "bee/9.png"]
+
+
+def test_one_picture_cannot_be_divided(whole_tree):
+    picture(whole_tree / "cow" / "only.png")
+    with pytest.raises(UserError, match=r"cow: one picture cannot be divided"):
+        listed(whole_tree, val_fraction=0.5)
+
+
+def test_every_usual_ending_counts_and_hidden_files_do_not(tmp_path):
+    for ending in ("JPG", "jpeg", "PNG", "webp", "bmp", "tif"):
+        picture(tmp_path / "ant" / f"a.{ending}")
+    (tmp_path / "ant" / "notes.txt").write_text("no picture")
+    (tmp_path / "ant" / "._a.jpg").write_text("a Mac's shadow file")
+    (tmp_path / ".cache").mkdir()
+    assert keys(listed(tmp_path).splits["all"]) == [
+        f"ant/a.{ending}" for ending in ("JPG", "PNG", "bmp", "jpeg", "tif", "webp")
+    ]
+
+
+def test_wrong_layouts_are_named(tmp_path, split_tree):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        listed(tmp_path / "nowhere")
+    archive = tmp_path / "pictures.tar"
+    archive.write_bytes(b"")
+    with pytest.raises(UserError, match=r"pictures.tar: is a file, not a folder; unpack it"):
+        listed(archive)
+    with pytest.raises(UserError, match="ant: holds no class folders"):
+        listed(split_tree / "train" / "ant")
+
+
+def test_train_without_val(tmp_path):
+    picture(tmp_path / "train" / "ant" / "0.jpg")
+    with pytest.raises(UserError, match="has train/ alone"):
+        listed(tmp_path)
+
+
+def test_a_class_in_only_one_split(split_tree):
+    picture(split_tree / "val" / "dog" / "0.jpg")
+    with pytest.raises(UserError, match="class dog is in only one of train/ and val/"):
+        listed(split_tree)
+
+
+def test_an_empty_class_is_named(split_tree):
+    for path in (split_tree / "val" / "bee").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"val: no picture .* in class bee"):
+        listed(split_tree)
+
+
+def test_options_that_would_be_ignored_are_refused(split_tree):
+    with pytest.raises(UserError, match="`val_fraction` has no meaning here"):
+        listed(split_tree, val_fraction=0.1)
+    with pytest.raises(UserError, match="`train_per_class` has no meaning here"):
+        listed(split_tree / "train", train_per_class=1)
+
+
+@pytest.mark.parametrize("wrong", [{"clases": 2}, {"classes": 0}, {"val_fraction": 1}, {"train_per_class": -1}])
+def test_wrong_options_are_refused(tmp_path, wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        imagefolder.Spec(root=tmp_path, **wrong)
+
+
+def loaded(path):
+    return imagefolder.load(imagefolder.Spec(root=path.parent), Item(path.name, 0)).image
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("cmyk.jpg", "CMYK", {}),
+        ("png_in_truth.jpg", "RGB", {"format": "PNG"}),
+        ("palette.png", "P", {}),
+        ("transparent_palette.png", "P", {"transparency": b"\x00\xff"}),
+        ("alpha.webp", "RGBA", {"lossless": True}),
+    ],
+)
+def test_colour_pictures_of_every_make_become_rgb(tmp_path, name, mode, options):
+    image = loaded(picture(tmp_path / name, mode=mode, **options))
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image)[9, 9], BLUE, atol=3)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    pixels = np.asarray(loaded(picture(tmp_path / "grey.jpg", (90, 90, 90), mode="L")))
+    assert pixels.shape == (20, 24, 3)
+    np.testing.assert_allclose(pixels, 90, atol=1)
+
+
+def test_orientation_is_obeyed(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    image = Image.new("RGB", (32, 16), "white")
+    image.paste("black", (0, 0, 16, 16))  # left half, which becomes the upper one
+    image.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    turned = np.asarray(loaded(tmp_path / "turned.jpg"))
+    assert turned.shape == (32, 16, 3)
+    assert turned[:14].max() < 30
+    assert turned[18:].min() > 220
+
+
+def test_a_truncated_picture_is_an_error(tmp_path):
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(OSError, match="truncated"):
+        loaded(path)
+
+
+def test_a_text_file_is_an_error(tmp_path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    with pytest.raises(UnidentifiedImageError):
+        loaded(tmp_path / "text.jpg")
+
+
+def test_sixteen_bits_are_refused_rather_than_clipped(tmp_path):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match="more than 8 bits"):
+        loaded(tmp_path / "deep.png")
+
+
+def test_settings_can_be_sent_to_a_worker_process(tmp_path):
+    spec = imagefolder.Spec(root=tmp_path)
+    assert pickle.loads(pickle.dumps(spec)) == spec

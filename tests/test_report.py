@@ -1,0 +1,314 @@
+"""The report from a toy tree: whole, self-contained, escaped, the same bytes twice; a missing exhibit stops it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import toy_results
+from test_exhibits import files_of
+
+from zfrepro import artifacts, paper, provenance, sources
+from zfrepro.errors import UserError
+from zfrepro.stages import exhibits, report
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+INJECTIONS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style><script>alert(2)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "=HYPERLINK(\"http://evil.example/\")",
+    "@SUM(1+1)",
+    "$\\frac{1}{",
+    "<link rel=attachment href=file:///etc/hostname>",
+    "&lt;b&gt; & 'quotes'",
+    "\u202eesrever",
+    "a" * 300,
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Elements, their nesting, the text of the page, and the cells of the bodies of its tables."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if "tbody" in self.open:
+            if tag == "tr":
+                self.rows.append([])
+            elif tag in ("td", "th"):
+                self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if "tbody" in self.open and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def build(root: Path, **changes: Any) -> tuple[Path, dict[str, Any]]:
+    """A toy tree with its exhibits built; gives results/toy and the report's settings."""
+    results = root / "results/toy"
+    settings = toy_results.write(results, **changes)
+    for name in toy_results.EXHIBITS:
+        exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
+    return results, settings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """The experiment's folder, its report, and the settings."""
+    results, settings = build(tmp_path_factory.mktemp("experiment"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        report.run(report.Spec(**settings), results, results / "report")
+    return results, results / "report", settings
+
+
+@pytest.fixture(scope="module")
+def page(made: tuple[Path, Path, dict[str, Any]]) -> Page:
+    return Page((made[1] / "index.html").read_text(encoding="utf-8"))
+
+
+def test_all_files_are_there_and_nothing_unfinished(made) -> None:
+    names = sorted(str(path.relative_to(made[1])) for path in made[1].rglob("*") if path.is_file())
+    expected = [f"tables/{name}.csv" for name in toy_results.EXHIBITS] + [
+        f"figures/{name}.png" for name in toy_results.EXHIBITS
+    ]
+    assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json"])
+
+
+def test_the_page_is_whole_html(page: Page) -> None:
+    assert page.open == []
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("#")]
+    assert {link[1:] for link in links} <= set(ids)
+    assert len(page.all("h1")) == 1
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_every_image_has_an_alt_text_and_is_inside(page: Page) -> None:
+    images = page.all("img")
+    assert len(images) >= len(toy_results.EXHIBITS)
+    assert all(len(image["alt"]) > 30 and image["src"].startswith("data:image/png;base64,") for image in images)
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page, made) -> None:
+    loading = [attrs.get("src") or attrs.get("data") or "" for tag, attrs in page.elements if tag not in ("a", "link")]
+    loading += [attrs["href"] for attrs in page.all("link")]
+    assert all(address in ("", "data:,") or address.startswith("data:image/") for address in loading)
+    assert page.all("script") == []
+    outward = {attrs["href"] for attrs in page.all("a") if ":" in attrs["href"]}
+    assert outward == {"https://arxiv.org/abs/1311.2901"}
+    assert not re.search(r"url\(|@import", (report.TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    beside = {attrs["href"] for attrs in page.all("a")} - outward
+    assert all((made[1] / link).is_file() for link in beside if not link.startswith("#"))
+
+
+@pytest.mark.parametrize("name", toy_results.EXHIBITS)
+def test_the_numbers_of_the_page_are_those_of_the_csv(name: str, made) -> None:
+    text = (made[1] / "index.html").read_text(encoding="utf-8")
+    section = text[text.index(f'id="{name}"') :]
+    shown = Page("<section>" + section[section.index(">") + 1 : section.index("</section>") + len("</section>")])
+    lines = list(csv.reader(io.StringIO((made[1] / f"tables/{name}.csv").read_text())))
+    start = 2 if lines[0][0] == "section" else 1  # that column, and each row's name, are not compared
+    rows = [row for row in shown.rows if len(row) > 1]
+    assert [_all_numbers(row[1:]) for row in rows] == [_all_numbers(line[start:]) for line in lines[1:]]
+    assert sum(map(len, map(_all_numbers, rows))) > 4
+
+
+def _all_numbers(cells: list[str]) -> list[float]:
+    return sorted(number for cell in cells for number in _numbers(cell.replace("\u2212", "-").replace(",", "")))
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?![\w./])", text)]
+
+
+def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page) -> None:
+    words = " ".join(" ".join(page.words).split())
+    assert "This is a reduced experiment" in words
+    assert words.index("Networks see 64 pixels instead of 224.") < words.index("Contents")
+    for guess in paper.GUESSES:
+        assert guess.what.split("`")[0] in words
+        assert guess.reason.split("`")[0].rstrip() in words
+
+
+def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
+    results, _, settings = made
+    origin = provenance.gather(results, settings["config"], toy_results.EXHIBITS)
+    assert "This is a reduced" not in report.render(report.Spec(**settings | {"reductions": []}), [], origin)
+
+
+def test_pdf_has_pages_and_text(made) -> None:
+    pdf = (made[1] / "report.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert b"/Lang (en)" in pdf or b"/Lang" in pdf
+    document = _laid_out((made[1] / "index.html").read_text(encoding="utf-8"))
+    assert 6 <= len(document.pages) <= 25
+    said = " ".join(_text(made_page._page_box) for made_page in document.pages)
+    for words in ("Toy experiment", "Networks see 64 pixels", "Ablations", "Provenance"):
+        assert words in said
+
+
+def _laid_out(page: str) -> Any:
+    import weasyprint
+
+    return weasyprint.HTML(string=page, media_type="print").render()
+
+
+def _text(box: Any) -> str:
+    if hasattr(box, "text"):
+        return box.text
+    return " ".join(_text(child) for child in getattr(box, "children", ()))
+
+
+def test_same_input_same_bytes(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, first, settings = made
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(first / "provenance.json")["git"])
+    report.run(report.Spec(**settings), results, tmp_path)
+    for name in ("index.html", "report.pdf", "provenance.json"):
+        assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    results, settings = build(tmp_path, classes=list(INJECTIONS), title=INJECTIONS[0])
+    settings["reductions"] = [f"Read from `{text}`." for text in INJECTIONS]
+    settings["config"]["note"] = list(INJECTIONS)
+    report.run(report.Spec(**settings), results, results / "report")
+    made = Page((results / "report/index.html").read_text(encoding="utf-8"))
+    assert made.open == []
+    assert made.all("script") == []
+    assert not any(name.startswith("on") for _, attrs in made.elements for name in attrs)
+    assert len(made.all("link")) == 1
+    assert all(image["src"].startswith("data:image/png;base64,") for image in made.all("img"))
+    words = "".join(made.words)
+    assert INJECTIONS[0] in words
+    assert "{{ 7 * 7 }}" in words
+    assert b"EmbeddedFile" not in (results / "report/report.pdf").read_bytes()
+    for path in (results / "report/tables").iterdir():
+        cells = [cell for line in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) for cell in line]
+        assert not [cell for cell in cells if cell[:1] in "=@\t\r" and cell], path
+        assert not [cell for cell in cells if cell[:1] in ("+", "-") and not _numbers(cell)], path
+
+
+def test_pdf_fetches_nothing(tmp_path: Path) -> None:
+    from weasyprint.urls import FatalURLFetchingError
+
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"secret")
+    with pytest.raises(FatalURLFetchingError):
+        report.pdf(f'<title>x</title><img alt="" src="{secret.as_uri()}">')
+
+
+def test_a_missing_exhibit_stops_the_report(made, tmp_path: Path) -> None:
+    results = tmp_path / "toy"
+    shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
+    (results / "exhibits/fig2_features/fig2_features.png").unlink()
+    with pytest.raises(UserError, match=r"fig2_features\.png: missing"):
+        report.run(report.Spec(**made[2]), results, results / "report")
+    assert not (results / "report").exists()
+
+
+def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "pdf", _no_pango)
+    with pytest.raises(UserError, match="apt-get install libpango"):
+        report.run(report.Spec(**made[2]), made[0], tmp_path)
+    assert (tmp_path / "index.html").is_file()
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def _no_pango(page: str) -> bytes:
+    raise UserError(f"report.pdf cannot be made: {report.PANGO}")
+
+
+def test_a_missing_library_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import builtins
+
+    real = builtins.__import__
+
+    def fake(name: str, *rest: Any, **more: Any) -> Any:
+        if name.startswith("weasyprint"):
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", fake)
+    with pytest.raises(UserError, match=r"libpango.*apt-get install"):
+        report.pdf("<p>x")
+
+
+def test_an_unknown_name_in_a_template_is_an_error(made) -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        report.render(report.Spec(**made[2]), [{"highlights": []}], provenance.gather(made[0], {}, ()))
+
+
+def test_files_of_exhibits_no_longer_wanted_go(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/old.csv").write_text("a\n")
+    monkeypatch.setattr(report, "pdf", lambda page: b"%PDF-")
+    report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == ["table4_caltech101.csv"]
+
+
+def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
+    told = json.loads((made[1] / "provenance.json").read_text())
+    assert told["seeds"]["improved-2"] == 2
+    assert told["made"] == "2023-11-14T22:13:20Z"
+    assert told["config"] == made[2]["config"]
+    assert len(told["data"]["source"]["sha256"]["images.npy"]) == 64
+    assert told["artifacts"]["exhibits/table3_ablations/table3_ablations.csv"] == artifacts.sha256(
+        made[0] / "exhibits/table3_ablations/table3_ablations.csv"
+    )
+    assert "train/improved/model.safetensors" in told["artifacts"]
+    assert told["time"]["train"] == {"jobs": 4, "seconds": 168.0, "memory_mb": 612.5}
+    assert told["versions"]["numpy"]
+    assert told["hardware"]["cores"] >= 1
+
+
+def test_times_of_jobs_that_the_experiment_no_longer_has_do_not_count(tmp_path: Path) -> None:
+    for job in ("kept", "gone"):
+        artifacts.save_text(tmp_path / f"train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
+    assert provenance.spent(tmp_path, {"kept"}) == {"train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}}
+
+
+def test_a_commit_is_told_only_of_our_own_repository(tmp_path: Path) -> None:
+    assert provenance.git(tmp_path) is None
+    assert provenance.git(provenance.ROOT / "zfrepro") is None
+
+
+def test_templates_count_in_the_reports_digest() -> None:
+    names = {path.name for path in sources._data_files("stages.report")}
+    assert {"page.html", "parts.html", "style.css"} <= names
+
+
+def test_numbers_and_times_are_set_for_reading() -> None:
+    assert report.typeset("-1.5") == "\u22121.5"
+    assert report.typeset("62357608") == "62,357,608"
+    assert [report.duration(t) for t in (8.13, 250, 12300)] == ["8.1 s", "4 min 10 s", "3 h 25 min"]
+    assert report.code("a `b<` c") == "a <code>b&lt;</code> c"

@@ -1,0 +1,40 @@
+# The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
+from zfrepro import config as experiments
+from zfrepro import sources
+from zfrepro.errors import UserError
+
+try:
+    EXPERIMENT = experiments.parse(config, "the experiment file")
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+R = str(EXPERIMENT.results())
+
+
+wildcard_constraints:
+    set="|".join(EXPERIMENT.prepare),
+    run="|".join(EXPERIMENT.runs()),
+    exhibit="|".join(EXPERIMENT.report.exhibits),
+    method="pretrained|scratch|random",
+
+
+def spec(stage, wildcard=None):
+    """The settings of one job as canonical JSON, so that Snakemake can compare them."""
+    return lambda wildcards: EXPERIMENT.slice(stage, getattr(wildcards, wildcard) if wildcard else None)
+
+
+def code(*modules):
+    """Digest of all code that a stage can import. A module may name a wildcard: datasets.{dataset}."""
+    return lambda wildcards: "code " + sources.digest(*(module.format_map(_Names(wildcards)) for module in modules))
+
+
+class _Names(dict):
+    def __init__(self, wildcards):
+        super().__init__(wildcards.items())
+        if "set" in self:
+            self["dataset"] = EXPERIMENT.prepare[self["set"]].dataset
+
+
+def trained(run, file):
+    """A file of a trained network, whichever rule trains it."""
+    return f"{R}/{EXPERIMENT.runs()[run]}/{run}/{file}"

@@ -1,0 +1,24 @@
+# needs:  a trained network, the prepared source set
+# makes:  the strongest activations of chosen maps, projected back to pixels (Fig 2)
+# config: deconvnet
+rule deconvnet:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        images=f"{R}/prepare/source/manifest.json",
+    output:
+        arrays=f"{R}/deconvnet/{{run}}/features.npz",
+        summary=f"{R}/deconvnet/{{run}}/features.json",
+    log:
+        f"{R}/logs/deconvnet/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/deconvnet/{{run}}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("deconvnet"),
+        code=code("stages.deconvnet"),
+        out=f"{R}/deconvnet/{{run}}",
+    shell:
+        "python -m zfrepro deconvnet --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,25 @@
+# needs:  a trained network, the prepared source set
+# makes:  its errors, and what it said of every validation picture
+# config: evaluate
+rule evaluate:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        network=lambda wildcards: trained(wildcards.run, "network.json"),
+        images=f"{R}/prepare/source/manifest.json",
+    output:
+        errors=f"{R}/evaluate/{{run}}/errors.json",
+        scores=f"{R}/evaluate/{{run}}/scores.npz",
+    log:
+        f"{R}/logs/evaluate/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/{{run}}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("evaluate"),
+        code=code("stages.evaluate"),
+        out=f"{R}/evaluate/{{run}}",
+    shell:
+        "python -m zfrepro evaluate --spec {params.spec:q} --weights {input.weights:q} --network {input.network:q}"
+        " --images {input.images:q} --out {params.out:q} --threads {threads} > {log:q} 2>&1"

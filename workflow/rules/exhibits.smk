@@ -1,0 +1,20 @@
+# needs:  whatever files the exhibit's module names
+# makes:  one table or figure: its text, numbers (CSV) and picture (PNG)
+# config: none of its own
+rule exhibits:
+    input:
+        lambda wildcards: list(EXPERIMENT.needs(wildcards.exhibit).values()),
+    output:
+        text=f"{R}/exhibits/{{exhibit}}/exhibit.json",
+        numbers=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.csv",
+        picture=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png",
+    log:
+        f"{R}/logs/exhibits/{{exhibit}}.log",
+    benchmark:
+        f"{R}/benchmarks/exhibits/{{exhibit}}.tsv"
+    params:
+        spec=spec("exhibits", "exhibit"),
+        code=code("stages.exhibits", "exhibits.{exhibit}"),
+        out=f"{R}/exhibits/{{exhibit}}",
+    shell:
+        "python -m zfrepro exhibits --spec {params.spec:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,0 +1,24 @@
+# needs:  a trained network, the prepared source set
+# makes:  maps of what the network says while a grey square covers the picture (Fig 7)
+# config: occlusion
+rule occlusion:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        images=f"{R}/prepare/source/manifest.json",
+    output:
+        arrays=f"{R}/occlusion/{{run}}/occlusion.npz",
+        summary=f"{R}/occlusion/{{run}}/occlusion.json",
+    log:
+        f"{R}/logs/occlusion/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/occlusion/{{run}}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("occlusion"),
+        code=code("stages.occlusion"),
+        out=f"{R}/occlusion/{{run}}",
+    shell:
+        "python -m zfrepro occlusion --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,21 @@
+# needs:  the data set's folder (config: prepare.<set>.options.root), or nothing for `scenes`
+# makes:  one prepared set: pictures, labels, boxes, mean image; the manifest is what later rules depend on
+# config: prepare.<set>
+rule prepare:
+    output:
+        manifest=f"{R}/prepare/{{set}}/manifest.json",
+        images=f"{R}/prepare/{{set}}/images.npy",
+        index=f"{R}/prepare/{{set}}/index.npz",
+        mean=f"{R}/prepare/{{set}}/mean.npy",
+        parts=f"{R}/prepare/{{set}}/parts.csv",
+    log:
+        f"{R}/logs/prepare/{{set}}.log",
+    benchmark:
+        f"{R}/benchmarks/prepare/{{set}}.tsv"
+    threads: 64
+    params:
+        spec=spec("prepare", "set"),
+        code=code("stages.prepare", "datasets.{dataset}"),
+        out=f"{R}/prepare/{{set}}",
+    shell:
+        "python -m zfrepro prepare --spec {params.spec:q} --out {params.out:q} --workers {threads} > {log:q} 2>&1"

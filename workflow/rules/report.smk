@@ -1,0 +1,25 @@
+# needs:  every exhibit
+# makes:  the report: one HTML page, the same as PDF, every table as CSV, every figure as PNG, provenance
+# config: title, report, and the whole experiment for the provenance
+rule report:
+    input:
+        expand(f"{R}/exhibits/{{exhibit}}/exhibit.json", exhibit=EXPERIMENT.report.exhibits),
+        expand(f"{R}/exhibits/{{exhibit}}/{{exhibit}}.csv", exhibit=EXPERIMENT.report.exhibits),
+        expand(f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png", exhibit=EXPERIMENT.report.exhibits),
+    output:
+        page=f"{R}/report/index.html",
+        pdf=f"{R}/report/report.pdf",
+        provenance=f"{R}/report/provenance.json",
+        tables=expand(f"{R}/report/tables/{{exhibit}}.csv", exhibit=EXPERIMENT.report.exhibits),
+        figures=expand(f"{R}/report/figures/{{exhibit}}.png", exhibit=EXPERIMENT.report.exhibits),
+    log:
+        f"{R}/logs/report.log",
+    benchmark:
+        f"{R}/benchmarks/report.tsv"
+    params:
+        spec=spec("report"),
+        code=code("stages.report"),
+        results=R,
+        out=f"{R}/report",
+    shell:
+        "python -m zfrepro report --spec {params.spec:q} --results {params.results:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,0 +1,63 @@
+"""The command `zfrepro`: the user's verbs (run, plan, publish) and every stage by its name."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import pkgutil
+import sys
+
+from zfrepro import commands, stages
+from zfrepro.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Exit code 2 for bad input (one message), 1 for anything else that fails, 143 when stopped."""
+    verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    verbs = {module.name: commands for module in pkgutil.iter_modules(commands.__path__)}
+    names = {module.name: stages for module in pkgutil.iter_modules(stages.__path__)}
+    if verb in ("-h", "--help"):
+        print(_usage(verbs, names))
+        return
+    package = {**names, **verbs}.get(verb)
+    if package is None:
+        sys.exit(_fail(f"there is no command {verb!r}; known are {', '.join([*verbs, *names])}"))
+    try:
+        _dispatch(verb, package, rest)
+    except UserError as error:
+        sys.exit(_fail(str(error)))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(_fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run again", 1))
+
+
+def _dispatch(verb: str, package: object, rest: list[str]) -> None:
+    module = importlib.import_module(f"{package.__name__}.{verb}")
+    if package is commands:
+        module.main(rest)
+    else:
+        from zfrepro import cli
+
+        cli.run_stage(verb, module, rest)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print("\n".join(f"zfrepro: {line}" for line in message.splitlines()), file=sys.stderr)
+    return code
+
+
+def _usage(verbs: dict[str, object], names: dict[str, object]) -> str:
+    def line(package: object, name: str) -> str:
+        doc = importlib.import_module(f"{package.__name__}.{name}").__doc__ or ""
+        return f"  {name:<12} {doc.strip().splitlines()[0]}"
+
+    said = ["usage: zfrepro COMMAND [options]; zfrepro COMMAND --help says more", "", "an experiment:"]
+    said += [line(package, name) for name, package in verbs.items()]
+    said += ["", "one stage by hand (what Snakemake prints can be pasted):"]
+    said += [line(package, name) for name, package in names.items()]
+    return "\n".join(said)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""One experiment, whole: read from YAML, checked against every stage's Spec before any job, cut into each job's slice.
+
+This module stands above the stages and is imported by the commands and the Snakefile only, so that no rule's digest holds it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from zfrepro.core.architecture import Network, describe
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+from zfrepro.stages import deconvnet as deconvnet_stage
+from zfrepro.stages import evaluate as evaluate_stage
+from zfrepro.stages import occlusion as occlusion_stage
+from zfrepro.stages import prepare as prepare_stage
+from zfrepro.stages import train as train_stage
+from zfrepro.stages import transfer as transfer_stage
+
+RESULTS = Path("results")
+SOURCE = "source"  # the set of `prepare` that networks are trained on; all others are targets of transfer
+Runs = dict[str, dict[str, Any]]
+
+
+class Training(Base):
+    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py that all runs share")
+    runs: Runs = Field(
+        min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
+    )
+
+
+class Variants(Base):
+    runs: Runs = Field({}, description="as train.runs; trained with train.recipe")
+
+
+class Deconvnet(deconvnet_stage.Spec):
+    runs: tuple[str, ...] = Field((), description="names of the runs to look into")
+
+
+class Occlusion(occlusion_stage.Spec):
+    runs: tuple[str, ...] = Field((), description="names of the runs to look into")
+
+
+class Transfer(transfer_stage.Spec):
+    method: None = None  # every method of `methods` is a job of its own
+    run: str = Field(description="name of the run whose layers are transferred")
+    targets: tuple[str, ...] = Field(description="sets of `prepare` to transfer to")
+    methods: tuple[str, ...] = Field(("pretrained", "scratch", "random"), min_length=1)
+
+
+class Report(Base):
+    exhibits: tuple[str, ...] = Field(min_length=1, description="names of modules in zfrepro/exhibits, in order")
+
+
+class Config(Base):
+    """The whole of one experiment file."""
+
+    experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$", description="names the folder under results/")
+    title: str = Field(min_length=1)
+    prepare: dict[str, prepare_stage.Spec] = Field(min_length=1)
+    train: Training
+    ablate: Variants = Variants()
+    evaluate: evaluate_stage.Spec = evaluate_stage.Spec()
+    deconvnet: Deconvnet | None = None
+    occlusion: Occlusion | None = None
+    transfer: Transfer | None = None
+    report: Report
+
+    @field_validator("prepare")
+    @classmethod
+    def _has_source(cls, sets: dict[str, prepare_stage.Spec]) -> dict[str, prepare_stage.Spec]:
+        if SOURCE not in sets:
+            raise ValueError(f"the set `{SOURCE}`, on which the networks are trained, is missing")
+        return sets
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Config:
+        twice = set(self.train.runs) & set(self.ablate.runs)
+        if twice:
+            raise ValueError(f"ablate.runs: {', '.join(sorted(twice))} is already a name in train.runs")
+        for section in ("deconvnet", "occlusion"):
+            for run in getattr(getattr(self, section), "runs", ()):
+                self._check_known(f"{section}.runs", run, self.runs())
+        if self.transfer is not None:
+            self._check_known("transfer.run", self.transfer.run, self.runs())
+            for target in self.transfer.targets:
+                self._check_known("transfer.targets", target, self.prepare)
+        return self
+
+    @staticmethod
+    def _check_known(key: str, name: str, known: Mapping[str, Any]) -> None:
+        if name not in known:
+            raise ValueError(f"{key}: there is no {name!r}; known are {', '.join(known)}")
+
+    def runs(self) -> dict[str, str]:
+        """Name of every network trained -> the stage that trains it, `train` or `ablate`."""
+        return {**dict.fromkeys(self.train.runs, "train"), **dict.fromkeys(self.ablate.runs, "ablate")}
+
+    def training(self, run: str) -> train_stage.Spec:
+        """One run's settings: the recipe, then what differs."""
+        merged = {**self.train.recipe, **getattr(self, self.runs()[run]).runs[run]}
+        network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
+        return train_stage.Spec.model_validate({"network": network, **merged})
+
+    def transfers(self) -> Iterator[tuple[str, str]]:
+        """(target, method) of every transfer job."""
+        if self.transfer is not None:
+            yield from ((target, method) for target in self.transfer.targets for method in self.transfer.methods)
+
+    def results(self) -> Path:
+        return RESULTS / self.experiment
+
+    def slice(self, stage: str, name: str | None = None) -> str:
+        """The settings one job sees, as canonical JSON; Snakemake compares this text."""
+        return json.dumps(self._settings(stage, name), sort_keys=True, ensure_ascii=False)
+
+    def _settings(self, stage: str, name: str | None) -> dict[str, Any]:
+        if stage == "prepare":
+            return self.prepare[name].model_dump(mode="json")
+        if stage in ("train", "ablate"):
+            return self.training(name).model_dump(mode="json")
+        if stage in ("deconvnet", "occlusion"):
+            return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
+        if stage == "transfer":
+            return {**self.transfer.model_dump(mode="json", exclude={"run", "targets", "methods"}), "method": name}
+        if stage == "exhibits":
+            return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
+        if stage == "report":
+            return self._report_settings()
+        return getattr(self, stage).model_dump(mode="json")
+
+    def needs(self, exhibit: str) -> dict[str, Path]:
+        """Files that an exhibit reads, by label."""
+        module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
+        return {label: self.results() / path for label, path in module.needs(self).items()}
+
+    def _report_settings(self) -> dict[str, Any]:
+        return {
+            "experiment": self.experiment,
+            "title": self.title,
+            "exhibits": list(self.report.exhibits),
+            "config": self.model_dump(mode="json"),
+            "reductions": self.reductions(),
+        }
+
+    def reductions(self) -> list[str]:
+        """In plain sentences, what this experiment makes smaller than the paper did."""
+        source, specs = self.prepare[SOURCE], [self.training(run) for run in self.train.runs]
+        kind = {"scenes": "drawn by the program itself (`scenes`)"}.get(
+            source.dataset, f"of the set `{source.dataset}`"
+        )
+        told = (
+            [f"The networks are trained on pictures {kind}, not on ImageNet 2012."]
+            if source.dataset != "imagenet"
+            else []
+        )
+        for target, stand_in in self.prepare.items():
+            if target not in (SOURCE, stand_in.dataset):
+                told.append(f"The part of {target} is played by `{stand_in.dataset}`.")
+        checks = (
+            ("width", 1.0, "Every layer has {} of the paper's maps and units."),
+            ("input_size", 224, "Networks see {} pixels instead of 224."),
+            ("epochs", 70, "Training lasts {} epochs instead of 70."),
+            ("batch", 128, "Mini-batches hold {} pictures instead of 128."),
+            ("learning_rate", 0.01, "The learning rate starts at {} instead of 0.01."),
+            ("init", "gaussian", "Weights start as `{}` instead of Gaussian with standard deviation 0.01."),
+            ("crops", "ten", "Training crops are `{}` instead of the paper's ten."),
+            ("schedule", "stall", "The learning rate follows `{}` instead of falling when validation stalls."),
+        )
+        for field, paper, sentence in checks:
+            values = sorted({getattr(spec, field) for spec in specs} - {paper})
+            if values:
+                told.append(
+                    sentence.format(
+                        " or ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+                    )
+                )
+        return told
+
+
+def load(path: Path) -> Config:
+    """Read and check an experiment file. Raises UserError with one line a fault, each naming file and key."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give an experiment file with --config") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return parse(content, str(path))
+
+
+def parse(content: Any, name: str) -> Config:
+    """Check a whole experiment given as nested dictionaries; `name` stands before every message."""
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: must hold keys such as experiment, prepare, train; see config.yaml")
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(_messages(error, name))) from error
+    faults = list(_faults(config, name))
+    if faults:
+        raise UserError("\n".join(faults))
+    return config
+
+
+def check_folders(config: Config, name: str) -> None:
+    """Every folder that a data set is to be read from must be there. Raises UserError naming the key."""
+    for label, spec in config.prepare.items():
+        root = getattr(prepare_stage.options_of(spec), "root", None)
+        if root is not None and not Path(root).exists() and not spec.options.get("download"):
+            raise UserError(
+                f"{name}: prepare.{label}.options.root: there is no folder {root}; put the data there or change the key"
+            )
+
+
+def _faults(config: Config, name: str) -> Iterator[str]:
+    """What the sections' own types cannot see: data sets' options, each run's settings, sizes, exhibits."""
+    for label, spec in config.prepare.items():
+        try:
+            prepare_stage.options_of(spec)
+        except ValidationError as error:
+            yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
+    for run, stage in config.runs().items():
+        yield from _run_faults(config, run, f"{name}: {stage}.runs.{run}")
+    for exhibit in config.report.exhibits:
+        yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
+    if config.transfer is not None:
+        yield from _transfer_faults(config, name)
+
+
+def _run_faults(config: Config, run: str, key: str) -> Iterator[str]:
+    if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
+        yield f"{key}: a run's name is made of letters, digits, - and _"
+        return
+    try:
+        spec = config.training(run)
+    except ValidationError as error:
+        yield from _messages(error, key, sep=".")
+        return
+    stored = config.prepare[SOURCE].size
+    if spec.input_size > stored:
+        yield f"{key}.input_size: {spec.input_size} pixels are more than the {stored} that prepare.{SOURCE}.size stores"
+    try:
+        describe(spec.network, spec.input_size, 1000, spec.width)
+    except ValueError as error:
+        yield f"{key}.input_size: {spec.input_size} pixels are too few: {error}"
+    late = [epoch for epoch in spec.snapshots if not 1 <= epoch <= spec.epochs]
+    if late:
+        yield f"{key}.snapshots: there is no epoch {late[0]}, training has {spec.epochs}"
+
+
+def _transfer_faults(config: Config, name: str) -> Iterator[str]:
+    size = config.training(config.transfer.run).input_size
+    for target in config.transfer.targets:
+        if config.prepare[target].size < size:
+            yield f"{name}: prepare.{target}.size: {config.prepare[target].size} pixels are fewer than the {size} that the network sees"
+    for method in config.transfer.methods:
+        if method not in ("pretrained", "random", "scratch"):
+            yield f"{name}: transfer.methods: there is no {method!r}; known are pretrained, scratch, random"
+
+
+def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
+    try:
+        config.needs(exhibit)
+    except ModuleNotFoundError:
+        yield f"{key}: there is no exhibit {exhibit!r}"
+    except (KeyError, AttributeError, LookupError) as error:
+        yield f"{key}: {exhibit} needs a stage that this experiment leaves out ({error})"
+
+
+def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            said = "there is no such key"
+        elif fault["type"] == "missing":
+            said = "this key is missing"
+        elif fault["type"] not in ("value_error",):
+            said = f"{said}, not {fault['input']!r}"
+        yield f"{prefix}{sep if where else ': '}{where}{': ' if where else ''}{said}"

@@ -1,0 +1,46 @@
+"""What a network says of pictures, and how often it errs: class probabilities, top-1 and top-5 error."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from zfrepro.core import crops
+
+
+@torch.inference_mode()
+def probabilities(
+    net: nn.Sequential,
+    images: np.ndarray,
+    subtract: crops.MeanSubtraction,
+    input_size: int,
+    views: list[crops.View],
+    batch: int = 256,
+    dtype: torch.dtype = torch.float32,
+) -> np.ndarray:
+    """float32 (N, C): softmax outputs of uint8 (N, S, S, 3) pictures, averaged over the views."""
+    net.eval()
+    total: np.ndarray | None = None
+    for view in views:
+        for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
+            with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
+                scores = net(inputs)
+            softmax = scores.float().softmax(1).cpu().numpy()
+            if total is None:
+                total = np.zeros((len(images), softmax.shape[1]), dtype=np.float32)
+            total[where] += softmax / len(views)
+    return np.zeros((0, 0), dtype=np.float32) if total is None else total
+
+
+def top_error(probability: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Percent of pictures whose label is not among the k most probable; equal scores rank the lower class first."""
+    of_label = probability[np.arange(len(labels)), labels][:, None]
+    classes = np.arange(probability.shape[1])
+    ahead = (probability > of_label) | ((probability == of_label) & (classes < labels[:, None]))
+    return 100 * float(np.mean(ahead.sum(1) >= k))
+
+
+def cross_entropy(probability: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log probability of the labels, in nats."""
+    return float(-np.log(probability[np.arange(len(labels)), labels].astype(np.float64) + 1e-12).mean())

@@ -1,0 +1,55 @@
+"""Each map's strongest activations over a stream of pictures, one place a picture; memory does not grow with the set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from zfrepro.core.nets import layer_outputs
+
+EMPTY = torch.iinfo(torch.int64).max  # picture index of a rank that no picture has filled yet
+
+
+class Strongest:
+    """The `top` pictures with the highest maximum of every map; of equal ones the lower picture index comes first."""
+
+    def __init__(self, maps: int, top: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32):
+        self.values = torch.full((maps, top), -torch.inf, device=device, dtype=dtype)
+        self.pictures = torch.full((maps, top), EMPTY, device=device)  # int64
+        self.places = torch.zeros((maps, top, 2), device=device, dtype=torch.int64)  # row, column
+
+    def update(self, maps: Tensor, first: int) -> None:
+        """Take in the maps (B, C, H, W) of pictures first, first + 1, ..."""
+        batch, count, _, columns = maps.shape
+        values, places = maps.flatten(2).max(dim=2)  # the first of equal places
+        pictures = torch.arange(first, first + batch, device=maps.device).expand(count, batch)
+        places = torch.stack([places // columns, places % columns], dim=2)
+        self._keep_best(
+            torch.cat([self.values, values.T], dim=1),
+            torch.cat([self.pictures, pictures], dim=1),
+            torch.cat([self.places, places.transpose(0, 1)], dim=1),
+        )
+
+    def _keep_best(self, values: Tensor, pictures: Tensor, places: Tensor) -> None:
+        top = self.values.shape[1]
+        by_picture = pictures.argsort(dim=1)
+        by_value = values.gather(1, by_picture).argsort(dim=1, descending=True, stable=True)
+        best = by_picture.gather(1, by_value)[:, :top]
+        self.values, self.pictures = values.gather(1, best), pictures.gather(1, best)
+        self.places = places.gather(1, best[:, :, None].expand(-1, -1, 2))
+
+
+@torch.no_grad()
+def find(
+    net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], top: int
+) -> dict[int, Strongest]:
+    """One pass over (where, inputs): {"relu2": 2} -> {2: the strongest activations of its maps}."""
+    found: dict[int, Strongest] = {}
+    for where, inputs in batches:
+        for layer, maps in layer_outputs(net, inputs, wanted).items():
+            if layer not in found:
+                found[layer] = Strongest(maps.shape[1], top, maps.device, maps.dtype)
+            found[layer].update(maps, where.start)
+    return found

@@ -1,0 +1,72 @@
+"""Caltech-101 in torchvision's layout, caltech101/101_ObjectCategories/<category>/image_NNNN.jpg; one split, "all".
+
+The whole archive holds 9,144 pictures in 102 folders, and this is the number that the paper gives: it counts
+BACKGROUND_Google. Without that folder, as by default here and in torchvision, they are 8,677 in 101 categories.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+
+from zfrepro.datasets import folders
+from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.errors import UserError
+
+LAYOUT = "the folder that holds caltech101/101_ObjectCategories/<category>/image_0001.jpg, or one of these two"
+BACKGROUND = "BACKGROUND_Google"
+
+
+class Spec(folders.FolderSpec):
+    per_class: folders.Limit = Field(None, description="pictures; take only the first so many, in sorted order")
+    background: bool = Field(False, description="take BACKGROUND_Google as one more class")
+    download: bool = Field(False, description="fetch it into root, through torchvision, if it is not there")
+
+
+def listing(spec: Spec) -> Listing:
+    if spec.download:
+        _download(spec)
+    root = _home(spec)
+    names = folders.class_folders(root, LAYOUT)
+    if spec.background and BACKGROUND not in names:
+        raise UserError(f"{root}: no folder {BACKGROUND}; add it or set `background` to false")
+    categories = [name for name in names if spec.background or name != BACKGROUND]
+    classes = folders.chosen(categories, spec.classes, root)
+    return Listing(classes, {"all": folders.pictures(root, root, classes, spec.per_class)})
+
+
+def load(spec: Spec, item: Item) -> Picture:
+    return Picture(folders.decode(_home(spec) / item.key))  # as stored, as every published protocol has read them
+
+
+def _home(spec: Spec) -> Path:
+    """101_ObjectCategories, wherever `root` points along the way to it."""
+    root = folders.folder(spec.root, LAYOUT)
+    for inside in (root / "caltech101" / "101_ObjectCategories", root / "101_ObjectCategories"):
+        if inside.is_dir():
+            return inside
+    if root.name != "101_ObjectCategories":
+        raise UserError(f"{root}: no caltech101/101_ObjectCategories in it (expected: {LAYOUT})")
+    return root
+
+
+def _download(spec: Spec) -> None:
+    """Download beside and rename at the end, so that a stopped download is never taken for the whole set."""
+    target = spec.root.expanduser() / "caltech101"
+    if target.is_dir():
+        return
+    from zfrepro import torchvision_ops
+
+    torchvision_ops.ensure()
+    from torchvision.datasets import Caltech101
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".caltech101.", dir=target.parent) as unfinished:
+        try:
+            Caltech101(unfinished, download=True)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{target}: cannot be downloaded ({error}); place it there yourself") from error
+        os.replace(Path(unfinished) / target.name, target)

@@ -1,0 +1,35 @@
+"""The one source of chance of a picture: a few ways to draw from a numpy generator seeded by stable integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+from zlib import crc32
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Dice:
+    def __init__(self, seed: int, *names: str | int):
+        """Names are words (by their CRC, the same in every process) or numbers; each combination has its own stream."""
+        words = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
+        self.rng = np.random.default_rng(np.random.SeedSequence([seed, *words]))
+
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * self.rng.random()
+
+    def near(self, value: float, spread: float = 0.12) -> float:
+        """The value times a factor within 1 - spread and 1 + spread."""
+        return value * self.between(1 - spread, 1 + spread)
+
+    def count(self, low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+        return low + int(self.rng.random() * (high - low + 1))
+
+    def chance(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    def pick(self, things: Sequence[T]) -> T:
+        return things[int(self.rng.random() * len(things))]

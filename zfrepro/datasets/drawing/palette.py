@@ -1,0 +1,44 @@
+"""Colours: one palette for all classes, so that a colour says nothing about what is drawn in it."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+
+from zfrepro.datasets.drawing.dice import Dice
+
+Colour = np.ndarray  # 3 values, 0 to 255
+
+# Tones as (saturation, value).
+TONES = [(0.72, 0.85), (0.5, 0.95), (0.8, 0.6), (0.35, 0.9), (0.6, 0.4), (0.3, 0.62), (0.12, 0.88), (0.15, 0.45)]
+# Hues as parts of a turn: those that things around us have, so fewer violets and neon greens than a fair wheel gives.
+HUES = [0.0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.2, 0.26, 0.33, 0.42, 0.5, 0.55, 0.59, 0.64, 0.75, 0.92]
+SLOTS = ("main", "second", "accent", "trim")
+
+
+def hue(dice: Dice) -> float:
+    return dice.pick(HUES) + dice.between(-0.02, 0.02)
+
+
+def colour(dice: Dice, mute: float = 1.0, near: float | None = None) -> Colour:
+    """A colour of the palette; mute < 1 takes saturation away, and it may be kept near a given hue."""
+    saturation, value = dice.pick(TONES)
+    turn = hue(dice) if near is None else near + dice.between(-0.08, 0.08)
+    rgb = colorsys.hsv_to_rgb(turn % 1, dice.near(saturation * mute), min(1.0, dice.near(value)))
+    return np.array(rgb, np.float32) * 255
+
+
+def scheme(dice: Dice) -> dict[str, Colour]:
+    """The colours of one object: four free ones that can be told apart, and near-black, near-white and glass."""
+    found = [colour(dice)]
+    while len(found) < len(SLOTS):
+        new = min((_clash(c, found), i, c) for i, c in enumerate(colour(dice) for _ in range(3)))[2]
+        found.append(new)
+    tint = colour(dice)
+    fixed = {"dark": 14 + 0.16 * tint, "light": 190 + 0.24 * tint, "glass": 95 + 0.42 * colour(dice)}
+    return {**dict(zip(SLOTS, found, strict=True)), **{k: v.astype(np.float32) for k, v in fixed.items()}}
+
+
+def _clash(new: Colour, others: list[Colour]) -> float:
+    return -min(float(np.abs(new - old).sum()) for old in others)

@@ -1,0 +1,92 @@
+"""ImageNet (ILSVRC 2012) in torchvision's layout: root/{train,val}/<wnid>/*.JPEG.
+
+Where train/ or val/ is missing, torchvision unpacks the official archives found in `root`: ILSVRC2012_img_train.tar,
+ILSVRC2012_img_val.tar and the development kit ILSVRC2012_devkit_t12.tar.gz, which also gives the class names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+from zfrepro.datasets import folders
+from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.errors import UserError
+
+LAYOUT = "train/<wnid>/*.JPEG and val/<wnid>/*.JPEG, or the archives ILSVRC2012_img_{train,val}.tar with the devkit"
+
+
+class Spec(folders.SplitFolderSpec):
+    pass
+
+
+def listing(spec: Spec) -> Listing:
+    root = folders.folder(spec.root, LAYOUT)
+    for split in ("train", "val"):
+        if not (root / split).is_dir():
+            _unpack(root, split)
+    names = folders.class_folders(root / "train", LAYOUT)
+    folders.class_folders(root / "val", LAYOUT)
+    titles = _titles(root, names)
+    classes = folders.chosen(names, spec.classes, root / "train", titles)
+    splits = {s: folders.pictures(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    return Listing([titles[name] for name in classes], splits)
+
+
+def load(spec: Spec, item: Item) -> Picture:
+    # As stored: the few EXIF orientations in ImageNet are ignored by the usual readers, and some of them are wrong.
+    return Picture(folders.decode(spec.root.expanduser() / item.key))
+
+
+def _titles(root: Path, names: list[str]) -> dict[str, str]:
+    """Folder name -> class name from the devkit; the folder name itself where there is no devkit."""
+    synonyms = _meta(root)[0] if (root / "meta.bin").exists() or (root / _archive("devkit")).exists() else {}
+    return folders.unique_titles({name: synonyms.get(name, (name,)) for name in names})
+
+
+def _archive(split: str) -> str:
+    return {"devkit": "ILSVRC2012_devkit_t12.tar.gz"}.get(split, f"ILSVRC2012_img_{split}.tar")
+
+
+def _meta(root: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Class names of each wnid, and the wnid of each validation picture: meta.bin, made from the devkit if missing."""
+    from torchvision.datasets import imagenet as reader
+
+    path = root / "meta.bin"
+    if not path.exists():
+        _through_torchvision(reader.parse_devkit_archive, root, "devkit")
+    try:
+        return reader.load_meta_file(root)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete it and keep {_archive('devkit')} beside it"
+        ) from error
+
+
+def _unpack(root: Path, split: str) -> None:
+    """Unpack into a folder beside, renamed at the end: a stopped unpacking is never taken for a whole split."""
+    from zfrepro import torchvision_ops
+
+    folders.file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
+    torchvision_ops.ensure()
+    from torchvision.datasets import imagenet as reader
+
+    print(json.dumps({"unpacking": str(root / _archive(split))}), flush=True)
+    unfinished = f".{split}.unpacking"
+    shutil.rmtree(root / unfinished, ignore_errors=True)
+    if split == "train":
+        _through_torchvision(reader.parse_train_archive, root, split, folder=unfinished)
+    else:
+        _through_torchvision(reader.parse_val_archive, root, split, wnids=_meta(root)[1], folder=unfinished)
+    os.replace(root / unfinished, root / split)
+
+
+def _through_torchvision(parse, root: Path, split: str, **options) -> None:
+    archive = folders.file(root / _archive(split), f"the official archive {_archive(split)}")
+    try:
+        parse(root, **options)
+    except RuntimeError as error:  # torchvision's word for a wrong checksum
+        raise UserError(f"{archive}: damaged or not the official archive ({error})") from error

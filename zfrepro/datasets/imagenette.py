@@ -1,0 +1,78 @@
+"""Imagenette, ten easy classes of ImageNet: imagenette2{,-320,-160}/{train,val}/<wnid>/*.JPEG."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from zfrepro.datasets import folders
+from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.errors import UserError
+
+EDITIONS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
+TITLES = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+
+
+class Spec(folders.SplitFolderSpec):
+    edition: Literal["full", "320px", "160px"] = Field("320px", description="shorter side; 320 is enough for 256")
+    download: bool = Field(False, description="fetch it into root, through torchvision, if it is not there")
+
+
+def listing(spec: Spec) -> Listing:
+    if spec.download:
+        _download(spec)
+    root = _home(spec)
+    layout = f"{EDITIONS[spec.edition]}/{{train,val}}/<wnid>/*.JPEG, in root or root itself"
+    names = folders.class_folders(root / "train", layout)
+    folders.class_folders(root / "val", layout)
+    titles = {name: TITLES.get(name, name) for name in names}
+    classes = folders.chosen(names, spec.classes, root / "train", titles)
+    splits = {s: folders.pictures(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    return Listing([titles[name] for name in classes], splits)
+
+
+def load(spec: Spec, item: Item) -> Picture:
+    return Picture(folders.decode(_home(spec) / item.key))  # as stored, like imagenet, from which these pictures come
+
+
+def _home(spec: Spec) -> Path:
+    """The folder that holds train/ and val/: root/imagenette2-320 or, where that is not there, root itself."""
+    root = spec.root.expanduser()
+    inside = root / EDITIONS[spec.edition]
+    return (
+        inside if inside.is_dir() else folders.folder(root, f"the folder {EDITIONS[spec.edition]}/, or what it holds")
+    )
+
+
+def _download(spec: Spec) -> None:
+    """Download beside and rename at the end, so that a stopped download is never taken for the whole set."""
+    target = spec.root.expanduser() / EDITIONS[spec.edition]
+    if target.is_dir():
+        return
+    from zfrepro import torchvision_ops
+
+    torchvision_ops.ensure()
+    from torchvision.datasets import Imagenette
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".imagenette.", dir=target.parent) as unfinished:
+        try:
+            Imagenette(unfinished, size=spec.edition, download=True)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{target}: cannot be downloaded ({error}); place it there yourself") from error
+        os.replace(Path(unfinished) / target.name, target)

@@ -1,0 +1,87 @@
+"""Tiny-ImageNet, 200 classes at 64 x 64 with an object box for every picture, in the layout of its own archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from zfrepro.datasets import folders
+from zfrepro.datasets.base import Box, Item, Listing, Picture
+from zfrepro.errors import UserError
+
+LAYOUT = "tiny-imagenet-200/ with wnids.txt, words.txt, train/<wnid>/images/ and val/images/"
+
+
+class Spec(folders.SplitFolderSpec):
+    pass
+
+
+def listing(spec: Spec) -> Listing:
+    root = _home(spec)
+    folders.folder(root / "train", LAYOUT)
+    names = [fields[0] for _, fields in _rows(root / "wnids.txt", 1, "the list of classes")]
+    titles = _titles(root, names)
+    classes = folders.chosen(names, spec.classes, root / "wnids.txt", titles)
+    splits = {"train": _train(spec, root, classes), "val": _val(spec, root, names, classes)}
+    return Listing([titles[name] for name in classes], splits)
+
+
+def load(spec: Spec, item: Item) -> Picture:
+    return Picture(folders.decode(_home(spec) / item.key), box=item.box)  # as stored: the boxes are drawn on that
+
+
+def _home(spec: Spec) -> Path:
+    """The folder tiny-imagenet-200: root, or inside root."""
+    root = folders.folder(spec.root, LAYOUT)
+    inside = root / "tiny-imagenet-200"
+    return inside if inside.is_dir() else root
+
+
+def _titles(root: Path, names: list[str]) -> dict[str, str]:
+    rows = _rows(root / "words.txt", 2, "the names of the classes", separator="\t")
+    words = {fields[0]: fields[1].split(", ") for _, fields in rows}
+    return folders.unique_titles({name: words.get(name, [name]) for name in names})
+
+
+def _train(spec: Spec, root: Path, classes: list[str]) -> list[Item]:
+    """Pictures in class folders, each with its line in <wnid>_boxes.txt."""
+    boxes: dict[str, Box] = {}
+    for name in classes:
+        path = root / "train" / name / f"{name}_boxes.txt"
+        for where, (picture, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
+            boxes[picture] = _box(edges, where)
+    found = folders.pictures(root, root / "train", classes, spec.train_per_class)
+    return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in found]
+
+
+def _val(spec: Spec, root: Path, names: list[str], classes: list[str]) -> list[Item]:
+    """Pictures in one folder, each with its class and box in val_annotations.txt."""
+    path = root / "val" / "val_annotations.txt"
+    folders.folder(root / "val" / "images", LAYOUT)
+    labels = {name: label for label, name in enumerate(classes)}
+    items = []
+    for where, (picture, name, *edges) in _rows(path, 6, "class and box of each validation picture"):
+        if name not in names:
+            raise UserError(f"{where}: class {name} is not in wnids.txt")
+        if name in labels:
+            items.append(Item(f"val/images/{picture}", labels[name], _box(edges, where)))
+    return folders.limited(sorted(items, key=lambda item: (item.label, item.key)), spec.val_per_class)
+
+
+def _box(edges: list[str], where: str) -> Box:
+    """The files name the first and the last pixel inside; ours are edges, so one more at the end."""
+    try:
+        x0, y0, x1, y1 = map(float, edges)
+    except ValueError as error:
+        raise UserError(f"{where}: the box {' '.join(edges)} is not four numbers") from error
+    return x0, y0, x1 + 1, y1 + 1
+
+
+def _rows(path: Path, columns: int, expected: str, separator: str | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Place ("file, line 3") and fields of each line."""
+    for number, line in enumerate(folders.file(path, expected).read_text(encoding="utf-8").splitlines(), 1):
+        fields = line.strip().split(separator)
+        if len(fields) != columns and line.strip():
+            raise UserError(f"{path}, line {number}: {len(fields)} columns instead of {columns}")
+        if line.strip():
+            yield f"{path}, line {number}", fields

@@ -1,0 +1,172 @@
+"""What an exhibit is made of: rows that are its table and its CSV at once, and pictures as PNG bytes with alt texts.
+
+An exhibit is a module with `TITLE`, `PAPER` (its number there), `needs(config)` (label -> file, relative to the experiment's
+results) and `build(files)` (the same labels -> paths), which gives a `Table` or a `Picture`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell of text that starts so
+
+Role = Literal["label", "paper", "ours", "difference", "plain"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is shown: digits after the point, with a 95 % interval or a standard deviation where there is one."""
+
+    value: float
+    digits: int = 1
+    signed: bool = False
+    low: float | None = None
+    high: float | None = None
+    spread: float | None = None
+    spread_digits: int | None = None  # where the paper prints more of them than of the number itself
+
+    def texts(self) -> dict[str, str]:
+        """The strings that the page and the CSV both print: text, low, high, pm."""
+        fine = self.digits if self.spread_digits is None else self.spread_digits
+        given = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
+        plain = {name: f"{value:.{digits}f}" for name, (value, digits) in given.items() if value is not None}
+        return {"text": _fixed(self.value, self.digits, self.signed), **plain}
+
+
+Cell = str | Number | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """`group` is the heading above neighbouring columns; `role` says whose number stands there."""
+
+    key: str
+    label: str
+    role: Role = "plain"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """`kind`: "" as any, "heading" a title over the rows below, "unrun" a row of the paper that was not run, "best"."""
+
+    cells: tuple[Cell, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A number for the first page: ours and, where there is one, the paper's."""
+
+    label: str
+    ours: str
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One PNG. `share`: how much of a wide page it takes; `least`: CSS pixels below which it scrolls, not shrinks."""
+
+    name: str
+    png: bytes
+    alt: str
+    title: str = ""
+    share: Literal["full", "half"] = "full"
+    least: int = 0
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    png: bytes  # all of it in one picture, for figures/
+    alt: str
+    notes: tuple[str, ...] = ()
+    highlights: tuple[Highlight, ...] = ()
+    pieces: tuple[Piece, ...] = ()  # what the page shows instead of `png`, where one picture would be too much
+
+    kind = "exhibit"
+
+    def csv(self) -> str:
+        """What the table shows: one column more for each interval or spread, and one for the headings over rows."""
+        names = [name for i, column in enumerate(self.columns) for name in self._names(i, column)]
+        sections = any(row.kind == "heading" for row in self.rows)
+        text, section = io.StringIO(), ""
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([guarded(name) for name in (["section"] if sections else []) + names])
+        for row in self.rows:
+            if row.kind == "heading":
+                section = guarded(_plain(row.cells[0])["text"])
+            else:
+                writer.writerow(([section] if sections else []) + self._values(row))
+        return text.getvalue()
+
+    def table(self) -> dict[str, Any]:
+        """Columns and rows as plain values, the strings of each number already made."""
+        return {
+            "columns": [asdict(column) for column in self.columns],
+            "rows": [{"kind": row.kind, "cells": [_plain(cell) for cell in row.cells]} for row in self.rows],
+        }
+
+    def _suffixes(self, index: int) -> list[str]:
+        found = [_plain(row.cells[index]) for row in self.rows if index < len(row.cells)]
+        return [part for part in ("low", "high", "pm") if any(part in cell for cell in found)]
+
+    def _names(self, index: int, column: Column) -> list[str]:
+        return [column.key, *(f"{column.key}_{part}" for part in self._suffixes(index))]
+
+    def _values(self, row: Row) -> list[str]:
+        values = []
+        for index, cell in enumerate(row.cells):
+            shown = _plain(cell)
+            text = shown["text"] if isinstance(cell, Number) else guarded(shown["text"])
+            values += [text, *(shown.get(part, "") for part in self._suffixes(index))]
+        return values
+
+
+@dataclass(frozen=True)
+class Table(Exhibit):
+    """Rows first; its picture is a dot plot of the same numbers."""
+
+    kind = "table"
+
+
+@dataclass(frozen=True)
+class Picture(Exhibit):
+    """Pictures first; its rows say in numbers what they show. `rows_title` names the table below the picture."""
+
+    rows_title: str = field(default="The numbers behind the picture")
+
+    kind = "picture"
+
+
+def guarded(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def difference(ours: float | None, paper: float | None, digits: int = 1) -> Number | None:
+    """Ours minus the paper's, of the numbers as they are shown."""
+    if ours is None or paper is None:
+        return None
+    return Number(round(ours, digits) - round(paper, digits), digits, signed=True)
+
+
+def heading(text: str, columns: Iterable[Column]) -> Row:
+    return Row((text, *(None for _ in list(columns)[1:])), "heading")
+
+
+def _plain(cell: Cell) -> dict[str, str]:
+    if isinstance(cell, Number):
+        return {"is": "number", **cell.texts()}
+    return {"is": "text", "text": cell or ""}
+
+
+def _fixed(value: float, digits: int, signed: bool) -> str:
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text  # no "-0.0"

@@ -1,0 +1,119 @@
+"""Fig 2: for a few maps of every layer, the nine strongest activations projected to pixels, beside their patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zfrepro import artifacts
+from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+
+TITLE = "What excites the maps of each layer"
+PAPER = "Figure 2"
+COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps in a line, as in the paper
+SHARE = {4: "half", 5: "half"}
+WIDTH = {"full": 1480, "half": 724}  # pixels of a piece, about; two halves and the space between them make a full one
+GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
+COLUMNS = (
+    Column("layer", "Layer"),
+    Column("map", "Map"),
+    Column("rank", "Rank"),
+    Column("activation", "Activation"),
+    Column("class", "Class of the picture", "label"),
+    Column("file", "Picture", "label"),
+)
+
+
+def needs(config: Any) -> dict[str, str]:
+    run = runs.improved(config, config.deconvnet.runs)
+    return {name: f"deconvnet/{run}/features.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    layers = sorted(int(layer) for layer in about["layers"])
+    pictures = {layer: _layer(layer, arrays) for layer in layers}
+    dead = "; ".join(
+        f"layer {n}: {about['layers'][str(n)]['dead']} of {about['layers'][str(n)]['maps']}" for n in layers
+    )
+    return Picture(
+        caption=f"Maps drawn at random. Left block of each map: its {about['top']} strongest activations over {about['pictures']:,} "
+        "pictures, each projected alone through the deconvnet (grey is zero, one scale a map); right block: the patches of the "
+        f"pictures that caused them, as large as the unit's receptive field. Layer 1: the filters themselves. "
+        f"Input {about['input_size']} pixels.",
+        columns=COLUMNS,
+        rows=tuple(_rows(layers, arrays, about)),
+        png=draw.encoded(_whole(pictures)),
+        alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
+        notes=(f"Maps that no picture of the split excites: {dead}.",),
+        pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
+        rows_title="Which pictures these are, and how strong",
+    )
+
+
+def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
+    """All maps of one layer: pairs of blocks, projections and patches."""
+    patches = arrays[f"patches_{layer}"]
+    columns = COLUMNS_OF.get(layer, 4)
+    room = (WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP
+    if layer == 1:
+        return _first_layer(arrays, columns, room)
+    side = (room - INNER - 4) // 6
+    pairs = []
+    for projections, patch in zip(arrays[f"projections_{layer}"], patches, strict=True):
+        left = draw.block(list(draw.grey_zero(projections)), 3, side, 1, "#9a9a9a")
+        pairs.append(draw.beside([left, draw.block(list(patch), 3, side, 1)], INNER))
+    return draw.arranged(pairs, columns, GAP)
+
+
+def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> Image.Image:
+    """Each filter, large, above the patches it likes best."""
+    patches, maps = arrays["patches_1"], arrays["maps_1"]
+    pairs = []
+    for index, patch in zip(maps, patches, strict=True):
+        liked = draw.block(list(patch), 3, (room - 2) // 3, 1)
+        pairs.append(draw.below([draw.resized(draw.stretched(arrays["filters_1"][index]), liked.width), liked], INNER))
+    return draw.arranged(pairs, columns, GAP)
+
+
+def _whole(pictures: Mapping[int, Image.Image]) -> Image.Image:
+    """All layers on one sheet; layers 4 and 5 side by side as in the paper."""
+    named = {n: draw.titled(image, f"Layer {n}", 24) for n, image in pictures.items()}
+    lines = [image for n, image in named.items() if n not in SHARE]
+    last = [image for n, image in named.items() if n in SHARE]
+    return draw.below([*lines, *([draw.beside(last, WIDTH["full"] - 2 * WIDTH["half"])] if last else [])], 30)
+
+
+def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
+    classes = sorted({name for row in about["layers"][str(layer)]["classes"] for name in row})
+    shown = "filters and the patches they like best" if layer == 1 else "projections beside patches"
+    return Piece(
+        f"layer{layer}",
+        draw.encoded(image),
+        f"Layer {layer}: {len(arrays[f'maps_{layer}'])} maps, {shown}, from pictures of {', '.join(classes[:12])}"
+        + (" and others." if len(classes) > 12 else "."),
+        f"Layer {layer}",
+        SHARE.get(layer, "full"),
+        560 if layer not in SHARE else 0,
+    )
+
+
+def _rows(layers: list[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> list[Row]:
+    rows = []
+    for layer in layers:
+        said = about["layers"][str(layer)]
+        for m, values in enumerate(arrays[f"values_{layer}"]):
+            for rank, value in enumerate(values.tolist()):
+                numbers = (
+                    Number(layer, 0),
+                    Number(int(arrays[f"maps_{layer}"][m]), 0),
+                    Number(rank + 1, 0),
+                    Number(value, 2),
+                )
+                rows.append(Row((*numbers, said["classes"][m][rank], said["files"][m][rank])))
+    return rows

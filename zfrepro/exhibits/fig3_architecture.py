@@ -1,0 +1,196 @@
+"""Fig 3: the improved network, drawn from the rows that the code itself built, at full size and as trained here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
+
+from zfrepro import artifacts, paper
+from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits.base import Cell, Column, Number, Picture, Piece, Row
+
+TITLE = "The improved network"
+PAPER = "Figure 3"
+PRINTED = {  # operation -> maps or units, side of a map in pixels, as printed in the figure
+    "conv1": (96, 110), "pool1": (96, 55), "conv2": (256, 26), "pool2": (256, 13), "conv3": (384, 13),
+    "conv4": (384, 13), "conv5": (256, 13), "pool5": (256, 6), "full6": (4096, None), "full7": (4096, None),
+}  # fmt: skip
+NAMES = {"conv": "convolution, ReLU", "pool": "max pooling", "norm": "contrast normalisation", "full": "full, ReLU"}
+COLUMNS = (
+    Column("layer", "Layer"),
+    Column("operation", "Operation", "label"),
+    Column("kernel", "Filter"),
+    Column("stride", "Stride"),
+    Column("maps_paper", "maps", "paper", "Paper"),
+    Column("size_paper", "size", "paper", "Paper"),
+    Column("maps_full", "maps", "ours", "Code, full size"),
+    Column("size_full", "size", "ours", "Code, full size"),
+    Column("parameters_full", "parameters", "ours", "Code, full size"),
+    Column("maps_here", "maps", "plain", "Trained here"),
+    Column("size_here", "size", "plain", "Trained here"),
+    Column("parameters_here", "parameters", "plain", "Trained here"),
+    Column("field_full", "Receptive field"),
+)
+LEFT, HEIGHT = 0.1, 1.05  # inches; HEIGHT is the input's side
+SKEW = 0.3  # how far a box's depth goes up and right, as a share of its side
+TIMES = "\u00d7"
+TONES = {"input": "#8b95a5", "conv": draw.BLUE, "pool": draw.SKY, "full": draw.ORANGE}
+
+
+def needs(config: Any) -> dict[str, str]:
+    run = runs.improved(config, config.train.runs)
+    return {"network": f"train/{run}/network.json"}
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    network = artifacts.load_json(files["network"])
+    full, here, spec = network["full_size"], network, network["spec"]
+    as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["t3r08"])
+    pictures = {"full": _drawn(full["rows"]), "here": _drawn(here["rows"])}
+    return Picture(
+        caption=f"Above: at full size, {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. Below: as trained "
+        f"here, {spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {here['parameters']:,} parameters. "
+        "Both are drawn from the network that the code built, not by hand.",
+        columns=COLUMNS,
+        rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], here["rows"], strict=True)),
+        png=_both(full["rows"], here["rows"]),
+        alt=_alt(full["rows"]),
+        notes=("Boxes: height by the side of a map, depth by the logarithm of the number of maps.",),
+        pieces=tuple(
+            Piece(name, png, _alt(network["rows"] if name == "here" else full["rows"]), title, least=640)
+            for (name, png), title in zip(pictures.items(), ("At full size", "As trained here"), strict=True)
+        ),
+        rows_title="Layer by layer, against the sizes printed in the paper",
+    )
+
+
+def _row(full: dict[str, Any], here: dict[str, Any], as_printed: bool) -> Row:
+    maps, size = PRINTED.get(full["name"], (None, None)) if as_printed else (None, None)
+    flat = full["kind"] == "full"
+    last = full["layer"] == 8
+    cells: list[Cell] = [
+        Number(full["layer"], 0),
+        "full, softmax" if last else NAMES[full["kind"]],
+        f"{full['kernel']} x {full['kernel']}" if full["kernel"] else None,
+        _count(full["stride"]),
+        _count(maps),
+        _count(size),
+    ]
+    for one in (full, here):
+        cells += [_count(one["outputs"]), None if flat else _count(one["size"]), _count(one["parameters"] or None)]
+    return Row((*cells, None if flat else _count(full["field"])))
+
+
+def _count(number: int | None) -> Number | None:
+    return None if number is None else Number(number, 0)
+
+
+def _alt(rows: list[dict[str, Any]]) -> str:
+    said = [
+        f"{row['name']} {row['outputs']}" + (f" maps of {row['size']} pixels" if row["kind"] != "full" else " units")
+        for row in rows
+        if row["kind"] != "norm"
+    ]
+    return f"Block drawing of the network: input {rows[0]['input_size']} pixels, " + ", ".join(said) + "."
+
+
+def _drawn(rows: list[dict[str, Any]]) -> bytes:
+    with draw.figure(7.4, 2.1) as drawn:
+        drawn.set_layout_engine("none")
+        _network(drawn.add_axes((0, 0, 1, 1)), rows)
+        return draw.png(drawn)
+
+
+def _both(full: list[dict[str, Any]], here: list[dict[str, Any]]) -> bytes:
+    with draw.figure(7.4, 4.7) as drawn:
+        drawn.set_layout_engine("none")
+        for bottom, title, rows in ((0.5, "At full size", full), (0, "As trained here", here)):
+            ax = drawn.add_axes((0, bottom, 1, 2.1 / 4.7))
+            _network(ax, rows)
+            ax.text(LEFT, 1.12, title, weight="bold", fontsize=9)
+        return draw.png(drawn)
+
+
+def _network(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Boxes from left to right, in inches; the free width is shared among the gaps."""
+    side = rows[0]["input_size"]
+    boxes = [
+        {"kind": "input", "outputs": 3, "size": side, "kernel": None},
+        *(row for row in rows if row["kind"] != "norm"),
+    ]
+    normed = {row["layer"] for row in rows if row["kind"] == "norm"}
+    widths = [_width(box, side) for box in boxes]
+    gap = min(0.36, (7.3 - LEFT - sum(widths)) / (len(boxes) - 1))
+    x = (7.4 - sum(widths) - gap * (len(boxes) - 1)) / 2
+    for i, (box, width) in enumerate(zip(boxes, widths, strict=True)):
+        _box(ax, box, x, side)
+        ax.text(x + width / 2, -0.75, _does(box, normed), ha="center", va="top", fontsize=5.4, linespacing=1.35)
+        if i:
+            ax.annotate("", (x - 0.02, 0), (x - gap + 0.02, 0), arrowprops={"arrowstyle": "-|>", "color": draw.MUTED, "lw": 0.7,
+                        "mutation_scale": 5, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        x += width + gap
+    ax.set(xlim=(0, 7.4), ylim=(-1.06, 1.04))
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def _side(box: dict[str, Any], side: int) -> float:
+    return 0.85 if box["kind"] == "full" else HEIGHT * math.sqrt(box["size"] / side)
+
+
+def _depth(box: dict[str, Any]) -> float:
+    return 0.13 if box["kind"] == "full" else 0.026 * math.log2(box["outputs"] + 1)
+
+
+def _skew(box: dict[str, Any], side: int) -> float:
+    return 0.05 if box["kind"] == "full" else SKEW * _side(box, side)
+
+
+def _width(box: dict[str, Any], side: int) -> float:
+    return _depth(box) + _skew(box, side)
+
+
+def _box(ax: Axes, box: dict[str, Any], x: float, side: int) -> None:
+    """A box seen from its front and right, its maps and their side said above it."""
+    height, depth, skew = _side(box, side), _depth(box), _skew(box, side)
+    low, high = -(height + skew) / 2, (height - skew) / 2
+    tone = TONES[box["kind"]]
+    faces = (
+        ([(x, low), (x + depth, low), (x + depth, high), (x, high)], 0.85),
+        ([(x, high), (x + depth, high), (x + depth + skew, high + skew), (x + skew, high + skew)], 0.45),
+        ([(x + depth, low), (x + depth + skew, low + skew), (x + depth + skew, high + skew), (x + depth, high)], 0.25),
+    )
+    for points, strength in faces:
+        ax.add_patch(Polygon(points, facecolor="white", edgecolor="none"))
+        ax.add_patch(Polygon(points, facecolor=tone, alpha=strength, edgecolor="none"))
+        ax.add_patch(Polygon(points, facecolor="none", edgecolor=draw.INK, linewidth=0.5, joinstyle="round"))
+    middle = x + (depth + skew) / 2
+    above = high + skew + 0.05
+    if box["kind"] != "full":
+        ax.text(
+            middle,
+            above,
+            f"{box['size']} {TIMES} {box['size']}",
+            ha="center",
+            va="bottom",
+            fontsize=5.6,
+            color=draw.MUTED,
+        )
+        above += 0.11
+    ax.text(middle, above, f"{box['outputs']:,}", ha="center", va="bottom", fontsize=6.8, weight="bold")
+
+
+def _does(box: dict[str, Any], normed: set[int]) -> str:
+    if box["kind"] == "input":
+        return "input\nRGB"
+    if box["kind"] == "full":
+        return f"layer {box['layer']}\n" + ("softmax" if box["layer"] == 8 else "full, ReLU")
+    window = f"{box['kernel']}{TIMES}{box['kernel']}, /{box['stride']}"
+    if box["kind"] == "conv":
+        return f"layer {box['layer']}\nconv {window}\nReLU"
+    return f"max {window}" + ("\ncontrast\nnorm." if box["layer"] in normed else "")

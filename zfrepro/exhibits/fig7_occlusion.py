@@ -1,0 +1,177 @@
+"""Fig 7: what the network sees where a grey square covers the picture: strongest map, probability, label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from zfrepro import artifacts
+from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits.base import Column, Highlight, Number, Picture, Piece, Row
+
+TITLE = "What happens when a part is covered"
+PAPER = "Figure 7"
+HEADS = ("(a) Input", "(b) Strongest map", "(c) Its projections", "(d) P(true class)", "(e) Top label")
+LABEL_COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.RED, draw.PURPLE, draw.SKY)
+OTHERS = "#b9bec6"
+WIDE, SIDE, TOP, FOOT, MARGIN = (
+    7.4,
+    1.36,
+    0.24,
+    0.42,
+    0.04,
+)  # inches: figure, panel, room for heads, under panels, border
+COLUMNS = (
+    Column("picture", "Picture", "label"),
+    Column("true", "True class", "label"),
+    Column("map", "Strongest map"),
+    Column("p_clean", "P(true), uncovered"),
+    Column("p_least", "P(true), lowest"),
+    Column("p_on_object", "P(true), square on object"),
+    Column("p_elsewhere", "P(true), elsewhere"),
+    Column("label_kept", "Positions keeping the label (%)"),
+)
+
+
+def needs(config: Any) -> dict[str, str]:
+    run = runs.improved(config, config.occlusion.runs)
+    return {name: f"occlusion/{run}/occlusion.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    count = len(arrays["inputs"])
+    numbers = [_row(i, arrays, about) for i in range(count)]
+    return Picture(
+        caption=f"A grey square of {about['square']} x {about['square']} pixels slides over the {about['input_size']} pixel input in "
+        f"steps of {about['stride']}: {about['positions']} x {about['positions']} positions. (a) picture with the square; (b) summed "
+        f"activation of the layer-{about['layer']} map that is strongest when nothing is covered, by position of the square; "
+        "(c) that map's projections, this picture framed black, and three others; (d) probability of the true class; "
+        "(e) most probable class.",
+        columns=COLUMNS,
+        rows=tuple(numbers),
+        png=_drawn(range(count), arrays, about),
+        alt=f"{count} rows of five panels: input, activation map, projections, probability map, label map.",
+        notes=(
+            "In (a) the square stands where it lowers the probability of the true class most. Maps are stretched to the picture's size, "
+            "as in the paper; lighter is more (the paper uses the jet colour map).",
+        ),
+        highlights=_highlights(about),
+        pieces=tuple(_piece(i, arrays, about, numbers[i]) for i in range(count)),
+        rows_title="The maps in numbers",
+    )
+
+
+def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
+    said, probability = about["pictures"][i], arrays["probability"][i]
+    kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
+    shares = (arrays["clean_probability"][i], probability.min(), said["touching"], said["elsewhere"])
+    numbers = [None if share is None else Number(float(share), 3) for share in shares]
+    return Row((said["file"], said["true"], Number(int(arrays["map"][i]), 0), *numbers, Number(kept)))
+
+
+def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
+    least, clean = row.cells[4].texts()["text"], row.cells[3].texts()["text"]
+    return Piece(
+        f"picture{i + 1}",
+        _drawn([i], arrays, about),
+        f"{row.cells[1]}: probability of the true class falls from {clean} uncovered to {least} at its lowest; "
+        f"{row.cells[7].texts()['text']} % of positions keep the label.",
+        least=600,
+    )
+
+
+def _drawn(chosen: Iterable[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+    chosen = list(chosen)
+    height = TOP + (SIDE + FOOT) * len(chosen)
+    with draw.figure(WIDE, height) as drawn:
+        drawn.set_layout_engine("none")
+        for line, i in enumerate(chosen):
+            bottom = height - TOP - (line + 1) * (SIDE + FOOT) + FOOT
+            axes = [_panel(drawn, column, bottom, height) for column in range(len(HEADS))]
+            _line(axes, i, arrays, about)
+            if line == 0:
+                for ax, head in zip(axes, HEADS, strict=True):
+                    ax.set_title(head, pad=4)
+        return draw.png(drawn)
+
+
+def _panel(drawn: Figure, column: int, bottom: float, height: float) -> Axes:
+    left = MARGIN + column * (SIDE + (WIDE - 2 * MARGIN - len(HEADS) * SIDE) / (len(HEADS) - 1))
+    ax = drawn.add_axes((left / WIDE, bottom / height, SIDE / WIDE, SIDE / height))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    _input(axes[0], i, arrays, about)
+    _heat(axes[1], arrays["activation"][i])
+    _projections(axes[2], arrays["projections"][i])
+    _heat(axes[3], arrays["probability"][i])
+    _labels(axes[4], arrays["label"][i], int(arrays["true"][i]), about["classes"])
+
+
+def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """The square is drawn where it lowers the true class most."""
+    top, left = np.unravel_index(arrays["probability"][i].argmin(), arrays["probability"][i].shape)
+    corner = (left * about["stride"] - 0.5, top * about["stride"] - 0.5)
+    ax.imshow(arrays["inputs"][i], interpolation="antialiased")
+    ax.add_patch(
+        Rectangle(corner, about["square"], about["square"], facecolor=[about["grey"] / 255] * 3, edgecolor="none")
+    )
+    ax.set_xlabel(
+        f"{_short(about['pictures'][i]['true'])}\nP = {arrays['clean_probability'][i]:.2f} uncovered", fontsize=6.5
+    )
+
+
+def _heat(ax: Axes, values: np.ndarray) -> None:
+    shown = ax.imshow(values, cmap="viridis")
+    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal")
+    bar.outline.set_visible(False)
+    bar.locator.set_params(nbins=4)
+    bar.ax.tick_params(labelsize=6, length=2, pad=1)
+
+
+def _projections(ax: Axes, projections: np.ndarray) -> None:
+    tiles = [np.array(draw.resized(tile, 96)) for tile in draw.grey_zero(projections)]
+    tiles[0][:4], tiles[0][-4:], tiles[0][:, :4], tiles[0][:, -4:] = 0, 0, 0, 0
+    ax.imshow(draw.block(tiles, 2, 96, 4), interpolation="antialiased")
+
+
+def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None:
+    """The commonest labels in colours, named by share below; the rest grey."""
+    found, counts = np.unique(labels, return_counts=True)
+    order = found[np.argsort(-counts, kind="stable")]
+    named = order[: len(LABEL_COLOURS) - (len(order) > len(LABEL_COLOURS))]
+    codes = np.full(labels.shape, len(named))
+    for code, label in enumerate(named):
+        codes[labels == label] = code
+    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(named)], OTHERS]), vmin=0, vmax=len(named))
+    handles = [
+        Patch(color=colour, label=_short(classes[label]) + (" (true)" if label == true else ""))
+        for colour, label in zip(LABEL_COLOURS, named, strict=False)
+    ]
+    if len(order) > len(named):
+        handles.append(Patch(color=OTHERS, label=f"{len(order) - len(named)} others"))
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1 + (len(handles) > 3), fontsize=5.5,
+              handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else name[:17] + "…"
+
+
+def _highlights(about: Mapping[str, Any]) -> tuple[Highlight, ...]:
+    known = [one for one in about["pictures"] if one["touching"] is not None and one["elsewhere"] is not None]
+    if not known:
+        return ()
+    lower = sum(one["touching"] < one["elsewhere"] for one in known)
+    return (Highlight("Pictures whose true class loses most where the object is covered", f"{lower} of {len(known)}"),)

@@ -1,0 +1,126 @@
+"""The networks that an experiment trained, found again as rows of the paper's tables."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zfrepro import artifacts, paper
+from zfrepro.exhibits.base import Number
+
+PLAIN_NETWORK = {"remove": [], "maps": [384, 384, 256], "units": 4096}
+NOT_RECIPE = ("network", "seed", "snapshots", "precision")  # what two networks trained alike may differ in
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained and evaluated network."""
+
+    name: str
+    spec: dict[str, Any]  # of its training
+    errors: dict[str, Any]  # of its evaluation
+    full_size: int  # parameters at full size
+
+    @property
+    def recipe(self) -> str:
+        """How it was trained, whatever the network and the seed."""
+        return json.dumps({k: v for k, v in self.spec.items() if k not in NOT_RECIPE}, sort_keys=True)
+
+    def error(self, what: str, views: int) -> float | None:
+        """Percent; `what` is top1 or top5. None where that many views were not taken."""
+        found = self.errors["views"].get(str(views))
+        return found and found[what]
+
+
+def needs(config: Any, scores: bool = False) -> dict[str, str]:
+    """Label -> file of every run: how it was trained, its errors and, if asked for, its scores."""
+    files = {}
+    for name, stage in config.runs().items():
+        files[f"network/{name}"] = f"{stage}/{name}/network.json"
+        files[f"errors/{name}"] = f"evaluate/{name}/errors.json"
+        if scores:
+            files[f"scores/{name}"] = f"evaluate/{name}/scores.npz"
+    return files
+
+
+def improved(config: Any, names: Iterable[str]) -> str:
+    """The first of the named runs that has the network of Fig 3, else the first. Raises LookupError for no names."""
+    names = list(names)
+    if not names:
+        raise LookupError("no run is named for it")
+    plain = normal(paper.VARIANTS["t3r08"])
+    return next((name for name in names if normal(config.training(name).network.model_dump()) == plain), names[0])
+
+
+def load(files: Mapping[str, Path]) -> list[Run]:
+    found = []
+    for label in sorted(files):
+        kind, _, name = label.partition("/")
+        if kind == "network":
+            network, errors = artifacts.load_json(files[label]), artifacts.load_json(files[f"errors/{name}"])
+            found.append(Run(name, network["spec"], errors, network["full_size"]["parameters"]))
+    return found
+
+
+def normal(network: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's description with all its fields, so that two can be compared."""
+    return json.loads(json.dumps({**PLAIN_NETWORK, **network}))
+
+
+def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    """The runs of one row of Table 3: its network, trained alike, seed by seed.
+
+    Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
+    """
+    runs = list(runs)
+    common = Counter(run.recipe for run in runs)
+    matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row_id])]
+    if not matching:
+        return []
+    usual = max(sorted({run.recipe for run in matching}), key=lambda recipe: common[recipe])
+    return sorted((run for run in matching if run.recipe == usual), key=lambda run: (run.spec["seed"], run.name))
+
+
+def number(values: Sequence[float | None], n: int) -> Number | None:
+    """One run: its error with a 95 % interval over `n` pictures. Several seeds: mean and standard deviation."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    if len(known) > 1:
+        return Number(statistics.fmean(known), spread=statistics.stdev(known))
+    low, high = interval(known[0], n)
+    return Number(known[0], low=low, high=high)
+
+
+def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, in percent."""
+    share = percent / 100
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
+
+
+def views_taken(runs: Iterable[Run]) -> int:
+    """10 where every run was seen in ten views, else 1."""
+    return 10 if all("10" in run.errors["views"] for run in runs) else 1
+
+
+def said(views: int) -> str:
+    return "ten views averaged" if views == 10 else "single view (centre)"
+
+
+def value(printed: float | None) -> float | None:
+    """A cell of the paper's tables; None where it prints nothing."""
+    return None if printed is None or printed != printed else float(printed)
+
+
+def shown(printed: float | None, spread: float | None = None) -> Number | None:
+    """The same as a cell of ours, with the digit that the paper prints."""
+    known = value(printed)
+    fine = None if spread is None or round(spread, 1) == spread else 2
+    return None if known is None else Number(known, spread=spread, spread_digits=fine)

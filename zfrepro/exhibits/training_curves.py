@@ -1,0 +1,95 @@
+"""How the networks learned: loss and error after every epoch. Not in the paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from zfrepro.errors import UserError
+from zfrepro.exhibits import draw
+from zfrepro.exhibits.base import Column, Number, Picture, Row
+
+TITLE = "Training curves"
+PAPER = "Not in the paper"
+PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
+LABELLED = len(draw.CYCLE)  # more curves than colours: the rest stay grey
+COLUMNS = (
+    Column("run", "Run", "label"),
+    Column("epoch", "Epoch"),
+    Column("learning_rate", "Learning rate"),
+    Column("train_loss", "Training loss"),
+    Column("train_top1_error", "Training top-1"),
+    Column("val_loss", "Validation loss"),
+    Column("val_top1_error", "Validation top-1"),
+    Column("val_top5_error", "Validation top-5"),
+)
+DIGITS = {"epoch": 0, "learning_rate": 5, "train_loss": 3, "val_loss": 3}
+
+
+def needs(config: Any) -> dict[str, str]:
+    """The runs of `train` come first: their labels sort before those of `ablate`."""
+    place = {"train": 1, "ablate": 2}
+    return {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    histories = {label.partition(" ")[2]: _history(files[label]) for label in sorted(files)}
+    epochs = max(int(history["epoch"].max()) for history in histories.values())
+    return Picture(
+        caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are those "
+        "met while training, on crops and with dropout; validation is the single centre view.",
+        columns=COLUMNS,
+        rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
+        png=_plot(histories),
+        alt="Three line plots over epochs. Last validation top-1 error in percent: "
+        + "; ".join(f"{run} {history['val_top1_error'].iloc[-1]:.1f}" for run, history in histories.items()),
+        rows_title="Every epoch of every run",
+    )
+
+
+def _history(path: Path) -> pd.DataFrame:
+    try:
+        history = pd.read_csv(path)
+    except ValueError as error:
+        raise UserError(f"{path}: not a history of training ({error}); delete it and run again") from error
+    missing = {column.key for column in COLUMNS[1:]} - set(history)
+    if missing or history.empty:
+        raise UserError(f"{path}: lacks {', '.join(sorted(missing)) or 'any epoch'}; delete it and run again")
+    return history
+
+
+def _row(run: str, line: dict[str, Any]) -> Row:
+    numbers = [Number(float(line[column.key]), DIGITS.get(column.key, 1)) for column in COLUMNS[1:]]
+    return Row((run, *(number if math.isfinite(number.value) else None for number in numbers)))
+
+
+def _plot(histories: dict[str, pd.DataFrame]) -> bytes:
+    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // 4)) as drawn:
+        axes = drawn.subplots(1, len(PANELS))
+        for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
+            _panel(ax, histories, column)
+            ax.set_title(title)
+            ax.set_xlabel("epoch")
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawn.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+        return draw.png(drawn)
+
+
+def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str) -> None:
+    ax.grid(axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    for i, (run, history) in reversed(list(enumerate(histories.items()))):
+        look = (
+            {"color": draw.CYCLE[i], "label": run}
+            if i < LABELLED
+            else {"color": "#c3c8d0", "linewidth": 1, "label": "others"}
+        )
+        if i > LABELLED:
+            look["label"] = "_"
+        ax.plot(history["epoch"], history[column], marker="o" if len(history) == 1 else "", **look)

@@ -1,0 +1,178 @@
+"""What Zeiler & Fergus (2013) report, and what they leave open: the numbers of their tables, and our GUESSES.
+
+Numbers are arXiv 1311.2901 v3's; `paper_tables/` holds them as CSV, `provenance.csv` there says how each was checked.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+DATA_FILES = ("paper_tables/*.csv",)
+
+
+@functools.cache
+def table(name: str) -> pd.DataFrame:
+    """One of the paper's tables, numbers in percent unless its header says otherwise: `table("table3_ablation")`."""
+    return pd.read_csv(Path(__file__).parent / "paper_tables" / f"{name}.csv")
+
+
+VARIANTS: dict[str, dict[str, Any]] = {  # row of Table 3 -> the network's description (core/architecture.py, Network)
+    "t3r01": {"base": "baseline"},
+    "t3r02": {"base": "baseline", "remove": (3, 4)},
+    "t3r03": {"base": "baseline", "remove": (7,)},
+    "t3r04": {"base": "baseline", "remove": (6, 7)},
+    "t3r05": {"base": "baseline", "remove": (3, 4, 6, 7)},
+    "t3r06": {"base": "baseline", "units": 2048},
+    "t3r07": {"base": "baseline", "units": 8192},
+    "t3r08": {"base": "improved"},
+    "t3r09": {"base": "improved", "units": 2048},
+    "t3r10": {"base": "improved", "units": 8192},
+    "t3r11": {"base": "improved", "maps": (512, 1024, 512)},
+    "t3r12": {"base": "improved", "maps": (512, 1024, 512), "units": 8192},
+}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Something the paper does not state: what, what we chose, why, and where in the paper one would look for it."""
+
+    what: str
+    choice: str
+    reason: str
+    where: str
+
+
+GUESSES: tuple[Guess, ...] = (
+    Guess(
+        "How convolution sizes are rounded",
+        "Up, with zeros added at the right and bottom",
+        "224 pixels, a 7x7 filter and stride 2 give the 110 of Fig 3 only if rounded up, as cuda-convnet does, on which the "
+        "authors' code is based.",
+        "Fig 3",
+    ),
+    Guess(
+        "Constants of the contrast normalisation",
+        "Across maps, k = 2, n = 5, alpha = 1e-4, beta = 0.75",
+        "The text refers to Krizhevsky et al., whose constants these are; alpha is not divided by n.",
+        "Fig 3, section 3",
+    ),
+    Guess(
+        "Whether the replication of Krizhevsky's network keeps its two halves",
+        "Dense, no grouped connections; normalisation before pooling, as in Krizhevsky",
+        "So that baseline and improved network differ in layers 1 and 2 alone; the paper says of its own network that it is dense.",
+        "Section 3, Table 2",
+    ),
+    Guess(
+        "Weight decay",
+        "5e-4 on weights, none on biases",
+        "Not mentioned; Krizhevsky calls his 5e-4 important for the model to learn.",
+        "Section 3",
+    ),
+    Guess(
+        "Initial weights",
+        "At full size Gaussian with standard deviation 0.01, biases 0; a reduced experiment may choose `matched` (the spread "
+        "grows as fan-in shrinks) or `he` (He et al. 2015)",
+        "`Initialised to 1e-2` cannot be literal, since equal weights stay equal. At a quarter of the width a spread of 0.01 "
+        "leaves the scores so small that training stays at chance.",
+        "Section 3",
+    ),
+    Guess(
+        "When filters are clipped to an RMS of 0.1, and whether biases count",
+        "After every update, convolution filters only, without their biases",
+        "The text names the convolutional layers and says neither; after every update the bound always holds.",
+        "Section 3",
+    ),
+    Guess(
+        "When and how the learning rate is annealed",
+        "Divided by 10 when validation top-1 error has not fallen by 0.1 points for 5 epochs, three times at most; a reduced "
+        "experiment may follow a cosine instead",
+        "The paper anneals by hand when the error stalls; Krizhevsky divided by 10, three times. A run of a few epochs has no time "
+        "to stall.",
+        "Section 3",
+    ),
+    Guess(
+        "Which crops a training picture is seen in",
+        "One of the ten sub-crops (corners, centre, mirrored), drawn anew each epoch; a reduced experiment may crop anywhere",
+        "The text lists these ten for training; Krizhevsky crops at random positions.",
+        "Section 3",
+    ),
+    Guess(
+        "Dropout when layers 6 or 7 are removed",
+        "It goes with its layer; nothing replaces it",
+        "The paper ties dropout to layers 6 and 7.",
+        "Table 3",
+    ),
+    Guess(
+        "How pictures are resized",
+        "Pillow's bicubic filter, then the centre square",
+        "The filter is not stated; bicubic is the common choice of the time.",
+        "Section 3",
+    ),
+    Guess(
+        "Number of views at test time",
+        "Both are computed; tables show the ten views (corners, centre, mirrored; softmax averaged) unless they say single view",
+        "Ten views are what Krizhevsky averages and what the ten sub-crops suggest.",
+        "Table 2",
+    ),
+    Guess(
+        "How an ensemble is combined, and what differs between its members",
+        "Class probabilities are averaged; members differ in their seed",
+        "Krizhevsky averages predictions; nothing else is said.",
+        "Table 2",
+    ),
+    Guess(
+        "On which pictures training error is measured",
+        "Centre crop of training pictures, without dropout (a fixed number of them if the set is large)",
+        "Comparable with the validation error, which is measured in the same way.",
+        "Table 3",
+    ),
+    Guess(
+        "What unpooling does where overlapping windows share a maximum",
+        "The values add up",
+        "That is the transpose of max pooling; overwriting would depend on the order.",
+        "Section 2.1, Fig 1",
+    ),
+    Guess(
+        "Where a layer's activations are taken for the deconvnet",
+        "After the ReLU, before pooling and normalisation",
+        "Fig 1 attaches the deconvnet there. For the strongest activations it makes no difference: the strongest pooled value is the "
+        "strongest value at its switch.",
+        "Section 2.1",
+    ),
+    Guess(
+        "Whether the nine strongest activations of a map may come from one picture",
+        "One activation a picture, so nine pictures",
+        "Fig 2 shows nine different pictures for each map.",
+        "Fig 2",
+    ),
+    Guess(
+        "Which layer-5 map is the strongest",
+        "The one with the largest sum over positions in the unoccluded picture",
+        "The plotted quantity is that sum; maximum or sum is not said.",
+        "Fig 7",
+    ),
+    Guess(
+        "The grey of the occluding square",
+        "124 in all channels",
+        "Read from the published pictures.",
+        "Fig 7",
+    ),
+    Guess(
+        "How the transfer softmax is regularised",
+        "Multinomial logistic regression (L2) on standardised layer-7 features, the strength chosen by cross-validation on the "
+        "training pictures",
+        "Not stated; it must not look at the test pictures.",
+        "Section 5.2",
+    ),
+    Guess(
+        "Whether Caltech-101's background class counts",
+        "101 categories without it",
+        "The number of pictures given, 9,144, includes it; which classes were scored is not said.",
+        "Table 4",
+    ),
+)

@@ -1,0 +1,119 @@
+"""Find the pictures that drive a network's maps hardest and project those activations back to pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, PositiveInt
+
+from zfrepro import artifacts
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+
+if TYPE_CHECKING:
+    from zfrepro.core.strongest import Strongest
+    from zfrepro.viewing import Viewing
+
+
+class Spec(Base):
+    top: int = Field(9, ge=1, description="strongest activations of a map, each from another picture; the paper: 9")
+    maps: dict[PositiveInt, PositiveInt] = Field(
+        {1: 9, 2: 16, 3: 12, 4: 10, 5: 10},
+        min_length=1,
+        description="layer -> maps shown, drawn at random; the paper's Fig 2",
+    )
+    split: str = Field("val", description="pictures searched; the paper: validation")
+    seed: int = Field(0, ge=0, description="draws the maps")
+    batch: int = Field(64, ge=1, description="pictures in one forward pass")
+
+
+def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
+    """Write out/features.npz (values, places, projections, patches a layer) and out/features.json (what they are)."""
+    from zfrepro.core.strongest import find
+    from zfrepro.viewing import Viewing
+
+    viewing = Viewing(weights, images, spec.split, device, threads)
+    names = {layer: viewing.rectified(layer) for layer in sorted(spec.maps)}
+    if len(viewing.pictures) < spec.top:
+        raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(viewing.pictures)}")
+    found = find(viewing.net, viewing.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
+    arrays, summary = {"filters_1": _first_filters(viewing)}, {}
+    for layer, name in names.items():
+        values = _values(found[layer], weights)
+        chosen = choose_maps(values[:, 0] > 0, spec.maps[layer], spec.seed, layer)
+        shown = _show(viewing, name, found[layer], chosen)
+        arrays |= {f"{key}_{layer}": array for key, array in shown.items()}
+        summary[str(layer)] = _summary(viewing, name, values, shown)
+    artifacts.save_arrays(out / "features.npz", **arrays)
+    artifacts.save_json(out / "features.json", _head(spec, viewing) | {"layers": summary})
+
+
+def choose_maps(live: np.ndarray, wanted: int, seed: int, layer: int) -> np.ndarray:
+    """int64, ascending: maps drawn at random among the live ones; dead ones only where those do not suffice."""
+    order = np.random.default_rng([seed, layer]).permutation(len(live))
+    return np.sort(order[np.argsort(~live[order], kind="stable")][:wanted])
+
+
+def _values(strongest: Strongest, weights: Path) -> np.ndarray:
+    values = strongest.values.cpu().numpy()
+    if not np.isfinite(values).all():
+        raise UserError(f"{weights}: activations are not finite, its training diverged; train again at a lower rate")
+    return values
+
+
+def _first_filters(viewing: Viewing) -> np.ndarray:
+    """float32 (maps, k, k, 3)"""
+    return viewing.net.conv1.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _show(viewing: Viewing, name: str, strongest: Strongest, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays (M, top, ...) of the chosen maps."""
+    from zfrepro.core.tiles import patch_tiles, projection_tiles
+
+    pictures, places = strongest.pictures[chosen].cpu().numpy(), strongest.places[chosen].cpu()
+    projections, patches = [], []
+    for row, one in enumerate(chosen.tolist()):
+        crops = viewing.crops(pictures[row])
+        maps = places.new_full((len(crops),), one)
+        projections.append(projection_tiles(viewing.net, name, viewing.inputs(crops), maps, places[row]))
+        patches.append(patch_tiles(viewing.net, name, crops, places[row]))
+    return {
+        "maps": chosen,
+        "pictures": pictures,
+        "values": strongest.values[chosen].cpu().numpy(),
+        "places": places.numpy(),
+        "projections": np.stack(projections),
+        "patches": np.stack(patches),
+    }
+
+
+def _summary(viewing: Viewing, name: str, values: np.ndarray, shown: dict[str, np.ndarray]) -> dict[str, Any]:
+    from zfrepro.core.receptive_field import receptive_field
+
+    field = receptive_field(viewing.net, name)
+    labels, files = viewing.set.labels(viewing.split), viewing.set.files(viewing.split)
+    return {
+        "child": name,
+        "maps": len(values),
+        "dead": int((values[:, 0] <= 0).sum()),  # never active on the split
+        "shown": shown["maps"].tolist(),
+        "field": field.size,
+        "jump": field.jump,
+        "tile": shown["patches"].shape[2],
+        "files": files[shown["pictures"]].tolist(),
+        "classes": [[viewing.set.classes[label] for label in row] for row in labels[shown["pictures"]].tolist()],
+    }
+
+
+def _head(spec: Spec, viewing: Viewing) -> dict[str, Any]:
+    return {
+        "network": viewing.description.network.model_dump(mode="json"),
+        "width": viewing.description.width,
+        "input_size": viewing.size,
+        "split": spec.split,
+        "pictures": len(viewing.pictures),
+        "top": spec.top,
+        "seed": spec.seed,
+    }

@@ -1,0 +1,58 @@
+"""Build one table or figure of the report from what the stages left."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from zfrepro import artifacts
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+
+if TYPE_CHECKING:
+    from zfrepro.exhibits.base import Exhibit
+
+
+class Spec(Base):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="module in zfrepro/exhibits")
+    files: dict[str, Path] = Field(description="what the exhibit reads, by its own labels")
+
+
+def run(spec: Spec, out: Path) -> None:
+    """Write out/<name>.csv, out/<name>.png and, last, out/exhibit.json with everything the page shows."""
+    for label, path in spec.files.items():
+        _check(spec.name, label, path)
+    module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")
+    built = module.build(spec.files)
+    artifacts.save_text(out / f"{spec.name}.csv", built.csv())
+    with artifacts.atomic(out / f"{spec.name}.png") as temporary:
+        temporary.write_bytes(built.png)
+    artifacts.save_json(out / "exhibit.json", _page(spec, module, built))
+
+
+def _check(name: str, label: str, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that makes it")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: empty, but {name} needs it ({label}); delete it and run again")
+
+
+def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
+    """What the page shows, as plain values; the pieces' pictures are inside, so that no file can go astray."""
+    return {
+        "name": spec.name,
+        "kind": built.kind,
+        "title": module.TITLE,
+        "paper": module.PAPER,
+        "caption": built.caption,
+        "alt": built.alt,
+        "notes": list(built.notes),
+        "highlights": [vars(one) for one in built.highlights],
+        "rows_title": getattr(built, "rows_title", ""),
+        **built.table(),
+        "pieces": [{**vars(piece), "png": base64.b64encode(piece.png).decode("ascii")} for piece in built.pieces],
+    }

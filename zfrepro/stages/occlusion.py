@@ -1,0 +1,195 @@
+"""Slide a grey square over pictures and record what the network says at every position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from zfrepro import artifacts
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+
+if TYPE_CHECKING:
+    from zfrepro.core.strongest import Strongest
+    from zfrepro.viewing import Viewing
+
+COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
+
+
+class Spec(Base):
+    square: int = Field(50, ge=1, description="side of the square, pixels of the network's input; the paper: 50 at 224")
+    stride: int = Field(6, ge=1, description="pixels from one position to the next; the paper: 6")
+    grey: int = Field(
+        124, ge=0, le=255, description="value of all three channels of the square; measured in the paper's Fig 7"
+    )
+    layer: int = Field(5, ge=1, description="layer whose strongest map is watched; the paper: 5")
+    pictures: int | tuple[int, ...] = Field(
+        3, description="how many pictures, or their positions in the split; the paper: 3"
+    )
+    split: str = Field("val", description="pictures to draw from; the paper: test")
+    seed: int = Field(0, ge=0, description="draws the pictures")
+    batch: int = Field(64, ge=1, description="pictures or positions in one forward pass")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the network says of the whole split, uncovered."""
+
+    probabilities: np.ndarray  # float32 (N, classes)
+    labels: np.ndarray  # int64 (N,), true
+    strongest: Strongest  # COMPANIONS + 1 pictures a map of the watched layer
+
+    @property
+    def of_true(self) -> np.ndarray:
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def correct(self) -> np.ndarray:
+        return self.probabilities.argmax(axis=1) == self.labels
+
+
+def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
+    """Write out/occlusion.npz (maps over positions, projections) and out/occlusion.json (what they are)."""
+    from zfrepro.viewing import Viewing
+
+    viewing = Viewing(weights, images, spec.split, device, threads)
+    _check(spec, viewing, weights, images)
+    name = viewing.rectified(spec.layer)
+    survey = _survey(spec, viewing, name, weights)
+    indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
+    rows = [_occlude(spec, viewing, name, survey, index) for index in indices.tolist()]
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
+    artifacts.save_json(out / "occlusion.json", _summary(spec, viewing, survey, indices, arrays))
+
+
+def choose_pictures(
+    of_true: np.ndarray, correct: np.ndarray, labels: np.ndarray, wanted: int | tuple[int, ...], seed: int
+) -> np.ndarray:
+    """int64: pictures of different classes drawn among the surer half of the correctly classified.
+
+    Where those are too few, the remaining pictures with the highest probability of the true class follow.
+    """
+    if not isinstance(wanted, int):
+        return np.array(wanted, dtype=np.int64)
+    sure = correct & (of_true >= np.median(of_true[correct])) if correct.any() else correct
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(sure))
+    first_of_class = np.sort(np.unique(labels[drawn], return_index=True)[1])
+    chosen = drawn[first_of_class]
+    surest = np.argsort(-of_true, kind="stable")
+    return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:wanted].astype(np.int64)
+
+
+def _check(spec: Spec, viewing: Viewing, weights: Path, images: Path) -> None:
+    if spec.square > viewing.size:
+        raise UserError(
+            f"occlusion.square: {spec.square} px, but the network's input is {viewing.size} px; take a smaller one"
+        )
+    if tuple(viewing.set.classes) != viewing.description.classes:
+        raise UserError(f"{weights}: trained on other classes than those of {images}; give the set it was trained on")
+    count, asked = len(viewing.pictures), spec.pictures
+    fitting = 1 <= asked <= count if isinstance(asked, int) else asked and set(asked) <= set(range(count))
+    if not fitting:
+        raise UserError(f"occlusion.pictures: {asked}, but split {spec.split} has {count} pictures, counted from 0")
+    if count < COMPANIONS + 1:
+        raise UserError(
+            f"{images}: split {spec.split} has {count} pictures; the map's projections need {COMPANIONS + 1}"
+        )
+
+
+def _survey(spec: Spec, viewing: Viewing, name: str, weights: Path) -> Survey:
+    from zfrepro.core.occlusion import survey
+
+    probabilities, strongest = survey(viewing.net, viewing.batches(spec.batch), name, COMPANIONS + 1)
+    if not probabilities.isfinite().all():
+        raise UserError(f"{weights}: outputs are not finite, its training diverged; train again at a lower rate")
+    return Survey(probabilities.cpu().numpy(), viewing.set.labels(spec.split), strongest)
+
+
+def _occlude(spec: Spec, viewing: Viewing, name: str, survey: Survey, index: int) -> dict[str, np.ndarray]:
+    """Everything about one picture; P positions each way."""
+    from zfrepro.core.occlusion import answer, sensitivity
+
+    crop = viewing.crops(np.array([index]))
+    picture = viewing.inputs(crop)
+    grey = viewing.inputs(np.full_like(crop, spec.grey))[0]
+    clean = answer(viewing.net, picture, name)
+    watched = int(clean.activations[0].argmax())
+    seen = sensitivity(viewing.net, picture[0], grey, name, spec.square, spec.stride, spec.batch)
+    true = survey.labels[index]
+    return {
+        "inputs": crop[0],
+        "true": true,
+        "probability": seen.probabilities[..., true].cpu().numpy(),
+        "label": seen.probabilities.argmax(dim=-1).cpu().numpy(),
+        "activation": seen.activations[..., watched].cpu().numpy(),
+        "map": np.int64(watched),
+        "clean_probability": clean.probabilities[0, true].cpu().numpy(),
+        "clean_label": clean.probabilities[0].argmax().cpu().numpy(),
+        "clean_activation": clean.activations[0, watched].cpu().numpy(),
+        **_companions(viewing, name, survey.strongest, index, watched),
+    }
+
+
+def _companions(viewing: Viewing, name: str, strongest: Strongest, index: int, watched: int) -> dict[str, np.ndarray]:
+    """The watched map's projections and patches: this picture first, then the three others that drive it hardest."""
+    from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
+
+    others = [other for other in strongest.pictures[watched].tolist() if other != index][:COMPANIONS]
+    indices = np.array([index, *others])
+    crops = viewing.crops(indices)
+    inputs = viewing.inputs(crops)
+    maps, places = strongest_places(viewing.net, name, inputs, watched)
+    return {
+        "projected": indices,
+        "projections": projection_tiles(viewing.net, name, inputs, maps, places),
+        "patches": patch_tiles(viewing.net, name, crops, places.cpu()),
+    }
+
+
+def _summary(
+    spec: Spec, viewing: Viewing, survey: Survey, indices: np.ndarray, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    classes, files = viewing.set.classes, viewing.set.files(spec.split)
+    pictures = [
+        {
+            "picture": index,
+            "file": str(files[index]),
+            "true": classes[survey.labels[index]],
+            "correct": bool(survey.correct[index]),
+            **_box_means(spec, viewing, index, arrays["probability"][row]),
+        }
+        for row, index in enumerate(indices.tolist())
+    ]
+    return {
+        "network": viewing.description.network.model_dump(mode="json"),
+        "width": viewing.description.width,
+        "input_size": viewing.size,
+        "classes": classes,
+        "positions": arrays["probability"].shape[1],
+        **spec.model_dump(mode="json", include={"square", "stride", "grey", "layer", "split", "seed"}),
+        "split_pictures": len(survey.labels),
+        "split_correct": int(survey.correct.sum()),
+        "pictures": pictures,
+    }
+
+
+def _box_means(spec: Spec, viewing: Viewing, index: int, probability: np.ndarray) -> dict[str, Any]:
+    """The object's box in input pixels, and the true class's mean probability where the square touches it and elsewhere."""
+    from zfrepro.core.occlusion import overlapping
+
+    x0, y0, x1, y1 = viewing.set.boxes(spec.split)[index].tolist()
+    top, left, _ = viewing.view
+    box = (x0 - left, y0 - top, x1 - left, y1 - top)
+    if not np.isfinite(box).all():
+        return {"box": None, "touching": None, "elsewhere": None}
+    touching = overlapping(viewing.size, spec.square, spec.stride, box).numpy()
+    return {"box": box, "touching": _mean(probability[touching]), "elsewhere": _mean(probability[~touching])}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None

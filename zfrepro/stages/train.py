@@ -1,0 +1,231 @@
+"""Train one network by the paper's recipe; a run that is stopped goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from zfrepro import artifacts, sources
+from zfrepro.checkpoints import Every, Store, key, stop_signal
+from zfrepro.core.architecture import Network, Row, describe, parameter_count
+from zfrepro.prepared import PreparedSet
+from zfrepro.spec import Base
+from zfrepro.trained import Description
+
+if TYPE_CHECKING:
+    from zfrepro.core.training import Training
+
+FILES = ("model.safetensors", "model.safetensors.sha256", "snapshots.safetensors", "snapshots.safetensors.sha256",
+         "history.csv", "network.json")  # fmt: skip
+SAVE_EVERY = 60  # seconds between checkpoints
+LOG_EVERY = 5  # seconds between log lines
+
+
+class Spec(Base):
+    network: Network = Field(description="which network: base, layers removed, sizes")
+    width: float = Field(1.0, gt=0, le=4, description="multiplies maps and units; the paper: 1")
+    input_size: int = Field(224, ge=32, description="pixels; the paper: 224")
+    epochs: int = Field(70, ge=1, description="the paper: 70")
+    batch: int = Field(128, ge=1, description="pictures; the paper: 128")
+    learning_rate: float = Field(0.01, gt=0, description="the paper: 0.01")
+    momentum: float = Field(0.9, ge=0, lt=1, description="the paper: 0.9")
+    weight_decay: float = Field(5e-4, ge=0, description="the paper does not say; Krizhevsky: 5e-4")
+    dropout: float = Field(0.5, ge=0, lt=1, description="in layers 6 and 7; the paper: 0.5")
+    init: Literal["gaussian", "matched", "he"] = Field(
+        "gaussian", description="initial weights; the paper: Gaussian 0.01"
+    )
+    input_scale: float = Field(
+        1.0, gt=0, description="multiplies the inputs in training, folded into layer 1 at the end; the paper: 1"
+    )
+    filter_rms: float | None = Field(0.1, gt=0, description="largest RMS of a convolution filter, null = no clipping")
+    crops: Literal["ten", "random", "centre"] = Field(
+        "ten", description="where training crops lie; the paper: ten sub-crops"
+    )
+    schedule: Literal["stall", "cosine", "constant"] = Field("stall", description="how the learning rate is annealed")
+    patience: int = Field(5, ge=1, description="epochs without progress before annealing (stall)")
+    factor: float = Field(0.1, gt=0, lt=1, description="annealing factor (stall)")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the hardware has it"
+    )
+    snapshots: tuple[int, ...] = Field((), description="epochs after which the convolution layers are kept, for Fig 4")
+    seed: int = Field(0, ge=0, description="initial weights, order, crops, dropout")
+
+
+def run(spec: Spec, images: Path, out: Path, name: str = "network", device: str = "auto", threads: int = 1) -> None:
+    """images: manifest.json of the source set; out: folder to fill; checkpoints are kept in `.state` beside it."""
+    import torch
+
+    from zfrepro import devices
+
+    torch.set_num_threads(threads)
+    chosen = devices.choose(device)
+    dtype = devices.precision(spec.precision, chosen)
+    source = PreparedSet(images)
+    versions = (torch.__version__, chosen.type, str(dtype), threads if chosen.type == "cpu" else 0)
+    store = Store(
+        out.parent / ".state" / name,
+        key(spec.model_dump_json(), sources.digest("stages.train"), source.digest, versions),
+    )
+    if store.finished(FILES):
+        _log(run=name, note="the same settings, code and data have been trained before: taken as they were")
+        store.give_back(out, FILES)
+        return
+    training = _training(spec, source, chosen, dtype)
+    with stop_signal() as stop:
+        memory = _train(spec, training, source, store, stop, name)
+    _write(spec, training, source, memory, out, name)
+    store.keep(out, FILES)
+
+
+def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Training:
+    import torch
+
+    from zfrepro.core import nets
+    from zfrepro.core.training import Pictures, Recipe, Training
+
+    classes = len(source.classes)
+    net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
+    nets.initialise(net, spec.init, spec.seed, nets.fan_ins(describe(spec.network, classes=classes)))
+    net = net.to(device, memory_format=torch.channels_last)
+    shared = {field.name for field in dataclasses.fields(Recipe)} & set(Spec.model_fields)
+    recipe = Recipe(**{field: getattr(spec, field) for field in shared})
+    return Training(net, Pictures(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype)
+
+
+def _train(spec: Spec, training: Training, source: PreparedSet, store: Store, stop: Any, name: str) -> dict[str, Any]:
+    """Run all epochs; gives what is remembered besides the weights: history rows, snapshots, seconds."""
+    memory = _resume(training, store, name)
+    saving, logging, since = Every(SAVE_EVERY), Every(LOG_EVERY), time.monotonic()
+
+    def checkpoint() -> None:
+        nonlocal since
+        memory["seconds"] += time.monotonic() - since
+        since = time.monotonic()
+        store.save_state({"training": training.state(), "memory": memory})
+
+    while training.epoch < spec.epochs:
+        started, first = time.monotonic(), training.batch
+        while not training.epoch_done:
+            training.step()
+            if logging.due():
+                _log_progress(training, spec, name, started, first)
+            if stop.is_set():
+                checkpoint()
+                _log(
+                    run=name,
+                    note="stopped; the same command goes on from here",
+                    epoch=training.epoch,
+                    batch=training.batch,
+                )
+                sys.exit(143)
+            if saving.due():
+                checkpoint()
+        _end_epoch(spec, training, source, memory, time.monotonic() - started, first, name)
+    memory["seconds"] += time.monotonic() - since
+    return memory
+
+
+def _resume(training: Training, store: Store, name: str) -> dict[str, Any]:
+    state = store.load_state()
+    if state is None:
+        return {"history": [], "snapshots": {}, "seconds": 0.0}
+    training.restore(state["training"])
+    _log(run=name, note="resumed", epoch=training.epoch, batch=training.batch)
+    return state["memory"]
+
+
+def _end_epoch(
+    spec: Spec, training: Training, source: PreparedSet, memory: dict, seconds: float, first: int, name: str
+) -> None:
+    from zfrepro.core import crops, evaluation
+
+    view = crops.centre_view(source.size, spec.input_size)
+    labels = source.labels("val")
+    said = evaluation.probabilities(
+        training.net, source.images("val"), training.subtract, spec.input_size, [view], 2 * spec.batch, training.dtype
+    )
+    errors = {k: evaluation.top_error(said, labels, k) for k in (1, 5)}
+    speed = (training.batches_per_epoch - first) * spec.batch / seconds
+    row = {
+        **training.end_epoch(errors[1]),
+        "epoch": training.epoch,
+        "val_loss": evaluation.cross_entropy(said, labels),
+        "val_top1_error": errors[1],
+        "val_top5_error": errors[5],
+        "seconds": seconds,
+        "images_per_second": speed,
+    }
+    memory["history"].append(row)
+    if training.epoch in spec.snapshots:
+        convolutions = {name: tensor for name, tensor in training.weights().items() if name.startswith("conv")}
+        memory["snapshots"][training.epoch] = convolutions
+    _log(run=name, of=spec.epochs, **{field: round(value, 4) for field, value in row.items()})
+
+
+def _write(spec: Spec, training: Training, source: PreparedSet, memory: dict, out: Path, name: str) -> None:
+    import pandas as pd
+
+    from zfrepro import trained
+
+    description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes))
+    trained.save(out / "model.safetensors", training.weights(), source.mean(), description)
+    snapshots = {f"epoch{epoch}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
+    artifacts.save_weights(out / "snapshots.safetensors", snapshots, description.metadata())
+    columns = [
+        "epoch",
+        "learning_rate",
+        "train_loss",
+        "train_top1_error",
+        "val_loss",
+        "val_top1_error",
+        "val_top5_error",
+    ]
+    history = pd.DataFrame(memory["history"])[[*columns, "seconds", "images_per_second"]]
+    artifacts.save_text(out / "history.csv", history.to_csv(index=False))
+    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name))
+
+
+def _summary(spec: Spec, training: Training, source: PreparedSet, memory: dict, name: str) -> dict[str, Any]:
+    classes = len(source.classes)
+    actual, full = describe(spec.network, spec.input_size, classes, spec.width), describe(spec.network)
+    return {
+        "run": name,
+        "spec": spec.model_dump(mode="json"),
+        "device": training.device.type,
+        "precision": str(training.dtype).removeprefix("torch."),
+        "classes": classes,
+        "images": len(training.labels),
+        "rows": [_row(row) for row in actual],
+        "parameters": parameter_count(actual),
+        "full_size": {"rows": [_row(row) for row in full], "parameters": parameter_count(full)},
+        "seconds": round(memory["seconds"], 1),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    plain = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "op"}
+    window = {field: getattr(row.op, field, None) for field in ("kernel", "stride", "pad")}
+    return {**plain, **window, "kind": type(row.op).__name__.lower()}
+
+
+def _log_progress(training: Training, spec: Spec, name: str, started: float, first: int) -> None:
+    done = training.batch - first
+    _log(
+        run=name,
+        epoch=training.epoch + 1,
+        of=spec.epochs,
+        batch=training.batch,
+        batches=training.batches_per_epoch,
+        loss=round(float(training.loss_sum) / (training.batch * spec.batch), 4),
+        images_per_second=round(done * spec.batch / (time.monotonic() - started)),
+    )
+
+
+def _log(**fields: Any) -> None:
+    print(json.dumps(fields), flush=True)
