@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -168,12 +169,23 @@ def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
 def test_pdf_has_pages_and_text(made) -> None:
     pdf = (made[1] / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-")
-    assert b"/Lang (en)" in pdf or b"/Lang" in pdf
+    inside = _inflated(pdf)
+    assert b"/Lang (en)" in inside
+    assert b"(Toy experiment)" in inside
     document = _laid_out((made[1] / "index.html").read_text(encoding="utf-8"))
+    assert len(re.findall(rb"/Type /Page\b", inside)) == len(document.pages)
     assert 6 <= len(document.pages) <= 25
     said = " ".join(_text(made_page._page_box) for made_page in document.pages)
     for words in ("Toy experiment", "Networks see 64 pixels", "Ablations", "Provenance"):
         assert words in said
+
+
+def _inflated(pdf: bytes) -> bytes:
+    """What stands in the compressed object streams."""
+    found = []
+    for start in re.finditer(rb"/ObjStm[^>]*>>\s*stream\n", pdf):
+        found.append(zlib.decompressobj().decompress(pdf[start.end() :]))
+    return b"".join(found)
 
 
 def _laid_out(page: str) -> Any:

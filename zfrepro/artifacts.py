@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -60,9 +61,9 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: damaged or not an array file ({error}); delete it and run again") from error
 
 
@@ -72,8 +73,15 @@ def save_weights(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, 
 
     with atomic(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        temporary.chmod(0o666 & ~_umask())
         digest = sha256(temporary)
     save_text(path.with_name(path.name + ".sha256"), f"{digest}  {path.name}\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, str]]:

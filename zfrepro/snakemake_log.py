@@ -79,7 +79,7 @@ def why(job: Job) -> str:
     """Snakemake's reason in a few plain words."""
     said = job.fields.get("reason", "")
     if "Params have changed" in said:
-        return " and ".join(_changed_params(said))
+        return " and ".join(_changed_params(said)) or "its rule changed"
     if "Missing output files" in said:
         return "not made yet"
     if "Input files updated by another job" in said:

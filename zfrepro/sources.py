@@ -25,7 +25,7 @@ def digest(*modules: str) -> str:
 
 
 def closure(*modules: str) -> set[str]:
-    """Names, relative to the package, of the given modules and of every module of ours they import, at any depth."""
+    """Names, relative to the package, of the given modules, of all they import at any depth, and of the packages around."""
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -33,6 +33,7 @@ def closure(*modules: str) -> set[str]:
         if name not in found:
             found.add(name)
             waiting.extend(_imports(name))
+            waiting.extend([name.rpartition(".")[0]] if "." in name else [])
     return found
 
 

@@ -110,6 +110,14 @@ def test_a_picture_equal_to_the_mean_becomes_zero_in_every_view():
     assert not subtract(cut(images, np.zeros(10, dtype=int), views, 3), views).any()
 
 
+def test_scale_multiplies_what_the_mean_leaves():
+    images, views = numbered(2), np.array([[0, 0, 0], [1, 1, 1]])
+    crops, mean = cut(images, np.array([0, 1]), views, 3), np.full((4, 4, 3), 10, dtype=np.float32)
+    plain, scaled = (MeanSubtraction(mean, CPU, scale)(crops, views) for scale in (1.0, 0.25))
+    assert plain[0, 0].tolist() == [[-10, -9, -8], [-6, -5, -4], [-2, -1, 0]]
+    torch.testing.assert_close(scaled, plain / 4)
+
+
 def test_batches_of_a_fixed_view_cover_everything_once():
     images = numbered(5)
     subtract = MeanSubtraction(np.zeros((4, 4, 3), dtype=np.float32), CPU)

@@ -36,29 +36,26 @@ def test_the_gradient_reaches_the_window_and_nothing_else(base, layer, place):
     layer_outputs(net, picture, {name: 0})[0][0, 0][place].backward()
     rows, columns = picture.grad[0, 0].nonzero().unbind(1)
     field = receptive_field(build(Network(base=base), size, 5, 1 / 12), name)
-    top, left = field.corner(place, size)
+    top, left = (field.start + index * field.jump for index in place)
     assert (rows.min(), columns.min()) == (max(0, top), max(0, left))
     assert (rows.max() + 1, columns.max() + 1) == (min(size, top + field.size), min(size, left + field.size))
 
 
-def test_tile_at_each_border():
+@pytest.mark.parametrize(("place", "corner"), [((0, 1), (0, 3)), ((1, 0), (3, 0)), ((9, 2), (7, 7)), ((2, 1), (7, 3))])
+def test_a_tile_at_the_border_is_moved_inside(place, corner):
+    field = ReceptiveField(size=5, jump=4, start=-1)  # of 12 pixels: tiles begin at 7 at the latest
+    assert field.corner(place, 12) == corner
+
+
+def test_a_tile_is_cut_from_its_corner():
     picture = np.arange(1, 10, dtype=np.uint8).reshape(3, 3, 1)  # 123 / 456 / 789
-    tiles = {
-        corner: cut_tile(picture, corner, 2, fill=0)[:, :, 0].tolist() for corner in [(0, 1), (-1, -1), (2, 2), (-1, 1)]
-    }
-    assert tiles == {
-        (0, 1): [[2, 3], [5, 6]],
-        (-1, -1): [[0, 0], [0, 1]],
-        (2, 2): [[9, 0], [0, 0]],
-        (-1, 1): [[0, 0], [2, 3]],
-    }
-    assert (cut_tile(picture, (5, -7), 2, fill=8) == 8).all()
+    assert cut_tile(picture, (1, 0), 2)[:, :, 0].tolist() == [[4, 5], [7, 8]]
 
 
 def test_a_field_larger_than_the_picture_shows_all_of_it():
     field = ReceptiveField(size=75, jump=16, start=-16)
     assert (field.tile_side(64), field.corner((3, 1), 64)) == (64, (0, 0))
-    assert (field.tile_side(75), field.corner((3, 1), 75)) == (75, (32, 0))
+    assert (field.tile_side(75), field.corner((3, 1), 75)) == (75, (0, 0))
 
 
 def test_oblong_windows_are_refused():

@@ -8,7 +8,7 @@ from zfrepro.core.architecture import Network
 from zfrepro.core.deconvnet import project, trace
 from zfrepro.core.nets import build
 from zfrepro.core.receptive_field import receptive_field
-from zfrepro.core.tiles import OUTSIDE, patch_tiles, projection_tiles, strongest_places
+from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
 
 SIZE = 112
 
@@ -46,7 +46,6 @@ def test_patches_are_cut_where_the_unit_looks(net):
     pictures = np.random.default_rng(0).integers(0, 100, (2, SIZE, SIZE, 3), dtype=np.uint8)
     patches = patch_tiles(net, "relu3", pictures, torch.tensor([[0, 2], [1, 1]]))
     field = receptive_field(net, "relu3")
-    assert field.corner((0, 2), SIZE) == (-16, 16)
-    assert (patches[0, :16] == OUTSIDE).all()
-    np.testing.assert_array_equal(patches[0, 16:], pictures[0, :59, 16:91])
+    assert field.corner((0, 2), SIZE) == (0, 16)  # the field starts at -16: the tile is moved inside
+    np.testing.assert_array_equal(patches[0], pictures[0, :75, 16:91])
     np.testing.assert_array_equal(patches[1], pictures[1, :75, :75])

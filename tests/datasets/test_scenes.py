@@ -86,7 +86,7 @@ def test_every_class_draws_with_boxes_that_fit(set_, name):
         assert drawn.image.size == (64, 64)
         assert drawn.image.mode == "RGB"
         assert np.asarray(drawn.image).std() > 8
-        assert 0.45 * 64 <= max(whole[2] - whole[0], whole[3] - whole[1]) <= 0.96 * 64
+        assert 0.58 * 64 <= max(whole[2] - whole[0], whole[3] - whole[1]) <= 0.96 * 64
         assert len(drawn.parts) >= 2
         for part in drawn.parts.values():
             assert part[0] < part[2]

@@ -12,13 +12,15 @@ rule deconvnet:
         f"{R}/logs/deconvnet/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/deconvnet/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 1
     resources:
         gpu=1,
     params:
         spec=spec("deconvnet"),
         code=code("stages.deconvnet"),
-        out=f"{R}/deconvnet/{{run}}",
+        out=subpath(output.arrays, parent=True),
     shell:
         "python -m zfrepro deconvnet --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

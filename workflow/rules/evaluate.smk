@@ -13,13 +13,15 @@ rule evaluate:
         f"{R}/logs/evaluate/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/evaluate/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 1
     resources:
         gpu=1,
     params:
         spec=spec("evaluate"),
         code=code("stages.evaluate"),
-        out=f"{R}/evaluate/{{run}}",
+        out=subpath(output.errors, parent=True),
     shell:
         "python -m zfrepro evaluate --spec {params.spec:q} --weights {input.weights:q} --network {input.network:q}"
         " --images {input.images:q} --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -12,9 +12,11 @@ rule exhibits:
         f"{R}/logs/exhibits/{{exhibit}}.log",
     benchmark:
         f"{R}/benchmarks/exhibits/{{exhibit}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     params:
         spec=spec("exhibits", "exhibit"),
         code=code("stages.exhibits", "exhibits.{exhibit}"),
-        out=f"{R}/exhibits/{{exhibit}}",
+        out=subpath(output.text, parent=True),
     shell:
         "python -m zfrepro exhibits --spec {params.spec:q} --out {params.out:q} > {log:q} 2>&1"

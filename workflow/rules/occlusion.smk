@@ -12,13 +12,15 @@ rule occlusion:
         f"{R}/logs/occlusion/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/occlusion/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 1
     resources:
         gpu=1,
     params:
         spec=spec("occlusion"),
         code=code("stages.occlusion"),
-        out=f"{R}/occlusion/{{run}}",
+        out=subpath(output.arrays, parent=True),
     shell:
         "python -m zfrepro occlusion --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

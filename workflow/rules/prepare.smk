@@ -12,10 +12,12 @@ rule prepare:
         f"{R}/logs/prepare/{{set}}.log",
     benchmark:
         f"{R}/benchmarks/prepare/{{set}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 64
     params:
         spec=spec("prepare", "set"),
         code=code("stages.prepare", "datasets.{dataset}"),
-        out=f"{R}/prepare/{{set}}",
+        out=subpath(output.manifest, parent=True),
     shell:
         "python -m zfrepro prepare --spec {params.spec:q} --out {params.out:q} --workers {threads} > {log:q} 2>&1"

@@ -16,10 +16,12 @@ rule report:
         f"{R}/logs/report.log",
     benchmark:
         f"{R}/benchmarks/report.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     params:
         spec=spec("report"),
         code=code("stages.report"),
-        results=R,
-        out=f"{R}/report",
+        results=subpath(output.page, ancestor=2),
+        out=subpath(output.page, parent=True),
     shell:
         "python -m zfrepro report --spec {params.spec:q} --results {params.results:q} --out {params.out:q} > {log:q} 2>&1"

@@ -15,13 +15,15 @@ rule train:
         f"{R}/logs/train/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 1
     resources:
         gpu=1,
     params:
         spec=spec("train", "run"),
         code=code("stages.train"),
-        out=f"{R}/train/{{run}}",
+        out=subpath(output.weights, parent=True),
     shell:
         "python -m zfrepro train --spec {params.spec:q} --images {input.images:q} --out {params.out:q}"
         " --name {wildcards.run:q} --threads {threads} > {log:q} 2>&1"

@@ -12,6 +12,8 @@ rule transfer:
         f"{R}/logs/transfer/{{set}}-{{method}}.log",
     benchmark:
         f"{R}/benchmarks/transfer/{{set}}-{{method}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
     threads: 1
     resources:
         gpu=1,

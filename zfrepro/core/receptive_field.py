@@ -22,10 +22,9 @@ class ReceptiveField:
         return min(self.size, picture)
 
     def corner(self, place: tuple[int, int], picture: int) -> tuple[int, int]:
-        """Top and left of a unit's tile, outside the picture at borders; a field larger than the picture shows all of it."""
-        if self.size > picture:
-            return 0, 0
-        top, left = (self.start + int(index) * self.jump for index in place)
+        """Top and left of a unit's tile, moved inside where the field leaves the picture, which is then seen whole."""
+        room = picture - self.tile_side(picture)
+        top, left = (min(max(self.start + int(index) * self.jump, 0), room) for index in place)
         return top, left
 
 
@@ -43,16 +42,10 @@ def receptive_field(net: nn.Sequential, name: str) -> ReceptiveField:
     raise ValueError(f"the network has no layer {name}")
 
 
-def cut_tile(picture: np.ndarray, corner: tuple[int, int], side: int, fill: float) -> np.ndarray:
-    """(side, side, C) of a picture (H, W, C) from `corner` on; what lies outside the picture is `fill`."""
-    tile = np.full((side, side, picture.shape[2]), fill, dtype=picture.dtype)
-    inside = [
-        slice(max(0, first), max(0, min(end, first + side)))
-        for first, end in zip(corner, picture.shape[:2], strict=True)
-    ]
-    there = [slice(part.start - first, part.stop - first) for part, first in zip(inside, corner, strict=True)]
-    tile[tuple(there)] = picture[tuple(inside)]
-    return tile
+def cut_tile(picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
+    """(side, side, C) of a picture (H, W, C) from `corner` on."""
+    top, left = corner
+    return picture[top : top + side, left : left + side]
 
 
 def _side(child: nn.Module, key: str) -> int:

@@ -10,15 +10,13 @@ from zfrepro.core.deconvnet import project, trace
 from zfrepro.core.nets import layer_outputs
 from zfrepro.core.receptive_field import cut_tile, receptive_field
 
-OUTSIDE = 128  # patch value beyond the picture's border, the grey that stands for zero in projections
-
 
 def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
-    """Unit maps[u], places[u] of picture u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3), 0 outside."""
+    """Unit maps[u], places[u] of picture u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
     rows = torch.arange(len(inputs), device=inputs.device)
     units = torch.stack([rows, maps.to(rows.device), *places.to(rows.device).unbind(1)], dim=1)
     pixels = project(trace(net, inputs, [name]), name, units)
-    return _cut(net, name, pixels.permute(0, 2, 3, 1).cpu().numpy(), places, fill=0)
+    return _cut(net, name, pixels.permute(0, 2, 3, 1).cpu().numpy(), places)
 
 
 @torch.no_grad()
@@ -32,10 +30,10 @@ def strongest_places(net: nn.Sequential, name: str, inputs: Tensor, one: int) ->
 
 def patch_tiles(net: nn.Sequential, name: str, pictures: np.ndarray, places: Tensor) -> np.ndarray:
     """What unit places[u] sees of picture u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
-    return _cut(net, name, pictures, places, fill=OUTSIDE)
+    return _cut(net, name, pictures, places)
 
 
-def _cut(net: nn.Sequential, name: str, pictures: np.ndarray, places: Tensor, fill: int) -> np.ndarray:
+def _cut(net: nn.Sequential, name: str, pictures: np.ndarray, places: Tensor) -> np.ndarray:
     field, size = receptive_field(net, name), pictures.shape[1]
     pairs = zip(pictures, places.tolist(), strict=True)
-    return np.stack([cut_tile(one, field.corner(place, size), field.tile_side(size), fill) for one, place in pairs])
+    return np.stack([cut_tile(one, field.corner(place, size), field.tile_side(size)) for one, place in pairs])

@@ -34,7 +34,7 @@ def build(files: Mapping[str, Path]) -> Table:
         rows.append(_row({"row_label": RANDOM, "group": "extra"}, found["random"], sizes))
     any_one = next(iter(found.values()))
     return Table(
-        caption=f"Mean of the per-class accuracies in percent, by training pictures a class. Here: set {any_one['target']}, "
+        caption=f"Mean of the per-class accuracies in percent, by training pictures a class. Target here: {any_one['target']}, "
         f"{any_one['classes']} classes, {any_one['folds']} random splits, at most {any_one['test_per_class']} test pictures "
         "a class.",
         columns=_columns(sizes),
@@ -74,7 +74,7 @@ def _accuracy(folds: list[float]) -> Number | None:
 def _plot(rows: list[Row], sizes: list[int]) -> bytes:
     panels = [
         (
-            f"{k} training pictures a class",
+            f"{k} a class",
             [row.cells[1 + 3 * i] for row in rows],
             [_number(row.cells[2 + 3 * i]) for row in rows],
         )

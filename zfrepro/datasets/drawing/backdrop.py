@@ -52,7 +52,7 @@ def _surface(dice: Dice, texture: str, top: int, foot: int, size: int) -> np.nda
     turn, zoom = dice.between(-0.15, 0.15), TEXELS * dice.between(2.0, 3.6) / size
     c, s = math.cos(turn) * zoom, math.sin(turn) * zoom
     origin = (dice.between(0, 256), dice.between(0, 256))
-    mix = sample(texture, np.array([[c, -s], [s, c]]), origin, 0, top, size, foot) * dice.between(0.25, 0.7)
+    mix = sample(texture, np.array([[c, -s], [s, c]]), origin, 0, top, size, foot) * dice.between(0.15, 0.5)
     base = first[:, None, None] + (last - first)[:, None, None] * fade
     return base + (other[:, None, None] - base) * mix
 

@@ -16,7 +16,7 @@ from zfrepro.datasets.drawing.parts import Part
 from zfrepro.datasets.drawing.shapes import Outline, bounds
 
 TURN = math.radians(20)  # largest rotation to either side
-SCALE = (0.5, 0.95)  # longer side of the object, in parts of the picture
+SCALE = (0.6, 0.95)  # longer side of the object, in parts of the picture
 MIRRORED = {"left": "right", "right": "left"}
 
 
@@ -33,7 +33,7 @@ def draw(parts: list[Part], dice: Dice, size: int) -> Picture:
         paint(picture, outline, p.paint, setting)
     boxes = _part_boxes(parts, placed, mirrored, size)
     whole = _clip(bounds(placed), size)
-    if dice.chance(0.5):
+    if dice.chance(0.4):
         _occlude(dice, picture, light, whole, boxes)
     return Picture(_camera(dice, picture), whole, boxes)
 
@@ -83,7 +83,7 @@ def _clutter(dice: Dice, picture: np.ndarray, light: tuple[float, float], count:
     for _ in range(count):
         setting = replace(setting, origin=_origin(dice))
         middle = (dice.between(0, size), dice.between(0, size))
-        backdrop.odd_thing(dice, picture, middle, size * dice.between(0.05, 0.17), setting)
+        backdrop.odd_thing(dice, picture, middle, size * dice.between(0.04, 0.13), setting)
 
 
 def _occlude(dice: Dice, picture: np.ndarray, light: tuple[float, float], whole: Box, boxes: dict[str, Box]) -> None:
@@ -126,11 +126,11 @@ def _clip(box: Box, size: int) -> Box:
 def _camera(dice: Dice, picture: np.ndarray) -> Image.Image:
     """Exposure, contrast, film grain and, now and then, a slight blur."""
     size = picture.shape[1]
-    gain, lift = dice.between(0.75, 1.25), dice.between(-18, 18)
+    gain, lift = dice.between(0.8, 1.2), dice.between(-14, 14)
     picture -= 128
     picture *= gain
     picture += 128 + lift
     y, x = dice.count(0, 255), dice.count(0, 255)
-    picture += textures.film_grain(size + 255)[:, y : y + size, x : x + size] * np.float32(dice.between(1, 8))
+    picture += textures.film_grain(size + 255)[:, y : y + size, x : x + size] * np.float32(dice.between(1, 6))
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy())
     return image.filter(ImageFilter.BoxBlur(0.4)) if dice.chance(0.3) else image

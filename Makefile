@@ -1,0 +1,44 @@
+# make report: set up, run the default experiment, say where the report lies.   make test: set up, pass the tests.
+# CONFIG=workflow/experiments/NAME.yaml chooses another experiment, CORES=N limits the cores.
+PYTHON ?= python3
+CONFIG ?= config.yaml
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: report plan test lint bench publish lock setup
+
+report: $(READY)
+	$(BIN)/zfrepro run --config $(CONFIG) --cores $(CORES)
+	$(BIN)/zfrepro publish --config $(CONFIG)
+
+plan: $(READY)
+	$(BIN)/zfrepro plan --config $(CONFIG)
+
+publish: $(READY)
+	$(BIN)/zfrepro publish --config $(CONFIG)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "zfrepro needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import ctypes.util, sys; sys.exit(None if ctypes.util.find_library("pango-1.0") else "the PDF needs the system library Pango; install it with: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[test]"
+	@touch $@
+
+lock: $(READY)
+	@echo "# Exact versions that the tests run with; pyproject.toml holds the ranges. Made by: make lock" > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> requirements.lock
