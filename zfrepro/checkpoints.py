@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import artifacts
+from zfrepro.errors import UserError
 
 
 def key(*parts: Any) -> str:
@@ -40,7 +42,7 @@ class Store:
         try:
             artifacts.check_sha256(self.state_file)
             return torch.load(self.state_file, map_location="cpu", weights_only=True)
-        except (artifacts.UserError, OSError, RuntimeError, EOFError):
+        except (UserError, OSError, RuntimeError, EOFError, pickle.UnpicklingError):
             return None
 
     def save_state(self, state: dict[str, Any]) -> None:

@@ -227,22 +227,27 @@ def _faults(config: Config, name: str) -> Iterator[str]:
             prepare_stage.options_of(spec)
         except ValidationError as error:
             yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
-    for run, stage in config.runs().items():
-        yield from _run_faults(config, run, f"{name}: {stage}.runs.{run}")
-    for exhibit in config.report.exhibits:
-        yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
-    if config.transfer is not None:
-        yield from _transfer_faults(config, name)
+    in_runs = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
+    yield from in_runs
+    if not in_runs:
+        for exhibit in config.report.exhibits:
+            yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
+        yield from _size_faults(config, name)
 
 
-def _run_faults(config: Config, run: str, key: str) -> Iterator[str]:
+def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
+    stage = config.runs()[run]
+    key = f"{name}: {stage}.runs.{run}"
     if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
         yield f"{key}: a run's name is made of letters, digits, - and _"
         return
     try:
         spec = config.training(run)
     except ValidationError as error:
-        yield from _messages(error, key, sep=".")
+        own = getattr(config, stage).runs[run]
+        for fault in error.errors():
+            where = [str(part) for part in fault["loc"] if part != "network"]
+            yield _message(fault, key if where[:1] == [] or where[0] in own else f"{name}: train.recipe", where, ".")
         return
     stored = config.prepare[SOURCE].size
     if spec.input_size > stored:
@@ -256,14 +261,21 @@ def _run_faults(config: Config, run: str, key: str) -> Iterator[str]:
         yield f"{key}.snapshots: there is no epoch {late[0]}, training has {spec.epochs}"
 
 
-def _transfer_faults(config: Config, name: str) -> Iterator[str]:
-    size = config.training(config.transfer.run).input_size
-    for target in config.transfer.targets:
-        if config.prepare[target].size < size:
-            yield f"{name}: prepare.{target}.size: {config.prepare[target].size} pixels are fewer than the {size} that the network sees"
-    for method in config.transfer.methods:
-        if method not in ("pretrained", "random", "scratch"):
-            yield f"{name}: transfer.methods: there is no {method!r}; known are pretrained, scratch, random"
+def _size_faults(config: Config, name: str) -> Iterator[str]:
+    """Sets too small for the network they are shown to, squares that do not fit its input, unknown methods."""
+    if config.occlusion is not None:
+        for run in config.occlusion.runs:
+            if config.occlusion.square > config.training(run).input_size:
+                yield f"{name}: occlusion.square: {config.occlusion.square} pixels do not fit the input of {run}"
+    if config.transfer is not None:
+        size = config.training(config.transfer.run).input_size
+        for target in config.transfer.targets:
+            stored = config.prepare[target].size
+            if stored < size:
+                yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {size} that the network sees"
+        for method in config.transfer.methods:
+            if method not in ("pretrained", "random", "scratch"):
+                yield f"{name}: transfer.methods: there is no {method!r}; known are pretrained, scratch, random"
 
 
 def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
@@ -277,12 +289,16 @@ def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
 
 def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[str]:
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        said = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            said = "there is no such key"
-        elif fault["type"] == "missing":
-            said = "this key is missing"
-        elif fault["type"] not in ("value_error",):
-            said = f"{said}, not {fault['input']!r}"
-        yield f"{prefix}{sep if where else ': '}{where}{': ' if where else ''}{said}"
+        yield _message(fault, prefix, [str(part) for part in fault["loc"]], sep)
+
+
+def _message(fault: Mapping[str, Any], prefix: str, where: list[str], sep: str) -> str:
+    """`my.yaml: train.recipe.epochs: Input should be a valid integer, not 'many'`"""
+    said = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        said = "there is no such key"
+    elif fault["type"] == "missing":
+        said = "this key is missing"
+    elif fault["type"] != "value_error":
+        said = f"{said}, not {fault['input']!r}"
+    return f"{prefix}{sep if where else ': '}{'.'.join(where)}{': ' if where else ''}{said}"

@@ -1,0 +1,76 @@
+"""States are whole or absent, belong to one key, and make way for finished results."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from zfrepro import artifacts
+from zfrepro.checkpoints import Store, key, stop_signal
+
+NAMES = ("model.safetensors", "network.json")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "state", key("spec", "code"))
+
+
+def test_a_state_comes_back(store):
+    assert store.load_state() is None
+    store.save_state({"net": torch.ones(2), "epoch": 3})
+    assert store.load_state()["epoch"] == 3
+
+
+def test_another_key_sees_nothing(store, tmp_path):
+    store.save_state({"epoch": 3})
+    assert Store(tmp_path / "state", key("spec", "other code")).load_state() is None
+    assert key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-20], lambda data: data[:200] + b"x" + data[201:], lambda data: b""]
+)
+def test_a_damaged_state_is_not_taken_up(store, damage):
+    store.save_state({"net": torch.ones(100)})
+    store.state_file.write_bytes(damage(store.state_file.read_bytes()))
+    assert store.load_state() is None
+
+
+def test_a_pickled_program_is_not_run(store, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    store.save_state({"epoch": 1})
+    torch.save(Evil(), store.state_file)
+    artifacts.save_text(store.state_file.with_name("state.pt.sha256"), artifacts.sha256(store.state_file))
+    assert store.load_state() is None
+    assert not (tmp_path / "evil").exists()
+
+
+def test_finished_files_survive_the_loss_of_the_outputs(store, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in NAMES:
+        (out / name).write_text(name)
+    store.save_state({"epoch": 1})
+    assert not store.finished(NAMES)
+    store.keep(out, NAMES)
+    assert store.load_state() is None
+    for name in NAMES:
+        (out / name).unlink()
+    assert store.finished(NAMES)
+    store.give_back(out, NAMES)
+    assert [(out / name).read_text() for name in NAMES] == list(NAMES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_sets_the_event_and_handlers_come_back(number):
+    before = signal.getsignal(number)
+    with stop_signal() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), number)
+        assert stop.wait(1)
+    assert signal.getsignal(number) is before

@@ -1,0 +1,156 @@
+"""Every fault of an experiment file is one message that names file and key; slices are stable and separate."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zfrepro import config as experiments
+from zfrepro.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())
+
+
+def changed(path, value):
+    """The smoke experiment with one key set (or taken out, for the value None)."""
+    content = copy.deepcopy(SMOKE)
+    *way, last = path.split(".")
+    place = content
+    for key in way:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+def message(path, value):
+    with pytest.raises(UserError) as caught:
+        experiments.parse(changed(path, value), "my.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_experiments_we_ship_are_right(path):
+    assert experiments.load(path).experiment == path.stem
+
+
+def test_the_default_experiment_trains_every_row_of_table_3():
+    from zfrepro.core.architecture import Network
+    from zfrepro.paper import VARIANTS
+
+    config = experiments.load(ROOT / "config.yaml")
+    trained = [config.training(run).network for run in config.runs()]
+    assert [row for row, fields in VARIANTS.items() if Network(**fields) not in trained] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("experiment", "../evil", "my.yaml: experiment: String should match pattern"),
+        ("titel", "x", "my.yaml: titel: there is no such key"),
+        ("title", None, "my.yaml: title: this key is missing"),
+        ("prepare.source", None, "my.yaml: prepare: the set `source`"),
+        ("prepare.source.sise", 3, "my.yaml: prepare.source.sise: there is no such key"),
+        ("prepare.source.dataset", "cifar", "my.yaml: prepare.source.dataset: Input should be 'scenes'"),
+        ("prepare.source.options.sed", 1, "my.yaml: prepare.source.options.sed: there is no such key"),
+        ("train.recipe.epochs", "many", "my.yaml: train.recipe.epochs: Input should be a valid integer"),
+        ("train.recipe.learning_rat", 0.1, "my.yaml: train.recipe.learning_rat: there is no such key"),
+        (
+            "train.runs.improved.remove",
+            [1],
+            "my.yaml: train.runs.improved.remove: only layers 3, 4, 5, 6 and 7",
+        ),
+        ("train.runs.improved.input_size", 40, "my.yaml: train.runs.improved.input_size: 40 pixels are too few: layer"),
+        (
+            "train.runs.improved.input_size",
+            73,
+            "my.yaml: train.runs.improved.input_size: 73 pixels are more than the 72",
+        ),
+        ("train.runs.baseline.snapshots", [3], "my.yaml: train.runs.baseline.snapshots: there is no epoch 3"),
+        ("ablate.runs.improved", {"base": "improved"}, "ablate.runs: improved is already a name in train.runs"),
+        ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name is made of"),
+        ("deconvnet.runs", ["best"], "deconvnet.runs: there is no 'best'; known are baseline"),
+        ("transfer.targets", ["voc"], "transfer.targets: there is no 'voc'"),
+        ("transfer.methods", ["magic"], "my.yaml: transfer.methods: there is no 'magic'"),
+        ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: there is no exhibit 'fig99'"),
+        ("occlusion", None, "fig7_occlusion"),
+        ("transfer", None, "table4_caltech101"),
+        ("prepare.caltech101.size", 48, "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the 64"),
+        ("occlusion.square", 65, "my.yaml: occlusion.square: 65 pixels"),
+    ],
+)
+def test_a_fault_is_named(path, value, said):
+    assert said in message(path, value)
+
+
+def test_all_faults_of_one_reading_are_named():
+    content = changed("titel", "x")
+    content["evaluate"]["batch"] = 0
+    with pytest.raises(UserError) as caught:
+        experiments.parse(content, "my.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a: [", "not valid YAML"), ("- a", "must hold keys"), ("", "must hold keys")]
+)
+def test_what_is_not_an_experiment_is_refused(tmp_path, text, said):
+    (tmp_path / "e.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        experiments.load(tmp_path / "e.yaml")
+    with pytest.raises(UserError, match="no-such"):
+        experiments.load(tmp_path / "no-such.yaml")
+
+
+def test_a_missing_folder_is_named():
+    content = changed("prepare.source", {"dataset": "imagefolder", "size": 72, "options": {"root": "/no/such/place"}})
+    config = experiments.parse(content, "my.yaml")
+    with pytest.raises(UserError, match=r"my\.yaml: prepare\.source\.options\.root: there is no folder /no/such/place"):
+        experiments.check_folders(config, "my.yaml")
+
+
+def slices(config):
+    jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
+    jobs += [("evaluate", None), ("occlusion", None), ("deconvnet", None), ("transfer", "scratch")]
+    return {(stage, name): config.slice(stage, name) for stage, name in jobs}
+
+
+def test_a_change_of_one_run_changes_its_slice_alone():
+    before = slices(experiments.parse(SMOKE, "a"))
+    after = slices(experiments.parse(changed("train.runs.improved.epochs", 3), "a"))
+    assert [job for job in before if before[job] != after[job]] == [("train", "improved")]
+
+
+def test_the_order_of_keys_changes_nothing():
+    def backwards(value):
+        return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    one, two = (experiments.parse(content, "a") for content in (SMOKE, backwards(SMOKE)))
+    assert slices(one) == slices(two)
+    assert one.slice("exhibits", "table3_ablations") == two.slice("exhibits", "table3_ablations")
+
+
+def test_a_slice_builds_its_stage_s_spec():
+    from zfrepro.stages import occlusion, train
+
+    config = experiments.parse(SMOKE, "a")
+    assert train.Spec.model_validate_json(config.slice("train", "improved")) == config.training("improved")
+    assert occlusion.Spec.model_validate_json(config.slice("occlusion")).square == 20
+    assert json.loads(config.slice("report"))["experiment"] == "smoke"
+
+
+def test_reductions_are_said_and_the_paper_s_own_are_not():
+    said = "\n".join(experiments.parse(SMOKE, "a").reductions())
+    assert "0.1 of the paper's maps" in said
+    assert "64 pixels instead of 224" in said
+    assert "ImageNet" in said
+    full = changed("train.recipe", {})
+    full["prepare"]["source"] = {"dataset": "imagenet", "size": 256, "options": {"root": "x"}}
+    full["prepare"]["caltech101"] = {"dataset": "caltech101", "size": 256, "options": {"root": "x"}}
+    full["train"]["runs"]["baseline"] = {"base": "baseline"}
+    assert experiments.parse(full, "a").reductions() == []
