@@ -161,7 +161,7 @@ class Config(Base):
             if source.dataset != "imagenet"
             else []
         )
-        for target, stand_in in self.prepare.items():
+        for target, stand_in in sorted(self.prepare.items()):
             if target not in (SOURCE, stand_in.dataset):
                 told.append(f"The part of {target} is played by `{stand_in.dataset}`.")
         checks = (

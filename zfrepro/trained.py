@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+FORMAT = "zfrepro 1"  # key of the description in a weights file
 MEAN = "mean image"  # name of the mean image's tensor beside the weights
 
 
@@ -32,22 +33,20 @@ class Description:
         return describe(self.network, self.input_size, len(self.classes), self.width)
 
     def metadata(self) -> dict[str, str]:
-        return {
-            "format": "zfrepro 1",
-            "network": self.network.model_dump_json(),
-            "width": repr(self.width),
-            "input_size": str(self.input_size),
-            "classes": json.dumps(self.classes, ensure_ascii=False),
+        """One entry alone: safetensors writes several in an order that changes from run to run."""
+        told = {
+            "network": self.network.model_dump(mode="json"),
+            "width": self.width,
+            "input_size": self.input_size,
+            "classes": self.classes,
         }
+        return {FORMAT: json.dumps(told, sort_keys=True, ensure_ascii=False)}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> Description:
-        return cls(
-            network=Network.model_validate_json(metadata["network"]),
-            width=float(metadata["width"]),
-            input_size=int(metadata["input_size"]),
-            classes=tuple(json.loads(metadata["classes"])),
-        )
+        told = json.loads(metadata[FORMAT])
+        network = Network.model_validate(told["network"])
+        return cls(network, float(told["width"]), int(told["input_size"]), tuple(told["classes"]))
 
 
 def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, description: Description) -> None:

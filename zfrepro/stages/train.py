@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FILES = ("model.safetensors", "model.safetensors.sha256", "snapshots.safetensors", "snapshots.safetensors.sha256",
          "history.csv", "network.json")  # fmt: skip
-SAVE_EVERY = 60  # seconds between checkpoints
 LOG_EVERY = 5  # seconds between log lines
 
 
@@ -57,8 +56,17 @@ class Spec(Base):
     seed: int = Field(0, ge=0, description="initial weights, order, crops, dropout")
 
 
-def run(spec: Spec, images: Path, out: Path, name: str = "network", device: str = "auto", threads: int = 1) -> None:
-    """images: manifest.json of the source set; out: folder to fill; checkpoints are kept in `.state` beside it."""
+def run(
+    spec: Spec,
+    images: Path,
+    out: Path,
+    name: str = "network",
+    device: str = "auto",
+    threads: int = 1,
+    save_every: float = 60,
+) -> None:
+    """images: manifest.json of the source set; out: folder to fill; checkpoints, one every so many seconds, are kept in
+    `.state` beside it."""
     import torch
 
     from zfrepro import devices
@@ -78,7 +86,7 @@ def run(spec: Spec, images: Path, out: Path, name: str = "network", device: str 
         return
     training = _training(spec, source, chosen, dtype)
     with stop_signal() as stop:
-        memory = _train(spec, training, source, store, stop, name)
+        memory = _train(spec, training, source, store, stop, name, save_every)
     _write(spec, training, source, memory, out, name)
     store.keep(out, FILES)
 
@@ -98,10 +106,12 @@ def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Train
     return Training(net, Pictures(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype)
 
 
-def _train(spec: Spec, training: Training, source: PreparedSet, store: Store, stop: Any, name: str) -> dict[str, Any]:
+def _train(
+    spec: Spec, training: Training, source: PreparedSet, store: Store, stop: Any, name: str, save_every: float
+) -> dict[str, Any]:
     """Run all epochs; gives what is remembered besides the weights: history rows, snapshots, seconds."""
     memory = _resume(training, store, name)
-    saving, logging, since = Every(SAVE_EVERY), Every(LOG_EVERY), time.monotonic()
+    saving, logging, since = Every(save_every), Every(LOG_EVERY), time.monotonic()
 
     def checkpoint() -> None:
         nonlocal since
