@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zfrepro import config as experiments
+from zfrepro import experiments
 from zfrepro.errors import UserError
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ title: Long enough to be killed
 prepare:
   source: {dataset: scenes, size: 64, options: {set: source, size: 64, train_per_class: 8, val_per_class: 1}}
 train:
-  recipe: {width: 0.08, input_size: 64, epochs: 25, batch: 32, init: he, input_scale: 0.015625, crops: random, schedule: cosine}
+  recipe: {width: 0.08, input_size: 64, epochs: 25, batch: 32, init: he, input_scale: 0.03125, crops: random, schedule: cosine}
   runs: {improved: {base: improved}}
 report: {exhibits: [fig3_architecture, training_curves]}
 """
@@ -143,9 +143,8 @@ def test_a_trainer_killed_again_and_again_ends_with_the_same_bits(uninterrupted,
 
 
 def test_a_failed_job_is_shown_and_the_rest_is_kept(workspace):
-    (workspace.folder / "zfrepro/exhibits/fig3_architecture.py").open("a").write(
-        "\n\ndef build(files):\n    raise RuntimeError('broken on purpose')\n"
-    )
+    module = workspace.folder / "zfrepro/exhibits/fig3_architecture.py"
+    module.write_text(module.read_text() + "\n\ndef build(files):\n    raise RuntimeError('broken on purpose')\n")
     code, said = workspace.call(*RUN)
     assert code == 1
     assert "FAILED  exhibits fig3_architecture" in said

@@ -58,18 +58,24 @@ def test_no_stage_imports_a_stage_an_exhibit_or_the_config(name):
         "stages",
         "exhibits.base",
     }  # the shape of an exhibit, which one stage builds
-    assert not {module for module in others if module.startswith(("stages", "exhibits.", "commands", "config"))}
+    assert not {
+        module for module in others if module.startswith(("stages", "exhibits.", "commands", "config", "experiments"))
+    }
 
 
 @pytest.mark.parametrize("name", [f"exhibits.{name}" for name in EXHIBITS])
 def test_no_exhibit_imports_core_or_a_stage(name):
     assert not {
-        module for module in sources.closure(name) if module.startswith(("stages", "core", "commands", "config"))
+        module
+        for module in sources.closure(name)
+        if module.startswith(("stages", "core", "commands", "config", "experiments"))
     }
 
 
 def test_importing_stages_exhibits_and_config_does_not_import_torch():
-    names = [f"stages.{name}" for name in STAGES] + [f"exhibits.{name}" for name in EXHIBITS] + ["config", "__main__"]
+    names = (
+        [f"stages.{name}" for name in STAGES] + [f"exhibits.{name}" for name in EXHIBITS] + ["experiments", "__main__"]
+    )
     code = "; ".join(f"import zfrepro.{name}" for name in names) + "; import sys; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 

@@ -80,7 +80,7 @@ def config() -> Any:
         train=types.SimpleNamespace(runs={name: {} for name, run in RUNS.items() if run[0] == "train"}),
         ablate=types.SimpleNamespace(runs={name: {} for name, run in RUNS.items() if run[0] == "ablate"}),
         runs=lambda: {name: run[0] for name, run in RUNS.items()},
-        training=lambda name: types.SimpleNamespace(network=Network(**RUNS[name][1])),
+        training=lambda name: types.SimpleNamespace(network=Network(**RUNS[name][1]), seed=RUNS[name][2]),
         deconvnet=types.SimpleNamespace(runs=("improved",)),
         occlusion=types.SimpleNamespace(runs=("improved",)),
         transfer=types.SimpleNamespace(targets=("caltech101",), methods=("pretrained", "scratch", "random")),

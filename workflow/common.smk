@@ -1,6 +1,5 @@
 # The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
-from zfrepro import config as experiments
-from zfrepro import sources
+from zfrepro import experiments, sources
 from zfrepro.errors import UserError
 
 try:

@@ -1,4 +1,4 @@
-"""One experiment, whole: read from YAML, checked against every stage's Spec before any job, cut into each job's slice.
+"""One experiment as typed sections, cut into each job's slice of settings; see experiments.py for reading and checking.
 
 This module stands above the stages and is imported by the commands and the Snakefile only, so that no rule's digest holds it.
 """
@@ -11,11 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from zfrepro.core.architecture import Network, describe
-from zfrepro.errors import UserError
+from zfrepro.core.architecture import Network
 from zfrepro.spec import Base
 from zfrepro.stages import deconvnet as deconvnet_stage
 from zfrepro.stages import evaluate as evaluate_stage
@@ -183,122 +181,3 @@ class Config(Base):
                     )
                 )
         return told
-
-
-def load(path: Path) -> Config:
-    """Read and check an experiment file. Raises UserError with one line a fault, each naming file and key."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give an experiment file with --config") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    return parse(content, str(path))
-
-
-def parse(content: Any, name: str) -> Config:
-    """Check a whole experiment given as nested dictionaries; `name` stands before every message."""
-    if not isinstance(content, dict):
-        raise UserError(f"{name}: must hold keys such as experiment, prepare, train; see config.yaml")
-    try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise UserError("\n".join(_messages(error, name))) from error
-    faults = list(_faults(config, name))
-    if faults:
-        raise UserError("\n".join(faults))
-    return config
-
-
-def check_folders(config: Config, name: str) -> None:
-    """Every folder that a data set is to be read from must be there. Raises UserError naming the key."""
-    for label, spec in config.prepare.items():
-        root = getattr(prepare_stage.options_of(spec), "root", None)
-        if root is not None and not Path(root).exists() and not spec.options.get("download"):
-            raise UserError(
-                f"{name}: prepare.{label}.options.root: there is no folder {root}; put the data there or change the key"
-            )
-
-
-def _faults(config: Config, name: str) -> Iterator[str]:
-    """What the sections' own types cannot see: data sets' options, each run's settings, sizes, exhibits."""
-    for label, spec in config.prepare.items():
-        try:
-            prepare_stage.options_of(spec)
-        except ValidationError as error:
-            yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
-    in_runs = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
-    yield from in_runs
-    if not in_runs:
-        for exhibit in config.report.exhibits:
-            yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
-        yield from _size_faults(config, name)
-
-
-def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
-    stage = config.runs()[run]
-    key = f"{name}: {stage}.runs.{run}"
-    if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
-        yield f"{key}: a run's name is made of letters, digits, - and _"
-        return
-    try:
-        spec = config.training(run)
-    except ValidationError as error:
-        own = getattr(config, stage).runs[run]
-        for fault in error.errors():
-            where = [str(part) for part in fault["loc"] if part != "network"]
-            yield _message(fault, key if where[:1] == [] or where[0] in own else f"{name}: train.recipe", where, ".")
-        return
-    stored = config.prepare[SOURCE].size
-    if spec.input_size > stored:
-        yield f"{key}.input_size: {spec.input_size} pixels are more than the {stored} that prepare.{SOURCE}.size stores"
-    try:
-        describe(spec.network, spec.input_size, 1000, spec.width)
-    except ValueError as error:
-        yield f"{key}.input_size: {spec.input_size} pixels are too few: {error}"
-    late = [epoch for epoch in spec.snapshots if not 1 <= epoch <= spec.epochs]
-    if late:
-        yield f"{key}.snapshots: there is no epoch {late[0]}, training has {spec.epochs}"
-
-
-def _size_faults(config: Config, name: str) -> Iterator[str]:
-    """Sets too small for the network they are shown to, squares that do not fit its input, unknown methods."""
-    if config.occlusion is not None:
-        for run in config.occlusion.runs:
-            if config.occlusion.square > config.training(run).input_size:
-                yield f"{name}: occlusion.square: {config.occlusion.square} pixels do not fit the input of {run}"
-    if config.transfer is not None:
-        size = config.training(config.transfer.run).input_size
-        for target in config.transfer.targets:
-            stored = config.prepare[target].size
-            if stored < size:
-                yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {size} that the network sees"
-        for method in config.transfer.methods:
-            if method not in ("pretrained", "random", "scratch"):
-                yield f"{name}: transfer.methods: there is no {method!r}; known are pretrained, scratch, random"
-
-
-def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
-    try:
-        config.needs(exhibit)
-    except ModuleNotFoundError:
-        yield f"{key}: there is no exhibit {exhibit!r}"
-    except (KeyError, AttributeError, LookupError) as error:
-        yield f"{key}: {exhibit} needs a stage that this experiment leaves out ({error})"
-
-
-def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[str]:
-    for fault in error.errors():
-        yield _message(fault, prefix, [str(part) for part in fault["loc"]], sep)
-
-
-def _message(fault: Mapping[str, Any], prefix: str, where: list[str], sep: str) -> str:
-    """`my.yaml: train.recipe.epochs: Input should be a valid integer, not 'many'`"""
-    said = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        said = "there is no such key"
-    elif fault["type"] == "missing":
-        said = "this key is missing"
-    elif fault["type"] != "value_error":
-        said = f"{said}, not {fault['input']!r}"
-    return f"{prefix}{sep if where else ': '}{'.'.join(where)}{': ' if where else ''}{said}"

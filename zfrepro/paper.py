@@ -76,9 +76,11 @@ GUESSES: tuple[Guess, ...] = (
     Guess(
         "Initial weights",
         "At full size Gaussian with standard deviation 0.01, biases 0; a reduced experiment may choose `matched` (the spread "
-        "grows as fan-in shrinks) or `he` (He et al. 2015)",
+        "grows as fan-in shrinks) or `he` (He et al. 2015, a quarter of it in layer 1) with "
+        "inputs scaled down",
         "`Initialised to 1e-2` cannot be literal, since equal weights stay equal. At a quarter of the width a spread of 0.01 "
-        "leaves the scores so small that training stays at chance.",
+        "leaves the scores so small that training stays at chance; of the two remedies `he` learned faster where both were tried. "
+        "Layer 1 takes over the inputs' scale when the network is saved.",
         "Section 3",
     ),
     Guess(
@@ -109,8 +111,8 @@ GUESSES: tuple[Guess, ...] = (
     ),
     Guess(
         "How pictures are resized",
-        "Pillow's bicubic filter, then the centre square",
-        "The filter is not stated; bicubic is the common choice of the time.",
+        "Pillow's bicubic filter, shorter side to the stored size and the centre square, in one resampling",
+        "The filter is not stated; bicubic was the default of the tools of the time.",
         "Section 3",
     ),
     Guess(
@@ -128,7 +130,7 @@ GUESSES: tuple[Guess, ...] = (
     Guess(
         "On which pictures training error is measured",
         "Centre crop of training pictures, without dropout (a fixed number of them if the set is large)",
-        "Comparable with the validation error, which is measured in the same way.",
+        "Single view, to spare time: the validation columns are in ten views unless they say single view.",
         "Table 3",
     ),
     Guess(
@@ -151,9 +153,27 @@ GUESSES: tuple[Guess, ...] = (
         "Fig 2",
     ),
     Guess(
+        "Which maps Fig 2 shows",
+        "Drawn at random, from a seed, among the maps that are active at least once",
+        "The caption says a random subset; a map that never fires has nothing to show. Their number is told.",
+        "Fig 2",
+    ),
+    Guess(
+        "What is shown of a unit at the picture's border",
+        "A tile as large as its receptive field, moved inside the picture; all of it where the field is larger",
+        "Projection and patch then show the same pixels, and none outside the picture.",
+        "Fig 2",
+    ),
+    Guess(
         "Which layer-5 map is the strongest",
         "The one with the largest sum over positions in the unoccluded picture",
         "The plotted quantity is that sum; maximum or sum is not said.",
+        "Fig 7",
+    ),
+    Guess(
+        "Which pictures are occluded",
+        "Correctly classified ones of different classes, drawn from a seed among the surer half",
+        "Nothing is said of how the three were chosen.",
         "Fig 7",
     ),
     Guess(

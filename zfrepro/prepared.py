@@ -57,21 +57,27 @@ class PreparedSet:
         """Changes whenever pictures, labels or the mean image do."""
         return ":".join(self.manifest["sha256"][name][:16] for name in ("images.npy", "index.npz", "mean.npy"))
 
+    def where(self, split: str) -> slice:
+        """Places of a split's pictures. Raises UserError for a split that the set does not have."""
+        if split not in self.splits:
+            raise UserError(f"{self.folder}: has no split {split!r}; it has {', '.join(self.splits)}")
+        return slice(*self.splits[split])
+
     def images(self, split: str) -> np.ndarray:
         """uint8 (n, S, S, 3)"""
-        return self.all_images[slice(*self.splits[split])]
+        return self.all_images[self.where(split)]
 
     def labels(self, split: str) -> np.ndarray:
         """int64 (n,), positions in `classes`"""
-        return self._index["labels"][slice(*self.splits[split])]
+        return self._index["labels"][self.where(split)]
 
     def boxes(self, split: str) -> np.ndarray:
         """float32 (n, 4): x0, y0, x1, y1 of the object in stored pixels, NaN where unknown"""
-        return self._index["boxes"][slice(*self.splits[split])]
+        return self._index["boxes"][self.where(split)]
 
     def files(self, split: str) -> np.ndarray:
         """str (n,): where each picture came from, relative to the data set's root"""
-        return self._index["files"][slice(*self.splits[split])]
+        return self._index["files"][self.where(split)]
 
     def mean(self) -> np.ndarray:
         """float32 (S, S, 3), 0-255"""

@@ -125,6 +125,12 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
         beside = path.with_name("model.safetensors.sha256")
         if beside.is_file():
             yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
+    runs = {run for run, _ in _networks(results, config)}
+    targets = set((config.get("transfer") or {}).get("targets", ()))
+    for stage, names in (("evaluate", runs), ("deconvnet", runs), ("occlusion", runs), ("transfer", targets)):
+        for path in sorted((results / stage).glob("*/[!.]*")):
+            if path.parent.name in names and path.is_file():
+                yield str(path.relative_to(results)), artifacts.sha256(path)
     for name in exhibits:
         for file in (f"{name}.csv", f"{name}.png", "exhibit.json"):
             path = results / "exhibits" / name / file

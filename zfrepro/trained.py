@@ -58,7 +58,12 @@ def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, desc
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Sequential, np.ndarray, Description]:
-    """The network in evaluation mode, the mean image (S, S, 3) and the description. Raises UserError for a foreign file."""
+    """The network (evaluation mode, channels last), the mean image (S, S, 3) and the description.
+
+    Raises UserError for a foreign file.
+    """
+    import torch
+
     from zfrepro.core import nets
 
     tensors, metadata = artifacts.load_weights(path)
@@ -69,4 +74,4 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
         net.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a weights file of zfrepro ({str(error).splitlines()[0]})") from error
-    return net.to(device).eval(), mean, description
+    return net.to(device, memory_format=torch.channels_last).eval(), mean, description

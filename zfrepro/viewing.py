@@ -27,7 +27,6 @@ class Viewing:
         torch.set_num_threads(threads)
         self.device = devices.choose(device)
         self.net, mean, self.description = trained.load(weights, self.device)
-        self.net.to(memory_format=torch.channels_last)
         self.set, self.split = PreparedSet(images), split
         self._check(images, weights, mean.shape[0])
         self.size = self.description.input_size
@@ -36,8 +35,7 @@ class Viewing:
         self.pictures = self.set.images(split)  # uint8 (N, S, S, 3), memory-mapped
 
     def _check(self, images: Path, weights: Path, mean_size: int) -> None:
-        if self.split not in self.set.splits:
-            raise UserError(f"{images}: has no split {self.split!r}; it has {', '.join(self.set.splits)}")
+        self.set.where(self.split)
         if mean_size != self.set.size:
             raise UserError(
                 f"{images}: pictures of {self.set.size} px, {weights} was trained on {mean_size}; prepare at that size"

@@ -30,7 +30,7 @@ def training(dtype=torch.float32, **changes):
             "batch": 8,
             "crops": "random",
             "schedule": "cosine",
-            "input_scale": 1 / 64,
+            "input_scale": 1 / 32,
             **changes,
         }
     )
@@ -72,15 +72,15 @@ def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
 
 
 def test_it_learns():
-    work = training(learning_rate=0.003, crops="centre", schedule="constant")
+    work = training(learning_rate=0.001, crops="centre", schedule="constant")
     seen = []
-    for _ in range(20):
+    for _ in range(40):
         while not work.epoch_done:
             work.step()
         seen.append(work.end_epoch(0.0))
     assert seen[0]["train_loss"] > 0.9  # about ln 3
-    assert seen[-1]["train_loss"] < 0.3
-    assert seen[-1]["train_top1_error"] < 15
+    assert np.mean([epoch["train_loss"] for epoch in seen[-5:]]) < 0.3
+    assert np.mean([epoch["train_top1_error"] for epoch in seen[-5:]]) < 15
 
 
 def test_filters_stay_below_the_bound():
@@ -103,7 +103,7 @@ def test_filters_stay_below_the_bound():
 def test_weights_for_inputs_of_scale_one_say_the_same():
     work = run(training(), 2)
     inputs = torch.randn(2, 3, 64, 64) * 60
-    scaled = work.net.eval()(inputs / 64)
+    scaled = work.net.eval()(inputs / 32)
     work.net.load_state_dict(work.weights())
     assert torch.allclose(work.net(inputs), scaled, rtol=1e-4, atol=1e-5)
 

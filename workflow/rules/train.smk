@@ -15,6 +15,7 @@ rule train:
         f"{R}/logs/train/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}.tsv"
+    priority: 20  # others wait for these networks
     conda:
         "../envs/zfrepro.yaml"
     threads: 1

@@ -7,8 +7,8 @@ import subprocess
 from collections import defaultdict
 from pathlib import Path
 
-from zfrepro import config as experiments
-from zfrepro import manager
+from zfrepro import experiments, manager
+from zfrepro.config import Config
 from zfrepro.errors import UserError
 from zfrepro.snakemake_log import Job, Reader, why
 
@@ -41,7 +41,7 @@ def planned(config: Path) -> list[Job]:
     return [event.job for event in events if event.kind == "start" and event.job.rule != "all"]
 
 
-def describe(jobs: list[Job], config: experiments.Config) -> list[str]:
+def describe(jobs: list[Job], config: Config) -> list[str]:
     """`train       2 of 6   baseline, improved: its settings changed (epochs)`, and one line for every other reason."""
     grouped: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
@@ -53,7 +53,7 @@ def describe(jobs: list[Job], config: experiments.Config) -> list[str]:
     return lines
 
 
-def counts(config: experiments.Config) -> dict[str, int]:
+def counts(config: Config) -> dict[str, int]:
     """Jobs of every rule in the whole experiment, in the order they run."""
     looked_into = {stage: len(getattr(getattr(config, stage), "runs", ())) for stage in ("deconvnet", "occlusion")}
     return {

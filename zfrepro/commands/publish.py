@@ -7,8 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from zfrepro import config as experiments
-from zfrepro import manager
+from zfrepro import experiments, manager
 from zfrepro.errors import UserError
 
 REPORTS = Path("reports")

@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from zfrepro import config as experiments
-from zfrepro import manager
+from zfrepro import experiments, manager
+from zfrepro.config import RESULTS, Config
 from zfrepro.errors import UserError
 from zfrepro.progress import Display
 from zfrepro.snakemake_log import Reader
+from zfrepro.stages.report import PANGO
 
 
 def main(arguments: list[str]) -> None:
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> None:
     config = experiments.load(options.config)
     experiments.check_folders(config, str(options.config))
     started = time.monotonic()
-    with manager.only_run(experiments.RESULTS) as note:
+    with manager.only_run(RESULTS) as note:
         if manager.locked():
             _unlock(options.config)
         code = _snakemake(options, config, note)
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _snakemake(options: argparse.Namespace, config: experiments.Config, note: Path) -> int:
+def _snakemake(options: argparse.Namespace, config: Config, note: Path) -> int:
     command = manager.snakemake_command(
         options.config,
         "--cores",
@@ -111,8 +112,7 @@ def _check_pango() -> None:
     try:
         import weasyprint  # noqa: F401
     except OSError as error:
-        line = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
-        raise UserError(f"the PDF needs the system library Pango; install it with: {line}") from error
+        raise UserError(f"the PDF needs the system library Pango; install it with: {PANGO}") from error
 
 
 def _minutes(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +76,9 @@ def softmax_accuracy(features: np.ndarray, labels: np.ndarray, fold: Fold, seed:
     if parts > 1:
         inner = StratifiedKFold(parts, shuffle=True, random_state=seed)
         model = GridSearchCV(model, {"logisticregression__C": [1e-4, 1e-3, 1e-2, 1e-1]}, cv=inner)
-    model.fit(features[fold.train], labels[fold.train])
+    with warnings.catch_warnings():  # with one or two pictures a class scikit-learn suspects a regression
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        model.fit(features[fold.train], labels[fold.train])
     return mean_class_accuracy(model.predict(features[fold.test]), labels[fold.test])
 
 

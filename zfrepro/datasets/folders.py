@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from pydantic import Field
 
 from zfrepro import torchvision_ops
@@ -119,6 +119,7 @@ def unique_titles(synonyms: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 def decode(path: Path, upright: bool = False) -> Image.Image:
     """A picture file as RGB, turned by its EXIF orientation if `upright`. Raises what Pillow raises on a bad file."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint, if it is in the same process, lets cut files pass
     with Image.open(path) as image:
         image.load()
         if upright:

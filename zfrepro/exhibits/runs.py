@@ -49,8 +49,11 @@ def needs(config: Any, scores: bool = False) -> dict[str, str]:
 
 
 def improved(config: Any, names: Iterable[str]) -> str:
-    """The first of the named runs that has the network of Fig 3, else the first. Raises LookupError for no names."""
-    names = list(names)
+    """Of the named runs the one with the network of Fig 3, else any; of several the lowest seed, whatever their order.
+
+    Raises LookupError for no names.
+    """
+    names = sorted(names, key=lambda name: (config.training(name).seed, name))
     if not names:
         raise LookupError("no run is named for it")
     plain = normal(paper.VARIANTS["t3r08"])

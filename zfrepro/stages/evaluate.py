@@ -21,6 +21,9 @@ class Spec(Base):
         50_000, ge=1, description="training pictures for the training error, evenly taken; all if fewer"
     )
     batch: int = Field(256, ge=1, description="pictures")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the hardware has it"
+    )
 
 
 def run(
@@ -33,14 +36,15 @@ def run(
     from zfrepro.core import crops, evaluation
 
     torch.set_num_threads(threads)
-    net, mean, description = trained.load(weights, devices.choose(device))
-    source = PreparedSet(images)
-    subtract = crops.MeanSubtraction(mean, next(net.parameters()).device)
+    chosen = devices.choose(device)
+    dtype = devices.precision(spec.precision, chosen)
+    net, mean, description = trained.load(weights, chosen)
+    source, size = PreparedSet(images), description.input_size
+    subtract = crops.MeanSubtraction(mean, chosen)
 
     def say(pictures: np.ndarray, views: int) -> np.ndarray:
-        chosen = crops.ten_views(source.size, description.input_size)
-        chosen = chosen if views == 10 else [crops.centre_view(source.size, description.input_size)]
-        return evaluation.probabilities(net, pictures, subtract, description.input_size, chosen, spec.batch)
+        seen = crops.ten_views(source.size, size) if views == 10 else [crops.centre_view(source.size, size)]
+        return evaluation.probabilities(net, pictures, subtract, size, seen, spec.batch, dtype)
 
     labels = source.labels("val")
     said = {views: say(source.images("val"), views) for views in spec.views}

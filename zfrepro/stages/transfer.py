@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
+from zfrepro import artifacts, sources
+from zfrepro.checkpoints import Store, key
+from zfrepro.core.architecture import describe
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
@@ -17,6 +20,7 @@ from zfrepro.spec import Base
 if TYPE_CHECKING:
     import torch
 
+    from zfrepro.core.training import Training
     from zfrepro.core.transfer import Fold
     from zfrepro.trained import Description
 
@@ -45,21 +49,16 @@ def run(
 
     torch.set_num_threads(threads)
     target = PreparedSet(images)
-    net, mean, description = trained.load(weights, devices.choose(device))
-    labels = target.labels("all")
     splits = {k: _splits(spec, target, k) for k in spec.per_class}
+    net, mean, description = trained.load(weights, devices.choose(device))
     if spec.method == "scratch":
         training = artifacts.load_json(network)["spec"]
-        accuracies = {
-            k: [
-                _from_nothing(spec, training, target, fold, number, description, net)
-                for number, fold in enumerate(found)
-            ]
-            for k, found in splits.items()
-        }
+        scratch = _Scratch(spec, training, description, target, next(net.parameters()).device)
+        parts = (spec.model_dump_json(), training, sources.digest("stages.transfer"), target.digest, torch.__version__)
+        measure = _remembered(scratch, Store(out.parent / ".state" / out.stem, key(*parts)))
     else:
-        found = _features(spec, net, mean, description, target, labels)
-        accuracies = {k: [_softmax(found, labels, fold, spec) for fold in kept] for k, kept in splits.items()}
+        measure = _Frozen(spec, net, mean, description, target)
+    accuracies = {k: [measure(fold, k, number) for number, fold in enumerate(found)] for k, found in splits.items()}
     artifacts.save_json(out, _result(spec, target, splits, accuracies))
 
 
@@ -76,20 +75,98 @@ def _splits(spec: Spec, target: PreparedSet, per_class: int) -> list[Fold]:
         ) from error
 
 
-def _features(
-    spec: Spec, net: Any, mean: np.ndarray, description: Description, target: PreparedSet, labels: np.ndarray
-) -> np.ndarray:
-    from zfrepro.core import crops, nets, transfer
+class _Frozen:
+    """Accuracy of a softmax on one layer's features; those are computed once."""
 
-    if spec.method == "random":
-        nets.initialise(net, "he", spec.seed + 1)
-    device: torch.device = next(net.parameters()).device
-    subtract = crops.MeanSubtraction(_resized(mean, target.size), device)
-    return transfer.features(net, target.images("all"), subtract, description.input_size, spec.layer, spec.batch)
+    def __init__(self, spec: Spec, net: Any, mean: np.ndarray, description: Description, target: PreparedSet):
+        from zfrepro.core import crops, nets, transfer
+
+        if spec.method == "random":
+            nets.initialise(net, "he", spec.seed + 1)
+        device: torch.device = next(net.parameters()).device
+        subtract = crops.MeanSubtraction(_resized(mean, target.size), device)
+        self.spec, self.labels = spec, target.labels("all")
+        self.features = transfer.features(
+            net, target.images("all"), subtract, description.input_size, spec.layer, spec.batch
+        )
+
+    def __call__(self, fold: Fold, per_class: int, number: int) -> float:
+        from zfrepro.core import transfer
+
+        accuracy = transfer.softmax_accuracy(self.features, self.labels, fold, self.spec.seed)
+        _log(method=self.spec.method, per_class=per_class, fold=number, accuracy=round(accuracy, 2))
+        return accuracy
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """Accuracy of the same network, trained on the fold's training pictures alone."""
+
+    spec: Spec
+    training: dict[str, Any]  # settings of the run that is transferred
+    description: Description
+    target: PreparedSet
+    device: torch.device
+
+    def __call__(self, fold: Fold, per_class: int, number: int) -> float:
+        from zfrepro.core import crops, evaluation, transfer
+
+        images, labels, size = self.target.images("all"), self.target.labels("all"), self.description.input_size
+        work = self._trained(images[fold.train], labels[fold.train], number)
+        view = crops.centre_view(self.target.size, size)
+        said = evaluation.probabilities(work.net, images[fold.test], work.subtract, size, [view])
+        accuracy = transfer.mean_class_accuracy(said.argmax(1), labels[fold.test])
+        _log(method="scratch", per_class=per_class, fold=number, accuracy=round(accuracy, 2))
+        return accuracy
+
+    def _trained(self, images: np.ndarray, labels: np.ndarray, number: int) -> Training:
+        import torch
+
+        from zfrepro import devices
+        from zfrepro.core import nets
+        from zfrepro.core.training import Pictures, Recipe, Training
+
+        told, settings = self.description, self.training
+        net = nets.build(told.network, told.input_size, len(self.target.classes), told.width, settings["dropout"])
+        nets.initialise(
+            net, settings["init"], 1000 * (self.spec.seed + 1) + number, nets.fan_ins(describe(told.network))
+        )
+        shared = ("batch", "momentum", "weight_decay", "filter_rms", "crops", "input_scale")
+        recipe = Recipe(
+            input_size=told.input_size,
+            epochs=self.spec.scratch_epochs,
+            learning_rate=self.spec.scratch_learning_rate,
+            schedule="cosine",
+            seed=self.spec.seed + number,
+            **{field: settings[field] for field in shared},
+        )
+        pictures = Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+        dtype = devices.precision(settings["precision"], self.device)
+        net = net.to(self.device, memory_format=torch.channels_last)
+        work = Training(net, pictures, recipe, self.device, dtype)
+        while work.epoch < recipe.epochs:
+            while not work.epoch_done:
+                work.step()
+            work.end_epoch(0.0)
+        return work
+
+
+def _remembered(measure: _Scratch, store: Store) -> Any:
+    """The same measurement, each fold kept as soon as it is known: a job that dies goes on after its last fold."""
+    known = (store.load_state() or {"accuracies": {}})["accuracies"]
+
+    def kept(fold: Fold, per_class: int, number: int) -> float:
+        name = f"{per_class} {number}"
+        if name not in known:
+            known[name] = measure(fold, per_class, number)
+            store.save_state({"accuracies": known})
+        return known[name]
+
+    return kept
 
 
 def _resized(mean: np.ndarray, size: int) -> np.ndarray:
-    """The source's mean image at the target's stored size: cut or repeated at the border, they differ by pixels at most."""
+    """The source's mean image at the target's stored size: cut, or repeated at the border."""
     extra = size - mean.shape[0]
     if extra > 0:
         return np.pad(mean, ((extra // 2, extra - extra // 2),) * 2 + ((0, 0),), mode="edge")
@@ -97,75 +174,8 @@ def _resized(mean: np.ndarray, size: int) -> np.ndarray:
     return mean[start : start + size, start : start + size]
 
 
-def _softmax(features: np.ndarray, labels: np.ndarray, fold: Fold, spec: Spec) -> float:
-    from zfrepro.core import transfer
-
-    accuracy = transfer.softmax_accuracy(features, labels, fold, spec.seed)
-    print(json.dumps({"method": spec.method, "train": len(fold.train), "accuracy": round(accuracy, 2)}), flush=True)
-    return accuracy
-
-
-def _from_nothing(
-    spec: Spec,
-    training: dict[str, Any],
-    target: PreparedSet,
-    fold: Fold,
-    number: int,
-    description: Description,
-    like: Any,
-) -> float:
-    """Mean per-class accuracy (%) of the same network trained on the fold's training pictures alone."""
-    import torch
-
-    from zfrepro import devices
-    from zfrepro.core import crops, evaluation, nets, transfer
-    from zfrepro.core.architecture import describe
-    from zfrepro.core.training import Pictures, Recipe, Training
-
-    device = next(like.parameters()).device
-    images, labels = target.images("all"), target.labels("all")
-    net = nets.build(
-        description.network, description.input_size, len(target.classes), description.width, training["dropout"]
-    )
-    nets.initialise(net, training["init"], 1000 * (spec.seed + 1) + number, nets.fan_ins(describe(description.network)))
-    train = images[fold.train]
-    pictures = Pictures(train, labels[fold.train], train.mean(0, dtype=np.float64).astype(np.float32))
-    recipe = Recipe(
-        input_size=description.input_size,
-        epochs=spec.scratch_epochs,
-        batch=training["batch"],
-        learning_rate=spec.scratch_learning_rate,
-        momentum=training["momentum"],
-        weight_decay=training["weight_decay"],
-        filter_rms=training["filter_rms"],
-        crops=training["crops"],
-        schedule="cosine",
-        seed=spec.seed + number,
-    )
-    work = Training(
-        net.to(device, memory_format=torch.channels_last),
-        pictures,
-        recipe,
-        device,
-        devices.precision(training["precision"], device),
-    )
-    while work.epoch < spec.scratch_epochs:
-        while not work.epoch_done:
-            work.step()
-        work.end_epoch(0.0)
-    said = evaluation.probabilities(
-        net,
-        images[fold.test],
-        work.subtract,
-        description.input_size,
-        [crops.centre_view(target.size, description.input_size)],
-    )
-    accuracy = transfer.mean_class_accuracy(said.argmax(1), labels[fold.test])
-    print(
-        json.dumps({"method": "scratch", "train": len(fold.train), "fold": number, "accuracy": round(accuracy, 2)}),
-        flush=True,
-    )
-    return accuracy
+def _log(**fields: Any) -> None:
+    print(json.dumps(fields), flush=True)
 
 
 def _result(

@@ -1,0 +1,159 @@
+"""Each stage by hand on small artifacts: what it writes agrees with what it read, and bad input is named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zfrepro import artifacts, trained
+from zfrepro.core import evaluation
+from zfrepro.errors import UserError
+from zfrepro.prepared import PreparedSet
+from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train, transfer
+
+SMALL = {
+    "network": {"base": "improved"},
+    "width": 0.08,
+    "input_size": 64,
+    "epochs": 2,
+    "batch": 32,
+    "init": "he",
+    "input_scale": 0.03125,
+}
+RECIPE = train.Spec.model_validate({**SMALL, "crops": "random", "snapshots": [1], "precision": "float32"})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """source/, target/ (prepared) and network/ (trained)."""
+    folder = tmp_path_factory.mktemp("stages")
+    source = {"set": "source", "size": 72, "train_per_class": 4, "val_per_class": 2}
+    target = {"set": "caltech101", "size": 64, "per_class": 5}
+    for name, options in (("source", source), ("target", target)):
+        prepare.run(prepare.Spec(dataset="scenes", size=options["size"], options=options), folder / name, workers=1)
+    train.run(RECIPE, folder / "source/manifest.json", folder / "network", name="tiny", device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inputs(place):
+    return {"weights": place / "network/model.safetensors", "images": place / "source/manifest.json", "device": "cpu"}
+
+
+def test_train_leaves_what_it_promises(place):
+    net, mean, description = trained.load(place / "network/model.safetensors")
+    assert description.input_size == 64
+    assert len(description.classes) == 24
+    assert np.array_equal(mean, PreparedSet(place / "source/manifest.json").mean())
+    summary = artifacts.load_json(place / "network/network.json")
+    assert summary["parameters"] == sum(p.numel() for p in net.parameters())
+    assert summary["full_size"]["parameters"] == 62_357_608
+    assert len((place / "network/history.csv").read_text().splitlines()) == 3
+    snapshots, _ = artifacts.load_weights(place / "network/snapshots.safetensors")
+    assert {name.partition(".")[0] for name in snapshots} == {"epoch1"}
+    assert len(snapshots) == 10  # weights and biases of five convolutions
+
+
+def test_the_history_is_the_evaluation(place, inputs, tmp_path):
+    """The last epoch's validation error is what `evaluate` finds in one view with the saved weights."""
+    evaluate.run(
+        evaluate.Spec(train_images=10, precision="float32"),
+        network=place / "network/network.json",
+        out=tmp_path,
+        **inputs,
+    )
+    errors, scores = artifacts.load_json(tmp_path / "errors.json"), artifacts.load_arrays(tmp_path / "scores.npz")
+    last = (place / "network/history.csv").read_text().splitlines()[-1].split(",")
+    assert errors["views"]["1"]["top1"] == pytest.approx(float(last[5]))
+    assert errors["n"] == 48
+    for views in (1, 10):
+        assert errors["views"][str(views)]["top5"] == evaluation.top_error(
+            scores[f"probabilities_{views}"], scores["labels"], 5
+        )
+        assert np.allclose(scores[f"probabilities_{views}"].sum(1), 1, atol=1e-4)
+
+
+def test_deconvnet_and_occlusion_repeat_their_bits(inputs, tmp_path):
+    for stage, spec, file in (
+        (deconvnet, deconvnet.Spec(maps={1: 2, 3: 2}, top=3), "features.npz"),
+        (occlusion, occlusion.Spec(square=20, stride=22, pictures=1), "occlusion.npz"),
+    ):
+        for attempt in ("a", "b"):
+            stage.run(spec, out=tmp_path / attempt, **inputs)
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
+    with pytest.raises(UserError, match="layer 6"):
+        deconvnet.run(deconvnet.Spec(maps={6: 2}), out=tmp_path, **inputs)
+    assert not any(tmp_path.iterdir())
+
+
+def transferred(place, out, **changes):
+    spec = transfer.Spec(**{"per_class": (2, 3), "test_per_class": 2, "folds": 2, "scratch_epochs": 1, **changes})
+    network = place / "network"
+    transfer.run(
+        spec, network / "model.safetensors", network / "network.json", place / "target/manifest.json", out, device="cpu"
+    )
+    return artifacts.load_json(out)
+
+
+@pytest.mark.parametrize("method", ["pretrained", "random", "scratch"])
+def test_transfer_scores_every_fold(place, tmp_path, method):
+    found = transferred(place, tmp_path / "a.json", method=method)
+    assert {k: len(values) for k, values in found["accuracies"].items()} == {"2": 2, "3": 2}
+    assert found["classes"] == 24
+    again = transferred(place, tmp_path / "b.json", method=method)
+    assert again["accuracies"] == found["accuracies"]
+
+
+def test_folds_from_nothing_are_not_trained_twice(place, tmp_path, capsys):
+    found = transferred(place, tmp_path / "scratch.json", method="scratch")
+    assert capsys.readouterr().out.count('"fold"') == 4
+    (tmp_path / "scratch.json").unlink()
+    assert transferred(place, tmp_path / "scratch.json", method="scratch") == found
+    assert '"fold"' not in capsys.readouterr().out
+
+
+def test_a_class_too_small_to_transfer_to_is_named(place, tmp_path):
+    with pytest.raises(UserError, match=r"5 training pictures a class.* hold: panda, mouse"):
+        transferred(place, tmp_path / "a.json", method="pretrained", per_class=(5,))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "images.npy").unlink(), r"images\.npy: cannot be read"),
+        (lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-9]), r"images\.npy: cannot be read"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: cannot be read as JSON"),
+        (lambda folder: (folder / "index.npz").write_bytes(b"PK\x03\x04"), r"index\.npz: damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_prepared_set_is_named(place, tmp_path, damage, said):
+    import shutil
+
+    shutil.copytree(place / "source", tmp_path / "source")
+    damage(tmp_path / "source")
+    with pytest.raises(UserError, match=said):
+        train.run(RECIPE, tmp_path / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert not (tmp_path / "network").exists()
+
+
+def test_a_set_without_the_split_is_named(place, tmp_path):
+    with pytest.raises(UserError, match="has no split 'train'; it has all"):
+        train.run(RECIPE, place / "target/manifest.json", tmp_path / "network", device="cpu")
+
+
+def test_a_full_disk_leaves_no_half_written_weights(place, tmp_path, monkeypatch):
+    import os
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+    train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert json.loads((tmp_path / "network/network.json").read_text())["run"] == "network"
