@@ -26,17 +26,20 @@ from zfrepro import artifacts
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SIZE, STORED, CLASSES, BATCH = 112, 128, 24, 128  # pixels, pixels, classes, pictures
-WARM_UP, BLOCK, ROUNDS = 2, 4, 5  # mini-batches before timing, in one timed block, blocks each
+REPEAT = 8  # times that the 512 pictures are seen in one epoch, so that no epoch ends while the clock runs
+WARM_UP, BLOCK, ROUNDS = 2, 4, 7  # mini-batches before timing, in one timed block, blocks each
 
 
 def training_throughput() -> dict[str, Any]:
     """Pictures a second of one network training on all cores: improved, width 1/4, 112 px."""
+    import numpy as np
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder:
         images, labels = _pictures(Path(folder))
-        peer = plain_steps(Path(folder), SIZE, CLASSES, _features(), BATCH)
+        images, labels = np.tile(images, (REPEAT, 1, 1, 1)), np.tile(labels, REPEAT)
+        peer = plain_steps(Path(folder), REPEAT, SIZE, CLASSES, _features(), BATCH)
         found = _alternate({"ours": _our_steps(images, labels), "peer": peer})
     speeds = {name: statistics.median(BLOCK * BATCH / seconds for seconds in times) for name, times in found.items()}
     return _result(

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 class Folder(Dataset):
     """JPEG files named <label>-<number>.jpg: random crop, random flip, 0..1."""
 
-    def __init__(self, folder: Path, size: int):
-        self.files, self.size = sorted(folder.glob("*.jpg")), size
+    def __init__(self, folder: Path, repeat: int, size: int):
+        self.files, self.size = sorted(folder.glob("*.jpg")) * repeat, size
 
     def __len__(self) -> int:
         return len(self.files)
@@ -45,9 +45,9 @@ def network(classes: int, features: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def steps(folder: Path, size: int, classes: int, features: int, batch: int) -> Iterator[None]:
+def steps(folder: Path, repeat: int, size: int, classes: int, features: int, batch: int) -> Iterator[None]:
     """Train for ever; one item a mini-batch."""
-    loader = DataLoader(Folder(folder, size), batch, shuffle=True, num_workers=2, drop_last=True)
+    loader = DataLoader(Folder(folder, repeat, size), batch, shuffle=True, num_workers=2, drop_last=True)
     net, loss = network(classes, features), nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     while True:

@@ -15,6 +15,7 @@ from zfrepro.core.nets import (
     initialise,
     last_child_of,
     layer_outputs,
+    scores,
 )
 
 VARIANTS = [
@@ -157,3 +158,19 @@ def test_layers_by_name():
     kept = layer_outputs(net, pictures, {"relu3": 3, "norm1": 1})
     torch.testing.assert_close(kept[1], net[:4](pictures))
     torch.testing.assert_close(kept[3], net[:10](pictures))
+
+
+@pytest.mark.parametrize("base", ["baseline", "improved"])
+def test_the_sooner_forward_pass_has_the_same_values_and_gradients(base):
+    net = build(Network(base=base), 64, 5, 0.1).double().eval()
+    initialise(net, "he", seed=1)
+    pictures = torch.randn(3, 3, 64, 64, dtype=torch.float64)
+    gradients = []
+    for forward in (net, lambda inputs: scores(net, inputs)):
+        net.zero_grad()
+        said = forward(pictures)
+        said.square().sum().backward()
+        gradients.append([said, *(p.grad.clone() for p in net.parameters())])
+    for one, other in zip(*gradients, strict=True):
+        assert one.any()
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

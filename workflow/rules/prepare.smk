@@ -12,6 +12,7 @@ rule prepare:
         f"{R}/logs/prepare/{{set}}.log",
     benchmark:
         f"{R}/benchmarks/prepare/{{set}}.tsv"
+    priority: 30  # it takes all cores, so it must not wait for a quiet moment
     conda:
         "../envs/zfrepro.yaml"
     threads: 64

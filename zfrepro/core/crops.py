@@ -62,23 +62,25 @@ class MeanSubtraction:
     """
 
     def __init__(self, mean: np.ndarray, device: torch.device, scale: float = 1.0):
-        self.scale = scale
-        self.mean = torch.from_numpy(np.ascontiguousarray(mean, dtype=np.float32)).to(device)
-        self.device = device
+        self.scale, self.device = scale, device
+        self.offset = torch.from_numpy(np.ascontiguousarray(mean, dtype=np.float32)).to(device) * -scale
+        self.mirrored = self.offset.flip(1)
 
-    def __call__(self, crops: np.ndarray, views: np.ndarray) -> Tensor:
-        """uint8 (B, s, s, 3) and int (B, 3) -> float32 (B, 3, s, s), channels last"""
-        size = crops.shape[1]
-        inputs = torch.from_numpy(crops).to(self.device, non_blocking=True).float()
-        places, which = np.unique(views, axis=0, return_inverse=True)
-        windows = torch.stack([self._window(view, size) for view in places.tolist()])
-        inputs -= windows[torch.from_numpy(which.reshape(-1)).to(self.device)]
-        return inputs.mul_(self.scale).permute(0, 3, 1, 2)
+    def __call__(self, crops: np.ndarray, views: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+        """uint8 (B, s, s, 3) and int (B, 3) -> (B, 3, s, s), channels last"""
+        pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
+        inputs = torch.empty(pixels.shape, dtype=dtype, device=self.device)
+        for one, pixel, view in zip(
+            inputs, pixels, views.tolist(), strict=True
+        ):  # picture by picture: stays in the cache
+            torch.add(self._window(view, crops.shape[1]), pixel, alpha=self.scale, out=one)
+        return inputs.permute(0, 3, 1, 2)
 
     def _window(self, view: list[int], size: int) -> Tensor:
         top, left, mirrored = view
-        window = self.mean[top : top + size, left : left + size]
-        return window.flip(1) if mirrored else window
+        if mirrored:
+            left = self.offset.shape[1] - size - left
+        return (self.mirrored if mirrored else self.offset)[top : top + size, left : left + size]
 
 
 def fixed_view_batches(

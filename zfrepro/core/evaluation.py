@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zfrepro.core import crops
+from zfrepro.core import crops, nets
 
 
 @torch.inference_mode()
@@ -25,7 +25,7 @@ def probabilities(
     for view in views:
         for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
             with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
-                scores = net(inputs)
+                scores = nets.scores(net, inputs)
             softmax = scores.float().softmax(1).cpu().numpy()
             if total is None:
                 total = np.zeros((len(images), softmax.shape[1]), dtype=np.float32)

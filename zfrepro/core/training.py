@@ -86,7 +86,7 @@ class Training:
         torch.manual_seed(_step_seed(self.recipe.seed, self.epoch, self.batch))  # dropout
         self.net.train()
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            scores = self.net(inputs)
+            scores = nets.scores(self.net, inputs)
         loss = functional.cross_entropy(scores.float(), labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -153,7 +153,7 @@ class Training:
                 yield indices, views[indices], crops.cut(images, indices, views[indices], recipe.input_size)
 
         for indices, chosen, cut in _ahead(cut_all(), 3 if self.device.type == "cuda" else 1):
-            yield self.subtract(cut, chosen), self.labels[torch.from_numpy(indices).to(self.device)]
+            yield self.subtract(cut, chosen, self.dtype), self.labels[torch.from_numpy(indices).to(self.device)]
 
 
 def _ahead(items: Iterator[Any], depth: int) -> Iterator[Any]:
