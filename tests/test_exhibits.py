@@ -211,3 +211,15 @@ def test_importing_exhibits_and_report_needs_no_torch() -> None:
         f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) -> None:
+    from zfrepro.exhibits import table3_ablations
+
+    def run(row_id: str, train: float) -> runs.Run:
+        spec = {"network": runs.normal(paper.VARIANTS[row_id]), "seed": 0, "epochs": 6}
+        return runs.Run(row_id, spec, {"train_top1": train}, 0)
+
+    assert table3_ablations._unfinished([run("t3r01", 10.0), run("t3r05", 40.0)]) == []
+    assert table3_ablations._unfinished([run("t3r01", 10.0)]) == []
+    assert "in 6 epochs" in table3_ablations._unfinished([run("t3r01", 40.0), run("t3r05", 10.0)])[0]
