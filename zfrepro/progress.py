@@ -13,6 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from zfrepro.snakemake_log import Event, Job
 
 LOG_TAIL = 15  # lines shown of a failed job's log
+TOLD = {  # key of a job's log line -> how it is said
+    "epoch": "epoch",
+    "done": "done",
+    "of": "of",
+    "loss": "loss",
+    "val_top1_error": "top-1 error",
+    "accuracy": "accuracy",
+}
 
 
 class Display:
@@ -77,11 +85,12 @@ class Display:
 
 
 def last_words(log: Path) -> str:
-    """The last JSON line of a job's log as `epoch 3, loss 1.2`, or nothing."""
+    """The last JSON line of a job's log in few words, `epoch 3, of 16, loss 1.2`, or nothing."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - 2000))
             lines = file.read().decode("utf-8", "replace").splitlines()
-        return ", ".join(f"{key} {value}" for key, value in json.loads(lines[-1]).items() if key != "run")
-    except (OSError, ValueError, IndexError, AttributeError):
+        told = json.loads(lines[-1])
+        return ", ".join(f"{words} {told[key]:.4g}" for key, words in TOLD.items() if key in told)
+    except (OSError, ValueError, IndexError, TypeError):
         return ""
