@@ -84,3 +84,16 @@ def test_a_safetensors_file_of_another_program_is_refused(weights):
 
     with pytest.raises(UserError, match=r"model\.safetensors: not a weights file of zfrepro"):
         trained.load(weights)
+
+
+def test_a_full_disk_is_an_oserror_that_names_the_file(tmp_path, monkeypatch):
+    import safetensors.torch
+
+    def full(*_):
+        raise safetensors.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OSError, match=r"model\.safetensors") as caught:
+        artifacts.save_weights(tmp_path / "model.safetensors", {}, {})
+    assert caught.value.errno == 28
+    assert not any(tmp_path.iterdir())

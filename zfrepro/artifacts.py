@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -69,10 +70,16 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def save_weights(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
     """Write torch tensors as safetensors, and the file's sha256 beside it as `<name>.sha256`."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with atomic(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        except SafetensorError as error:
+            if "os error 28" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         temporary.chmod(0o666 & ~_umask())
         digest = sha256(temporary)
     save_text(path.with_name(path.name + ".sha256"), f"{digest}  {path.name}\n")
