@@ -96,3 +96,18 @@ def test_a_full_disk_is_said(capsys, monkeypatch):
 def test_the_installed_command_answers():
     command = Path(sys.executable).parent / "zfrepro"
     assert "an experiment:" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_missing_pango_is_said_before_anything_runs(capsys, monkeypatch):
+    import ctypes
+    import importlib
+
+    def missing(*_):
+        raise OSError("cannot load library 'libpango-1.0-0'")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    importing = importlib.import_module
+    monkeypatch.setattr(importlib, "import_module", lambda name: missing() if name == "weasyprint" else importing(name))
+    code, text = said(capsys, "run", "--config", "none.yaml")
+    assert code == 2
+    assert "system library Pango; install it with: apt-get install libpango" in text

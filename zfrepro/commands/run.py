@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import importlib
 import json
 import os
 import shutil
@@ -110,7 +112,15 @@ def _unlock(config: Path) -> None:
 def _check_pango() -> None:
     """WeasyPrint needs a system library for the PDF; say so now, not after the training."""
     try:
-        import weasyprint  # noqa: F401
+        ctypes.CDLL("libpango-1.0.so.0")  # in a millisecond, where importing WeasyPrint takes a second
+    except OSError:
+        _check_weasyprint()
+
+
+def _check_weasyprint() -> None:
+    """Where Pango has another name, WeasyPrint itself knows."""
+    try:
+        importlib.import_module("weasyprint")
     except OSError as error:
         raise UserError(f"the PDF needs the system library Pango; install it with: {PANGO}") from error
 

@@ -135,11 +135,6 @@ def parameter_count(rows: list[Row]) -> int:
     return sum(row.parameters for row in rows)
 
 
-def multiply_adds(rows: list[Row]) -> int:
-    """Multiply-adds of one picture's forward pass, convolutions and full layers."""
-    return sum((row.parameters - row.outputs) * row.size**2 for row in rows if isinstance(row.op, Conv | Full))
-
-
 def scaled(maps: int, width: float) -> int:
     """A layer's maps at a width multiplier, in multiples of 8 (what vector units like), at least 8."""
     return maps if width == 1 else max(8, round(maps * width / 8) * 8)
