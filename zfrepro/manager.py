@@ -6,6 +6,7 @@ in a file: the next manager that gets the lock finds the note and ends whatever 
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
@@ -24,6 +25,14 @@ from zfrepro.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent  # holds Snakefile, workflow/, config.yaml
 GRACE = 15.0  # seconds that jobs have to save their progress
+
+
+def experiment_parser(verb: str, explanation: str | None) -> argparse.ArgumentParser:
+    """The options that every verb has: which experiment."""
+    parser = argparse.ArgumentParser(f"zfrepro {verb}", description=explanation)
+    default = ROOT / "config.yaml"
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="experiment; default: config.yaml")
+    return parser
 
 
 def snakemake_command(config: Path, *options: str) -> list[str]:

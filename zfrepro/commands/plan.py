@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -14,14 +13,7 @@ from zfrepro.snakemake_log import Job, Reader, why
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("zfrepro plan", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=manager.ROOT / "config.yaml",
-        metavar="FILE",
-        help="experiment; default: config.yaml",
-    )
+    parser = manager.experiment_parser("plan", __doc__)
     options = parser.parse_args(arguments)
     config = experiments.load(options.config)
     jobs = planned(options.config)

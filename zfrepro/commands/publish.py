@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from pathlib import Path
@@ -14,14 +13,7 @@ REPORTS = Path("reports")
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("zfrepro publish", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=manager.ROOT / "config.yaml",
-        metavar="FILE",
-        help="experiment; default: config.yaml",
-    )
+    parser = manager.experiment_parser("publish", __doc__)
     config = experiments.load(parser.parse_args(arguments).config)
     target = publish(config.results() / "report", REPORTS / config.experiment)
     print(f"published: {target / 'index.html'}  {target / 'report.pdf'}")

@@ -40,14 +40,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("zfrepro run", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=manager.ROOT / "config.yaml",
-        metavar="FILE",
-        help="experiment; default: config.yaml",
-    )
+    parser = manager.experiment_parser("run", __doc__)
     parser.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="default: all")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: CUDA if there, else CPU")
     parser.add_argument("targets", nargs="*", help="files or rules to make, instead of the whole report")

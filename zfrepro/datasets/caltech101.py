@@ -6,8 +6,6 @@ BACKGROUND_Google. Without that folder, as by default here and in torchvision, t
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from pydantic import Field
@@ -54,7 +52,6 @@ def _home(spec: Spec) -> Path:
 
 
 def _download(spec: Spec) -> None:
-    """Download beside and rename at the end, so that a stopped download is never taken for the whole set."""
     target = spec.root.expanduser() / "caltech101"
     if target.is_dir():
         return
@@ -63,10 +60,4 @@ def _download(spec: Spec) -> None:
     torchvision_ops.ensure()
     from torchvision.datasets import Caltech101
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".caltech101.", dir=target.parent) as unfinished:
-        try:
-            Caltech101(unfinished, download=True)
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"{target}: cannot be downloaded ({error}); place it there yourself") from error
-        os.replace(Path(unfinished) / target.name, target)
+    folders.download(target, lambda unfinished: Caltech101(unfinished, download=True))

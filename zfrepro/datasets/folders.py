@@ -1,10 +1,11 @@
-"""What the readers of picture folders share: checked paths, class folders, subsets, decoding."""
+"""What the readers of picture folders share: checked paths, class folders, subsets, decoding, downloads."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -133,3 +134,14 @@ def decode(path: Path, upright: bool = False) -> Image.Image:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def download(target: Path, fetch: Callable[[str], object]) -> None:
+    """`fetch` into a folder beside `target`, renamed at the end: a stopped download is never taken for the whole set."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as unfinished:
+        try:
+            fetch(unfinished)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{target}: cannot be downloaded ({error}); place it there yourself") from error
+        os.replace(Path(unfinished) / target.name, target)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +9,6 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
-from zfrepro.errors import UserError
 
 EDITIONS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
 TITLES = {
@@ -60,7 +57,6 @@ def _home(spec: Spec) -> Path:
 
 
 def _download(spec: Spec) -> None:
-    """Download beside and rename at the end, so that a stopped download is never taken for the whole set."""
     target = spec.root.expanduser() / EDITIONS[spec.edition]
     if target.is_dir():
         return
@@ -69,10 +65,4 @@ def _download(spec: Spec) -> None:
     torchvision_ops.ensure()
     from torchvision.datasets import Imagenette
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".imagenette.", dir=target.parent) as unfinished:
-        try:
-            Imagenette(unfinished, size=spec.edition, download=True)
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"{target}: cannot be downloaded ({error}); place it there yourself") from error
-        os.replace(Path(unfinished) / target.name, target)
+    folders.download(target, lambda unfinished: Imagenette(unfinished, size=spec.edition, download=True))
