@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from zfrepro.core.architecture import Network
-from zfrepro.core.nets import build
-from zfrepro.core.occlusion import answer, corners, occluded, overlapping, sensitivity, survey
+from zfrepro.core.nets import CeilConv2d, build
+from zfrepro.core.normalisation import CrossMapNorm
+from zfrepro.core.occlusion import Occluder, answer, corners, overlapping, sensitivity, survey
 
 
 def test_figure_7_geometry():
@@ -18,37 +19,100 @@ def test_figure_7_geometry():
         corners(10, 11, 1)
 
 
-def test_the_square_shows_the_grey_of_its_place():
-    picture, grey = torch.zeros(1, 3, 3), torch.arange(1.0, 10).reshape(1, 3, 3)  # 123 / 456 / 789
-    copies = occluded(picture, grey, [0, 1], [0, 1], square=2)
-    assert copies[:, 0].tolist() == [[[1, 2, 0], [4, 5, 0], [0, 0, 0]], [[0, 0, 0], [0, 5, 6], [0, 8, 9]]]
-    assert picture.eq(0).all()
-    assert occluded(picture, grey, [0], [0], 3)[0].equal(grey)
-    assert picture.eq(0).all()
-
-
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
     return build(Network(base="improved"), 64, classes=6, width=1 / 12).double().eval()
 
 
-@pytest.mark.parametrize(("square", "stride", "batch"), [(15, 7, 5), (20, 11, 64), (64, 6, 1), (50, 14, 3), (1, 31, 2)])
-def test_equals_a_loop_over_positions(net, square, stride, batch):
+def assert_equals_a_loop(net, size, layer, square, stride, batch):
+    """One forward pass a position, on a copy of the picture that is covered pixel by pixel."""
     torch.manual_seed(square)
-    picture, grey = 50 * torch.randn(2, 3, 64, 64, dtype=torch.float64)
-    seen = sensitivity(net, picture, grey, "relu5", square, stride, batch)
-    places = range(0, 64 - square + 1, stride)
-    assert seen.probabilities.shape == (len(places), len(places), 6)
+    picture, grey = 50 * torch.randn(2, 3, size, size, dtype=torch.float64)
+    seen = sensitivity(net, picture, grey, layer, square, stride, batch)
+    places = range(0, size - square + 1, stride)
+    assert seen.probabilities.shape[:2] == seen.activations.shape[:2] == (len(places), len(places))
+    watched = net[: list(dict(net.named_children())).index(layer) + 1]
     for row, top in enumerate(places):
         for column, left in enumerate(places):
             covered = picture.clone()
             for y in range(top, top + square):
                 covered[:, y, left : left + square] = grey[:, y, left : left + square]
-            maps = net[: list(dict(net.named_children())).index("relu5") + 1](covered[None])[0]
-            torch.testing.assert_close(seen.activations[row, column], maps.sum((1, 2)), rtol=1e-10, atol=1e-12)
-            expected = torch.softmax(net(covered[None])[0], 0)
-            torch.testing.assert_close(seen.probabilities[row, column], expected, rtol=1e-10, atol=0)
+            sums = watched(covered[None])[0].sum((1, 2)).detach()
+            torch.testing.assert_close(seen.activations[row, column], sums, rtol=1e-10, atol=1e-10 * sums.abs().max())
+            expected = torch.softmax(net(covered[None])[0], 0).detach()
+            torch.testing.assert_close(seen.probabilities[row, column], expected, rtol=1e-10, atol=1e-12)
+
+
+GEOMETRY = [(15, 7, 5), (20, 11, 64), (64, 6, 1), (63, 1, 4), (50, 14, 3), (1, 31, 2), (2, 9, 16), (17, 5, 9)]
+
+
+@pytest.mark.parametrize(("square", "stride", "batch"), GEOMETRY)
+@pytest.mark.parametrize("layer", ["relu5", "pool2"])
+def test_equals_a_loop_over_positions(net, layer, square, stride, batch):
+    assert_equals_a_loop(net, 64, layer, square, stride, batch)
+
+
+@pytest.mark.parametrize(("square", "stride"), [(18, 7), (9, 13), (31, 6)])
+def test_krizhevsky_s_network_too(square, stride):
+    torch.manual_seed(1)
+    net = build(Network(base="baseline"), 70, classes=5, width=1 / 12).double().eval()
+    assert_equals_a_loop(net, 70, "relu5", square, stride, 9)
+
+
+CHAINS = [
+    [CeilConv2d(3, 6, 5, 3), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Conv2d(6, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2)],
+    [nn.Conv2d(3, 8, 4, 3), nn.ReLU(), nn.LocalResponseNorm(3), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 8, 3, groups=2)],
+    [nn.Conv2d(3, 6, 3, dilation=2), nn.ReLU(True), nn.MaxPool2d(5, 2, ceil_mode=True), nn.Dropout(), nn.Identity()],
+    [CeilConv2d(3, 6, 7, 2, 1), nn.MaxPool2d((3, 2), (2, 1), (1, 0), ceil_mode=True), CeilConv2d(6, 5, 5, 4)],
+    [
+        nn.ReLU(),
+        nn.Conv2d(3, 6, (3, 1), 1, (0, 2)),
+        nn.MaxPool2d(3, 2, dilation=2),
+        CrossMapNorm(6),
+        nn.Conv2d(6, 4, 2, 3),
+    ],
+    [nn.Conv2d(3, 4, 1), nn.MaxPool2d(2, 2), nn.AvgPool2d(3, 1, 1), nn.Conv2d(4, 4, 3), nn.ReLU()],
+]
+
+
+@pytest.mark.parametrize("chain", range(len(CHAINS)))
+@pytest.mark.parametrize(("square", "stride"), [(5, 3), (11, 4), (22, 1)])
+def test_other_chains_equal_the_loop_too(chain, square, stride):
+    torch.manual_seed(chain)
+    net = nn.Sequential(*CHAINS[chain], nn.Flatten(), nn.LazyLinear(7)).double().eval()
+    net(torch.zeros(1, 3, 23, 23, dtype=torch.float64))
+    assert_equals_a_loop(net, 23, "1", square, stride, 4)
+
+
+def test_in_single_precision_to_the_last_digits(net):
+    torch.manual_seed(3)
+    single = build(Network(base="improved"), 64, classes=6, width=1 / 12).eval()
+    picture, grey = 50 * torch.randn(2, 3, 64, 64)
+    ours = sensitivity(single, picture, grey, "relu5", 20, 4, 16)
+    double = sensitivity(single.double(), picture.double(), grey.double(), "relu5", 20, 4, 16)
+    assert (ours.probabilities - double.probabilities).abs().max() < 1e-5
+    assert (ours.activations - double.activations).norm() < 1e-5 * double.activations.norm()
+
+
+def test_in_half_precision_to_about_two_digits(net):
+    torch.manual_seed(3)
+    single = build(Network(base="improved"), 64, classes=6, width=1 / 12).eval()
+    picture, grey = 50 * torch.randn(2, 3, 64, 64)
+    exact = Occluder(single, "relu5", 20, 22, 16)(picture, grey)
+    rough = Occluder(single, "relu5", 20, 22, 16, torch.bfloat16)(picture, grey)
+    assert rough.probabilities.dtype == torch.float32
+    assert 0 < (rough.activations - exact.activations).norm() < 0.02 * exact.activations.norm()
+    assert (rough.probabilities - exact.probabilities).abs().max() < 0.02
+
+
+def test_what_it_is_given_stays_as_it_was(net):
+    picture, grey = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    before = picture.clone(), grey.clone(), [weight.clone() for weight in net.parameters()]
+    sensitivity(net, picture, grey, "relu5", 20, 22, 4)
+    assert picture.equal(before[0])
+    assert grey.equal(before[1])
+    assert all(weight.equal(old) for weight, old in zip(net.parameters(), before[2], strict=True))
 
 
 def test_covering_with_itself_changes_nothing(net):

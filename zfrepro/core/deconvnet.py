@@ -120,12 +120,15 @@ def unpool(maps: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPo
     bits every time on every device.
     """
     rows, columns = disjoint_every(pool)
-    flat = maps.new_zeros(*maps.shape[:2], size[0] * size[1])
+    count, channels = maps.shape[:2]
+    flat = maps.new_zeros(count, size[0] * size[1] * channels)  # channels last, as convolutions like it
+    channel = torch.arange(channels, device=maps.device)
     for row in range(rows):
         for column in range(columns):
             part = (..., slice(row, None, rows), slice(column, None, columns))
-            flat.scatter_add_(2, switches[part].flatten(2), maps[part].flatten(2))
-    return flat.unflatten(2, size)
+            places = switches[part].permute(0, 2, 3, 1) * channels + channel
+            flat.scatter_add_(1, places.flatten(1), maps[part].permute(0, 2, 3, 1).flatten(1))
+    return flat.view(count, *size, channels).permute(0, 3, 1, 2)
 
 
 def disjoint_every(pool: nn.MaxPool2d) -> tuple[int, int]:

@@ -1,0 +1,262 @@
+"""Answer many small changes of one picture exactly, recomputing only the window of each layer that a change can reach.
+
+The clean pass is kept layer by layer. A changed rectangle reaches a window of every convolution's and pooling's output.
+A convolution is linear: its clean output plus its filters over the difference, which is zero outside the window below, is
+its new output. A pooling is applied to the clean maps with the window pasted in. Positions are taken in small rectangles
+of their grid, so that the windows of a batch have nearly one size.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zfrepro.core.nets import CeilConv2d
+from zfrepro.core.normalisation import CrossMapNorm
+from zfrepro.core.windows import Axis, axes
+
+PLACE_BY_PLACE = (nn.ReLU, nn.Dropout, nn.Identity, CrossMapNorm, nn.LocalResponseNorm)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Along one axis: where every position's change lies, and the window of one width that is computed for each."""
+
+    changed: list[tuple[int, int]]  # first, one past last
+    starts: list[int]
+    width: int
+
+    @classmethod
+    def around(cls, changed: list[tuple[int, int]], count: int) -> Spans:
+        """Windows as wide as the widest change, inside 0 ... count."""
+        width = max(high - low for low, high in changed)
+        return cls(changed, [min(low, count - width) for low, _ in changed], width)
+
+    @classmethod
+    def whole(cls, positions: int, count: int) -> Spans:
+        return cls([(0, count)] * positions, [0] * positions, count)
+
+    def through(self, axis: Axis, count: int) -> Spans:
+        """The windows that these reach, of `count` outputs."""
+        return Spans.around([axis.reached(low, high, count) for low, high in self.changed], count)
+
+
+Window = tuple[Spans, Spans]  # rows, columns; a batch holds every row position with every column position, row by row
+
+
+@dataclass(frozen=True)
+class Step:
+    """One child with the clean maps (H, W, C) below and above it."""
+
+    name: str
+    child: nn.Module
+    below: Tensor  # of a pooling: bordered, so that every window lies inside
+    above: Tensor
+
+    @classmethod
+    def of(cls, name: str, child: nn.Module, below: Tensor, above: Tensor) -> Step:
+        if isinstance(child, nn.MaxPool2d):
+            below = functional.pad(below, _border(child, below, above), value=-torch.inf)
+        return cls(name, child, _pixels(below)[0], _pixels(above)[0])
+
+    @property
+    def windowed(self) -> bool:
+        return type(self.child) not in PLACE_BY_PLACE
+
+
+class CleanPass:
+    """One picture's forward pass through `body`, whose children all work on windows (see `split`).
+
+    `layer` names the child whose maps are summed over space; ValueError where the body has none of that name.
+    """
+
+    def __init__(self, body: nn.Sequential, picture: Tensor, layer: str):
+        self.layer, self.steps = layer, []
+        maps = picture[None]
+        for name, child in body.named_children():
+            below = maps
+            maps = functional.relu(maps) if type(child) is nn.ReLU else child(maps)  # never in place: `below` is kept
+            self.steps.append(Step.of(name, child, below, maps))
+        if layer not in [step.name for step in self.steps]:
+            raise ValueError(f"no layer {layer} among {', '.join(step.name for step in self.steps)}")
+
+    def alike(self, places: list[int], size: int, direction: int, most: int) -> list[list[int]]:
+        """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size."""
+
+        def widths(place: int) -> list[int]:
+            reached, found = (place, place + size), []
+            for step in self.steps:
+                if step.windowed:
+                    reached = axes(step.child)[direction].reached(*reached, step.above.shape[direction])
+                    found.append(reached[1] - reached[0])
+            return found[::-1]
+
+        ordered = sorted(places, key=widths)
+        return [ordered[i : i + most] for i in range(0, len(ordered), most)]
+
+    def changed(self, patches: Tensor, tops: list[int], lefts: list[int]) -> tuple[Tensor, Tensor]:
+        """The body's new output (B, C, H, W), and the sums (B, maps) of `layer`.
+
+        patches (B, 3, h, w) replace the picture's pixels from (top, left) on: every top with every left, top by top.
+        """
+        height, width = patches.shape[2:]
+        window = (
+            Spans([(top, top + height) for top in tops], tops, height),
+            Spans([(left, left + width) for left in lefts], lefts, width),
+        )
+        patches, sums = patches.clone(memory_format=torch.channels_last), None
+        for step in self.steps:
+            patches, window = _through(step, patches, window)
+            if step.name == self.layer:
+                sums = _sums(step.above, patches, window)
+        return _read(self.steps[-1].above, (0, 0), _entire(self.steps[-1].above, window), patches, window), sums
+
+
+def _through(step: Step, patches: Tensor, below: Window) -> tuple[Tensor, Window]:
+    """A child's new outputs, and where they lie, from its new inputs (B, C, h, w) in the window `below`."""
+    if type(step.child) is nn.ReLU:
+        return patches.relu_(), below
+    if not step.windowed:
+        return step.child(patches), below
+    both = axes(step.child)
+    rows, columns = (
+        spans.through(axis, count) for spans, axis, count in zip(below, both, step.above.shape[:2], strict=True)
+    )
+    if isinstance(step.child, nn.MaxPool2d):
+        return _pool(step, patches, below, (rows, columns)), (rows, columns)
+    return _convolve(step, patches, below, (rows, columns)), (rows, columns)
+
+
+def _pool(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
+    pool, both = step.child, axes(step.child)
+    rows, columns = (
+        Spans([], [axis.read(start, spans.width)[0] for start in spans.starts], axis.read(0, spans.width)[1])
+        for axis, spans in zip(both, here, strict=True)
+    )
+    windows = _read(step.below, (both[0].pad, both[1].pad), (rows, columns), patches, below)
+    return functional.max_pool2d(windows, pool.kernel_size, pool.stride, 0, pool.dilation)
+
+
+def _border(pool: nn.MaxPool2d, below: Tensor, above: Tensor) -> list[int]:
+    """left, right, top, bottom: what the windows read outside the map."""
+    border = []
+    for axis, count, size in reversed(list(zip(axes(pool), above.shape[2:], below.shape[2:], strict=True))):
+        start, width = axis.read(0, count)
+        border += [-start, max(0, start + width - size)]
+    return border
+
+
+def _convolve(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
+    """The clean output, plus the filters over what changed below; the zeros around that are skipped, not multiplied."""
+    conv, both = step.child, axes(step.child)
+    shifts = [
+        [(start + axis.pad) % axis.stride for start in spans.starts] for axis, spans in zip(both, below, strict=True)
+    ]
+    pads = [
+        -((1 - axis.kernel) // axis.stride) * axis.stride for axis in both
+    ]  # all outputs that read any of it, on both sides
+    change = functional.conv2d(
+        _difference(step.below, patches, below, shifts),
+        conv.weight,
+        None,
+        conv.stride,
+        pads,
+        conv.dilation,
+        conv.groups,
+    )
+    there = [
+        Spans([], [(start - shift + axis.pad - pad) // axis.stride for start, shift in zip(spans.starts, some, strict=True)], width)
+        for axis, spans, some, pad, width in zip(both, below, shifts, pads, change.shape[2:], strict=True)
+    ]  # fmt: skip
+    return _read(step.above, (0, 0), here, change, (there[0], there[1]), add=True)
+
+
+def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[list[int]]) -> Tensor:
+    """(B, C, h, w) patches less the clean maps, each moved by its shift, so that the strides of all fall alike."""
+    rows, columns = window
+    height, width = rows.width + max(shifts[0]), columns.width + max(shifts[1])
+    moved = max(shifts[0]) or max(shifts[1])
+    empty = patches.new_zeros if moved else patches.new_empty
+    change = empty(len(patches), height, width, clean.shape[2])
+    pixels, one = _pixels(patches), 0
+    for top, down in zip(rows.starts, shifts[0], strict=True):
+        for left, right in zip(columns.starts, shifts[1], strict=True):
+            place = change[one, down : down + rows.width, right : right + columns.width]
+            torch.sub(pixels[one], clean[top : top + rows.width, left : left + columns.width], out=place)
+            one += 1
+    return change.permute(0, 3, 1, 2)
+
+
+def _read(
+    clean: Tensor, border: tuple[int, int], window: Window, patches: Tensor, where: Window, add: bool = False
+) -> Tensor:
+    """(B, C, h, w): windows of `clean` (H, W, C), with the patches that lie at `where` on them, instead or added.
+
+    `clean` begins `border` rows and columns before place 0.
+    """
+    (rows, columns), (patch_rows, patch_columns) = window, where
+    windows = clean.new_empty(len(patches), rows.width, columns.width, clean.shape[2])
+    vertical, horizontal = _overlaps(rows, patch_rows), _overlaps(columns, patch_columns)
+    pixels, one = _pixels(patches), 0
+    for top, (to_rows, from_rows) in zip(rows.starts, vertical, strict=True):
+        band = clean[top + border[0] : top + border[0] + rows.width]
+        for left, (to_columns, from_columns) in zip(columns.starts, horizontal, strict=True):
+            whole, new = windows[one], pixels[one, from_rows, from_columns]
+            old = band[:, left + border[1] : left + border[1] + columns.width]
+            if add and new.shape == old.shape:
+                torch.add(old, new, out=whole)
+            else:
+                whole.copy_(old)
+                place = whole[to_rows, to_columns]
+                place.add_(new) if add else place.copy_(new)
+            one += 1
+    return windows.permute(0, 3, 1, 2)
+
+
+def _overlaps(spans: Spans, others: Spans) -> list[tuple[slice, slice]]:
+    """The places that two windows share, as counted in the one and in the other."""
+    found = []
+    for start, other in zip(spans.starts, others.starts, strict=True):
+        low = max(start, other)
+        high = max(low, min(start + spans.width, other + others.width))
+        found.append((slice(low - start, high - start), slice(low - other, high - other)))
+    return found
+
+
+def _sums(clean: Tensor, patches: Tensor, window: Window) -> Tensor:
+    """Sums over space (B, C) of whole maps: the clean sum, less the clean window's, and the new one's."""
+    rows, columns = window
+    old = [
+        clean[top : top + rows.width, left : left + columns.width].sum(dim=(0, 1))
+        for top in rows.starts
+        for left in columns.starts
+    ]
+    return clean.sum(dim=(0, 1)) - torch.stack(old) + patches.sum(dim=(2, 3))
+
+
+def _entire(clean: Tensor, window: Window) -> Window:
+    rows, columns = window
+    return Spans.whole(len(rows.starts), clean.shape[0]), Spans.whole(len(columns.starts), clean.shape[1])
+
+
+def _pixels(maps: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H, W, C), contiguous"""
+    return maps.permute(0, 2, 3, 1).contiguous()
+
+
+def split(net: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
+    """The children that work on windows, up to the first that does not; and the others, which see whole maps."""
+    children = list(net.named_children())
+    first = next((i for i, (_, child) in enumerate(children) if not _local(child)), len(children))
+    return nn.Sequential(OrderedDict(children[:first])), nn.Sequential(OrderedDict(children[first:]))
+
+
+def _local(child: nn.Module) -> bool:
+    """Exact types, since a subclass may compute anything."""
+    if type(child) in (nn.Conv2d, CeilConv2d):
+        return child.padding_mode == "zeros" and not isinstance(child.padding, str)
+    return type(child) in (nn.MaxPool2d, *PLACE_BY_PLACE)
