@@ -1,0 +1,128 @@
+"""Look at your own photographs with a trained network: what it says, what excites its maps, where a grey square confuses it."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zfrepro import artifacts, devices, photographs
+from zfrepro.errors import UserError
+from zfrepro.photographs import printable
+
+if TYPE_CHECKING:
+    from zfrepro.looking import Look
+    from zfrepro.sight import Sight
+
+OWN = "zfrepro"
+
+
+def main(arguments: list[str]) -> None:
+    options = _parser().parse_args(arguments)
+    page = options.out / "index.html"
+    _check_target(options.out, page)
+    sight = _sight(options)
+    if options.square and options.square > sight.size:
+        raise UserError(f"--square {options.square}: the network's input is {sight.size} pixels; take a smaller one")
+    pictures = photographs.load(options.photo, sight.crop)
+    looks = [_look(options, sight, picture, number) for number, picture in enumerate(pictures, 1)]
+    _save(page, options, sight, pictures, looks)
+    print(f"page: {printable(page)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("zfrepro look", description=__doc__)
+    parser.add_argument("photo", type=Path, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the trained network's weights")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page, index.html")
+    parser.add_argument(
+        "--network",
+        choices=(OWN, "alexnet", "vgg16"),
+        default=OWN,
+        help="whose weights these are: this program's (default), or those of torchvision's alexnet or vgg16",
+    )
+    parser.add_argument(
+        "--classes", type=Path, metavar="FILE", help="names of torchvision's classes, if not ImageNet's"
+    )
+    parser.add_argument("--maps", type=_positive, default=4, metavar="N", help="strongest maps a layer; default: 4")
+    parser.add_argument("--square", type=_positive, metavar="N", help="side, pixels; default: the paper's 50 at 224")
+    parser.add_argument("--stride", type=_positive, metavar="N", help="step, pixels; default: the paper's 6 at 224")
+    parser.add_argument("--no-occlusion", action="store_true", help="do not slide the square, which takes longest")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: CUDA if there, else CPU")
+    parser.add_argument("--threads", type=_positive, default=os.cpu_count(), metavar="N", help="default: all cores")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+_positive.__name__ = "positive number"  # so argparse says: invalid positive number value
+
+
+def _check_target(out: Path, page: Path) -> None:
+    """What can be known of the output before anything is computed."""
+    from zfrepro import look_page
+
+    there = next(folder for folder in (out, *out.absolute().parents) if os.path.exists(folder))
+    if not there.is_dir():
+        raise UserError(f"--out {printable(out)}: {printable(there)} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--out {printable(out)}: {printable(there)} cannot be written to; name another folder")
+    if page.exists() and not look_page.is_ours(page):
+        raise UserError(f"{printable(page)}: is there and was not made by this command; name another folder")
+
+
+def _sight(options: argparse.Namespace) -> Sight:
+    import torch
+
+    from zfrepro import sight
+
+    torch.set_num_threads(options.threads)
+    device = devices.choose(options.device)
+    if options.network != OWN:
+        names = None if options.classes is None else _names(options.classes)
+        return sight.torchvisions(options.network, options.weights, names, device)
+    if options.classes is not None:
+        raise UserError("--classes: weights of this program name their classes themselves; leave it out")
+    return sight.own(options.weights, device)
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--classes {printable(path)}: cannot be read as text ({error})") from error
+
+
+def _look(options: argparse.Namespace, sight: Sight, picture: photographs.Photograph, number: int) -> Look:
+    from zfrepro import look_page, looking
+
+    started = time.monotonic()
+    found = looking.look(sight, picture.crop, options.maps, options.square, options.stride, not options.no_occlusion)
+    best, probability = found.top[0]
+    said = f"{sight.classes[best]}, {look_page.percent(probability)} ({time.monotonic() - started:.1f} s)"
+    print(f"{number}/{len(options.photo)} {picture.name}: {said}", flush=True)
+    return found
+
+
+def _save(
+    page: Path, options: argparse.Namespace, sight: Sight, pictures: list[photographs.Photograph], looks: list[Look]
+) -> None:
+    from zfrepro import look_page
+
+    text = look_page.render(sight, pictures, looks)
+    try:
+        artifacts.save_text(page, text)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # said alike for every command
+            raise
+        raise UserError(
+            f"--out {printable(options.out)}: cannot be written to ({error.strerror}); name another folder"
+        ) from error
