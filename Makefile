@@ -28,6 +28,7 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[bench]"
 	$(BIN)/python benchmarks/bench.py
 
 setup: $(READY)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import seeing
 from plain_loop import steps as plain_steps
 
 from zfrepro import artifacts
@@ -76,8 +77,18 @@ def default_run() -> dict[str, Any]:
     }
 
 
+def occlusion() -> dict[str, Any]:
+    """Milliseconds a position of an occlusion map at the paper's geometry, against captum."""
+    return _rounded(seeing.occlusion())
+
+
+def projection() -> dict[str, Any]:
+    """Milliseconds a projection of the units of Fig 2 at the paper's size, against captum."""
+    return _rounded(seeing.projection())
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
-    function.__name__: function for function in (training_throughput, noop_run, default_run)
+    function.__name__: function for function in (training_throughput, occlusion, projection, noop_run, default_run)
 }
 
 
@@ -174,6 +185,10 @@ def _call(command: list[str], folder: Path) -> float:
         env={**os.environ, "PATH": path},
     )
     return time.perf_counter() - start
+
+
+def _rounded(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 2) if key in ("ours", "peer", "ratio") else value for key, value in found.items()}
 
 
 def _result(ours: float, peer: float, peer_name: str, unit: str, ratio: float) -> dict[str, Any]:

@@ -275,6 +275,7 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
         clean_probability=clean.astype(np.float32), clean_label=true, clean_activation=np.full(count, 41.0, np.float32),
         projections=projections, pictures=np.arange(count),
     )  # fmt: skip
+    artifacts.save_arrays(folder / "scores.npz", **_scores(rng))
     told = [
         {"picture": i, "file": f"val/{i:04d}.png", "true": classes[t], "correct": True, "box": [20, 20, 44, 44],
          "touching": float(probability[i][near[i] > 0.2].mean()), "elsewhere": float(probability[i][near[i] <= 0.2].mean())}
@@ -282,9 +283,20 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
     ]  # fmt: skip
     about = {
         "classes": classes, "input_size": INPUT, "positions": positions, "square": square, "stride": stride, "grey": 124,
-        "layer": 5, "split": "val", "seed": 0, "split_pictures": IMAGES, "split_correct": 150, "pictures": told, "width": WIDTH,
+        "layer": 5, "split": "val", "seed": 0, "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "pictures": told, "width": WIDTH,
     }  # fmt: skip
     artifacts.save_json(folder / "occlusion.json", about)
+
+
+def _scores(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """40 pictures, the true class 0.2 less probable on the object; of the first, the box covers every position."""
+    inside = rng.uniform(0.2, 0.6, 40)
+    outside = np.append(np.nan, inside[1:] + 0.2)
+    return {
+        "picture": np.arange(40), "clean": inside + 0.3, "inside": inside, "outside": outside, "touching": inside + 0.05,
+        "elsewhere": outside + 0.05, "energy": np.full(40, 0.8), "pointing": np.append(np.zeros(10), np.ones(30)),
+        "area": np.full(40, 0.5), "kept": rng.uniform(0.7, 1, 40), "projection": np.full(40, 0.9), "minima": rng.uniform(0, 9, 40),
+    }  # fmt: skip
 
 
 def _transfers(folder: Path, classes: int) -> None:

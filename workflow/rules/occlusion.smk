@@ -1,5 +1,5 @@
 # needs:  a trained network, the prepared source set
-# makes:  maps of what the network says while a grey square covers the picture (Fig 7)
+# makes:  maps of what the network says while a grey square covers the picture (Fig 7), scored against object boxes
 # config: occlusion
 rule occlusion:
     input:
@@ -7,6 +7,7 @@ rule occlusion:
         images=f"{R}/prepare/source/manifest.json",
     output:
         arrays=f"{R}/occlusion/{{run}}/occlusion.npz",
+        scores=f"{R}/occlusion/{{run}}/scores.npz",
         summary=f"{R}/occlusion/{{run}}/occlusion.json",
     log:
         f"{R}/logs/occlusion/{{run}}.log",

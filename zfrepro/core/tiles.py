@@ -19,19 +19,27 @@ def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor
     return np.concatenate([_projected(net, name, *part) for part in parts])
 
 
+def picture_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
+    """The same, each where it lies in its picture: float (U, S, S, 3)."""
+    pixels, starts = project_fields(net, name, inputs, maps, places)
+    return _laid(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
+
+
 def _projected(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
     """The receptive fields, moved onto the tiles; what a tile shows beside its unit's field is 0."""
     pixels, starts = project_fields(net, name, inputs, maps, places)
     field, size = receptive_field(net, name), inputs.shape[-1]
-    side = field.tile_side(size)
-    tiles = np.zeros((len(inputs), side, side, 3), dtype=pixels.cpu().numpy().dtype)
-    shown = zip(tiles, pixels.permute(0, 2, 3, 1).cpu().numpy(), starts.tolist(), places.tolist(), strict=True)
-    for tile, projection, start, place in shown:
-        (top, left), ends = field.corner(place, size), np.array(start) + field.size
-        (y0, x0), (y1, x1) = np.maximum(start, (top, left)), np.minimum(ends, (top + side, left + side))
-        tile[y0 - top : y1 - top, x0 - left : x1 - left] = projection[
-            y0 - start[0] : y1 - start[0], x0 - start[1] : x1 - start[1]
-        ]
+    return _laid(pixels, starts, [field.corner(place, size) for place in places.tolist()], field.tile_side(size))
+
+
+def _laid(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: int) -> np.ndarray:
+    """Fields (U, 3, f, f) that begin at `starts`, as seen in square windows that begin at `corners`: (U, side, side, 3)."""
+    fields = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    tiles = np.zeros((len(fields), side, side, 3), dtype=fields.dtype)
+    for tile, field, (y, x), (top, left) in zip(tiles, fields, starts.tolist(), corners, strict=True):
+        y0, y1 = max(y, top), max(y, top, min(y + field.shape[0], top + side))
+        x0, x1 = max(x, left), max(x, left, min(x + field.shape[1], left + side))
+        tile[y0 - top : y1 - top, x0 - left : x1 - left] = field[y0 - y : y1 - y, x0 - x : x1 - x]
     return tiles
 
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from zfrepro import artifacts
 from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Highlight, Number, Picture, Piece, Row
+from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
 
 TITLE = "What happens when a part is covered"
 PAPER = "Figure 7"
@@ -63,7 +63,6 @@ def build(files: Mapping[str, Path]) -> Picture:
             "In (a) the square stands where it lowers the probability of the true class most. Maps are stretched to the picture's size, "
             "as in the paper; lighter is more (the paper uses the jet colour map).",
         ),
-        highlights=_highlights(about),
         pieces=tuple(_piece(i, arrays, about, numbers[i]) for i in range(count)),
         rows_title="The maps in numbers",
     )
@@ -167,11 +166,3 @@ def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None
 
 def _short(name: str) -> str:
     return name if len(name) <= 18 else name[:17] + "…"
-
-
-def _highlights(about: Mapping[str, Any]) -> tuple[Highlight, ...]:
-    known = [one for one in about["pictures"] if one["touching"] is not None and one["elsewhere"] is not None]
-    if not known:
-        return ()
-    lower = sum(one["touching"] < one["elsewhere"] for one in known)
-    return (Highlight("Pictures whose true class loses most where the object is covered", f"{lower} of {len(known)}"),)

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from zfrepro.viewing import Viewing
 
 COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
+SCORES = (
+    "clean",
+    "touching",
+    "elsewhere",
+    "inside",
+    "outside",
+    "energy",
+    "pointing",
+    "area",
+    "kept",
+    "projection",
+    "minima",
+)
 
 
 class Spec(Base):
@@ -32,6 +45,12 @@ class Spec(Base):
     )
     split: str = Field("val", description="pictures to draw from; the paper: test")
     seed: int = Field(0, ge=0, description="draws the pictures")
+    scored: int = Field(
+        300,
+        ge=0,
+        description="pictures with a known object box whose maps are scored against it, of those classified correctly; all if fewer",
+    )
+    score_stride: int = Field(18, ge=1, description="pixels from one position to the next in the scored maps")
     batch: int = Field(64, ge=1, description="pictures or positions in one forward pass")
 
 
@@ -53,7 +72,8 @@ class Survey:
 
 
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/occlusion.npz (maps over positions, projections) and out/occlusion.json (what they are)."""
+    """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
+    out/occlusion.json (what they are)."""
     from zfrepro.viewing import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
@@ -63,7 +83,9 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
     rows = [_occlude(spec, viewing, name, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    scores = _scores(spec, viewing, name, survey)
     artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
+    artifacts.save_arrays(out / "scores.npz", **scores)
     artifacts.save_json(out / "occlusion.json", _summary(spec, viewing, survey, indices, arrays))
 
 
@@ -108,6 +130,57 @@ def _survey(spec: Spec, viewing: Viewing, name: str, weights: Path) -> Survey:
     if not probabilities.isfinite().all():
         raise UserError(f"{weights}: outputs are not finite, its training diverged; train again at a lower rate")
     return Survey(probabilities.cpu().numpy(), viewing.set.labels(spec.split), strongest)
+
+
+def _scores(spec: Spec, viewing: Viewing, name: str, survey: Survey) -> dict[str, np.ndarray]:
+    """Arrays (M,) over the scored pictures; M is 0 where no box is known."""
+    from zfrepro.core.occlusion import Occluder
+
+    known = np.isfinite(viewing.set.boxes(spec.split)).all(axis=1)
+    drawn = np.random.default_rng([spec.seed, 1]).permutation(np.flatnonzero(known & survey.correct))
+    occluder = Occluder(viewing.net, name, spec.square, spec.score_stride, spec.batch)
+    chosen = np.sort(drawn[: spec.scored])
+    rows = [_score(spec, viewing, name, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
+    return {"picture": chosen, **{key: np.array([row[key] for row in rows]) for key in SCORES}}
+
+
+def _score(spec: Spec, viewing: Viewing, name: str, occluder: Any, index: int, true: int) -> dict[str, float]:
+    """One picture's numbers; what they are, see core/localisation.py."""
+    from zfrepro.core import localisation
+    from zfrepro.core.occlusion import answer, overlapping
+    from zfrepro.core.tiles import picture_projections, strongest_places
+
+    crop = viewing.crops(np.array([index]))
+    picture, grey = viewing.inputs(crop), viewing.inputs(np.full_like(crop, spec.grey))[0]
+    clean, seen = answer(viewing.net, picture, name), occluder(picture[0], grey)
+    watched = int(clean.activations[0].argmax())
+    activation = seen.activations[..., watched].cpu().numpy()
+    probability, uncovered = seen.probabilities[..., true].cpu().numpy(), float(clean.probabilities[0, true])
+    shown = picture_projections(viewing.net, name, picture, *strongest_places(viewing.net, name, picture, watched))
+    geometry = (viewing.size, spec.square, spec.score_stride)
+    box = _box(viewing, spec.split, index)
+    inside, touching = localisation.centred_in(*geometry, box), overlapping(*geometry, box).numpy()
+    energy = localisation.covered_energy((shown[0] ** 2).sum(axis=2), *geometry[1:])
+    return {
+        "clean": uncovered,
+        "touching": localisation.mean_where(probability, touching),
+        "elsewhere": localisation.mean_where(probability, ~touching),
+        "inside": localisation.mean_where(probability, inside),
+        "outside": localisation.mean_where(probability, ~inside),
+        "energy": localisation.energy_share(probability, uncovered, inside),
+        "pointing": float(localisation.points_inside(probability, inside)),
+        "area": float(inside.mean()),
+        "kept": float((seen.probabilities.argmax(dim=-1) == clean.probabilities[0].argmax()).float().mean()),
+        "projection": localisation.weighted_ratio(activation, energy),
+        "minima": localisation.distance_of_minima(activation, probability, spec.score_stride),
+    }
+
+
+def _box(viewing: Viewing, split: str, index: int) -> tuple[float, float, float, float]:
+    """The object's box in input pixels; NaN where unknown."""
+    x0, y0, x1, y1 = viewing.set.boxes(split)[index].tolist()
+    top, left, _ = viewing.view
+    return x0 - left, y0 - top, x1 - left, y1 - top
 
 
 def _occlude(spec: Spec, viewing: Viewing, name: str, survey: Survey, index: int) -> dict[str, np.ndarray]:
@@ -171,7 +244,7 @@ def _summary(
         "input_size": viewing.size,
         "classes": classes,
         "positions": arrays["probability"].shape[1],
-        **spec.model_dump(mode="json", include={"square", "stride", "grey", "layer", "split", "seed"}),
+        **spec.model_dump(mode="json", include={"square", "stride", "score_stride", "grey", "layer", "split", "seed"}),
         "split_pictures": len(survey.labels),
         "split_correct": int(survey.correct.sum()),
         "pictures": pictures,
@@ -182,9 +255,7 @@ def _box_means(spec: Spec, viewing: Viewing, index: int, probability: np.ndarray
     """The object's box in input pixels, and the true class's mean probability where the square touches it and elsewhere."""
     from zfrepro.core.occlusion import overlapping
 
-    x0, y0, x1, y1 = viewing.set.boxes(spec.split)[index].tolist()
-    top, left, _ = viewing.view
-    box = (x0 - left, y0 - top, x1 - left, y1 - top)
+    box = _box(viewing, spec.split, index)
     if not np.isfinite(box).all():
         return {"box": None, "touching": None, "elsewhere": None}
     touching = overlapping(viewing.size, spec.square, spec.stride, box).numpy()

@@ -1,0 +1,197 @@
+"""Occlusion maps and projections, ours and captum's: the same network, weights and pictures, at the paper's size.
+
+The improved network at full width, 224 pixels, 1000 classes; untrained weights, since time does not depend on them. Called as a
+program, `python benchmarks/seeing.py occlusion ours` does one piece of work and prints its peak memory in GiB.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SIZE, SQUARE, STRIDE, CLASSES = 224, 50, 6, 1000
+POSITIONS = 30**2
+TRIED = (8, 16, 32, 64)  # captum's perturbations_per_eval, the fastest counts
+UNITS = {2: 16, 3: 12, 4: 12, 5: 12}  # projections of each layer; Fig 2 has 144, 108, 90 and 90
+FIG2 = {2: 144, 3: 108, 4: 90, 5: 90}
+ROUNDS = 3
+
+
+def occlusion() -> dict[str, Any]:
+    """Milliseconds a position of one picture's 30 x 30 occlusion map."""
+    import torch
+
+    work, (net, picture) = _occlusions(), _network(1)
+    best = _fastest_of_captum(work["peer"])
+    times = _alternate({"ours": work["ours"], "bfloat16": work["bfloat16"], "peer": lambda: work["peer"](best)})
+    ms = {name: 1000 * statistics.median(seconds) / POSITIONS for name, seconds in times.items()}
+    exact = _plain_probabilities(net.double(), picture.double())
+    plain = _plain_probabilities(net.float(), picture)
+    return {
+        "ours": ms["ours"], "peer": ms["peer"], "peer_name": f"captum Occlusion, {best} perturbations at once", "unit": "ms/position",
+        "ratio": ms["peer"] / ms["ours"], "relative_error": _error(work["ours"](), exact),
+        "relative_error_of_plain_float32": _error(torch.diag_embed(plain.T).permute(1, 2, 0), exact), "memory_gib": _memories("occlusion"),
+        "bfloat16": {"ms": round(ms["bfloat16"], 2), "relative_error": _error(work["bfloat16"](), exact)},
+    }  # fmt: skip
+
+
+def projection() -> dict[str, Any]:
+    """Milliseconds a projection, over layers 2 to 5 in the shares of Fig 2."""
+    times = _alternate(_projections())
+    shares = {layer: count / sum(FIG2.values()) for layer, count in FIG2.items()}
+    ms = {key: 1000 * statistics.median(seconds) / UNITS[key[1]] for key, seconds in times.items()}
+    peer = {layer: min(ms["one", layer], ms["together", layer]) for layer in UNITS}
+    ours, theirs = (
+        sum(shares[layer] * of[layer] for layer in UNITS) for of in ({n: ms["ours", n] for n in UNITS}, peer)
+    )
+    return {
+        "ours": ours, "peer": theirs, "peer_name": "captum NeuronDeconvolution, one by one or together", "unit": "ms/projection",
+        "ratio": theirs / ours, "memory_gib": _memories("projection"),
+        "layers": {str(n): {"ours": round(ms["ours", n], 2), "peer": round(peer[n], 2)} for n in UNITS},
+    }  # fmt: skip
+
+
+def _network(pictures: int) -> tuple[Any, Any]:
+    import torch
+
+    from zfrepro.core.architecture import Network
+    from zfrepro.core.nets import build, initialise
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    net = build(Network(base="improved"), SIZE, CLASSES).to(memory_format=torch.channels_last).eval()
+    initialise(net, "he", 0)
+    shown = 40 * torch.randn(pictures, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    return net, shown.contiguous(memory_format=torch.channels_last)
+
+
+def _occlusions() -> dict[str, Callable[..., Any]]:
+    import torch
+    from captum.attr import Occlusion
+
+    from zfrepro.core.occlusion import Occluder
+
+    net, picture = _network(1)
+    grey = torch.zeros_like(picture[0])
+
+    def occluded(dtype: Any) -> Any:
+        return ready(dtype)(picture[0], grey).probabilities
+
+    @functools.cache
+    def ready(dtype: Any) -> Occluder:
+        return Occluder(net, "relu5", SQUARE, STRIDE, 64, dtype)
+
+    def peer(at_once: int, stride: int = STRIDE) -> Any:
+        window = {"sliding_window_shapes": (3, SQUARE, SQUARE), "strides": (3, stride, stride), "baselines": 0}
+        captums = Occlusion(lambda inputs: net(inputs).softmax(1))
+        return captums.attribute(picture, **window, target=0, perturbations_per_eval=at_once)
+
+    return {"ours": lambda: occluded(None), "bfloat16": lambda: occluded(torch.bfloat16), "peer": peer}
+
+
+def _fastest_of_captum(work: Callable[..., Any]) -> int:
+    """Tried on every ninth position."""
+    times = _alternate({at_once: functools.partial(work, at_once, 3 * STRIDE) for at_once in TRIED})
+    return min(TRIED, key=lambda at_once: min(times[at_once]))
+
+
+def _plain_probabilities(net: Any, picture: Any) -> Any:
+    """One forward pass a position, along the diagonal (30, classes)."""
+    import torch
+
+    found = []
+    with torch.no_grad():
+        for place in range(0, SIZE - SQUARE + 1, STRIDE):
+            covered = picture.clone()
+            covered[..., place : place + SQUARE, place : place + SQUARE] = 0
+            found.append(net(covered).softmax(1)[0])
+    return torch.stack(found)
+
+
+def _error(ours: Any, exact: Any) -> float:
+    """Largest error of a probability, as a share of the largest probability."""
+    import torch
+
+    diagonal = torch.stack([ours[i, i] for i in range(len(exact))]).double()
+    return float(f"{(diagonal - exact).abs().max() / exact.max():.2g}")
+
+
+def _projections() -> dict[Any, Callable[[], Any]]:
+    import torch
+    from captum.attr import NeuronDeconvolution
+
+    from zfrepro.core.field_projection import project_fields
+    from zfrepro.core.nets import layer_outputs
+
+    net, pictures = _network(max(UNITS.values()))
+    work: dict[Any, Callable[[], Any]] = {}
+    for layer, count in UNITS.items():
+        with torch.no_grad():
+            found = layer_outputs(net, pictures[:count], {f"relu{layer}": layer})[layer]
+        maps, columns, rows = torch.arange(count), found.shape[3], torch.arange(count)
+        at = found[rows, maps].flatten(1).argmax(1)
+        places = torch.stack([at // columns, at % columns], dim=1)
+        captums = NeuronDeconvolution(net, net.get_submodule(f"relu{layer}"))
+
+        def ours(layer=layer, count=count, maps=maps, places=places):
+            return project_fields(net, f"relu{layer}", pictures[:count], maps, places)
+
+        def one(captums=captums, count=count, maps=maps, places=places):
+            units = zip(maps.tolist(), places.tolist(), strict=True)
+            return [captums.attribute(pictures[i : i + 1], (one, *place)) for i, (one, place) in enumerate(units)]
+
+        def together(captums=captums, count=count, maps=maps, places=places, rows=rows):
+            return captums.attribute(pictures[:count], lambda maps_of: maps_of[rows, maps, places[:, 0], places[:, 1]])
+
+        work |= {("ours", layer): ours, ("one", layer): one, ("together", layer): together}
+    return work
+
+
+def _alternate(work: dict[Any, Callable[[], Any]]) -> dict[Any, list[float]]:
+    """Seconds of every piece of work, in turns; the first turn warms up and does not count."""
+    times: dict[Any, list[float]] = {name: [] for name in work}
+    for turn in range(ROUNDS + 1):
+        for name, piece in work.items():
+            start = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # captum says each time that it sets backward hooks
+                piece()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def _memories(kind: str) -> dict[str, float]:
+    """Peak memory in GiB of a process that does one piece of work and nothing else."""
+    return {who: json.loads(_said(kind, who)) for who in ("ours", "peer")}
+
+
+def _said(*arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, Path(__file__), *arguments], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def main(kind: str, who: str) -> None:
+    warnings.simplefilter("ignore")
+    if kind == "occlusion":
+        work = _occlusions()
+        work["ours"]() if who == "ours" else work["peer"](16)
+    else:
+        for (name, _), piece in _projections().items():
+            if name == {"ours": "ours", "peer": "together"}[who]:
+                piece()
+    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
