@@ -183,6 +183,62 @@ GUESSES: tuple[Guess, ...] = (
         "Fig 7",
     ),
     Guess(
+        "How large the square is that covers an eye or a nose, and its colour",
+        "32 pixels at 224, about the same share of a smaller input; grey 124; one size for all parts and for random places",
+        "Neither is stated; 32 pixels hide an eye. The grey is that of the occlusion maps.",
+        "Table 1, Fig 8",
+    ),
+    Guess(
+        "Where the random parts of Table 1 lie, and how many there are",
+        "Ten random places a picture, in the object's box where it is known, touching none of the three parts; values are averaged",
+        "`Random parts of the object`; their number is not stated.",
+        "Table 1, Fig 8",
+    ),
+    Guess(
+        "What Table 1 prints",
+        "The share of features whose sign of change differs, mean over all pairs; 0 is a sign of its own; ± is the standard "
+        "deviation over the pairs",
+        "The formula is a sum, but values near 0.07 can only be mean shares, and so low only if units at 0 in both pictures agree.",
+        "Table 1",
+    ),
+    Guess(
+        "Where the features of Table 1 are taken",
+        "Layer 5 after its pooling, layer 7 after its ReLU",
+        "Only there are many units exactly 0, which the printed values need.",
+        "Table 1",
+    ),
+    Guess(
+        "Which pictures Table 1 compares",
+        "Drawn from a seed among those whose eyes and nose lie in the centre view, whatever the network says of them; five as in the "
+        "paper, and more for a steadier mean",
+        "Five dogs in frontal pose were drawn at random; nothing else is said.",
+        "Table 1, Fig 8",
+    ),
+    Guess(
+        "How the `canonical distance` of Fig 5 is normalised",
+        "Every map of layer 1 is scaled to unit length over its positions; layer 7 counts as one map",
+        "Distances then stay below the square root of 2 x 96 = 13.9 in layer 1 and of 2 in layer 7; the figure goes to 12 and 1.4.",
+        "Fig 5",
+    ),
+    Guess(
+        "Which outputs of layers 1 and 7 Fig 5 compares",
+        "What the next layer reads: layer 1 after pooling and normalisation, layer 7 after its ReLU",
+        "The text says feature vectors of a layer, no more.",
+        "Fig 5",
+    ),
+    Guess(
+        "What lies beyond the border of a shifted, scaled or turned picture",
+        "Its mirror image when shifted or scaled, black corners when turned",
+        "The figure shows no border in its first two rows and black corners in the third.",
+        "Fig 5",
+    ),
+    Guess(
+        "Which five pictures are shifted, scaled and turned",
+        "One each of different classes, drawn from a seed, whether classified correctly or not; means are over many more",
+        "Two of the paper's five are below 0.3 untouched.",
+        "Fig 5",
+    ),
+    Guess(
         "How the transfer softmax is regularised",
         "Multinomial logistic regression (L2) on standardised layer-7 features, the strength chosen by cross-validation on the "
         "training pictures",

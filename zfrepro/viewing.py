@@ -28,6 +28,7 @@ class Viewing:
         self.device = devices.choose(device)
         self.net, mean, self.description = trained.load(weights, self.device)
         self.set, self.split = PreparedSet(images), split
+        self.files = images, weights
         self._check(images, weights, mean.shape[0])
         self.size = self.description.input_size
         self.view = centre_view(self.set.size, self.size)
@@ -41,6 +42,14 @@ class Viewing:
                 f"{images}: pictures of {self.set.size} px, {weights} was trained on {mean_size}; prepare at that size"
             )
 
+    def check_classes(self) -> None:
+        """Raises UserError where the network was trained on other classes than the set's."""
+        images, weights = self.files
+        if tuple(self.set.classes) != self.description.classes:
+            raise UserError(
+                f"{weights}: trained on other classes than those of {images}; give the set it was trained on"
+            )
+
     def crops(self, indices: np.ndarray) -> np.ndarray:
         """uint8 (B, s, s, 3)"""
         from zfrepro.core.crops import cut
@@ -50,6 +59,13 @@ class Viewing:
     def inputs(self, crops: np.ndarray) -> torch.Tensor:
         """uint8 (B, s, s, 3) -> float32 (B, 3, s, s)"""
         return self.subtract(crops, self._views(len(crops)))
+
+    def freed(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Float pixels (B, 3, s, s), 0-255, as the centre view's inputs."""
+        import torch
+
+        black = self.inputs(np.zeros((1, self.size, self.size, 3), dtype=np.uint8))
+        return (pixels + black).contiguous(memory_format=torch.channels_last)
 
     def batches(self, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """The whole split in order: (where, inputs (B, 3, s, s))."""

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits import draw, estimates, runs
 from zfrepro.exhibits.base import Column, Highlight, Number, Row, Table
 
 TITLE = "Covering the object, over many pictures"
@@ -78,23 +77,8 @@ def _rows(scores: Mapping[str, np.ndarray]) -> list[Row]:
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return Row((label, None, expected, Number(0, 0)))
-    low, high = _interval(known)
-    mean = Number(float(known.mean()), digits, signed=signed, low=low, high=high)
-    return Row((label, mean, expected, Number(len(known), 0)))
-
-
-def _interval(values: np.ndarray) -> tuple[float | None, float | None]:
-    """95 % of the mean, bootstrap over pictures; none for a single picture, no width where all are equal."""
-    if len(values) < 2:
-        return None, None
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    generator = np.random.default_rng(0)
-    found = stats.bootstrap((values,), np.mean, n_resamples=2000, method="percentile", rng=generator)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    known = int(np.isfinite(values).sum())
+    return Row((label, estimates.mean(values, digits, signed), expected, Number(known, 0)))
 
 
 def _mean(values: np.ndarray) -> Number:

@@ -77,7 +77,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     from zfrepro.viewing import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
-    _check(spec, viewing, weights, images)
+    _check(spec, viewing, images)
     name = viewing.rectified(spec.layer)
     survey = _survey(spec, viewing, name, weights)
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
@@ -106,13 +106,12 @@ def choose_pictures(
     return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:wanted].astype(np.int64)
 
 
-def _check(spec: Spec, viewing: Viewing, weights: Path, images: Path) -> None:
+def _check(spec: Spec, viewing: Viewing, images: Path) -> None:
     if spec.square > viewing.size:
         raise UserError(
             f"occlusion.square: {spec.square} px, but the network's input is {viewing.size} px; take a smaller one"
         )
-    if tuple(viewing.set.classes) != viewing.description.classes:
-        raise UserError(f"{weights}: trained on other classes than those of {images}; give the set it was trained on")
+    viewing.check_classes()
     count, asked = len(viewing.pictures), spec.pictures
     fitting = 1 <= asked <= count if isinstance(asked, int) else asked and set(asked) <= set(range(count))
     if not fitting:

@@ -1,0 +1,52 @@
+"""Fig 5's numbers against cases worked out by hand, and the figure on toy curves."""
+
+import types
+
+import numpy as np
+import pytest
+import toy_invariance
+
+from zfrepro.core.architecture import Network
+from zfrepro.exhibits import fig5_invariance as fig5
+
+CONFIG = types.SimpleNamespace(
+    invariance=types.SimpleNamespace(runs=("improved",)),
+    training=lambda name: types.SimpleNamespace(network=Network(base="improved"), seed=0),
+)
+
+
+def test_a_line_is_straight_and_a_step_is_not():
+    amount = np.array([0.0, 1, 2, 3])
+    line, step, flat = 0.5 * amount, np.array([0.0, 1, 1, 1]), np.array([0.0, 0, 0, 0])
+    straight, bent, none = fig5.linearity(np.array([line, step, flat]), amount)
+    assert straight == pytest.approx(1)
+    # slope 6/14; residuals 0, 4/7, 1/7, -2/7: 21/49; about the mean of 3/4: 3/4
+    assert bent == pytest.approx(1 - (21 / 49) / 0.75)
+    assert np.isnan(none)
+
+
+def test_share_at_a_small_step():
+    curve = np.array([[2.0, 1.0, 0.0, 1.0, 4.0]])
+    assert fig5.share_of_largest(curve, np.array([60.0, 10, 0, 10, 60]), 10 / 60) == pytest.approx(1 / 3)
+
+
+def test_quarters_over_eighths():
+    degrees = np.arange(0.0, 361, 45)
+    curve = np.where(degrees % 90 == 0, 1.0, 4.0)[None]
+    assert fig5.quarters_over_eighths(curve, degrees) == pytest.approx(0.25)
+
+
+def test_the_figure_says_what_the_curves_are(tmp_path):
+    toy_invariance.write(tmp_path, ["owl", "pony", "oak"], np.random.default_rng(0))
+    built = fig5.build({label: tmp_path / path for label, path in fig5.needs(CONFIG).items()})
+    rows = {(i, row.cells[0]): row.cells for i, row in enumerate(built.rows)}
+    straight = [cells[1:3] for (_, name), cells in rows.items() if name.startswith("R")]
+    assert len(straight) == 2
+    for one, seven in straight:
+        assert seven.value == pytest.approx(1, abs=1e-4)
+        assert one.value < 0.5
+    kept = [cells[3].value for (_, name), cells in rows.items() if name.endswith("whole range")]
+    assert kept[2] < kept[0]
+    assert kept[2] < kept[1]
+    assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]
+    assert built.highlights[0].ours.startswith("1.00 against ")

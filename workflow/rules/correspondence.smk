@@ -1,0 +1,27 @@
+# needs:  a trained network, the prepared source set; or a file of parts marked in photographs, if the config names one
+# makes:  how a network's features change when the same part is covered in several pictures (Table 1, Fig 8)
+# config: correspondence
+rule correspondence:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        images=f"{R}/prepare/source/manifest.json",
+        annotations=lambda wildcards: EXPERIMENT.correspondence.annotations or [],
+    output:
+        arrays=f"{R}/correspondence/{{run}}/correspondence.npz",
+        summary=f"{R}/correspondence/{{run}}/correspondence.json",
+    log:
+        f"{R}/logs/correspondence/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/correspondence/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("correspondence"),
+        code=code("stages.correspondence"),
+        out=subpath(output.arrays, parent=True),
+    shell:
+        "python -m zfrepro correspondence --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,26 @@
+# needs:  a trained network, the prepared source set
+# makes:  how far features move when pictures are shifted, scaled and turned (Fig 5)
+# config: invariance
+rule invariance:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        images=f"{R}/prepare/source/manifest.json",
+    output:
+        arrays=f"{R}/invariance/{{run}}/invariance.npz",
+        summary=f"{R}/invariance/{{run}}/invariance.json",
+    log:
+        f"{R}/logs/invariance/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/invariance/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("invariance"),
+        code=code("stages.invariance"),
+        out=subpath(output.arrays, parent=True),
+    shell:
+        "python -m zfrepro invariance --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,186 @@
+"""Cover the same part in several pictures and count the units whose change has another sign from picture to picture.
+
+Paper, "Correspondence Analysis" (arXiv only): eps = x - x~ are a layer's features less those of the covered picture, and
+Delta sums the Hamming distances of sign(eps_i) and sign(eps_j) over pairs of pictures. Table 1 prints means over the pairs
+of the share of features that differ; a sign is -1, 0 or 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zfrepro.core.images import Box
+from zfrepro.core.nets import layer_outputs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every picture with every picture, symmetric (..., N, N), float64: shares of all units."""
+
+    different: np.ndarray  # sign(eps_i) != sign(eps_j); the diagonal is 0
+    unchanged: np.ndarray  # eps_i = eps_j = 0; the diagonal is what one picture's mask leaves alone
+    opposite: np.ndarray  # one sign is 1, the other -1
+    by_chance: np.ndarray  # `opposite` expected if the signs of units changed in both were unrelated
+
+    @property
+    def changed_in_both(self) -> np.ndarray:
+        return 1 - self.unchanged - (self.different - self.opposite)
+
+    def of(self, masks: slice, pictures: int) -> Comparison:
+        """Some of the masks, (masks, N, N) here, and the first pictures."""
+        both = (masks, slice(pictures), slice(pictures))
+        return Comparison(*(getattr(self, name)[both] for name in ARRAYS))
+
+    @classmethod
+    def stack(cls, masks: list[Comparison]) -> Comparison:
+        return cls(*(np.stack([getattr(one, name) for one in masks]) for name in ARRAYS))
+
+
+ARRAYS = tuple(one.name for one in fields(Comparison))
+
+
+@torch.no_grad()
+def features(net: nn.Sequential, pictures: Tensor, children: dict[int, str]) -> dict[int, Tensor]:
+    """{5: "pool5"} -> {5: (B, units)}. Raises ValueError for a child that the network does not have."""
+    missing = set(children.values()) - {name for name, _ in net.named_children()}
+    if missing:
+        raise ValueError(f"the network has no {', '.join(sorted(missing))}")
+    found = layer_outputs(net, pictures, {name: layer for layer, name in children.items()})
+    return {layer: maps.flatten(1) for layer, maps in found.items()}
+
+
+def signs(clean: Tensor, masked: Tensor) -> Tensor:
+    """int8, -1, 0 or 1: the sign of clean - masked.
+
+    0 means the very same bits, so both must come from passes of one shape with a picture at the same place in them:
+    elsewhere a unit that the mask does not reach may differ by rounding.
+    """
+    return (clean > masked).to(torch.int8) - (clean < masked).to(torch.int8)
+
+
+def compare(changes: Tensor) -> Comparison:
+    """Of signs (N, D): sums of products of 0s and 1s, exact in float32 up to 16 million units."""
+    plus, minus, zero = ((changes == sign).float() for sign in (1, -1, 0))
+    against, unchanged = plus @ minus.T, zero @ zero.T
+    same, opposite = plus @ plus.T + minus @ minus.T, against + against.T
+    by_chance = _by_chance(plus @ (1 - zero).T, same + opposite)
+    counts = (changes.shape[1] - same - unchanged, unchanged, opposite, by_chance)
+    return Comparison(*((count.double() / changes.shape[1]).cpu().numpy() for count in counts))
+
+
+def _by_chance(plus: Tensor, both: Tensor) -> Tensor:
+    """(N, N) numbers of units: of those changed in both i and j, the ones of sign 1 in i, and all."""
+    share = plus.double() / both.clamp(min=1)
+    return both * (share * (1 - share.T) + (1 - share) * share.T)
+
+
+def covered(crops: np.ndarray, places: np.ndarray, square: int, grey: int) -> np.ndarray:
+    """Copies of uint8 (B, s, s, 3), a grey square at each one's place: (B, 2) top, left."""
+    copies = crops.copy()
+    for copy, (top, left) in zip(copies, places.tolist(), strict=True):
+        copy[top : top + square, left : left + square] = grey
+    return copies
+
+
+def centred(box: Box, square: int, size: int) -> tuple[int, int]:
+    """Top and left of the square in the middle of a box, moved inside a picture of `size` pixels."""
+    x0, y0, x1, y1 = box
+    top, left = (round((low + high - square) / 2) for low, high in ((y0, y1), (x0, x1)))
+    return min(max(top, 0), size - square), min(max(left, 0), size - square)
+
+
+def free_places(region: Box, avoided: list[Box], square: int, size: int) -> np.ndarray:
+    """int64 (K, 2): every top, left at which the square lies in the picture and in `region` and touches no avoided box."""
+    first = np.arange(size - square + 1)
+    x0, y0, x1, y1 = region
+    rows, columns = (first >= y0) & (first + square <= y1), (first >= x0) & (first + square <= x1)
+    free = rows[:, None] & columns[None, :]
+    for x0, y0, x1, y1 in avoided:
+        rows, columns = (first < y1) & (first + square > y0), (first < x1) & (first + square > x0)
+        free &= ~(rows[:, None] & columns[None, :])
+    return np.argwhere(free)
+
+
+def squares(
+    parts: list[Box], whole: Box | None, square: int, size: int, draws: int, generator: np.random.Generator
+) -> np.ndarray | None:
+    """int64 (parts + draws, 2), top and left: the square over each part, then at random places that touch no part.
+
+    Those lie in the box of the whole object if it is known and has the room, else anywhere. None where there is no room at all.
+    """
+    regions = [(0, 0, size, size)] if whole is None else [whole, (0, 0, size, size)]
+    rooms = (free_places(region, parts, square, size) for region in regions)
+    room = next((places for places in rooms if len(places)), None)
+    if room is None:
+        return None
+    return np.concatenate(
+        [[centred(box, square, size) for box in parts], room[generator.integers(len(room), size=draws)]]
+    )
+
+
+def pair_values(pairs: np.ndarray) -> np.ndarray:
+    """(..., N, N), symmetric -> (..., N (N - 1) / 2): each pair of two pictures once."""
+    rows, columns = np.triu_indices(pairs.shape[-1], 1)
+    return pairs[..., rows, columns]
+
+
+def resampled(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R,): means of (N, N) over the pairs of different pictures, picture i taken counts[r, i] times; counts (R, N).
+
+    Resamples that hold one picture only are left out.
+    """
+    number = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+    total = ((counts @ (pairs * (1 - np.eye(len(pairs))))) * counts).sum(axis=1)
+    return total[number > 0] / number[number > 0]
+
+
+def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
+    """Numbers of one kind of mask, (draws, N, N), with 95 % intervals over resampled pictures: counts (R, N).
+
+    mean, low, high   share of units whose sign of change differs, over the pairs
+    spread            standard deviation over the pairs of one draw; None of a single pair
+    changed           share of units that the mask changes in a picture
+    unchanged         share of units unchanged in both pictures
+    opposite          of the units that change in both pictures, the share that changes oppositely; None where there is none
+    by_chance         the same, expected of unrelated changes
+    """
+    different, both, opposite, chance = (
+        values.mean(axis=0) for values in (pairs.different, pairs.changed_in_both, pairs.opposite, pairs.by_chance)
+    )
+    spread = pair_values(pairs.different).std(axis=1, ddof=1).mean() if len(different) > 2 else None
+    found = {
+        "mean": pair_values(different).mean(),
+        **_interval("", resampled(different, counts)),
+        "spread": spread,
+        "changed": 1 - np.diagonal(pairs.unchanged, axis1=1, axis2=2).mean(),
+        "unchanged": pair_values(pairs.unchanged).mean(),
+        "opposite": _share(pair_values(opposite).sum(), pair_values(both).sum()),
+        "by_chance": _share(pair_values(chance).sum(), pair_values(both).sum()),
+        **_interval("opposite_", resampled(opposite, counts), resampled(both, counts)),
+    }
+    return {name: None if value is None else float(value) for name, value in found.items()}
+
+
+def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> dict[str, float | None]:
+    """1 - (mean of the parts' sign changes) / (random's), with its 95 % interval; (parts, N, N), (N, N) and (R, N).
+
+    Both come from the same resampled pictures, so what a picture does to both cancels. None where nothing changes.
+    """
+    less = random - parts.mean(axis=0)
+    value = _share(pair_values(less).sum(), pair_values(random).sum())
+    return {"value": value, **_interval("", resampled(less, counts), resampled(random, counts))}
+
+
+def _share(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole > 0 else None
+
+
+def _interval(prefix: str, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, float | None]:
+    if over is not None:
+        values = values[over > 0] / over[over > 0]
+    low, high = np.percentile(values, (2.5, 97.5)).tolist() if len(values) else (None, None)
+    return {f"{prefix}low": low, f"{prefix}high": high}

@@ -1,0 +1,72 @@
+"""Shift, scale and turn a picture, and measure how far a layer's features move (paper section 4.1, Fig 5).
+
+A transformation is a 2 x 2 matrix and a shift that map a pixel of the network's view, counted from the view's middle, to
+where its value is read in the picture.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zfrepro.core.nets import last_child_of, layer_outputs
+
+MIRRORED, BLACK = "reflection", "zeros"  # how a picture goes on beyond its border
+
+
+def shifts(pixels: list[float]) -> Tensor:
+    """(T, 2, 3): the view moved down by so many pixels."""
+    return torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, y]] for y in pixels], dtype=torch.float64)
+
+
+def scales(ratios: list[float]) -> Tensor:
+    """(T, 2, 3): what is seen is so many times as large."""
+    return torch.tensor([[[1 / r, 0.0, 0.0], [0.0, 1 / r, 0.0]] for r in ratios], dtype=torch.float64)
+
+
+def turns(degrees: list[float]) -> Tensor:
+    """(T, 2, 3): what is seen is turned counter-clockwise about the middle."""
+    angles = [math.radians(one) for one in degrees]
+    rows = [[[math.cos(a), -math.sin(a), 0.0], [math.sin(a), math.cos(a), 0.0]] for a in angles]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def views(picture: Tensor, size: int, moves: Tensor, beyond: str) -> Tensor:
+    """Float pixels (3, S, S) seen through `moves` (T, 2, 3) about the centre view: (T, 3, size, size), bilinear.
+
+    Computed in double precision, so that whole pixels come out as they are.
+    """
+    stored = picture.shape[-1]
+    offset = torch.arange(size, dtype=torch.float64, device=picture.device) - (size - 1) / 2
+    middle = (stored - size) // 2 + (size - 1) / 2
+    y, x = torch.meshgrid(offset, offset, indexing="ij")
+    places = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ moves.to(picture.device).mT[:, None] + middle
+    grid = (2 * places + 1) / stored - 1
+    pixels = picture.double().expand(len(moves), -1, -1, -1)
+    return functional.grid_sample(pixels, grid, "bilinear", beyond, align_corners=False).to(picture.dtype)
+
+
+def unit_maps(features: Tensor) -> Tensor:
+    """(T, C, h, w) or (T, units): each map's vector over its places scaled to length 1; a full layer counts as one map.
+
+    So the distance of two pictures is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0.
+    """
+    maps = features.flatten(2) if features.dim() > 2 else features[:, None]
+    return functional.normalize(maps, dim=2)
+
+
+def distances(features: Tensor, original: Tensor) -> Tensor:
+    """(T,): Euclidean distance of `features` (T, ...) from `original` (1, ...), both as `unit_maps`."""
+    return (unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1)
+
+
+@torch.no_grad()
+def look(net: nn.Sequential, inputs: Tensor, layers: tuple[int, ...]) -> tuple[dict[int, Tensor], Tensor]:
+    """One forward pass of (T, 3, s, s): the outputs of the paper's `layers`, and class probabilities (T, classes)."""
+    names = [name for name, _ in net.named_children()]
+    wanted = {last_child_of(net, layer): layer for layer in layers}
+    found = layer_outputs(net, inputs, {**wanted, names[-1]: 0})
+    return {layer: found[layer] for layer in layers}, found[0].softmax(dim=1)

@@ -1,0 +1,81 @@
+"""Fig 8: the pictures of Table 1, whole and with each part covered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zfrepro import artifacts
+from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits.base import Column, Number, Picture, Row
+
+TITLE = "Pictures with one part covered"
+PAPER = "Figure 8"
+PARTS = ("Right eye", "Left eye", "Nose")
+RANDOM = 3  # random squares shown of each picture
+SIDE, GAP, LETTERS = 206, 6, 22  # pixels: of a picture, between two, height of the heads
+LAYERS = (5, 7)
+COLUMNS = (
+    Column("picture", "Picture", "label"),
+    Column("class", "Class", "label"),
+    *(
+        Column(f"layer{layer}_{name.lower().replace(' ', '_')}", name, "plain", f"Units changed in layer {layer} (%)")
+        for layer in LAYERS
+        for name in (*PARTS, "Random")
+    ),
+)
+
+
+def needs(config: Any) -> dict[str, str]:
+    run = runs.improved(config, config.correspondence.runs)
+    return {
+        name: f"correspondence/{run}/correspondence.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))
+    }
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    count, random = len(arrays["inputs"]), min(RANDOM, about["draws"])
+    named = [one["class"] or one["file"] for one in about["pictures"][:count]]
+    return Picture(
+        caption=f"Left to right: the picture as the network sees it, its right eye, left eye and nose covered by a grey square of "
+        f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random places beside the three parts. Right "
+        f"and left are the animal's own. Input {about['input_size']} pixels.",
+        columns=COLUMNS,
+        rows=tuple(_row(i, arrays, about) for i in range(count)),
+        png=draw.encoded(_whole(arrays, about, random)),
+        alt=f"{count} rows of {4 + random} pictures ({', '.join(dict.fromkeys(named))}): whole, right eye, left eye, nose and random "
+        "places covered by a grey square.",
+        notes=(
+            "Random: mean over its draws. A unit changes if its value is not the very same with and without the square.",
+        ),
+        rows_title="How much each square changes",
+    )
+
+
+def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int) -> Image.Image:
+    """A column each: the pictures whole, then under every mask that is shown."""
+    heads = ["Original", *PARTS, *(f"Random {i + 1}" for i in range(random))]
+    columns = []
+    for column, head in enumerate(heads):
+        crops = arrays["inputs"] if column == 0 else _covered(arrays, about, column - 1)
+        columns.append(draw.titled(draw.block(list(crops), 1, SIDE, GAP), head, LETTERS))
+    return draw.beside(columns, GAP)
+
+
+def _covered(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], mask: int) -> np.ndarray:
+    copies, square = arrays["inputs"].copy(), about["square"]
+    for copy, (top, left) in zip(copies, arrays["places"][: len(copies), mask].tolist(), strict=True):
+        copy[top : top + square, left : left + square] = about["grey"]
+    return copies
+
+
+def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
+    told = about["pictures"][i]
+    changed = [100 * (1 - arrays[f"unchanged_{layer}"][:, i, i]) for layer in LAYERS]
+    masks = [share for of_layer in changed for share in (*of_layer[: len(PARTS)], of_layer[len(PARTS) :].mean())]
+    return Row((told["file"], told["class"], *(Number(float(share)) for share in masks)))

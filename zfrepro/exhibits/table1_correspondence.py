@@ -1,0 +1,171 @@
+"""Table 1: whether covering the same part of several faces changes a network's features in the same direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zfrepro import artifacts, paper
+from zfrepro.exhibits import draw, runs
+from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
+
+TITLE = "Correspondence between the same parts of different pictures"
+PAPER = "Table 1"
+LAYERS = (5, 7)
+MASKS = {"t1r1": "right eye", "t1r2": "left eye", "t1r3": "nose", "t1r4": "random"}
+PARTS = [mask for mask in MASKS.values() if mask != "random"]
+DIGITS = 3
+COLUMNS = (
+    Column("row", "Covered", "label"),
+    *(
+        Column(f"layer{layer}_{who}", label, role, f"Layer {layer}")
+        for layer in LAYERS
+        for who, label, role in (
+            ("paper", "paper", "paper"),
+            ("ours", "ours", "ours"),
+            ("diff", "diff.", "difference"),
+        )
+    ),
+    *(
+        Column(f"layer{layer}_{key}", f"layer {layer}", "plain", f"{key.capitalize()} (%)")
+        for key in ("opposite", "unchanged")
+        for layer in LAYERS
+    ),
+)
+
+
+def needs(config: Any) -> dict[str, str]:
+    return {"about": f"correspondence/{runs.improved(config, config.correspondence.runs)}/correspondence.json"}
+
+
+def build(files: Mapping[str, Path]) -> Table:
+    about = artifacts.load_json(files["about"])
+    everything, shown = about["samples"]["all"], about["samples"]["shown"]
+    samples = [shown, everything] if everything["pictures"] > shown["pictures"] else [shown]
+    rows = []
+    for sample in samples:
+        rows += [heading(_said(sample, sample is shown), COLUMNS), *_rows(sample, sample is shown)]
+    return Table(
+        caption="Mean feature sign change: the share of a layer's units whose sign of uncovered minus covered differs between two "
+        f"pictures in which the same part is covered, mean over all pairs. A grey square of {about['square']} x {about['square']} "
+        f"pixels covers the part, or a random place beside the three parts ({about['draws']} draws a picture); "
+        f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower is more alike.",
+        columns=COLUMNS,
+        rows=tuple(rows),
+        png=_plot(samples, rows),
+        alt=_alt(everything),
+        notes=_notes(everything, intervals=len(samples) > 1),
+        highlights=_highlights(everything),
+    )
+
+
+def _said(sample: Mapping[str, Any], as_paper: bool) -> str:
+    said = f"{sample['pictures']} pictures, {sample['pairs']:,} pairs"
+    return f"As the paper: {said}" if as_paper and sample["pictures"] == 5 else said[0].upper() + said[1:]
+
+
+def _source(about: Mapping[str, Any]) -> str:
+    if about["marked_by_hand"]:
+        return "photographs marked by hand"
+    named = sorted({one["class"] for one in about["pictures"]})
+    return f"pictures of the class{'es' if len(named) > 1 else ''} {', '.join(named)}"
+
+
+def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
+    """With the spread over the pairs, as the paper; or with an interval over pictures."""
+    return [_row(line, sample, spread) for line in paper.table("table1_correspondence").to_dict("records")]
+
+
+def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Row:
+    cells: list[Cell] = [line["row_label"]]
+    found = [sample["layers"][str(layer)]["masks"][MASKS[line["row_id"]]] for layer in LAYERS]
+    for layer, one in zip(LAYERS, found, strict=True):
+        theirs = Number(line[f"layer{layer}_mean_feature_sign_change"], DIGITS, spread=line[f"layer{layer}_pm"])
+        more = {"spread": one["spread"]} if spread else {"low": one["low"], "high": one["high"]}
+        cells += [theirs, Number(one["mean"], DIGITS, **more), difference(one["mean"], theirs.value, DIGITS)]
+    cells += [_opposite(one, not spread) for one in found] + [Number(100 * one["unchanged"]) for one in found]
+    return Row(tuple(cells))
+
+
+def _opposite(found: Mapping[str, Any], interval: bool) -> Number | None:
+    if found["opposite"] is None:
+        return None
+    low, high = (
+        100 * found[key] if interval and found[key] is not None else None for key in ("opposite_low", "opposite_high")
+    )
+    return Number(100 * found["opposite"], low=low, high=high)
+
+
+def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
+    return (
+        "A sign is -1, 0 or 1; two units at 0 agree. ± of ours: standard deviation over the pairs, of one square a picture; the paper "
+        "does not say what its ± is." + (" [ ]: 95 % interval, the pictures drawn again with replacement." * intervals),
+        "Unchanged: units that the square leaves exactly as they were in both pictures; they count as alike. Opposite: of the "
+        "units that change in both pictures, the share that goes up in one and down in the other; unrelated changes would give "
+        f"{_chance(sample)}.",
+        f"Is random a fair comparison? {_changed(sample)} A square that changes nothing scores 0: the fewer units it changes, the "
+        f"lower its score. {_lone(sample)} The opposite share depends on neither.",
+    )
+
+
+def _chance(sample: Mapping[str, Any]) -> str:
+    shares = [
+        round(100 * mask["by_chance"])
+        for layer in LAYERS
+        for mask in sample["layers"][str(layer)]["masks"].values()
+        if mask["by_chance"] is not None
+    ]
+    return f"{min(shares)} to {max(shares)} %" if shares else "50 %"
+
+
+def _changed(sample: Mapping[str, Any]) -> str:
+    told = []
+    for layer in LAYERS:
+        masks = sample["layers"][str(layer)]["masks"]
+        parts = ", ".join(f"{100 * masks[part]['changed']:.0f}" for part in PARTS)
+        told.append(f"{parts} % of the units of layer {layer} (random: {100 * masks['random']['changed']:.0f} %)")
+    return f"In a picture, covering {', '.join(PARTS[:-1])} and {PARTS[-1]} changes {' and '.join(told)}."
+
+
+def _lone(sample: Mapping[str, Any]) -> str:
+    five, seven = (100 * sample["layers"][str(layer)]["active_in_one"] for layer in LAYERS)
+    return (
+        f"And {five:.0f} % (layer 5) and {seven:.0f} % (layer 7) of the units are active in only one of two uncovered pictures; "
+        "such units tend to differ, whatever is covered."
+    )
+
+
+def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
+    lines = [row for row in rows if row.kind != "heading"]
+    labels = [f"{row.cells[0]}, {sample['pictures']} pictures" for row, sample in zip(
+        lines, [sample for sample in samples for _ in MASKS], strict=True)]  # fmt: skip
+    panels = [
+        (f"Layer {layer}", [row.cells[1 + 3 * i] for row in lines], [row.cells[2 + 3 * i] for row in lines])
+        for i, layer in enumerate(LAYERS)
+    ]
+    return draw.dot_plot(labels, panels, "mean feature sign change")
+
+
+def _alt(sample: Mapping[str, Any]) -> str:
+    said = [
+        f"layer {layer}, {mask}: {sample['layers'][str(layer)]['masks'][mask]['mean']:.3f}"
+        for layer in LAYERS
+        for mask in MASKS.values()
+    ]
+    return (
+        f"Dot plot of the mean feature sign change by what is covered, paper hollow, ours filled. Ours over {sample['pictures']} "
+        f"pictures: {'; '.join(said)}."
+    )
+
+
+def _highlights(sample: Mapping[str, Any]) -> tuple[Highlight, ...]:
+    """Layer 5: mean of the three parts, against random."""
+    masks = sample["layers"]["5"]["masks"]
+    lines = paper.table("table1_correspondence").set_index("row_id")["layer5_mean_feature_sign_change"]
+    ours = {mask: masks[mask]["mean"] for mask in MASKS.values()}
+    theirs = {mask: lines[row] for row, mask in MASKS.items()}
+    shown = [
+        f"{sum(one[part] for part in PARTS) / len(PARTS):.3f}, random {one['random']:.3f}" for one in (ours, theirs)
+    ]
+    return (Highlight("Sign change at layer 5 where eyes or nose are covered", *shown),)

@@ -1,0 +1,155 @@
+"""Shift, scale and turn pictures and measure how far the features of layers 1 and 7 move, and the true class's probability."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from zfrepro import artifacts
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+
+if TYPE_CHECKING:
+    import torch
+
+    from zfrepro.viewing import Viewing
+
+LAYERS = (1, 7)  # as in Fig 5
+KINDS = ("shift", "scale", "turn")
+THUMBNAILS = 8  # a picture and transformation, as in Fig 5
+
+
+class Spec(Base):
+    shift: int = Field(
+        63, ge=1, description="largest shift up and down, pixels of the network's input; the paper: about 63 at 224"
+    )
+    shift_step: int = Field(3, ge=1, description="pixels; the paper's curves are dense, of the order of 1")
+    scale: float = Field(2.0, gt=1, description="largest ratio; the paper: about 2")
+    scales: int = Field(21, ge=2, description="ratios from 1 to the largest")
+    turn_step: float = Field(5.0, gt=0, le=90, description="degrees from 0 to 360; the paper's curves are dense")
+    pictures: int | tuple[int, ...] = Field(
+        5,
+        description="pictures shown, of different classes where they suffice, or their positions in the split; the paper: 5",
+    )
+    average: int = Field(100, ge=1, description="further pictures, over which the mean is taken; all if fewer")
+    split: str = Field("val", description="pictures to draw from")
+    seed: int = Field(0, ge=0, description="draws the pictures")
+    batch: int = Field(64, ge=1, description="views in one forward pass")
+
+
+def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
+    """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
+    from zfrepro.viewing import Viewing
+
+    viewing = Viewing(weights, images, spec.split, device, threads)
+    viewing.check_classes()
+    _check(spec, viewing, weights)
+    labels = viewing.set.labels(spec.split)
+    shown = _shown(spec, labels, images)
+    rest = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
+    pictures = np.concatenate([shown, np.sort(rest[: spec.average])])
+    amounts = {kind: _amounts(spec, kind) for kind in KINDS}
+    rows = [_measured(spec, viewing, index, int(labels[index]), amounts, weights) for index in pictures.tolist()]
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    thumbnails = {f"views_{kind}": _thumbnails(viewing, shown, kind, values) for kind, values in amounts.items()}
+    artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails)
+    artifacts.save_json(out / "invariance.json", _summary(spec, viewing, pictures, len(shown), arrays))
+
+
+def _check(spec: Spec, viewing: Viewing, weights: Path) -> None:
+    layers = {row.layer for row in viewing.description.rows()}
+    if missing := set(LAYERS) - layers:
+        raise UserError(f"{weights}: has no layer {min(missing)}; invariance compares layers 1 and 7, name another run")
+    if spec.shift >= viewing.size:
+        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {viewing.size}; take less")
+
+
+def _shown(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
+    """int64: of different classes as far as there are, drawn from the seed; right or wrong, as in the paper."""
+    if not isinstance(spec.pictures, int):
+        wanted = np.array(spec.pictures, dtype=np.int64)
+        if not len(wanted) or wanted.min() < 0 or wanted.max() >= len(labels):
+            raise UserError(f"invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)} pictures")
+        return wanted
+    if not 1 <= spec.pictures <= len(labels):
+        raise UserError(f"{images}: invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)}")
+    drawn = np.random.default_rng(spec.seed).permutation(len(labels))
+    first = np.sort(np.unique(labels[drawn], return_index=True)[1])
+    return np.concatenate([drawn[first], np.delete(drawn, first)])[: spec.pictures]
+
+
+def _amounts(spec: Spec, kind: str) -> np.ndarray:
+    """float64 (T,): pixels, ratios or degrees; both ends and the untouched view are among them."""
+    if kind == "shift":
+        half = np.append(np.arange(spec.shift_step, spec.shift, spec.shift_step), spec.shift).astype(float)
+        return np.concatenate([-half[::-1], [0.0], half])
+    if kind == "scale":
+        return np.linspace(1.0, spec.scale, spec.scales)
+    return np.append(np.arange(0.0, 360.0, spec.turn_step), 360.0)
+
+
+def _views(viewing: Viewing, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
+    """Float pixels (T, 3, s, s). A shifted or scaled picture goes on as its mirror image; a turned view has black corners."""
+    import torch
+
+    from zfrepro.core import invariance
+
+    moves = {"shift": invariance.shifts, "scale": invariance.scales, "turn": invariance.turns}[kind](amounts.tolist())
+    pixels = viewing.crops(np.array([index]))[0] if kind == "turn" else np.array(viewing.pictures[index])
+    picture = torch.from_numpy(pixels).to(viewing.device).permute(2, 0, 1).float()
+    return invariance.views(picture, viewing.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
+
+
+def _measured(
+    spec: Spec, viewing: Viewing, index: int, true: int, amounts: dict[str, np.ndarray], weights: Path
+) -> dict[str, np.ndarray]:
+    """One picture's curves (T,): distances from the untouched view, probability of the true class."""
+    from zfrepro.core.invariance import distances, look
+
+    original, said = look(viewing.net, viewing.inputs(viewing.crops(np.array([index]))), LAYERS)
+    if not said.isfinite().all():
+        raise UserError(f"{weights}: outputs are not finite, its training diverged; train again at a lower rate")
+    found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(said.argmax() == true)}
+    for kind, values in amounts.items():
+        parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
+        for start in range(0, len(values), spec.batch):
+            views = _views(viewing, index, kind, values[start : start + spec.batch])
+            features, probabilities = look(viewing.net, viewing.freed(views), LAYERS)
+            parts[f"probability_{kind}"].append(probabilities[:, true])
+            for layer in LAYERS:
+                parts[f"distance{layer}_{kind}"].append(distances(features[layer], original[layer]))
+        found |= {key: np.concatenate([part.cpu().numpy() for part in some]) for key, some in parts.items()}
+    return found
+
+
+def _thumbnails(viewing: Viewing, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
+    """uint8 (pictures, 8, s, s, 3): views spread evenly over the transformation."""
+    some = amounts[np.linspace(0, len(amounts) - 1, THUMBNAILS).round().astype(int)]
+    views = [_views(viewing, index, kind, some) for index in shown.tolist()]
+    return np.stack([one.permute(0, 2, 3, 1).round().clamp(0, 255).byte().cpu().numpy() for one in views])
+
+
+def _summary(
+    spec: Spec, viewing: Viewing, pictures: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    from zfrepro.core.nets import last_child_of
+
+    classes, files = viewing.set.classes, viewing.set.files(spec.split)
+    rows = {row.name: row for row in viewing.description.rows()}
+    first = rows["conv1"].outputs
+    return {
+        "network": viewing.description.network.model_dump(mode="json"),
+        "width": viewing.description.width,
+        "input_size": viewing.size,
+        **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed"}),
+        "children": {str(layer): last_child_of(viewing.net, layer) for layer in LAYERS},
+        "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two pictures without a common feature
+        "shown": shown,
+        "pictures": [
+            {"picture": index, "file": str(files[index]), "class": classes[label], "correct": bool(right)}
+            for index, label, right in zip(pictures.tolist(), arrays["labels"], arrays["correct"], strict=True)
+        ],
+    }
