@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zfrepro.stages.deconvnet import choose_maps
+from zfrepro.core.choice import choose_maps
 from zfrepro.stages.occlusion import choose_pictures
 
 LIVE = np.array([1, 0, 1, 1, 0, 1, 0, 1], dtype=bool)
@@ -13,8 +13,8 @@ def test_live_maps_come_first():
         assert LIVE[choose_maps(LIVE, 5, seed, layer=2)].all()
         six = choose_maps(LIVE, 6, seed, layer=2)
         assert LIVE[six].sum() == 5
-        assert (np.diff(six) > 0).all()
-    assert choose_maps(LIVE, 99, 0, 2).tolist() == list(range(8))
+        assert LIVE[six[:5]].all()
+    assert sorted(choose_maps(LIVE, 99, 0, 2)) == list(range(8))
 
 
 def test_maps_follow_from_seed_and_layer():

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from zfrepro import experiments
+from zfrepro.config import LOOKS
 from zfrepro.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +83,15 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("transfer", None, "table4_caltech101"),
         ("prepare.caltech101.size", 48, "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the 64"),
         ("occlusion.square", 65, "my.yaml: occlusion.square: 65 pixels"),
+        ("correspondence.square", 65, "my.yaml: correspondence.square: 65 pixels"),
+        ("invariance.runs", ["best"], "invariance.runs: there is no 'best'; known are baseline"),
+        (
+            "evolution.runs",
+            ["baseline"],
+            "my.yaml: evolution.runs: baseline keeps no snapshots; give it some: train.runs",
+        ),
+        ("train.runs.improved.snapshots", [0], "my.yaml: train.runs.improved.snapshots: there is no epoch 0"),
+        ("correspondence", None, "table1_correspondence"),
     ],
 )
 def test_a_fault_is_named(path, value, said):
@@ -114,9 +124,17 @@ def test_a_missing_folder_is_named():
         experiments.check_folders(config, "my.yaml")
 
 
+def test_a_missing_annotation_file_is_named():
+    content = changed("correspondence.annotations", "no/parts.csv")
+    config = experiments.parse(content, "my.yaml")
+    with pytest.raises(UserError, match=r"my\.yaml: correspondence\.annotations: there is no file no/parts\.csv"):
+        experiments.check_folders(config, "my.yaml")
+
+
 def slices(config):
     jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
-    jobs += [("evaluate", None), ("occlusion", None), ("deconvnet", None), ("transfer", "scratch")]
+    jobs += [("evaluate", None), ("transfer", "scratch")]
+    jobs += [(stage, None) for stage in LOOKS]
     return {(stage, name): config.slice(stage, name) for stage, name in jobs}
 
 

@@ -14,18 +14,40 @@ from workspace import ROOT, Workspace
 from zfrepro.snakemake_log import why
 
 EXHIBITS = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())["report"]["exhibits"]
-RUNS = {"train": ["baseline", "improved", "improved-seed1"], "ablate": ["baseline-without-3-4-6-7", "improved-wide"]}
+RUNS = {
+    "train": ["baseline", "improved", "improved-seed1", "improved-unclipped"],
+    "ablate": ["baseline-without-3-4-6-7", "improved-wide"],
+}
 TRANSFERS = [f"caltech101 {method}" for method in ("pretrained", "random", "scratch")]
 BELOW_TRAINING = {
     **RUNS,
     "evaluate": sorted(RUNS["train"] + RUNS["ablate"]),
-    "deconvnet": ["improved"],
+    "deconvnet": ["baseline", "improved", "improved-unclipped"],
+    "evolution": ["improved"],
     "occlusion": ["improved"],
+    "invariance": ["improved"],
+    "correspondence": ["improved"],
     "transfer": TRANSFERS,
     "exhibits": sorted(EXHIBITS),
     "report": [""],
 }
-FIG7 = {"occlusion": ["improved"], "exhibits": ["fig7_occlusion"], "report": [""]}
+
+
+def below(stage, *exhibits):
+    """What follows from a change of one stage that looks into a single network."""
+    return {stage: ["improved"], "exhibits": list(exhibits), "report": [""]}
+
+
+FIG7 = below("occlusion", "fig7_occlusion", "occlusion_score")
+PROJECTIONS = {
+    "deconvnet": BELOW_TRAINING["deconvnet"],
+    "evolution": ["improved"],
+    "occlusion": ["improved"],
+    "exhibits": [
+        "fig1_deconvnet", "fig2_features", "fig4_evolution", "fig6_first_layers", "fig7_occlusion", "occlusion_score",
+    ],
+    "report": [""],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +146,20 @@ def backwards(value):
 
 EDITS = {
     "core/occlusion.py": ("zfrepro/core/occlusion.py", appended("EDITED = 1"), FIG7),
+    "core/incremental.py": ("zfrepro/core/incremental.py", appended("EDITED = 1"), FIG7),
+    "core/field_projection.py": ("zfrepro/core/field_projection.py", appended("EDITED = 1"), PROJECTIONS),
+    "core/evolution.py": ("zfrepro/core/evolution.py", appended("EDITED = 1"), below("evolution", "fig4_evolution")),
+    "core/invariance.py": (
+        "zfrepro/core/invariance.py",
+        appended("EDITED = 1"),
+        below("invariance", "fig5_invariance"),
+    ),
+    "core/correspondence.py": (
+        "zfrepro/core/correspondence.py",
+        appended("EDITED = 1"),
+        below("correspondence", "fig8_masked_parts", "table1_correspondence"),
+    ),
+    "look": ("zfrepro/look/looking.py", appended("EDITED = 1"), {}),
     "core/nets.py": ("zfrepro/core/nets.py", appended("EDITED = 1"), BELOW_TRAINING),
     "an exhibit": (
         "zfrepro/exhibits/table3_ablations.py",
@@ -145,6 +181,30 @@ EDITS = {
         "experiment.yaml",
         in_config(lambda content: content["occlusion"].update(stride=12)),
         FIG7,
+    ),
+    "the invariance config": (
+        "experiment.yaml",
+        in_config(lambda content: content["invariance"].update(scales=4)),
+        below("invariance", "fig5_invariance"),
+    ),
+    "the correspondence config": (
+        "experiment.yaml",
+        in_config(lambda content: content["correspondence"].update(draws=3)),
+        below("correspondence", "fig8_masked_parts", "table1_correspondence"),
+    ),
+    "the evolution config": (
+        "experiment.yaml",
+        in_config(lambda content: content["evolution"].update(maps=1)),
+        below("evolution", "fig4_evolution"),
+    ),
+    "the deconvnet config": (
+        "experiment.yaml",
+        in_config(lambda content: content["deconvnet"].update(seed=1)),
+        {
+            "deconvnet": BELOW_TRAINING["deconvnet"],
+            "exhibits": ["fig1_deconvnet", "fig2_features", "fig6_first_layers"],
+            "report": [""],
+        },
     ),
     "the title": ("experiment.yaml", in_config(lambda content: content.update(title="Another")), {"report": [""]}),
     "another data set's reader": ("zfrepro/datasets/caltech101.py", appended("EDITED = 1"), {}),
@@ -204,7 +264,7 @@ def test_the_reasons_are_told(workspace):
     assert reasons["train improved-seed1"] == "its settings changed (epochs)"
     assert reasons["evaluate improved-seed1"] == "what it reads is made anew"
     assert code == 0
-    assert re.search(r"^train +1 of 3 +improved-seed1: its settings changed \(epochs\)$", said, re.M)
+    assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", said, re.M)
 
 
 def test_training_that_was_paid_for_is_taken_as_it_was(workspace):

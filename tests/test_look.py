@@ -17,7 +17,7 @@ from PIL import Image
 from test_report import INJECTIONS, Page
 from torch import nn
 
-from zfrepro import look_draw, look_page, looking, sight, torchvision_networks, trained
+from zfrepro import trained
 from zfrepro.__main__ import main
 from zfrepro.core.architecture import Network
 from zfrepro.core.deconvnet import project, trace
@@ -25,7 +25,10 @@ from zfrepro.core.images import stored_pixels
 from zfrepro.core.nets import build, initialise
 from zfrepro.core.receptive_field import receptive_field
 from zfrepro.errors import UserError
-from zfrepro.photographs import Photograph
+from zfrepro.look import draw as look_draw
+from zfrepro.look import looking, sight, torchvision_networks
+from zfrepro.look import page as look_page
+from zfrepro.look.photographs import Photograph
 
 CLASSES = ("cat", "dog", "kite", "<b>owl</b>", "bus", "tree")
 SIZE, STORED = 64, 72

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zfrepro import photographs
 from zfrepro.errors import UserError
+from zfrepro.look import photographs
 
 ROWS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[10, 20, 30], [40, 50, 60], [70, 80, 90]]], dtype=np.uint8)
 

@@ -298,7 +298,7 @@ def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
         made[0] / "exhibits/table3_ablations/table3_ablations.csv"
     )
     assert "train/improved/model.safetensors" in told["artifacts"]
-    assert told["time"]["train"] == {"jobs": 4, "seconds": 168.0, "memory_mb": 612.5}
+    assert told["time"]["train"] == {"jobs": 5, "seconds": 210.0, "memory_mb": 612.5}
     assert told["versions"]["numpy"]
     assert told["hardware"]["cores"] >= 1
 

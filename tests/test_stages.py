@@ -1,12 +1,17 @@
 """Each stage by hand on small artifacts: what it writes agrees with what it read, and bad input is named."""
 
+import contextlib
 import json
+import threading
 
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
 from zfrepro import artifacts, trained
 from zfrepro.core import evaluation
+from zfrepro.core.training import Training
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train, transfer
@@ -20,7 +25,7 @@ SMALL = {
     "init": "he",
     "input_scale": 0.03125,
 }
-RECIPE = train.Spec.model_validate({**SMALL, "crops": "random", "snapshots": [1], "precision": "float32"})
+RECIPE = train.Spec.model_validate({**SMALL, "crops": "random", "snapshots": [0.5, 1], "precision": "float32"})
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,57 @@ def test_train_leaves_what_it_promises(place):
     assert summary["full_size"]["parameters"] == 62_357_608
     assert len((place / "network/history.csv").read_text().splitlines()) == 3
     snapshots, _ = artifacts.load_weights(place / "network/snapshots.safetensors")
-    assert {name.partition(".")[0] for name in snapshots} == {"epoch1"}
-    assert len(snapshots) == 10  # weights and biases of five convolutions
+    assert sorted({name.partition(".conv")[0] for name in snapshots}) == ["epoch0.5", "epoch1"]
+    assert len(snapshots) == 2 * 10  # weights and biases of five convolutions
+
+
+def test_a_snapshot_is_the_network_after_the_nearest_update(place):
+    """96 pictures in batches of 32: half an epoch is one and a half updates, kept after the second."""
+    assert train.snapshot_steps((0.1, 0.5, 1, 1.5), 3) == {0.1: 1, 0.5: 2, 1: 3, 1.5: 4}
+    work = train._training(RECIPE, PreparedSet(place / "source/manifest.json"), torch.device("cpu"), torch.float32)
+    snapshots, _ = artifacts.load_weights(place / "network/snapshots.safetensors")
+    for steps in (1, 2, 3):
+        work.step()
+        same = [
+            torch.equal(work.weights()["conv3.weight"], snapshots[f"{epoch}.conv3.weight"])
+            for epoch in ("epoch0.5", "epoch1")
+        ]
+        assert same == [steps == 2, steps == 3]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+@pytest.mark.parametrize("killed", [True, False])
+def test_snapshots_survive_an_end_at_any_step(place, tmp_path, monkeypatch, steps, killed):
+    """Stopped: the saved state is of that very step. Killed: of the step before, which is then taken again."""
+    asked, taken, step = threading.Event(), [], Training.step
+
+    def until(self):
+        step(self)
+        taken.append(self.batch)
+        if len(taken) == steps:
+            if killed:
+                raise KeyboardInterrupt
+            asked.set()
+
+    images, out = place / "source/manifest.json", tmp_path / "n"
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "step", until)
+        patched.setattr(train, "stop_signal", lambda: contextlib.nullcontext(asked))
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            train.run(RECIPE, images, out, "tiny", device="cpu", save_every=0)
+    train.run(RECIPE, images, out, "tiny", device="cpu")
+    for file in ("snapshots.safetensors", "model.safetensors"):
+        assert (out / file).read_bytes() == (place / "network" / file).read_bytes()
+
+
+@pytest.mark.parametrize("epochs", [[3], [0], [1, -0.5]])
+def test_a_snapshot_outside_training_is_refused_by_name(epochs):
+    with pytest.raises(ValidationError, match=r"snapshots\n.*there is no epoch .*training has 2"):
+        train.Spec.model_validate({**SMALL, "snapshots": epochs})
+
+
+def test_snapshots_come_in_order_each_once():
+    assert train.Spec.model_validate({**SMALL, "snapshots": [2, 0.25, 2]}).snapshots == (0.25, 2.0)
 
 
 def test_the_history_is_the_evaluation(place, inputs, tmp_path):

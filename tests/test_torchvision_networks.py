@@ -7,10 +7,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from zfrepro import torchvision_networks as networks
 from zfrepro import torchvision_ops
 from zfrepro.core import deconvnet
 from zfrepro.errors import UserError
+from zfrepro.look import torchvision_networks as networks
 
 torchvision_ops.ensure()
 NAMES = ["alexnet", "vgg16"]

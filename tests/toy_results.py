@@ -14,15 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import toy_correspondence
+import toy_evolution
+import toy_first_layers
+import toy_invariance
 from PIL import Image, ImageDraw
 
 from zfrepro import artifacts
+from zfrepro.config import LOOKS
 from zfrepro.core.architecture import Network, describe, parameter_count
 
 CLASSES = ["owl", "pony", "lorry", "house", "oak", "kettle", "fish", "kite", "crab", "lamp", "boat", "chair"]
 EXHIBITS = (
-    "table2_imagenet", "table3_ablations", "fig2_features", "fig3_architecture", "fig7_occlusion", "table4_caltech101",
-    "training_curves",
+    "table1_correspondence", "table2_imagenet", "table3_ablations", "table4_caltech101", "fig1_deconvnet", "fig2_features",
+    "fig3_architecture", "fig4_evolution", "fig5_invariance", "fig6_first_layers", "fig7_occlusion", "occlusion_score",
+    "fig8_masked_parts", "training_curves",
 )  # fmt: skip
 INPUT, STORED, WIDTH, EPOCHS, IMAGES = 64, 72, 0.25, 8, 240
 BIG = {"base": "improved", "maps": (512, 1024, 512)}
@@ -36,6 +42,7 @@ RUNS = {  # name -> stage, network, seed, single-view top-1 error
     "no-7": ("ablate", {"base": "baseline", "remove": (7,)}, 0, 38.6),
     "no-67": ("ablate", {"base": "baseline", "remove": (6, 7)}, 0, 42.7),
     "no-3467": ("ablate", {"base": "baseline", "remove": (3, 4, 6, 7)}, 0, 66.0),
+    "unclipped": ("train", {"base": "improved"}, 0, 35.8),
     "units-2048": ("ablate", {"base": "improved", "units": 2048}, 0, 36.4),
 }
 MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}
@@ -51,6 +58,8 @@ def write(results: Path, classes: list[str] = CLASSES, title: str = "Toy experim
         _trained(results, name, classes, labels)
     _features(results / "deconvnet/improved", classes, rng)
     _occlusion(results / "occlusion/improved", classes, rng)
+    for toy in (toy_evolution, toy_first_layers, toy_invariance, toy_correspondence):
+        toy.write(results, classes, rng)
     _transfers(results / "transfer/caltech101", len(classes))
     _benchmarks(results / "benchmarks")
     return {
@@ -80,9 +89,11 @@ def config() -> Any:
         train=types.SimpleNamespace(runs={name: {} for name, run in RUNS.items() if run[0] == "train"}),
         ablate=types.SimpleNamespace(runs={name: {} for name, run in RUNS.items() if run[0] == "ablate"}),
         runs=lambda: {name: run[0] for name, run in RUNS.items()},
-        training=lambda name: types.SimpleNamespace(network=Network(**RUNS[name][1]), seed=RUNS[name][2]),
-        deconvnet=types.SimpleNamespace(runs=("improved",)),
-        occlusion=types.SimpleNamespace(runs=("improved",)),
+        training=lambda name: types.SimpleNamespace(
+            network=Network(**RUNS[name][1]), seed=RUNS[name][2], filter_rms=spec_of(name)["filter_rms"]
+        ),
+        **{stage: types.SimpleNamespace(runs=("improved",)) for stage in LOOKS if stage != "deconvnet"},
+        deconvnet=types.SimpleNamespace(runs=("improved", "baseline", "unclipped")),
         transfer=types.SimpleNamespace(targets=("caltech101",), methods=("pretrained", "scratch", "random")),
     )
 
@@ -93,7 +104,8 @@ def spec_of(name: str) -> dict[str, Any]:
     return {
         "network": Network(**network).model_dump(mode="json"), "width": WIDTH, "input_size": INPUT, "epochs": EPOCHS,
         "batch": 64, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0005, "dropout": 0.5, "init": "matched",
-        "filter_rms": 0.1, "crops": "random", "schedule": "cosine", "patience": 5, "factor": 0.1, "precision": "auto",
+        "filter_rms": None if name == "unclipped" else 0.1,
+        "crops": "random", "schedule": "cosine", "patience": 5, "factor": 0.1, "precision": "auto",
         "snapshots": [], "seed": seed,
     }  # fmt: skip
 
@@ -283,7 +295,8 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
     ]  # fmt: skip
     about = {
         "classes": classes, "input_size": INPUT, "positions": positions, "square": square, "stride": stride, "grey": 124,
-        "layer": 5, "split": "val", "seed": 0, "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "pictures": told, "width": WIDTH,
+        "layer": 5, "split": "val", "seed": 0,
+        "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "pictures": told, "width": WIDTH,
     }  # fmt: skip
     artifacts.save_json(folder / "occlusion.json", about)
 

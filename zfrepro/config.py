@@ -9,14 +9,17 @@ import importlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
 from zfrepro.core.architecture import Network
 from zfrepro.spec import Base
+from zfrepro.stages import correspondence as correspondence_stage
 from zfrepro.stages import deconvnet as deconvnet_stage
 from zfrepro.stages import evaluate as evaluate_stage
+from zfrepro.stages import evolution as evolution_stage
+from zfrepro.stages import invariance as invariance_stage
 from zfrepro.stages import occlusion as occlusion_stage
 from zfrepro.stages import prepare as prepare_stage
 from zfrepro.stages import train as train_stage
@@ -24,7 +27,15 @@ from zfrepro.stages import transfer as transfer_stage
 
 RESULTS = Path("results")
 SOURCE = "source"  # the set of `prepare` that networks are trained on; all others are targets of transfer
+LOOKS = (
+    "deconvnet",
+    "evolution",
+    "occlusion",
+    "invariance",
+    "correspondence",
+)  # stages that look into trained networks
 Runs = dict[str, dict[str, Any]]
+Looked = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
 
 
 class Training(Base):
@@ -39,11 +50,23 @@ class Variants(Base):
 
 
 class Deconvnet(deconvnet_stage.Spec):
-    runs: tuple[str, ...] = Field((), description="names of the runs to look into")
+    runs: Looked = ()
+
+
+class Evolution(evolution_stage.Spec):
+    runs: Looked = ()
 
 
 class Occlusion(occlusion_stage.Spec):
-    runs: tuple[str, ...] = Field((), description="names of the runs to look into")
+    runs: Looked = ()
+
+
+class Invariance(invariance_stage.Spec):
+    runs: Looked = ()
+
+
+class Correspondence(correspondence_stage.Spec):
+    runs: Looked = ()
 
 
 class Transfer(transfer_stage.Spec):
@@ -67,7 +90,10 @@ class Config(Base):
     ablate: Variants = Variants()
     evaluate: evaluate_stage.Spec = evaluate_stage.Spec()
     deconvnet: Deconvnet | None = None
+    evolution: Evolution | None = None
     occlusion: Occlusion | None = None
+    invariance: Invariance | None = None
+    correspondence: Correspondence | None = None
     transfer: Transfer | None = None
     report: Report
 
@@ -83,8 +109,8 @@ class Config(Base):
         twice = set(self.train.runs) & set(self.ablate.runs)
         if twice:
             raise ValueError(f"ablate.runs: {', '.join(sorted(twice))} is already a name in train.runs")
-        for section in ("deconvnet", "occlusion"):
-            for run in getattr(getattr(self, section), "runs", ()):
+        for section in LOOKS:
+            for run in self.looked_into(section):
                 self._check_known(f"{section}.runs", run, self.runs())
         if self.transfer is not None:
             self._check_known("transfer.run", self.transfer.run, self.runs())
@@ -100,6 +126,10 @@ class Config(Base):
     def runs(self) -> dict[str, str]:
         """Name of every network trained -> the stage that trains it, `train` or `ablate`."""
         return {**dict.fromkeys(self.train.runs, "train"), **dict.fromkeys(self.ablate.runs, "ablate")}
+
+    def looked_into(self, stage: str) -> tuple[str, ...]:
+        """Names of the runs that a stage of LOOKS looks into."""
+        return getattr(getattr(self, stage), "runs", ())
 
     def training(self, run: str) -> train_stage.Spec:
         """One run's settings: the recipe, then what differs."""
@@ -124,7 +154,7 @@ class Config(Base):
             return self.prepare[name].model_dump(mode="json")
         if stage in ("train", "ablate"):
             return self.training(name).model_dump(mode="json")
-        if stage in ("deconvnet", "occlusion"):
+        if stage in LOOKS:
             return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
         if stage == "transfer":
             return {**self.transfer.model_dump(mode="json", exclude={"run", "targets", "methods"}), "method": name}

@@ -41,13 +41,16 @@ def parse(content: Any, name: str) -> Config:
 
 
 def check_folders(config: Config, name: str) -> None:
-    """Every folder that a data set is to be read from must be there. Raises UserError naming the key."""
+    """Every folder and file that is to be read must be there. Raises UserError naming the key."""
     for label, spec in config.prepare.items():
         root = getattr(prepare.options_of(spec), "root", None)
         if root is not None and not Path(root).exists() and not spec.options.get("download"):
             raise UserError(
                 f"{name}: prepare.{label}.options.root: there is no folder {root}; put the data there or change the key"
             )
+    marked = getattr(config.correspondence, "annotations", None)
+    if marked is not None and not marked.is_file():
+        raise UserError(f"{name}: correspondence.annotations: there is no file {marked}; see docs/annotations.md")
 
 
 def _faults(config: Config, name: str) -> Iterator[str]:
@@ -86,17 +89,18 @@ def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
         describe(spec.network, spec.input_size, 1000, spec.width)
     except ValueError as error:
         yield f"{key}.input_size: {spec.input_size} pixels are too few: {error}"
-    late = [epoch for epoch in spec.snapshots if not 1 <= epoch <= spec.epochs]
-    if late:
-        yield f"{key}.snapshots: there is no epoch {late[0]}, training has {spec.epochs}"
 
 
 def _size_faults(config: Config, name: str) -> Iterator[str]:
-    """Sets too small for the network they are shown to, squares that do not fit its input, unknown methods."""
-    if config.occlusion is not None:
-        for run in config.occlusion.runs:
-            if config.occlusion.square > config.training(run).input_size:
-                yield f"{name}: occlusion.square: {config.occlusion.square} pixels do not fit the input of {run}"
+    """Squares that do not fit the input, runs without snapshots, sets too small for their network, unknown methods."""
+    for stage in ("occlusion", "correspondence"):
+        for run in config.looked_into(stage):
+            square = getattr(config, stage).square
+            if square > config.training(run).input_size:
+                yield f"{name}: {stage}.square: {square} pixels do not fit the input of {run}"
+    for run in config.looked_into("evolution"):
+        if not config.training(run).snapshots:
+            yield f"{name}: evolution.runs: {run} keeps no snapshots; give it some: {config.runs()[run]}.runs.{run}.snapshots"
     if config.transfer is not None:
         size = config.training(config.transfer.run).input_size
         for target in config.transfer.targets:

@@ -165,6 +165,18 @@ GUESSES: tuple[Guess, ...] = (
         "Fig 2",
     ),
     Guess(
+        "Which maps Fig 4 shows, and how its contrast is enhanced",
+        "Drawn at random, from a seed, among the maps active in the last column; one scale a tile",
+        "The caption says a randomly chosen subset and artificially enhanced contrast, no more.",
+        "Fig 4",
+    ),
+    Guess(
+        "Which maps Fig 6 shows of layer 2, and on which scale",
+        "25 drawn at random as for Fig 2, of which Fig 2 shows the first 16; one scale a map",
+        "The grids are 5 x 5 in arXiv's version; how the maps were chosen is not said.",
+        "Fig 6",
+    ),
+    Guess(
         "Which layer-5 map is the strongest",
         "The one with the largest sum over positions in the unoccluded picture",
         "The plotted quantity is that sum; maximum or sum is not said.",

@@ -21,7 +21,7 @@ LIBRARIES = (
     "snakemake", "jinja2", "weasyprint",
 )  # fmt: skip
 STAGES = (
-    "prepare", "train", "ablate", "evaluate", "deconvnet", "evolution", "occlusion", "correspondence", "invariance",
+    "prepare", "train", "ablate", "evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence",
     "transfer", "exhibits",
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +127,8 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
             yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
     runs = {run for run, _ in _networks(results, config)}
     targets = set((config.get("transfer") or {}).get("targets", ()))
-    for stage, names in (("evaluate", runs), ("deconvnet", runs), ("occlusion", runs), ("transfer", targets)):
+    of_runs = [(stage, runs) for stage in STAGES[STAGES.index("evaluate") : STAGES.index("transfer")]]
+    for stage, names in (*of_runs, ("transfer", targets)):
         for path in sorted((results / stage).glob("*/[!.]*")):
             if path.parent.name in names and path.is_file():
                 yield str(path.relative_to(results)), artifacts.sha256(path)

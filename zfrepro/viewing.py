@@ -60,6 +60,11 @@ class Viewing:
         """uint8 (B, s, s, 3) -> float32 (B, 3, s, s)"""
         return self.subtract(crops, self._views(len(crops)))
 
+    def boxes(self) -> np.ndarray:
+        """float32 (N, 4): x0, y0, x1, y1 of the objects in input pixels, NaN where unknown."""
+        top, left, _ = self.view
+        return self.set.boxes(self.split) - np.array([left, top, left, top], dtype=np.float32)
+
     def freed(self, pixels: torch.Tensor) -> torch.Tensor:
         """Float pixels (B, 3, s, s), 0-255, as the centre view's inputs."""
         import torch

@@ -57,3 +57,25 @@ def test_minima_apart():
     other[0, 0] = 0
     assert localisation.distance_of_minima(MAP, MAP, 3) == 0
     assert math.isclose(localisation.distance_of_minima(MAP, other, 3), 3 * 2**0.5)
+
+
+def test_positions_that_touch_a_box():
+    # 10 px, square 4, stride 3: corners 0, 3, 6 cover 0-4, 3-7, 6-10
+    expected = [[False, False, False], [True, True, False], [True, True, False]]
+    assert localisation.touching(10, 4, 3, (0, 4, 6, 7)).tolist() == expected
+    assert not localisation.touching(10, 4, 3, (0, 12, 10, 14)).any()
+
+
+def test_the_scores_of_one_picture():
+    box, kept = (4, 2, 8, 6), np.array([[True, True, True], [True, False, True], [True, True, True]])
+    found = localisation.scores(MAP, 0.9, 10 * MAP, np.ones((10, 10)), kept, box, square=4, stride=3)
+    assert math.isclose(found["inside"], 0.5)  # 0.9 and 0.1
+    assert math.isclose(found["outside"], (0.9 + 0.8 + 0.9 + 0.5 + 0.9 + 1.0 + 0.9) / 7)
+    # corners 0, 3, 6, so columns 0-4, 3-7, 6-10: the last two touch 4-8; rows 0-4 and 3-7 touch 2-6
+    assert math.isclose(found["touching"], (0.9 + 0.8 + 0.1 + 0.5) / 4)
+    assert math.isclose(found["elsewhere"], (0.9 + 0.9 + 0.9 + 1.0 + 0.9) / 5)
+    assert math.isclose(found["energy"], 0.8 / 1.3)
+    assert (found["pointing"], found["area"], found["kept"]) == (1, 2 / 9, 8 / 9)
+    assert math.isclose(found["projection"], 1)
+    assert found["minima"] == 0
+    assert tuple(found) == localisation.SCORES

@@ -7,7 +7,7 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import CeilConv2d, build
 from zfrepro.core.normalisation import CrossMapNorm
-from zfrepro.core.occlusion import Occluder, answer, corners, overlapping, sensitivity, survey
+from zfrepro.core.occlusion import Occluder, answer, corners, sensitivity, survey
 
 
 def test_figure_7_geometry():
@@ -134,10 +134,3 @@ def test_survey_of_a_split(net):
 def test_a_missing_layer_is_named():
     with pytest.raises(ValueError, match="no layer relu5; it has 0"):
         answer(nn.Sequential(nn.Conv2d(3, 2, 1)), torch.zeros(1, 3, 2, 2), "relu5")
-
-
-def test_positions_that_touch_a_box():
-    # 10 px, square 4, stride 3: corners 0, 3, 6 cover 0-4, 3-7, 6-10
-    expected = [[False, False, False], [True, True, False], [True, True, False]]
-    assert overlapping(10, 4, 3, (0, 4, 6, 7)).tolist() == expected
-    assert not overlapping(10, 4, 3, (0, 12, 10, 14)).any()

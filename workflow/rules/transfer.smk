@@ -12,7 +12,7 @@ rule transfer:
         f"{R}/logs/transfer/{{set}}-{{method}}.log",
     benchmark:
         f"{R}/benchmarks/transfer/{{set}}-{{method}}.tsv"
-    priority: 10  # long, so it must not come last
+    priority: 25  # the longest of them ends the run
     conda:
         "../envs/zfrepro.yaml"
     threads: 1

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zfrepro import artifacts, devices, photographs
+from zfrepro import artifacts, devices
 from zfrepro.errors import UserError
-from zfrepro.photographs import printable
+from zfrepro.look import photographs
+from zfrepro.look.photographs import printable
 
 if TYPE_CHECKING:
-    from zfrepro.looking import Look
-    from zfrepro.sight import Sight
+    from zfrepro.look.looking import Look
+    from zfrepro.look.sight import Sight
 
 OWN = "zfrepro"
 
@@ -68,7 +69,7 @@ _positive.__name__ = "positive number"  # so argparse says: invalid positive num
 
 def _check_target(out: Path, page: Path) -> None:
     """What can be known of the output before anything is computed."""
-    from zfrepro import look_page
+    from zfrepro.look import page as look_page
 
     there = next(folder for folder in (out, *out.absolute().parents) if os.path.exists(folder))
     if not there.is_dir():
@@ -82,7 +83,7 @@ def _check_target(out: Path, page: Path) -> None:
 def _sight(options: argparse.Namespace) -> Sight:
     import torch
 
-    from zfrepro import sight
+    from zfrepro.look import sight
 
     torch.set_num_threads(options.threads)
     device = devices.choose(options.device)
@@ -102,7 +103,8 @@ def _names(path: Path) -> tuple[str, ...]:
 
 
 def _look(options: argparse.Namespace, sight: Sight, picture: photographs.Photograph, number: int) -> Look:
-    from zfrepro import look_page, looking
+    from zfrepro.look import looking
+    from zfrepro.look import page as look_page
 
     started = time.monotonic()
     found = looking.look(sight, picture.crop, options.maps, options.square, options.stride, not options.no_occlusion)
@@ -115,7 +117,7 @@ def _look(options: argparse.Namespace, sight: Sight, picture: photographs.Photog
 def _save(
     page: Path, options: argparse.Namespace, sight: Sight, pictures: list[photographs.Photograph], looks: list[Look]
 ) -> None:
-    from zfrepro import look_page
+    from zfrepro.look import page as look_page
 
     text = look_page.render(sight, pictures, looks)
     try:

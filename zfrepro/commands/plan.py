@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from zfrepro import experiments, manager
-from zfrepro.config import Config
+from zfrepro.config import LOOKS, Config
 from zfrepro.errors import UserError
 from zfrepro.snakemake_log import Job, Reader, why
 
@@ -34,26 +34,25 @@ def planned(config: Path) -> list[Job]:
 
 
 def describe(jobs: list[Job], config: Config) -> list[str]:
-    """`train       2 of 6   baseline, improved: its settings changed (epochs)`, and one line for every other reason."""
+    """`train          2 of 6   baseline, improved: its settings changed (epochs)`, and one line for every other reason."""
     grouped: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
         grouped[job.rule][why(job)].append(job.name)
     lines = []
     for rule in [rule for rule in counts(config) if rule in grouped]:
         for reason, names in grouped[rule].items():
-            lines.append(f"{rule:<11} {len(names):>2} of {counts(config)[rule]:<3} {_named(names)}{reason}")
+            lines.append(f"{rule:<14} {len(names):>2} of {counts(config)[rule]:<3} {_named(names)}{reason}")
     return lines
 
 
 def counts(config: Config) -> dict[str, int]:
     """Jobs of every rule in the whole experiment, in the order they run."""
-    looked_into = {stage: len(getattr(getattr(config, stage), "runs", ())) for stage in ("deconvnet", "occlusion")}
     return {
         "prepare": len(config.prepare),
         "train": len(config.train.runs),
         "ablate": len(config.ablate.runs),
         "evaluate": len(config.runs()),
-        **looked_into,
+        **{stage: len(config.looked_into(stage)) for stage in LOOKS},
         "transfer": len(list(config.transfers())),
         "exhibits": len(config.report.exhibits),
         "report": 1,

@@ -81,22 +81,49 @@ class CleanPass:
             below = maps
             maps = functional.relu(maps) if type(child) is nn.ReLU else child(maps)  # never in place: `below` is kept
             self.steps.append(Step.of(name, child, below, maps))
-        if layer not in [step.name for step in self.steps]:
+        watched = [step.above for step in self.steps if step.name == layer]
+        if not watched:
             raise ValueError(f"no layer {layer} among {', '.join(step.name for step in self.steps)}")
+        self.total = functional.pad(watched[0].double().cumsum(0).cumsum(1), (0, 0, 1, 0, 1, 0))
 
     def alike(self, places: list[int], size: int, direction: int, most: int) -> list[list[int]]:
-        """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size."""
+        """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size.
 
-        def widths(place: int) -> list[int]:
-            reached, found = (place, place + size), []
-            for step in self.steps:
-                if step.windowed:
-                    reached = axes(step.child)[direction].reached(*reached, step.above.shape[direction])
-                    found.append(reached[1] - reached[0])
-            return found[::-1]
+        Windows of a group are as large as the largest, so the groups, `most` places each, are cut where that costs least.
+        """
+        reached = {place: self._reached(place, size, direction) for place in places}
+        ordered = sorted(places, key=lambda place: reached[place][::-1])
+        least, cuts = [0.0], [0]
+        for end in range(1, len(ordered) + 1):
+            first = range(max(0, end - most), end)
+            costs = [least[i] + self._effort([reached[place] for place in ordered[i:end]], direction) for i in first]
+            least.append(min(costs))
+            cuts.append(first[costs.index(min(costs))])
+        groups, end = [], len(ordered)
+        while end:
+            groups.append(ordered[cuts[end] : end])
+            end = cuts[end]
+        return groups[::-1]
 
-        ordered = sorted(places, key=widths)
-        return [ordered[i : i + most] for i in range(0, len(ordered), most)]
+    def _reached(self, place: int, size: int, direction: int) -> list[int]:
+        """Widths of the windows that a change reaches: below every convolution and pooling, and above the last."""
+        span, widths = (place, place + size), [size]
+        for step in self.steps:
+            if step.windowed:
+                span = axes(step.child)[direction].reached(*span, step.above.shape[direction])
+                widths.append(span[1] - span[0])
+        return widths
+
+    def _effort(self, widths: list[list[int]], direction: int) -> float:
+        """Products that the convolutions take for a group of such windows, if square; a group costs half a place more."""
+        children = [step.child for step in self.steps if step.windowed]
+        largest = [max(one) for one in zip(*widths, strict=True)]
+        products = sum(
+            child.weight.numel() * (width / axes(child)[direction].stride) ** 2
+            for child, width in zip(children, largest, strict=False)
+            if isinstance(child, nn.Conv2d)
+        )
+        return (len(widths) + 0.5) * products
 
     def changed(self, patches: Tensor, tops: list[int], lefts: list[int]) -> tuple[Tensor, Tensor]:
         """The body's new output (B, C, H, W), and the sums (B, maps) of `layer`.
@@ -112,7 +139,7 @@ class CleanPass:
         for step in self.steps:
             patches, window = _through(step, patches, window)
             if step.name == self.layer:
-                sums = _sums(step.above, patches, window)
+                sums = _sums(self.total, patches, window)
         return _read(self.steps[-1].above, (0, 0), _entire(self.steps[-1].above, window), patches, window), sums
 
 
@@ -182,12 +209,13 @@ def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[lis
     moved = max(shifts[0]) or max(shifts[1])
     empty = patches.new_zeros if moved else patches.new_empty
     change = empty(len(patches), height, width, clean.shape[2])
-    pixels, one = _pixels(patches), 0
+    pairs = zip(change.unbind(), _pixels(patches).unbind(), strict=True)
     for top, down in zip(rows.starts, shifts[0], strict=True):
+        band = clean[top : top + rows.width]
         for left, right in zip(columns.starts, shifts[1], strict=True):
-            place = change[one, down : down + rows.width, right : right + columns.width]
-            torch.sub(pixels[one], clean[top : top + rows.width, left : left + columns.width], out=place)
-            one += 1
+            whole, new = next(pairs)
+            place = whole[down : down + rows.width, right : right + columns.width] if moved else whole
+            torch.sub(new, band[:, left : left + columns.width], out=place)
     return change.permute(0, 3, 1, 2)
 
 
@@ -201,19 +229,19 @@ def _read(
     (rows, columns), (patch_rows, patch_columns) = window, where
     windows = clean.new_empty(len(patches), rows.width, columns.width, clean.shape[2])
     vertical, horizontal = _overlaps(rows, patch_rows), _overlaps(columns, patch_columns)
-    pixels, one = _pixels(patches), 0
+    pairs = zip(windows.unbind(), _pixels(patches).unbind(), strict=True)
     for top, (to_rows, from_rows) in zip(rows.starts, vertical, strict=True):
         band = clean[top + border[0] : top + border[0] + rows.width]
         for left, (to_columns, from_columns) in zip(columns.starts, horizontal, strict=True):
-            whole, new = windows[one], pixels[one, from_rows, from_columns]
+            whole, new = next(pairs)
             old = band[:, left + border[1] : left + border[1] + columns.width]
+            new = new[from_rows, from_columns]
             if add and new.shape == old.shape:
                 torch.add(old, new, out=whole)
             else:
                 whole.copy_(old)
                 place = whole[to_rows, to_columns]
                 place.add_(new) if add else place.copy_(new)
-            one += 1
     return windows.permute(0, 3, 1, 2)
 
 
@@ -227,15 +255,16 @@ def _overlaps(spans: Spans, others: Spans) -> list[tuple[slice, slice]]:
     return found
 
 
-def _sums(clean: Tensor, patches: Tensor, window: Window) -> Tensor:
-    """Sums over space (B, C) of whole maps: the clean sum, less the clean window's, and the new one's."""
-    rows, columns = window
-    old = [
-        clean[top : top + rows.width, left : left + columns.width].sum(dim=(0, 1))
-        for top in rows.starts
-        for left in columns.starts
-    ]
-    return clean.sum(dim=(0, 1)) - torch.stack(old) + patches.sum(dim=(2, 3))
+def _sums(total: Tensor, patches: Tensor, window: Window) -> Tensor:
+    """Sums over space (B, C) of whole maps: the clean sum, less the clean window's, and the new one's.
+
+    total (H + 1, W + 1, C), float64: sums over the clean map's first rows and columns.
+    """
+    rows, columns = (torch.tensor(spans.starts, device=total.device) for spans in window)
+    rows, columns, (height, width) = rows[:, None], columns[None], (span.width for span in window)
+    below, right = rows + height, columns + width
+    old = total[below, right] - total[rows, right] - total[below, columns] + total[rows, columns]
+    return (total[-1, -1] - old.flatten(0, 1) + patches.sum(dim=(2, 3))).to(patches.dtype)
 
 
 def _entire(clean: Tensor, window: Window) -> Window:

@@ -8,6 +8,56 @@ from __future__ import annotations
 import numpy as np
 
 Box = tuple[float, float, float, float]
+SCORES = (
+    "clean", "touching", "elsewhere", "inside", "outside", "energy", "pointing", "area", "kept", "projection", "minima",
+)  # fmt: skip
+
+
+def scores(
+    probability: np.ndarray,
+    clean: float,
+    activation: np.ndarray,
+    projection: np.ndarray,
+    kept: np.ndarray,
+    box: Box,
+    square: int,
+    stride: int,
+) -> dict[str, float]:
+    """One picture's numbers.
+
+    probability (P, P) of the true class, `clean` uncovered; activation (P, P) of the strongest map; projection (S, S): that
+    map's projection, squared and summed over colours; kept (P, P): the label stays.
+
+    touching, elsewhere   mean probability where the square touches the box, and where not
+    inside, outside       the same where the square's middle lies in the box; `area` is the share of such positions
+    energy, pointing      see energy_share, points_inside
+    kept                  share of positions
+    projection            see weighted_ratio: the map's activation where the square covers what its projection shows
+    minima                pixels between the lowest places of the map and of the probability
+    """
+    geometry = (projection.shape[0], square, stride)
+    inside, near = centred_in(*geometry, box), touching(*geometry, box)
+    return {
+        "clean": clean,
+        "touching": mean_where(probability, near),
+        "elsewhere": mean_where(probability, ~near),
+        "inside": mean_where(probability, inside),
+        "outside": mean_where(probability, ~inside),
+        "energy": energy_share(probability, clean, inside),
+        "pointing": float(points_inside(probability, inside)),
+        "area": float(inside.mean()),
+        "kept": float(kept.mean()),
+        "projection": weighted_ratio(activation, covered_energy(projection, square, stride)),
+        "minima": distance_of_minima(activation, probability, stride),
+    }
+
+
+def touching(size: int, square: int, stride: int, box: Box) -> np.ndarray:
+    """bool (P, P): the square covers part of the box."""
+    first = np.arange(0, size - square + 1, stride)
+    x0, y0, x1, y1 = box
+    rows, columns = (first < y1) & (first + square > y0), (first < x1) & (first + square > x0)
+    return rows[:, None] & columns[None, :]
 
 
 def centres(size: int, square: int, stride: int) -> np.ndarray:

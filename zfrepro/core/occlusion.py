@@ -56,19 +56,23 @@ class Occluder:
         self.layer, self.square, self.stride, self.batch = layer, square, stride, batch
         own = next(net.parameters()).dtype
         self.dtype = dtype or own
-        body, head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
-        self.body, self.head = body, as_convolutions(head)
+        self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
+        self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
 
     @torch.no_grad()
     def __call__(self, picture: Tensor, grey: Tensor) -> Answer:
         """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms."""
         places = corners(picture.shape[-1], self.square, self.stride)
         index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
-        probabilities = torch.cat(
-            [self.head(some).to(picture.dtype).softmax(dim=1) for some in features.split(HEAD_BATCH)]
-        )
+        head = self._quick_head(tuple(features.shape[1:]))
+        probabilities = torch.cat([head(some).to(picture.dtype).softmax(dim=1) for some in features.split(HEAD_BATCH)])
         grid, order = (len(places), len(places)), index.argsort()
         return Answer(probabilities[order].unflatten(0, grid), sums[order].to(picture.dtype).unflatten(0, grid))
+
+    def _quick_head(self, maps: tuple[int, ...]) -> nn.Sequential:
+        if self.quick_head is None or self.quick_head[0] != maps:
+            self.quick_head = maps, as_convolutions(self.head, maps)
+        return self.quick_head[1]
 
     def _recomputed(self, picture: Tensor, grey: Tensor, places: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
@@ -102,15 +106,6 @@ def survey(
         strongest.update(maps, where.start)
         probabilities.append(answers)
     return torch.cat(probabilities), strongest
-
-
-def overlapping(size: int, square: int, stride: int, box: tuple[float, float, float, float]) -> Tensor:
-    """bool (P, P): where the square covers part of the box x0, y0, x1, y1 (input pixels)."""
-    first = torch.tensor(corners(size, square, stride))
-    x0, y0, x1, y1 = box
-    rows = (first < y1) & (first + square > y0)
-    columns = (first < x1) & (first + square > x0)
-    return rows[:, None] & columns[None, :]
 
 
 def _watch(net: nn.Sequential, pictures: Tensor, layer: str) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,9 @@ from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
 
 TITLE = "What excites the maps of each layer"
 PAPER = "Figure 2"
+MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # of each layer, as in the paper, where as many are there
 COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps in a line, as in the paper
+BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row a map
 SHARE = {4: "half", 5: "half"}
 WIDTH = {"full": 1480, "half": 724}  # pixels of a piece, about; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
@@ -35,7 +37,8 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def build(files: Mapping[str, Path]) -> Picture:
-    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    about = artifacts.load_json(files["about"])
+    arrays = {name: _first(name, array) for name, array in artifacts.load_arrays(files["arrays"]).items()}
     layers = sorted(int(layer) for layer in about["layers"])
     pictures = {layer: _layer(layer, arrays) for layer in layers}
     dead = "; ".join(
@@ -54,6 +57,12 @@ def build(files: Mapping[str, Path]) -> Picture:
         pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
         rows_title="Which pictures these are, and how strong",
     )
+
+
+def _first(name: str, array: np.ndarray) -> np.ndarray:
+    """Of what holds a row a map, the first maps: they are drawn at random too."""
+    kind, _, layer = name.partition("_")
+    return array[: MAPS.get(int(layer), 9)] if kind in BY_MAP else array
 
 
 def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
@@ -90,12 +99,13 @@ def _whole(pictures: Mapping[int, Image.Image]) -> Image.Image:
 
 
 def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
-    classes = sorted({name for row in about["layers"][str(layer)]["classes"] for name in row})
-    shown = "filters and the patches they like best" if layer == 1 else "projections beside patches"
+    shown = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
+    classes = sorted({name for row in shown for name in row})
+    what = "filters and the patches they like best" if layer == 1 else "projections beside patches"
     return Piece(
         f"layer{layer}",
         draw.encoded(image),
-        f"Layer {layer}: {len(arrays[f'maps_{layer}'])} maps, {shown}, from pictures of {', '.join(classes[:12])}"
+        f"Layer {layer}: {len(arrays[f'maps_{layer}'])} maps, {what}, from pictures of {', '.join(classes[:12])}"
         + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from zfrepro import artifacts
+from zfrepro.core.choice import choose_maps
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 class Spec(Base):
     top: int = Field(9, ge=1, description="strongest activations of a map, each from another picture; the paper: 9")
     maps: dict[PositiveInt, PositiveInt] = Field(
-        {1: 9, 2: 16, 3: 12, 4: 10, 5: 10},
+        {1: 9, 2: 25, 3: 12, 4: 10, 5: 10},
         min_length=1,
-        description="layer -> maps shown, drawn at random; the paper's Fig 2",
+        description="layer -> maps shown, drawn at random; the paper's Fig 2, but for layer 2: Fig 6 shows 25, Fig 2 the "
+        "first 16 of them",
     )
     split: str = Field("val", description="pictures searched; the paper: validation")
     seed: int = Field(0, ge=0, description="draws the maps")
@@ -30,30 +32,28 @@ class Spec(Base):
 
 
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/features.npz (values, places, projections, patches a layer) and out/features.json (what they are)."""
+    """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
+    out/features.json (what they are)."""
+    from zfrepro.core.sketch import path, pooling
     from zfrepro.core.strongest import find
     from zfrepro.viewing import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
-    names = {layer: viewing.rectified(layer) for layer in sorted(spec.maps)}
+    names = {layer: viewing.rectified(layer) for layer in sorted({1, *spec.maps})}
     if len(viewing.pictures) < spec.top:
         raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(viewing.pictures)}")
     found = find(viewing.net, viewing.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
+    values = {layer: _values(found[layer], weights) for layer in names}
     arrays, summary = {"filters_1": _first_filters(viewing)}, {}
-    for layer, name in names.items():
-        values = _values(found[layer], weights)
-        chosen = choose_maps(values[:, 0] > 0, spec.maps[layer], spec.seed, layer)
-        shown = _show(viewing, name, found[layer], chosen)
+    for layer in sorted(spec.maps):
+        chosen = choose_maps(values[layer][:, 0] > 0, spec.maps[layer], spec.seed, layer)
+        shown = _show(viewing, names[layer], found[layer], chosen)
         arrays |= {f"{key}_{layer}": array for key, array in shown.items()}
-        summary[str(layer)] = _summary(viewing, name, values, shown)
-    artifacts.save_arrays(out / "features.npz", **arrays)
-    artifacts.save_json(out / "features.json", _head(spec, viewing) | {"layers": summary})
-
-
-def choose_maps(live: np.ndarray, wanted: int, seed: int, layer: int) -> np.ndarray:
-    """int64, ascending: maps drawn at random among the live ones; dead ones only where those do not suffice."""
-    order = np.random.default_rng([seed, layer]).permutation(len(live))
-    return np.sort(order[np.argsort(~live[order], kind="stable")][:wanted])
+        summary[str(layer)] = _summary(viewing, names[layer], values[layer], shown)
+    spectra, about = _spectra(viewing, arrays, values[1][:, 0] <= 0)
+    sketch = {"path": path(viewing.net, viewing.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
+    artifacts.save_arrays(out / "features.npz", **arrays, **spectra)
+    artifacts.save_json(out / "features.json", _head(spec, viewing) | about | sketch | {"layers": summary})
 
 
 def _values(strongest: Strongest, weights: Path) -> np.ndarray:
@@ -104,6 +104,43 @@ def _summary(viewing: Viewing, name: str, values: np.ndarray, shown: dict[str, n
         "tile": shown["patches"].shape[2],
         "files": files[shown["pictures"]].tolist(),
         "classes": [[viewing.set.classes[label] for label in row] for row in labels[shown["pictures"]].tolist()],
+    }
+
+
+def _spectra(
+    viewing: Viewing, arrays: dict[str, np.ndarray], silent: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Size and spectrum of every first-layer filter, and the spectra of the layer-2 projections where they are shown."""
+    from zfrepro.core import spectra
+
+    filters = arrays["filters_1"]
+    power = spectra.power(filters, spectra.side_for(filters))
+    rms = np.sqrt((filters.astype(np.float64) ** 2).mean(axis=(1, 2, 3)))
+    found = {"rms_1": rms, "silent_1": silent, "peaks_1": spectra.peaks(power), "bands_1": spectra.shares(power)}
+    edges = np.arange(1, spectra.SIDE // 2 + 1) / spectra.SIDE
+    found["spectrum_1"] = spectra.shares(power, edges).mean(axis=0)
+    stride = viewing.net.conv1.stride[0]
+    about = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
+    if "projections_2" in arrays:
+        found["spectrum_2"], about["projected"] = _projected(arrays["projections_2"], stride)
+    return found, about
+
+
+def _projected(projections: np.ndarray, stride: int) -> tuple[np.ndarray, dict[str, float | None]]:
+    """The projections' energy by frequency along rows and columns; which share of it is high, and how far lines at the
+    period of layer 1's stride, and squares of that side, stand out."""
+    from zfrepro.core import spectra
+
+    tiles = projections.reshape(-1, *projections.shape[2:])
+    side = spectra.side_for(tiles)
+    power, changes = spectra.power(tiles, side), spectra.power(spectra.changes(tiles), side)
+    live = power.sum(axis=(1, 2)) > 0
+    if not live.any():
+        return spectra.along_axes(power), {"high": None, "lines": None, "squares": None}
+    return spectra.along_axes(power), {
+        "high": float(spectra.shares(power[live], (spectra.HIGH,))[:, 1].mean()),
+        "lines": spectra.contrast(power, stride),
+        "squares": spectra.contrast(changes, stride),
     }
 
 

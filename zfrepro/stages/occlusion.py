@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,23 +14,11 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
 if TYPE_CHECKING:
+    from zfrepro.core.occlusion import Occluder
     from zfrepro.core.strongest import Strongest
     from zfrepro.viewing import Viewing
 
 COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
-SCORES = (
-    "clean",
-    "touching",
-    "elsewhere",
-    "inside",
-    "outside",
-    "energy",
-    "pointing",
-    "area",
-    "kept",
-    "projection",
-    "minima",
-)
 
 
 class Spec(Base):
@@ -51,6 +39,9 @@ class Spec(Base):
         description="pictures with a known object box whose maps are scored against it, of those classified correctly; all if fewer",
     )
     score_stride: int = Field(18, ge=1, description="pixels from one position to the next in the scored maps")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the maps; bfloat16 is faster and good to about two digits"
+    )
     batch: int = Field(64, ge=1, description="pictures or positions in one forward pass")
 
 
@@ -81,7 +72,8 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     name = viewing.rectified(spec.layer)
     survey = _survey(spec, viewing, name, weights)
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
-    rows = [_occlude(spec, viewing, name, survey, index) for index in indices.tolist()]
+    occluder = _occluder(spec, viewing, name, spec.stride)
+    rows = [_occlude(spec, viewing, name, occluder, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     scores = _scores(spec, viewing, name, survey)
     artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
@@ -133,65 +125,60 @@ def _survey(spec: Spec, viewing: Viewing, name: str, weights: Path) -> Survey:
 
 def _scores(spec: Spec, viewing: Viewing, name: str, survey: Survey) -> dict[str, np.ndarray]:
     """Arrays (M,) over the scored pictures; M is 0 where no box is known."""
-    from zfrepro.core.occlusion import Occluder
+    from zfrepro.core.localisation import SCORES
 
     known = np.isfinite(viewing.set.boxes(spec.split)).all(axis=1)
     drawn = np.random.default_rng([spec.seed, 1]).permutation(np.flatnonzero(known & survey.correct))
-    occluder = Occluder(viewing.net, name, spec.square, spec.score_stride, spec.batch)
+    occluder = _occluder(spec, viewing, name, spec.score_stride)
     chosen = np.sort(drawn[: spec.scored])
     rows = [_score(spec, viewing, name, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
     return {"picture": chosen, **{key: np.array([row[key] for row in rows]) for key in SCORES}}
 
 
-def _score(spec: Spec, viewing: Viewing, name: str, occluder: Any, index: int, true: int) -> dict[str, float]:
+def _occluder(spec: Spec, viewing: Viewing, name: str, stride: int) -> Occluder:
+    import torch
+
+    from zfrepro.core.occlusion import Occluder
+
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
+    return Occluder(viewing.net, name, spec.square, stride, spec.batch, dtype)
+
+
+def _score(spec: Spec, viewing: Viewing, name: str, occluder: Occluder, index: int, true: int) -> dict[str, float]:
     """One picture's numbers; what they are, see core/localisation.py."""
     from zfrepro.core import localisation
-    from zfrepro.core.occlusion import answer, overlapping
+    from zfrepro.core.occlusion import answer
     from zfrepro.core.tiles import picture_projections, strongest_places
 
     crop = viewing.crops(np.array([index]))
     picture, grey = viewing.inputs(crop), viewing.inputs(np.full_like(crop, spec.grey))[0]
     clean, seen = answer(viewing.net, picture, name), occluder(picture[0], grey)
     watched = int(clean.activations[0].argmax())
-    activation = seen.activations[..., watched].cpu().numpy()
-    probability, uncovered = seen.probabilities[..., true].cpu().numpy(), float(clean.probabilities[0, true])
     shown = picture_projections(viewing.net, name, picture, *strongest_places(viewing.net, name, picture, watched))
-    geometry = (viewing.size, spec.square, spec.score_stride)
-    box = _box(viewing, spec.split, index)
-    inside, touching = localisation.centred_in(*geometry, box), overlapping(*geometry, box).numpy()
-    energy = localisation.covered_energy((shown[0] ** 2).sum(axis=2), *geometry[1:])
-    return {
-        "clean": uncovered,
-        "touching": localisation.mean_where(probability, touching),
-        "elsewhere": localisation.mean_where(probability, ~touching),
-        "inside": localisation.mean_where(probability, inside),
-        "outside": localisation.mean_where(probability, ~inside),
-        "energy": localisation.energy_share(probability, uncovered, inside),
-        "pointing": float(localisation.points_inside(probability, inside)),
-        "area": float(inside.mean()),
-        "kept": float((seen.probabilities.argmax(dim=-1) == clean.probabilities[0].argmax()).float().mean()),
-        "projection": localisation.weighted_ratio(activation, energy),
-        "minima": localisation.distance_of_minima(activation, probability, spec.score_stride),
-    }
+    return localisation.scores(
+        seen.probabilities[..., true].cpu().numpy(),
+        float(clean.probabilities[0, true]),
+        seen.activations[..., watched].cpu().numpy(),
+        (shown[0] ** 2).sum(axis=2),
+        (seen.probabilities.argmax(dim=-1) == clean.probabilities[0].argmax()).cpu().numpy(),
+        tuple(viewing.boxes()[index].tolist()),
+        spec.square,
+        spec.score_stride,
+    )
 
 
-def _box(viewing: Viewing, split: str, index: int) -> tuple[float, float, float, float]:
-    """The object's box in input pixels; NaN where unknown."""
-    x0, y0, x1, y1 = viewing.set.boxes(split)[index].tolist()
-    top, left, _ = viewing.view
-    return x0 - left, y0 - top, x1 - left, y1 - top
-
-
-def _occlude(spec: Spec, viewing: Viewing, name: str, survey: Survey, index: int) -> dict[str, np.ndarray]:
+def _occlude(
+    spec: Spec, viewing: Viewing, name: str, occluder: Occluder, survey: Survey, index: int
+) -> dict[str, np.ndarray]:
     """Everything about one picture; P positions each way."""
-    from zfrepro.core.occlusion import answer, sensitivity
+    from zfrepro.core.occlusion import answer
 
     crop = viewing.crops(np.array([index]))
     picture = viewing.inputs(crop)
     grey = viewing.inputs(np.full_like(crop, spec.grey))[0]
     clean = answer(viewing.net, picture, name)
     watched = int(clean.activations[0].argmax())
-    seen = sensitivity(viewing.net, picture[0], grey, name, spec.square, spec.stride, spec.batch)
+    seen = occluder(picture[0], grey)
     true = survey.labels[index]
     return {
         "inputs": crop[0],
@@ -252,12 +239,12 @@ def _summary(
 
 def _box_means(spec: Spec, viewing: Viewing, index: int, probability: np.ndarray) -> dict[str, Any]:
     """The object's box in input pixels, and the true class's mean probability where the square touches it and elsewhere."""
-    from zfrepro.core.occlusion import overlapping
+    from zfrepro.core.localisation import touching as touches
 
-    box = _box(viewing, spec.split, index)
+    box = tuple(viewing.boxes()[index].tolist())
     if not np.isfinite(box).all():
         return {"box": None, "touching": None, "elsewhere": None}
-    touching = overlapping(viewing.size, spec.square, spec.stride, box).numpy()
+    touching = touches(viewing.size, spec.square, spec.stride, box)
     return {"box": box, "touching": _mean(probability[touching]), "elsewhere": _mean(probability[~touching])}
 
 

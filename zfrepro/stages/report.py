@@ -17,7 +17,7 @@ from zfrepro import artifacts, paper, provenance
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
-DATA_FILES = ("templates/*",)
+DATA_FILES = ("templates/page.html", "templates/parts.html", "templates/style.css")
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 LONG = 24  # rows; a longer table behind a picture is left out of the PDF
 MOST = 600  # rows of one table on the page; its CSV has all

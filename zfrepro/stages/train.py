@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from zfrepro import artifacts, sources
 from zfrepro.checkpoints import Every, Store, key, stop_signal
@@ -52,8 +53,19 @@ class Spec(Base):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the hardware has it"
     )
-    snapshots: tuple[int, ...] = Field((), description="epochs after which the convolution layers are kept, for Fig 4")
+    snapshots: tuple[float, ...] = Field(
+        (), description="epochs, or parts of them, after which the convolution layers are kept, for Fig 4"
+    )
     seed: int = Field(0, ge=0, description="initial weights, order, crops, dropout")
+
+    @field_validator("snapshots")
+    @classmethod
+    def _within_training(cls, asked: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        last = info.data.get("epochs", math.inf)
+        for epoch in asked:
+            if not 0 < epoch <= last:
+                raise ValueError(f"there is no epoch {epoch:g}, training has {last}; name epochs above 0 up to that")
+        return tuple(sorted(set(asked)))
 
 
 def run(
@@ -112,6 +124,7 @@ def _train(
     """Run all epochs; gives what is remembered besides the weights: history rows, snapshots, seconds."""
     memory = _resume(training, store, name)
     saving, logging, since = Every(save_every), Every(LOG_EVERY), time.monotonic()
+    wanted = snapshot_steps(spec.snapshots, training.batches_per_epoch)
 
     def checkpoint() -> None:
         nonlocal since
@@ -123,6 +136,7 @@ def _train(
         started, first = time.monotonic(), training.batch
         while not training.epoch_done:
             training.step()
+            _keep_snapshots(wanted, training, memory)
             if logging.due():
                 _log_progress(training, spec, name, started, first)
             if stop.is_set():
@@ -139,6 +153,20 @@ def _train(
         _end_epoch(spec, training, source, memory, time.monotonic() - started, first, name)
     memory["seconds"] += time.monotonic() - since
     return memory
+
+
+def snapshot_steps(epochs: tuple[float, ...], batches_per_epoch: int) -> dict[float, int]:
+    """Epoch -> the update after which it is kept, counted from 1: the nearest one."""
+    return {epoch: max(1, round(epoch * batches_per_epoch)) for epoch in epochs}
+
+
+def _keep_snapshots(wanted: dict[float, int], training: Training, memory: dict[str, Any]) -> None:
+    """Before any checkpoint of the same step, so that a state holds all snapshots up to its step, and no later one."""
+    steps = training.epoch * training.batches_per_epoch + training.batch
+    for epoch, step in wanted.items():
+        if step == steps:
+            kept = {name: tensor for name, tensor in training.weights().items() if name.startswith("conv")}
+            memory["snapshots"][epoch] = kept
 
 
 def _resume(training: Training, store: Store, name: str) -> dict[str, Any]:
@@ -172,9 +200,6 @@ def _end_epoch(
         "images_per_second": speed,
     }
     memory["history"].append(row)
-    if training.epoch in spec.snapshots:
-        convolutions = {name: tensor for name, tensor in training.weights().items() if name.startswith("conv")}
-        memory["snapshots"][training.epoch] = convolutions
     _log(run=name, of=spec.epochs, **{field: round(value, 4) for field, value in row.items()})
 
 
@@ -185,7 +210,7 @@ def _write(spec: Spec, training: Training, source: PreparedSet, memory: dict, ou
 
     description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes))
     trained.save(out / "model.safetensors", training.weights(), source.mean(), description)
-    snapshots = {f"epoch{epoch}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
+    snapshots = {f"epoch{epoch:g}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
     artifacts.save_weights(out / "snapshots.safetensors", snapshots, description.metadata())
     columns = [
         "epoch",

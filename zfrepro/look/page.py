@@ -12,16 +12,16 @@ import numpy as np
 from markupsafe import Markup
 
 from zfrepro.exhibits import draw
-from zfrepro.look_draw import heat, number, percent, percents, ramp, rgb, sharp, source
-from zfrepro.looking import GREY
-from zfrepro.photographs import printable
+from zfrepro.look.draw import heat, number, percent, percents, ramp, rgb, sharp, source
+from zfrepro.look.looking import GREY
+from zfrepro.look.photographs import printable
 
 if TYPE_CHECKING:
-    from zfrepro.looking import Covered, Feature, Look
-    from zfrepro.photographs import Photograph
-    from zfrepro.sight import Sight
+    from zfrepro.look.looking import Covered, Feature, Look
+    from zfrepro.look.photographs import Photograph
+    from zfrepro.look.sight import Sight
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 GENERATOR = "zfrepro look"
 TINY = 16  # pixels; a smaller tile is enlarged sharp-edged
 OTHERS = "#b9bec6"  # colour of the labels that are too many for the palette

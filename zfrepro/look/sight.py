@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from zfrepro import torchvision_networks, trained
+from zfrepro import trained
 from zfrepro.core.images import stored_pixels
 from zfrepro.errors import UserError
-from zfrepro.photographs import printable
+from zfrepro.look import torchvision_networks
+from zfrepro.look.photographs import printable
 
 if TYPE_CHECKING:
     import torch

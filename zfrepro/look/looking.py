@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zfrepro.errors import UserError
-from zfrepro.sight import Sight, said_of
+from zfrepro.look.sight import Sight, said_of
 
 if TYPE_CHECKING:
     import torch

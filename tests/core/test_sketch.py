@@ -1,0 +1,43 @@
+"""The sketch says what the deconvnet does: checked against the code that comes down, and by hand."""
+
+import pytest
+import torch
+
+from zfrepro.core import deconvnet, sketch
+from zfrepro.core.architecture import Network
+from zfrepro.core.nets import build
+
+
+@pytest.mark.parametrize("base", ["baseline", "improved"])
+def test_the_path_is_what_the_deconvnet_does(base):
+    net = build(Network(base=base), 64, 5, 0.08).eval()
+    path = sketch.path(net, 64)
+    assert [one["name"] for one in path][-3:] == ["conv5", "relu5", "pool5"]
+    assert [one["down"] for one in path if one["name"].startswith("norm")] == ["passed by"] * 2
+    gone = deconvnet.trace(net, torch.randn(1, 3, 64, 64), [one["name"] for one in path])
+    for one in path:
+        above = torch.randn_like(gone.outputs[one["name"]])
+        below = deconvnet._down(gone.steps[one["name"]], above, torch.zeros(1, dtype=torch.int64))
+        assert (above.shape[1:], below.shape[2]) == ((one["maps"], one["above"], one["above"]), one["below"])
+        found = {
+            "passed by": torch.equal(below, above) if below.shape == above.shape else False,
+            "rectify": below.shape == above.shape and torch.equal(below, above.relu()),
+            "max unpooling": below.shape[1] == above.shape[1] and below.shape[2] > above.shape[2],
+            "transposed filters": below.shape[1] != above.shape[1] or one["kind"] == "conv",
+        }
+        assert [what for what, true in found.items() if true] == [one["down"]]
+
+
+def test_zones_that_do_not_overlap():
+    found = sketch.pooling(2, 2)
+    assert found["pooled"] == [[3, 6], [5, 7]]
+    assert found["switches"] == [[(1, 0), (0, 2)], [(2, 1), (3, 3)]]
+    assert found["unpooled"] == [[0, 0, 3, 0], [2, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 4]]
+    assert found["rectified"] == [[0, 0, 3, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 4]]
+
+
+def test_two_zones_that_share_their_maximum_add_up():
+    found = sketch.pooling(3, 2)
+    assert found["pooled"] == [[6, 6], [5, 7]]
+    assert found["switches"] == [[(0, 2), (0, 2)], [(2, 1), (3, 3)]]
+    assert found["unpooled"] == [[0, 0, 2 + 3, 0], [0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 4]]

@@ -1,0 +1,29 @@
+# needs:  a trained network with its snapshots, the prepared source set
+# makes:  the strongest activations of chosen maps through training, projected back to pixels (Fig 4)
+# config: evolution
+rule evolution:
+    input:
+        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
+        snapshots=lambda wildcards: trained(wildcards.run, "snapshots.safetensors"),
+        network=lambda wildcards: trained(wildcards.run, "network.json"),
+        images=f"{R}/prepare/source/manifest.json",
+    output:
+        arrays=f"{R}/evolution/{{run}}/evolution.npz",
+        summary=f"{R}/evolution/{{run}}/evolution.json",
+    log:
+        f"{R}/logs/evolution/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/evolution/{{run}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("evolution"),
+        code=code("stages.evolution"),
+        out=subpath(output.arrays, parent=True),
+    shell:
+        "python -m zfrepro evolution --spec {params.spec:q} --weights {input.weights:q}"
+        " --snapshots {input.snapshots:q} --network {input.network:q} --images {input.images:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

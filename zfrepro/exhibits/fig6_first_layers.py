@@ -1,0 +1,221 @@
+"""Fig 6: the first layers of both networks, and what becomes of layer 1 where filters are not clipped."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zfrepro import paper
+from zfrepro.exhibits import draw, first_layers, runs
+from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+from zfrepro.exhibits.first_layers import NAMES, Layers
+
+TITLE = "The first two layers, before and after the changes"
+PAPER = "Figure 6"
+BASES = {"baseline": "t3r01", "improved": "t3r08"}  # rows of Table 3
+WIDTH, GAP, INNER = 724, 3, 10  # pixels: half a page, between tiles, between blocks
+MAPS = 25  # of layer 2, as in the paper
+COLUMNS = (
+    Column("network", "Network", "label"),
+    Column("filters", "Filters", group="Layer 1"),
+    Column("rms_median", "Median RMS", group="Layer 1"),
+    Column("rms_max", "Largest RMS", group="Layer 1"),
+    Column("rms_ratio", "Largest / median", group="Layer 1"),
+    Column("dead", "Dead", group="Layer 1"),
+    Column("peak_low", "Low", group="Filters that peak there (%)"),
+    Column("peak_middle", "Middle", group="Filters that peak there (%)"),
+    Column("peak_high", "High", group="Filters that peak there (%)"),
+    Column("energy_low", "Low", group="Energy there (%)"),
+    Column("energy_middle", "Middle", group="Energy there (%)"),
+    Column("energy_high", "High", group="Energy there (%)"),
+    Column("high", "High (%)", group="Layer-2 projections"),
+    Column("lines", "Lines", group="Layer-2 projections"),
+    Column("squares", "Squares", group="Layer-2 projections"),
+)
+
+
+def needs(config: Any) -> dict[str, str]:
+    """Raises LookupError where deconvnet.runs lacks one of the two networks."""
+    unclipped = [name for name in config.deconvnet.runs if config.training(name).filter_rms is None]
+    files = {}
+    for label, base in (("unclipped", "improved"), *zip(BASES, BASES, strict=True)):
+        among = unclipped if label == "unclipped" else [name for name in config.deconvnet.runs if name not in unclipped]
+        run = _plain(config, among, base)
+        if run is not None:
+            stem = f"deconvnet/{run}/features"
+            files |= {f"arrays/{label}": f"{stem}.npz", f"about/{label}": f"{stem}.json"}
+            files[f"network/{label}"] = f"{config.runs()[run]}/{run}/network.json"
+        elif label in BASES:
+            raise LookupError(f"deconvnet.runs names no {base} network with its filters clipped")
+    return files
+
+
+def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
+    """Of the named runs the one with the network of Table 3's row, else any of that base; of several the lowest seed."""
+    row = runs.normal(paper.VARIANTS[BASES[base]])
+    of_base = [name for name in names if config.training(name).network.base == base]
+    ranked = [
+        (runs.normal(config.training(name).network.model_dump()) != row, config.training(name).seed, name)
+        for name in of_base
+    ]
+    return min(ranked)[2] if ranked else None
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    labels = [label for label in NAMES if f"arrays/{label}" in files]
+    found = {label: first_layers.load(files, label) for label in labels}
+    pieces = [*_filter_pieces(found), *_projection_pieces(found), _spectra_piece(found)]
+    return Picture(
+        caption=_caption(found),
+        columns=COLUMNS,
+        rows=tuple(_row(label, layers) for label, layers in found.items()),
+        png=draw.encoded(_whole(pieces)),
+        alt="First-layer filters and layer-2 projections of the baseline and the improved network, and their spectra. "
+        + " ".join(_said(label, layers) for label, layers in found.items()),
+        notes=tuple(_notes(found)),
+        pieces=tuple(pieces),
+        rows_title="The same in numbers",
+    )
+
+
+def _caption(found: Mapping[str, Layers]) -> str:
+    base, ours = found["baseline"], found["improved"]
+    first = (
+        "(a) First-layer filters trained without clipping, all on one scale, grey is zero, and the size of every filter. "
+        if "unclipped" in found
+        else "(a) needs a network trained without clipping, which this experiment has not; the sizes of the filters of both. "
+    )
+    return (
+        first
+        + f"(b) Filters of the baseline, {base.side} pixels, stride {base.about['stride']}; (c) of the improved network, "
+        f"{ours.side} pixels, stride {ours.about['stride']}; each stretched on its own. (d), (e) Layer 2 of the same two: the "
+        f"{base.about['top']} strongest activations of maps drawn at random, projected, one scale a map. Below: their spectra."
+    )
+
+
+def _filter_pieces(found: Mapping[str, Layers]) -> list[Piece]:
+    sizes = Piece("sizes", first_layers.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
+                  + " ".join(_said(label, layers) for label, layers in found.items()), "How large the filters are", "half")  # fmt: skip
+    pieces = [sizes]
+    if "unclipped" in found:
+        filters = found["unclipped"].filters
+        pieces = [_grid("a", "(a) Not clipped, one scale", draw.grey_zero(filters, 100), found["unclipped"]), sizes]
+    for letter, label in (("b", "baseline"), ("c", "improved")):
+        tiles = [draw.stretched(one) for one in found[label].filters]
+        pieces.append(_grid(letter, f"({letter}) Layer 1, {label}", tiles, found[label]))
+    return pieces
+
+
+def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) -> Piece:
+    """11 columns for the paper's 96 filters, and that shape for fewer."""
+    columns = math.ceil(math.sqrt(len(tiles) * 11 / 9))
+    grid = draw.block(list(tiles), columns, (WIDTH + GAP) // columns - GAP, GAP)
+    alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
+    return Piece(letter, draw.encoded(grid), alt, title, "half")
+
+
+def _projection_pieces(found: Mapping[str, Layers]) -> list[Piece]:
+    return [
+        _blocks(letter, label, found[label])
+        for letter, label in (("d", "baseline"), ("e", "improved"))
+        if "projections_2" in found[label].arrays
+    ]
+
+
+def _blocks(letter: str, label: str, layers: Layers) -> Piece:
+    """5 x 5 maps, each a block of 3 x 3 projections."""
+    maps = layers.arrays["projections_2"][:MAPS]
+    side = ((WIDTH + INNER) // 5 - INNER - 2) // 3
+    whole = draw.arranged([draw.block(list(draw.grey_zero(one)), 3, side, 1, "#9a9a9a") for one in maps], 5, INNER)
+    alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
+    return Piece(letter, draw.encoded(whole), alt, f"({letter}) Layer 2, {label}", "half")
+
+
+def _spectra_piece(found: Mapping[str, Layers]) -> Piece:
+    both = {label: found[label] for label in BASES}
+    alt = (
+        "Two plots of energy over spatial frequency, baseline and improved: first-layer filters, layer-2 projections. "
+        + " ".join(
+            f"{label.capitalize()}: {layers.peaks[1]:.0f} % of the filters peak in the middle band."
+            for label, layers in both.items()
+        )
+    )
+    return Piece("spectra", first_layers.spectra(both), alt, "Their spectra", "full", 560)
+
+
+def _whole(pieces: Sequence[Piece]) -> Image.Image:
+    """Two halves a line, whatever is full on a line of its own."""
+    opened = [Image.open(io.BytesIO(piece.png)).convert("RGB") for piece in pieces]
+    wide = {"half": WIDTH, "full": 2 * WIDTH + 32}
+    named = [
+        draw.titled(_wide(image, wide[piece.share]), piece.title, 24)
+        for piece, image in zip(pieces, opened, strict=True)
+    ]
+    halves = [image for piece, image in zip(pieces, named, strict=True) if piece.share == "half"]
+    lines = [draw.beside(halves[i : i + 2], 32) for i in range(0, len(halves), 2)]
+    return draw.below(
+        [*lines, *(image for piece, image in zip(pieces, named, strict=True) if piece.share == "full")], 30
+    )
+
+
+def _wide(image: Image.Image, width: int) -> Image.Image:
+    """Plots come in more pixels than grids of tiles, which keep theirs."""
+    if image.width > width:
+        return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    whole = Image.new("RGB", (width, image.height), "white")
+    whole.paste(image, (0, 0))
+    return whole
+
+
+def _row(label: str, layers: Layers) -> Row:
+    energy = 100 * layers.arrays["bands_1"].mean(axis=0)
+    projected = layers.about["projected"] or {"high": None, "lines": None, "squares": None}
+    return Row(
+        (
+            "improved, filters not clipped" if label == "unclipped" else NAMES[label],
+            Number(len(layers.rms), 0),
+            Number(float(np.median(layers.rms)), 4),
+            Number(float(layers.rms.max()), 4),
+            Number(layers.ratio, 2),
+            Number(layers.dead, 0),
+            *(Number(share, 0) for share in layers.peaks),
+            *(Number(float(share), 0) for share in energy),
+            None if projected["high"] is None else Number(100 * projected["high"], 0),
+            *(None if projected[key] is None else Number(projected[key], 1) for key in ("lines", "squares")),
+        )
+    )
+
+
+def _said(label: str, layers: Layers) -> str:
+    name = NAMES[label].capitalize()
+    return f"{name}: largest RMS {layers.ratio:.1f} times the median, {layers.dead} of {len(layers.rms)} filters dead."
+
+
+def _notes(found: Mapping[str, Layers]) -> list[str]:
+    low, high = found["improved"].about["bands"]
+    told = [
+        "RMS: root mean square of a filter's weights, for inputs scaled as in training. Dead: RMS below a tenth of the median, or "
+        f"excited by no picture. Bands, in cycles per pixel whatever the direction: low below {low:g}, middle up to {high:g}, high above. "
+        "A filter's mean counts as the lowest frequency; zeros are added around filters of either size up to one side.",
+        f"Layer-2 projections: high is the share of energy above {found['improved'].about['high']:g} cycles per pixel. A stride "
+        "may leave a grid: lines is how far energy at the multiples of 1 / stride (triangles) stands out of what lies around them, "
+        "squares the same of the changes from pixel to pixel; 1 is no grid. The paper sees a grid in (d) and none in (e), and gives "
+        "no numbers.",
+    ]
+    if "unclipped" not in found:
+        return [
+            *told,
+            "No network of this experiment was trained without clipping (filter_rms: null), so panel (a) is missing.",
+        ]
+    if np.array_equal(found["unclipped"].filters, found["improved"].filters):
+        told.append(
+            f"Clipping never acted in this experiment: no filter reached an RMS of {found['improved'].clip:g}, and layer 1 is the same, "
+            "weight for weight, with and without it. (a) therefore does not show what the paper's shows, one filter that outgrows all."
+        )
+    return told

@@ -1,0 +1,114 @@
+"""The first layers of a few networks, as the stage `deconvnet` leaves them, and plots of their sizes and spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from zfrepro import artifacts
+from zfrepro.exhibits import draw
+
+NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
+LOOK = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
+WEAK = 0.1  # of the median RMS: a filter below it counts as dead
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One network's first layers."""
+
+    arrays: Mapping[str, np.ndarray]
+    about: Mapping[str, Any]
+    rms: np.ndarray  # of the filters as they were trained
+    clip: float | None
+
+    @property
+    def filters(self) -> np.ndarray:
+        return self.arrays["filters_1"]
+
+    @property
+    def side(self) -> str:
+        return f"{self.filters.shape[1]} x {self.filters.shape[2]}"
+
+    @property
+    def ratio(self) -> float:
+        """Of the largest RMS to the median."""
+        return float(self.rms.max() / np.median(self.rms))
+
+    @property
+    def peaks(self) -> list[float]:
+        """Percent of the filters whose strongest frequency lies in the low, the middle, the high band."""
+        band = np.digitize(self.arrays["peaks_1"], self.about["bands"])
+        return [100 * float((band == one).mean()) for one in range(3)]
+
+    @property
+    def dead(self) -> int:
+        return int(((self.rms < WEAK * np.median(self.rms)) | self.arrays["silent_1"]).sum())
+
+
+def load(files: Mapping[str, Path], label: str) -> Layers:
+    spec = artifacts.load_json(files[f"network/{label}"])["spec"]
+    arrays = artifacts.load_arrays(files[f"arrays/{label}"])
+    rms = arrays["rms_1"] / spec.get("input_scale", 1.0)
+    return Layers(arrays, artifacts.load_json(files[f"about/{label}"]), rms, spec["filter_rms"])
+
+
+def sizes(found: Mapping[str, Layers]) -> bytes:
+    """The RMS of every network's filters, largest first."""
+    with draw.figure(3.62, 2.95) as drawn:
+        ax = drawn.subplots()
+        for label in LOOK:
+            if label in found:
+                rms = np.sort(found[label].rms)[::-1]
+                colour, style = LOOK[label]
+                ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
+        for clip in {layers.clip for layers in found.values()} - {None}:
+            ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
+            ax.text(1, clip, "clip", color=draw.MUTED, va="bottom", fontsize=7)
+        ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter", yscale="log")
+        low, high = ax.get_ylim()
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else NullFormatter())
+        ax.legend(loc="lower left")
+        return draw.png(drawn)
+
+
+def spectra(found: Mapping[str, Layers]) -> bytes:
+    """Energy over frequency: the filters', and the projections' with the multiples of the stride's frequency marked."""
+    with draw.figure(7.4, 2.7) as drawn:
+        left, right = drawn.subplots(1, 2)
+        for label, layers in found.items():
+            colour = LOOK[label][0]
+            shares = 100 * layers.arrays["spectrum_1"][:-1]  # the last one: all beyond 1/2
+            left.plot((np.arange(len(shares)) + 0.5) / 2 / len(shares), shares, color=colour, label=label)
+            if "spectrum_2" in layers.arrays:
+                along = 100 * layers.arrays["spectrum_2"]
+                right.plot(np.linspace(0, 0.5, len(along)), along, color=colour)
+                _mark(right, layers.about["stride"], colour)
+        for ax, title in ((left, "Filters of layer 1"), (right, "Layer-2 projections, along rows and columns")):
+            ax.set(xlabel="cycles per pixel", xlim=(0, 0.5), ylabel="energy (%)")
+            ax.set_title(title)
+        _band(left, *next(iter(found.values())).about["bands"])
+        left.legend(loc="center right")
+        right.set_yscale("log")
+        right.yaxis.set_major_formatter("{x:g}")
+        return draw.png(drawn)
+
+
+def _band(ax: Axes, low: float, high: float) -> None:
+    ax.set_ylim(bottom=0)
+    ax.axvspan(low, high, color="#eef1f5", zorder=0)
+    ax.text((low + high) / 2, 0.97 * ax.get_ylim()[1], "middle", ha="center", va="top", color=draw.MUTED, fontsize=7)
+
+
+def _mark(ax: Axes, stride: int, colour: str) -> None:
+    """Triangles at the multiples of the stride's frequency, those of a larger stride below."""
+    at = [k / stride for k in range(1, stride // 2 + 1)]
+    height = 0.03 + 0.05 * (stride == 2)
+    ax.plot(at, [height] * len(at), "^", color=colour, markersize=5, transform=ax.get_xaxis_transform(), clip_on=False)

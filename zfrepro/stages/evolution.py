@@ -1,0 +1,200 @@
+"""Follow a network's maps through its training: what each responds to most, projected to pixels, snapshot by snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from zfrepro import artifacts
+from zfrepro.core.choice import choose_maps
+from zfrepro.errors import UserError
+from zfrepro.spec import Base
+
+if TYPE_CHECKING:
+    import torch
+
+    from zfrepro.viewing import Viewing
+
+CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+
+
+class Spec(Base):
+    maps: int = Field(6, ge=1, description="maps shown of each layer, drawn at random; the paper: 6")
+    split: str = Field("train", description="pictures searched; the paper: all training examples")
+    pictures: int | None = Field(
+        None, ge=1, description="how many of them, evenly spaced; null = all, as in the paper; all if fewer"
+    )
+    compared: int = Field(
+        1000, ge=2, description="pictures, evenly spaced, over which a map's responses are compared with its final ones"
+    )
+    settled: float = Field(0.9, gt=0, lt=1, description="similarity to the final network from which a layer is settled")
+    seed: int = Field(0, ge=0, description="draws the maps")
+    batch: int = Field(64, ge=1, description="pictures in one forward pass")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one state of a layer responds to."""
+
+    values: np.ndarray  # float32 (maps,), the strongest activation of each
+    pictures: np.ndarray  # int64 (maps,), positions in the split
+    places: torch.Tensor  # int64 (maps, 2), row and column
+    responses: np.ndarray  # float32 (maps, compared), each map's maximum in every picture compared
+
+
+Weights = dict[str, "torch.Tensor"]  # of the convolution layers
+
+
+def run(
+    spec: Spec,
+    weights: Path,
+    snapshots: Path,
+    network: Path,
+    images: Path,
+    out: Path,
+    device: str = "auto",
+    threads: int = 1,
+) -> None:
+    """network: network.json of its training. Write out/evolution.npz (projections, patches, values, places a layer; one
+    row a snapshot) and out/evolution.json (epochs, and how near each layer is to its final state)."""
+    from zfrepro.viewing import Viewing
+
+    viewing = Viewing(weights, images, spec.split, device, threads)
+    final = {name: w.cpu().clone() for name, w in viewing.net.state_dict().items() if name.startswith("conv")}
+    kept, recipe = _read(snapshots, final, weights), artifacts.load_json(network)["spec"]
+    searched, states = _evenly(len(viewing.pictures), spec.pictures), [*kept.values(), final]
+    seen = [_look(spec, viewing, state, searched, weights) for state in states]
+    chosen = {layer: choose_maps(look.values > 0, spec.maps, spec.seed, layer) for layer, look in seen[-2].items()}
+    shown = [_show(viewing, state, looks, chosen) for state, looks in zip(states, seen, strict=True)]
+    arrays, layers = {f"maps_{layer}": maps for layer, maps in chosen.items()}, {}
+    for layer in chosen:
+        arrays |= {f"{key}_{layer}": np.stack([one[layer][key] for one in shown[:-1]]) for key in shown[0][layer]}
+        filters, looks = [state[f"conv{layer}.weight"] for state in states], [one[layer] for one in seen]
+        tiles = [one[layer]["projections"] for one in shown]
+        layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, tiles)
+    head = _head(spec, viewing, len(searched), seen[-1]) | {
+        "epochs": list(kept),
+        "training": recipe["epochs"],
+        "schedule": recipe["schedule"],
+    }
+    artifacts.save_arrays(out / "evolution.npz", **arrays)
+    artifacts.save_json(out / "evolution.json", head | {"layers": layers})
+
+
+def _read(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights]:
+    """Epoch -> convolution weights, in order. Raises UserError for a file without snapshots or of another network."""
+    tensors, _ = artifacts.load_weights(snapshots)
+    kept: dict[float, Weights] = {}
+    for name, tensor in tensors.items():
+        epoch, _, rest = name.removeprefix("epoch").partition(".conv")
+        kept.setdefault(float(epoch), {})[f"conv{rest}"] = tensor
+    if not kept:
+        raise UserError(f"{snapshots}: holds no snapshots; name epochs in train.runs.<run>.snapshots and train again")
+    shapes = {name: w.shape for name, w in final.items()}
+    if any({name: w.shape for name, w in state.items()} != shapes for state in kept.values()):
+        raise UserError(f"{snapshots}: snapshots of another network than {weights}; train again")
+    return dict(sorted(kept.items()))
+
+
+def _evenly(count: int, wanted: int | None) -> np.ndarray:
+    """int64: positions of `wanted` of `count` pictures, evenly spaced."""
+    taken = count if wanted is None else min(count, wanted)
+    return np.arange(taken) * count // taken
+
+
+def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray, weights: Path) -> dict[int, Look]:
+    """One pass over the pictures searched, with the weights of one state."""
+    from zfrepro.core.evolution import survey, up_to_convolutions
+
+    viewing.net.load_state_dict(state, strict=False)
+    wanted = {name: int(name.removeprefix("conv")) for name in CONVOLUTIONS if f"{name}.weight" in state}
+    net, every = up_to_convolutions(viewing.net, wanted), -(-len(searched) // spec.compared)
+    found = survey(net, _batches(viewing, searched, spec.batch), wanted, every)
+    looks = {}
+    for layer, (strongest, responses) in found.items():
+        values = strongest.values[:, 0].cpu().numpy()
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{weights}: activations are not finite, its training diverged; train again at a lower rate"
+            )
+        pictures = searched[strongest.pictures[:, 0].cpu().numpy()]
+        looks[layer] = Look(np.maximum(values, 0), pictures, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
+    return looks
+
+
+def _batches(viewing: Viewing, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    for start in range(0, len(searched), batch):
+        indices = searched[start : start + batch]
+        yield slice(start, start + len(indices)), viewing.inputs(viewing.crops(indices))
+
+
+def _show(viewing: Viewing, state: Weights, seen: dict[int, Look], chosen: dict[int, np.ndarray]) -> dict[int, dict]:
+    """Layer -> arrays (M, ...) of the chosen maps: the strongest activation of each, projected alone."""
+    viewing.net.load_state_dict(state, strict=False)
+    return {layer: _layer(viewing, layer, seen[layer], maps) for layer, maps in chosen.items()}
+
+
+def _layer(viewing: Viewing, layer: int, look: Look, maps: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    from zfrepro.core.tiles import patch_tiles, projection_tiles
+
+    name, places, pictures = viewing.rectified(layer), look.places[maps], look.pictures[maps]
+    crops = viewing.crops(pictures)
+    return {
+        "projections": projection_tiles(viewing.net, name, viewing.inputs(crops), torch.from_numpy(maps), places),
+        "patches": patch_tiles(viewing.net, name, crops, places),
+        "values": look.values[maps],
+        "pictures": pictures,
+        "places": places.numpy(),
+    }
+
+
+def _summary(
+    times: tuple[float, ...], least: float, filters: list[torch.Tensor], looks: list[Look], tiles: list[np.ndarray]
+) -> dict[str, Any]:
+    """How near a layer is to its final state, which comes last of every list, at each snapshot.
+
+    null where no map of the final network is ever active.
+    """
+    from zfrepro.core.evolution import correlations, filter_similarity, settled_from
+
+    *before, last = looks
+    live = last.values > 0
+    similar = [filter_similarity(one, filters[-1]) for one in filters[:-1]]
+    responses = [_mean(correlations(look.responses[live], last.responses[live])) for look in before]
+    return {
+        "maps": len(live),
+        "dead": [int((look.values <= 0).sum()) for look in before],
+        "filters": similar,
+        "responses": responses,
+        "same_picture": [_mean(look.pictures[live] == last.pictures[live]) for look in before],
+        "projections": [_mean(correlations(one, tiles[-1])) for one in tiles[:-1]],
+        "settled": {
+            "filters": settled_from(times[:-1], similar, times[-1], least),
+            "responses": settled_from(times[:-1], responses, times[-1], least) if live.any() else None,
+        },
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _head(spec: Spec, viewing: Viewing, searched: int, final: dict[int, Look]) -> dict[str, Any]:
+    return {
+        "network": viewing.description.network.model_dump(mode="json"),
+        "width": viewing.description.width,
+        "input_size": viewing.size,
+        "split": spec.split,
+        "split_pictures": len(viewing.pictures),
+        "pictures": searched,
+        "compared": next(iter(final.values())).responses.shape[1],
+        "settled": spec.settled,
+        "seed": spec.seed,
+    }
