@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core.heads import as_convolutions
 from zfrepro.core.incremental import CleanPass, split
-from zfrepro.core.nets import as_convolutions, layer_outputs
+from zfrepro.core.nets import layer_outputs
 from zfrepro.core.strongest import Strongest
 
 HEAD_BATCH = 256  # positions that pass the full layers at once
