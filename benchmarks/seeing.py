@@ -1,7 +1,7 @@
 """Occlusion maps and projections, ours and captum's: the same network, weights and pictures, at the paper's size.
 
 The improved network at full width, 224 pixels, 1000 classes; untrained weights, since time does not depend on them. Called as a
-program, `python benchmarks/seeing.py occlusion ours` does one piece of work and prints its peak memory in GiB.
+program, `python benchmarks/seeing.py occlusion ours` does one piece of work and prints the GiB that it took at its peak.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 SIZE, SQUARE, STRIDE, CLASSES = 224, 50, 6, 1000
 POSITIONS = 30**2
@@ -171,7 +173,7 @@ def _alternate(work: dict[Any, Callable[[], Any]]) -> dict[Any, list[float]]:
 
 
 def _memories(kind: str) -> dict[str, float]:
-    """Peak memory in GiB of a process that does one piece of work and nothing else."""
+    """GiB that one piece of work takes at its peak, beyond the network that is loaded already; each in its own process."""
     return {who: json.loads(_said(kind, who)) for who in ("ours", "peer")}
 
 
@@ -185,12 +187,28 @@ def main(kind: str, who: str) -> None:
     warnings.simplefilter("ignore")
     if kind == "occlusion":
         work = _occlusions()
-        work["ours"]() if who == "ours" else work["peer"](16)
+        pieces = [work["ours"] if who == "ours" else functools.partial(work["peer"], 16)]
     else:
-        for (name, _), piece in _projections().items():
-            if name == {"ours": "ours", "peer": "together"}[who]:
-                piece()
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2))
+        name = {"ours": "ours", "peer": "together"}[who]
+        pieces = [piece for (kind_of, _), piece in _projections().items() if kind_of == name]
+    before, peak, done = _resident(), [0], threading.Event()
+    watching = threading.Thread(target=_watch, args=(peak, done))
+    watching.start()
+    for piece in pieces:
+        piece()
+    done.set()
+    watching.join()
+    print(round((peak[0] - before) / 2**30, 2))
+
+
+def _resident() -> int:
+    """Bytes in memory now."""
+    return psutil.Process().memory_info().rss
+
+
+def _watch(peak: list[int], done: threading.Event) -> None:
+    while not done.wait(0.005):
+        peak[0] = max(peak[0], _resident())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ CYCLE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 INK, MUTED, LINE = "#1b1f24", "#6b7280", "#d5d9df"
 OURS, PAPER = BLUE, RED
 DPI = 200
-LARGEST = 1_400_000  # bytes of one PNG
+LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -73,10 +73,10 @@ def png(drawn: Figure, dpi: int = DPI) -> bytes:
     return encoded(Image.open(raw).convert("RGB"))
 
 
-def encoded(image: Image.Image) -> bytes:
+def encoded(image: Image.Image, largest: int = LARGEST) -> bytes:
     """PNG bytes: exact if they are few enough, else in 256 colours, else smaller as well."""
     data = _png(image)
-    while len(data) > LARGEST:
+    while len(data) > largest:
         data = _png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG))
         image = image.resize((round(image.width * 0.85), round(image.height * 0.85)), Image.Resampling.LANCZOS)
     return data

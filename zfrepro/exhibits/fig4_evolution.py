@@ -106,7 +106,7 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
     )
     return Piece(
         f"layer{layer}",
-        draw.encoded(block),
+        draw.encoded(block, draw.SMALL),
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",

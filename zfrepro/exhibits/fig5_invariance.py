@@ -147,7 +147,7 @@ def _drawn(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[st
     with draw.figure(WIDE, height) as drawn:
         drawn.set_layout_engine("none")
         for line, kind in enumerate(kinds):
-            bottom = height - (line + 1) * row
+            bottom = height - legend - (line + 1) * row
             if named:
                 drawn.text(MARGIN / WIDE, (bottom + row - 0.06) / height, KINDS[kind][0], weight="bold", va="top")
             _line(drawn, kind, bottom, height, arrays, about)

@@ -134,7 +134,7 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     side = ((WIDTH + INNER) // 5 - INNER - 2) // 3
     whole = draw.arranged([draw.block(list(draw.grey_zero(one)), 3, side, 1, "#9a9a9a") for one in maps], 5, INNER)
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
-    return Piece(letter, draw.encoded(whole), alt, f"({letter}) Layer 2, {label}", "half")
+    return Piece(letter, draw.encoded(whole, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
 
 
 def _spectra_piece(found: Mapping[str, Layers]) -> Piece:
