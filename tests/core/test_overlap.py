@@ -1,0 +1,96 @@
+"""Correlation of small copies: against numpy.corrcoef, and on copies that were changed in a known way."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zfrepro.core.overlap import area_shares, find, thumbnails
+
+
+def pictures(count, side, seed):
+    """Smooth random colour pictures: a coarse grid, enlarged."""
+    coarse = np.random.default_rng(seed).integers(20, 200, (count, 9, 9, 3)).astype(np.uint8)
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in coarse])
+
+
+def compressed(picture, quality):
+    held = io.BytesIO()
+    Image.fromarray(picture).save(held, "JPEG", quality=quality)
+    return np.asarray(Image.open(held))
+
+
+def test_equals_corrcoef():
+    target, source = pictures(7, 48, 0), pictures(11, 48, 1)
+    small = [
+        images.reshape(-1, 16, 3, 16, 3, 3).mean((2, 4)).reshape(len(images), -1).astype(float)
+        for images in (target, source)
+    ]
+    expected = np.corrcoef(*small)[:7, 7:]
+    best, index = find(target, source)
+    np.testing.assert_allclose(best, expected.max(1), atol=1e-6)
+    assert index.tolist() == expected.argmax(1).tolist()
+    assert (best.dtype, index.dtype) == (np.float32, np.int64)
+
+
+def test_copies_are_found_brighter_fainter_or_compressed():
+    source, others = pictures(30, 60, 2), pictures(20, 60, 3)
+    dimmer = (source[5] * 0.5 + 40).astype(np.uint8)
+    target = np.stack([source[17], dimmer, compressed(source[9], 20), *others])
+    best, index = find(target, source)
+    assert index[:3].tolist() == [17, 5, 9]
+    assert best[0] == pytest.approx(1, abs=1e-6)
+    assert best[1] > 0.9999  # rounded to whole grey levels
+    assert 0.95 < best[2] < 1
+    assert best[3:].max() < 0.6
+
+
+def test_stored_sizes_may_differ():
+    source = pictures(12, 96, 4)
+    smaller = np.asarray(Image.fromarray(source[8]).resize((50, 50), Image.Resampling.BICUBIC))
+    best, index = find(smaller[None], source)
+    assert (index[0], best[0] > 0.99) == (8, True)
+
+
+def test_a_mirrored_copy_only_when_asked():
+    source = pictures(12, 40, 5)
+    target = source[3:4, :, ::-1]
+    assert find(target, source)[0][0] < 0.6
+    best, index = find(target, source, mirrored=True)
+    assert (index[0], best[0]) == (3, pytest.approx(1, abs=1e-5))
+    assert find(source[3:4], source, mirrored=True)[1][0] == 3  # unmirrored ones still
+
+
+def test_a_flat_picture_correlates_0_not_nan():
+    flat = np.full((2, 37, 37, 3), 77, np.uint8)  # 37 / 16 is not whole: sums are rounded
+    source = np.concatenate([pictures(3, 37, 6), flat])
+    best, _ = find(flat, source)
+    assert best.tolist() == [0, 0]
+    assert np.isfinite(find(source, source)[0]).all()
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 100])
+def test_the_block_does_not_matter(block):
+    target, source = pictures(5, 30, 7), pictures(10, 45, 8)
+    target[2] = source[6, :30, :30]
+    best, index = find(target, source, block=1024, mirrored=True)
+    again, where = find(target, source, block=block, mirrored=True)
+    np.testing.assert_allclose(again, best, atol=1e-6)
+    assert where.tolist() == index.tolist()
+
+
+def test_areas_by_hand():
+    assert area_shares(4, 2).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    np.testing.assert_allclose(area_shares(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
+    image = np.arange(4, dtype=np.uint8)[None, :, None, None] * 10 + np.zeros((1, 4, 4, 3), np.uint8)
+    assert thumbnails(image, 2)[0, :, 0, 0].tolist() == [5, 25]
+
+
+def test_what_cannot_be_compared_is_refused():
+    some = pictures(2, 20, 10)
+    with pytest.raises(ValueError, match="no source picture"):
+        find(some, some[:0])
+    with pytest.raises(ValueError, match="20 pixels cannot be reduced to 32"):
+        find(some, some, size=32)
+    assert find(some[:0], some)[0].shape == (0,)

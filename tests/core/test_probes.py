@@ -1,0 +1,188 @@
+"""Linear classifiers through inner products: the same fit as on the features, and choices made on training pictures alone."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from zfrepro.core import probes
+from zfrepro.core.transfer import mean_class_accuracy
+
+
+def blobs(classes=4, each=12, size=60, apart=1.0, seed=0):
+    """Features (N, D) and labels: class centres in Gaussian noise, far from 0."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), each)
+    centres = apart * generator.normal(size=(classes, size))
+    return centres[labels] + generator.normal(size=(len(labels), size)) + 5, labels
+
+
+def halves(labels, train=8):
+    """Positions: the first `train` pictures of every class, and the others."""
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    return np.concatenate([p[:train] for p in places]), np.concatenate([p[train:] for p in places])
+
+
+def standardised(features, train):
+    """The features themselves as `rotated` scales them."""
+    centred = features - features[train].mean(0)
+    return centred / np.sqrt((centred[train] ** 2).sum(1).mean())
+
+
+@pytest.mark.parametrize("size", [7, 31, 32, 400])  # 32 pictures to train
+def test_coordinates_keep_every_inner_product(size):
+    features, labels = blobs(size=size)
+    train, test = halves(labels)
+    found = probes.rotated(probes.gram(features, np.float64), train, test)
+    assert found.train.shape == (32, min(31, size))  # the mean takes one direction away
+    whole = standardised(features, train)
+    np.testing.assert_allclose(found.train @ found.train.T, whole[train] @ whole[train].T, atol=1e-10)
+    np.testing.assert_allclose(found.test @ found.train.T, whole[test] @ whole[train].T, atol=1e-10)
+    assert np.mean((found.train**2).sum(1)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("strength", [0.3, 30.0])
+def test_softmax_equals_the_fit_on_all_features(strength):
+    features, labels = blobs()
+    train, test = halves(labels)
+    found, whole = probes.rotated(probes.gram(features, np.float64), train, test), standardised(features, train)
+    ours = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(found.train, labels[train])
+    full = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(whole[train], labels[train])
+    np.testing.assert_allclose(ours.predict_proba(found.test), full.predict_proba(whole[test]), atol=1e-5)
+    quick = probes.classify(probes.task(probes.gram(features), labels, train, test), "softmax", [strength])
+    np.testing.assert_allclose(np.exp(quick.scores), full.predict_proba(whole[test]), atol=0.01)
+
+
+@pytest.mark.parametrize("strength", [0.1, 1.0])
+def test_svm_equals_the_fit_on_all_features(strength):
+    features, labels = blobs()
+    train, test = halves(labels)
+    found, whole = probes.rotated(probes.gram(features, np.float64), train, test), standardised(features, train)
+    ours = LinearSVC(C=strength, tol=1e-9, dual=False).fit(found.train, labels[train])
+    full = LinearSVC(C=strength, tol=1e-9, dual=False).fit(whole[train], labels[train])
+    np.testing.assert_allclose(ours.decision_function(found.test), full.decision_function(whole[test]), atol=1e-5)
+    quick = probes.classify(probes.task(probes.gram(features), labels, train, test), "svm", [strength])
+    np.testing.assert_allclose(quick.scores, full.decision_function(whole[test]), atol=0.01)
+
+
+def test_single_precision_and_float16_files_serve(tmp_path):
+    features, labels = blobs(size=5000)
+    stored = np.lib.format.open_memmap(tmp_path / "f.npy", "w+", np.float16, features.shape)
+    stored[:] = features
+    products = probes.gram(stored)
+    exact = stored.astype(np.float64) - stored.astype(np.float64).mean(0)
+    assert products.dtype == np.float32
+    np.testing.assert_allclose(products, exact @ exact.T, atol=1e-5 * np.abs(exact @ exact.T).max())
+    train, test = halves(labels)
+    single, double = (probes.rotated(probes.gram(stored, kind), train, test) for kind in (np.float32, np.float64))
+    np.testing.assert_allclose(single.test @ single.train.T, double.test @ double.train.T, atol=1e-5)
+
+
+def test_the_pictures_of_other_folds_do_not_matter():
+    features, labels = blobs()
+    train, test = halves(labels)
+    some = np.concatenate([train, test[:5]])
+    whole = probes.rotated(probes.gram(features, np.float64), train, test[:5])
+    alone = probes.rotated(probes.gram(features[some], np.float64), np.arange(len(train)), len(train) + np.arange(5))
+    np.testing.assert_allclose(whole.test @ whole.train.T, alone.test @ alone.train.T, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "svm"])
+def test_test_labels_are_not_read_and_answers_repeat(kind):
+    features, labels = blobs(apart=0.3)
+    train, test = halves(labels)
+    one = probes.classify(probes.task(probes.gram(features), labels, train, test), kind)
+    hidden = labels.copy()
+    hidden[test] = 99
+    two = probes.classify(probes.task(probes.gram(features), hidden, train, test), kind)
+    assert one.strength == two.strength
+    np.testing.assert_array_equal(one.scores, two.scores)
+    np.testing.assert_array_equal(one.predicted, one.classes[one.scores.argmax(1)])
+
+
+@pytest.mark.parametrize("kind", ["softmax", "svm"])
+def test_a_strength_is_chosen_that_suits(kind):
+    features, labels = blobs(classes=2, each=20, size=300, apart=0.5)
+    train = np.concatenate([np.arange(20), 20 + np.arange(8)])  # weights that cannot grow name the larger class always
+    task = probes.task(probes.gram(features), labels, train, 28 + np.arange(12))
+    assert probes.classify(task, kind, [1e-6, 10.0]).strength == 10.0
+    far, labels = blobs(apart=5)
+    train, test = halves(labels)
+    easy = probes.task(probes.gram(far), labels, train, test)
+    assert probes.classify(easy, kind, [1e3, 1.0, 1e2]).strength == 1.0  # all are right: the most regularised
+
+
+def test_inner_folds_are_stratified_and_fewer_where_a_class_is_small():
+    features, labels = blobs(classes=3, each=9)
+    products = probes.gram(features)
+    inner = probes.task(products, labels, np.arange(27), np.arange(3)).inner
+    assert [np.bincount(asked).tolist() for _, _, asked in inner] == [[3, 3, 3]] * 3
+    two = probes.task(products, labels, np.array([0, 1, 2, 9, 10, 11, 18, 19]), np.arange(3))
+    assert len(two.inner) == 2
+    single = probes.task(products, labels, np.array([0, 9, 10, 18]), np.arange(3))
+    assert single.inner == ()
+    assert probes.classify(single, "softmax", [4.0, 1.0, 2.0]).strength == 2.0  # the middle one
+    assert probes.classify(single, "svm", [1.0, 4.0]).strength == 1.0
+
+
+def test_mean_class_accuracy_on_unbalanced_classes():
+    features, labels = blobs(classes=3, each=60, apart=3)
+    kept = np.concatenate([np.arange(60), 60 + np.arange(12), 120 + np.arange(9)])
+    features, labels = features[kept], labels[kept]
+    features[-3:] = features[:3]  # three of the third class look like the first
+    train, test = halves(labels, 6)
+    for kind in ("softmax", "svm"):
+        said = probes.classify(probes.task(probes.gram(features), labels, train, test), kind).predicted
+        assert np.bincount(labels[test]).tolist() == [54, 6, 3]
+        assert mean_class_accuracy(said, labels[test]) == pytest.approx(200 / 3)  # 100, 100 and 0 %; of all 95 %
+
+
+def test_two_classes_have_two_scores():
+    features, labels = blobs(classes=2, apart=3)
+    train, test = halves(labels)
+    answer = probes.classify(probes.task(probes.gram(features), labels + 5, train, test), "svm")
+    assert (answer.scores.shape, answer.classes.tolist()) == ((8, 2), [5, 6])
+    assert answer.predicted.tolist() == (labels[test] + 5).tolist()
+
+
+def test_pictures_that_are_all_alike_get_an_answer():
+    labels = np.repeat([0, 1], 6)
+    alike = probes.task(probes.gram(np.ones((12, 5), np.float32)), labels, np.arange(0, 12, 2), np.arange(1, 12, 2))
+    assert not alike.outer.train.any()
+    assert probes.classify(alike, "softmax").predicted.shape == (6,)
+
+
+def several(count=60, seed=3):
+    """Features and presence of three classes, independent of one another; the third nobody shows."""
+    generator = np.random.default_rng(seed)
+    presence = np.stack([generator.random(count) < 0.4, generator.random(count) < 0.3, np.zeros(count)], 1).astype(int)
+    features = generator.normal(size=(count, 100))
+    features[:, :2] += 6 * presence[:, :2]
+    return features, presence
+
+
+def test_one_sigmoid_a_class_equals_the_fit_on_all_features():
+    features, presence = several()
+    presence[:4, 0] = -1  # those do not train class 0
+    train, test = np.arange(40), np.arange(40, 60)
+    task = probes.task(probes.gram(features), presence, train, test)
+    odds, strength = probes.sigmoids(task, [3.0])
+    whole, used = standardised(features, train), np.arange(4, 40)
+    full = LogisticRegression(C=3.0, tol=1e-9, max_iter=9999).fit(whole[used], presence[used, 0])
+    np.testing.assert_allclose(odds[:, 0], full.decision_function(whole[test]), atol=0.02)
+    assert (strength, odds.shape) == (3.0, (20, 3))
+    assert not odds[:, 2].any()  # nobody shows it
+
+
+def test_one_sigmoid_a_class_finds_both_and_does_not_read_the_test_pictures():
+    features, presence = several()
+    train, test = np.arange(40), np.arange(40, 60)
+    odds, strength = probes.sigmoids(probes.task(probes.gram(features), presence, train, test))
+    precisions = probes.of_classes(odds, presence[test])
+    assert (precisions[:2] > 0.9).all()
+    assert np.isnan(precisions[2])
+    hidden = presence.copy()
+    hidden[test] = -1
+    again, same = probes.sigmoids(probes.task(probes.gram(features), hidden, train, test))
+    assert strength == same
+    np.testing.assert_array_equal(odds, again)

@@ -1,0 +1,77 @@
+"""Which pictures of one set also stand in another, by normalised correlation of small copies.
+
+The paper finds images of the Caltechs in ImageNet's training set so and removes them (section 5.2); it states neither the
+size nor the threshold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CHUNK = 64  # pictures reduced at once
+FLAT = 1e-2  # grey levels: a small copy that varies less has nothing to correlate
+
+
+def find(
+    target: np.ndarray,
+    source: np.ndarray,
+    size: int = 16,
+    block: int = 1024,
+    mirrored: bool = False,
+    device: torch.device | str = "cpu",
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest correlation of every target picture with a source picture, float32 (N,), and which one, int64 (N,).
+
+    target, source: uint8 (N, S, S, 3) and (M, T, T, 3), memory-mapped if need be; only `block` source pictures are held at
+    a time. mirrored: a source picture seen in a mirror counts too. Of source pictures that are equal any one is named. A
+    flat picture correlates 0 with everything. Raises ValueError for an empty source or one smaller than `size`.
+    """
+    if not len(source):
+        raise ValueError("there is no source picture to compare with")
+    wanted = thumbnails(target, size).to(device)
+    turned = _unit(wanted.flip(2)) if mirrored else None
+    wanted = _unit(wanted)
+    best = torch.full((len(target),), -torch.inf, device=device)
+    index = torch.zeros(len(target), dtype=torch.int64, device=device)
+    for start in range(0, len(source), block):
+        against = _unit(thumbnails(source[start : start + block], size).to(device))
+        found = wanted @ against.T
+        if turned is not None:
+            found = torch.maximum(found, turned @ against.T)
+        highest, where = found.max(1)
+        better = highest > best
+        best, index = torch.where(better, highest, best), torch.where(better, where + start, index)
+    return best.clamp(-1, 1).cpu().numpy(), index.cpu().numpy()
+
+
+def thumbnails(images: np.ndarray, size: int) -> Tensor:
+    """float32 (N, size, size, 3) of uint8 (N, S, S, 3): means over equal areas, edges that cut a pixel share it."""
+    shares = area_shares(images.shape[1], size)
+    parts = [_reduced(images[start : start + CHUNK], shares) for start in range(0, len(images), CHUNK)]
+    return torch.cat(parts) if parts else torch.empty(0, size, size, 3)
+
+
+def area_shares(side: int, size: int) -> Tensor:
+    """float32 (size, side), rows sum to 1: how much each of `side` pixels gives to each of `size` equal parts."""
+    if side < size:
+        raise ValueError(f"pictures of {side} pixels cannot be reduced to {size}")
+    edges = np.linspace(0, side, size + 1)
+    pixels = np.arange(side)
+    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return torch.from_numpy((covered.clip(0) * size / side).astype(np.float32))
+
+
+def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
+    pixels = torch.from_numpy(images.astype(np.float32)).flatten(2)  # (B, S, S x 3)
+    rows = torch.matmul(shares, pixels).unflatten(2, (-1, 3))
+    return torch.matmul(shares, rows)  # (B, size, size, 3)
+
+
+def _unit(thumbnails: Tensor) -> Tensor:
+    """(N, size x size x 3): mean 0, length 1; 0 for a flat picture. Products of rows are correlations."""
+    rows = thumbnails.flatten(1)
+    rows = rows - rows.mean(1, keepdim=True)
+    length = rows.norm(dim=1, keepdim=True)
+    return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp(min=1e-12), 0)
