@@ -1,12 +1,16 @@
 """Fig 5's numbers against cases worked out by hand, and the figure on toy curves."""
 
+import io
 import types
 
 import numpy as np
 import pytest
 import toy_invariance
+from PIL import Image
 
+from zfrepro import artifacts
 from zfrepro.core.architecture import Network
+from zfrepro.exhibits import draw
 from zfrepro.exhibits import fig5_invariance as fig5
 
 CONFIG = types.SimpleNamespace(
@@ -30,10 +34,23 @@ def test_share_at_a_small_step():
     assert fig5.share_of_largest(curve, np.array([60.0, 10, 0, 10, 60]), 10 / 60) == pytest.approx(1 / 3)
 
 
-def test_quarters_over_eighths():
+def test_no_share_where_no_small_step_was_taken():
+    """Steps of 30: the nearest to 10 would be the untouched view, 10 away, whose distance is 0."""
+    curve = np.array([[4.0, 3.0, 0.0, 3.0, 4.0]])
+    assert np.isnan(fig5.share_of_largest(curve, np.array([60.0, 30, 0, 30, 60]), 10 / 60)).all()
+
+
+def test_mean_at_quarter_turns_and_between():
     degrees = np.arange(0.0, 361, 45)
-    curve = np.where(degrees % 90 == 0, 1.0, 4.0)[None]
-    assert fig5.quarters_over_eighths(curve, degrees) == pytest.approx(0.25)
+    curve = np.array([[9.0, 4, 1, 4, 2, 4, 3, 8, 9]])
+    assert fig5.at(curve, degrees, fig5.QUARTERS) == pytest.approx(2)
+    assert fig5.at(curve, degrees, fig5.EIGHTHS) == pytest.approx(5)
+
+
+def test_no_eighths_where_only_quarters_were_turned():
+    degrees, curve = np.arange(0.0, 361, 90), np.array([[0.0, 1, 2, 3, 0]])
+    assert fig5.at(curve, degrees, fig5.QUARTERS) == pytest.approx(2)
+    assert np.isnan(fig5.at(curve, degrees, fig5.EIGHTHS)).all()
 
 
 def test_the_figure_says_what_the_curves_are(tmp_path):
@@ -50,3 +67,15 @@ def test_the_figure_says_what_the_curves_are(tmp_path):
     assert kept[2] < kept[1]
     assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]
     assert built.highlights[0].ours.startswith("1.00 against ")
+
+
+def test_long_names_stay_inside_the_figure(tmp_path):
+    """No letter of the legend touches the left or right edge."""
+    names = ["Yorkshire terrier of some length", "African crocodile, Nile crocodile", "entertainment centre at home"]
+    toy_invariance.write(tmp_path, names, np.random.default_rng(0))
+    files = {label: tmp_path / path for label, path in fig5.needs(CONFIG).items()}
+    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    picture = np.array(Image.open(io.BytesIO(fig5._drawn(["shift"], arrays, about))))
+    legend = picture[: int(0.25 * draw.DPI)]
+    assert legend[:, 20:-20].min() < 100
+    assert legend[:, :5].min() == legend[:, -5:].min() == 255

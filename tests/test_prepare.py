@@ -120,6 +120,57 @@ def test_boxes_are_stored_in_stored_pixels(tmp_path, monkeypatch):
     assert (found.manifest["object_boxes"], found.manifest["part_boxes"]) == (1, 1)
 
 
+class Several:
+    """A data set whose pictures have up to two of three classes, in two splits; its last picture cannot be read"""
+
+    Spec = imagefolder.Spec
+    train = (Item("0", 0, present=(0, 2)), Item("1", 1, present=(1,), difficult=(0,)), Item("2", 2, difficult=(1, 2)))
+    val = (Item("3", 2, present=(0, 1, 2)), Item("4", 2), Item("5", 1, present=(1,)))
+
+    def listing(self, options):
+        return prepare.Listing(["a", "b", "c"], {"train": list(self.train), "val": list(self.val)})
+
+    def load(self, options, item):
+        if item.key == "5":
+            raise OSError("cut short")
+        return Picture(Image.new("RGB", (20, 20)))
+
+
+def test_several_classes_a_picture_are_stored_as_presence(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "_module", lambda spec: Several())
+    found = prepared(tmp_path, tmp_path / "out", max_bad=1)
+    assert found.presence("train").dtype == np.int8
+    assert found.presence("train").tolist() == [[1, 0, 1], [-1, 1, 0], [0, -1, -1]]
+    assert found.presence("val").tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert found.labels("train").tolist() == [0, 1, 2]
+    assert found.manifest["counts"] == {"train": {"a": 1, "b": 1, "c": 1}, "val": {"a": 1, "b": 1, "c": 2}}
+    with pytest.raises(UserError, match="has no split 'all'"):
+        found.presence("all")
+
+
+def test_a_class_that_no_picture_counts_for_is_named(tmp_path, monkeypatch):
+    several = Several()
+    several.train = Several.train[1:]  # a and c are there in difficult objects alone
+    monkeypatch.setattr(prepare, "_module", lambda spec: several)
+    with pytest.raises(UserError, match=r"split train: no picture of class a, c \(2 such classes\)"):
+        prepared(tmp_path, tmp_path / "out", max_bad=1)
+
+
+def test_one_class_a_picture_leaves_the_index_as_it_was(tree, tmp_path):
+    """The same bytes as before there were sets with several classes: the networks trained on them stay valid."""
+    found = prepared(tree, tmp_path / "out")
+    files = [f"{s}/{c}/{i}.png" for s, n in (("train", 8), ("val", 2)) for c in ("ant", "bee", "cat") for i in range(n)]
+    artifacts.save_arrays(
+        tmp_path / "before.npz",
+        labels=np.array([0] * 8 + [1] * 8 + [2] * 8 + [0, 0, 1, 1, 2, 2], np.int64),
+        boxes=np.full((30, 4), np.nan, np.float32),
+        files=np.array(files, np.str_),
+    )
+    assert (tmp_path / "out" / "index.npz").read_bytes() == (tmp_path / "before.npz").read_bytes()
+    with pytest.raises(UserError, match=r"out: its pictures have one class each; name a set with several"):
+        found.presence("train")
+
+
 def test_bad_files_stop_the_stage_and_are_named(tree, tmp_path):
     spoil(tree, "train/bee/3.png", "val/cat/0.png")
     cut = (tree / "train" / "ant" / "0.png").read_bytes()

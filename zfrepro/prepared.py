@@ -3,7 +3,8 @@
 A folder holds
     manifest.json   data set, class names, splits, stored size, sha256 of the other files, what was skipped and why
     images.npy      uint8 (N, S, S, 3), RGB, all splits one after the other; memory-mapped
-    index.npz       labels int64 (N,), boxes float32 (N, 4) x0 y0 x1 y1 in stored pixels (NaN = unknown), files str (N,)
+    index.npz       labels int64 (N,), boxes float32 (N, 4) x0 y0 x1 y1 in stored pixels (NaN = unknown), files str (N,);
+                    where pictures have several classes, also presence int8 (N, classes)
     mean.npy        float32 (S, S, 3), mean image over the first split
     parts.csv       image,part,x0,y0,x1,y1 (image = position in images.npy); no rows where the set has no part boxes
 """
@@ -70,6 +71,15 @@ class PreparedSet:
     def labels(self, split: str) -> np.ndarray:
         """int64 (n,), positions in `classes`"""
         return self._index["labels"][self.where(split)]
+
+    def presence(self, split: str) -> np.ndarray:
+        """int8 (n, classes): 1 present, 0 absent, -1 present but marked difficult, which VOC leaves out of account.
+
+        Raises UserError for a set whose pictures have one class each.
+        """
+        if "presence" not in self._index:
+            raise UserError(f"{self.folder}: its pictures have one class each; name a set with several, as voc2012 is")
+        return self._index["presence"][self.where(split)]
 
     def boxes(self, split: str) -> np.ndarray:
         """float32 (n, 4): x0, y0, x1, y1 of the object in stored pixels, NaN where unknown"""

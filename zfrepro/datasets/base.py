@@ -11,11 +11,22 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in the picture's own p
 
 @dataclass(frozen=True)
 class Item:
-    """One picture that the set lists, before it is read. `key` names it: a path relative to the root, or a number."""
+    """One picture that the set lists, before it is read. `key` names it: a path relative to the root, or a number.
+
+    Where pictures have several classes: `present` are those in it, `difficult` those of which all that is there is too
+    hard to count, and `label` is one of the two. Where both are empty, as in most sets, its label is all there is.
+    """
 
     key: str
     label: int
     box: Box | None = None
+    present: tuple[int, ...] = ()
+    difficult: tuple[int, ...] = ()
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Every class that it counts for."""
+        return self.present if self.present or self.difficult else (self.label,)
 
 
 @dataclass(frozen=True)

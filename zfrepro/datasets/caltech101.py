@@ -20,7 +20,9 @@ BACKGROUND = "BACKGROUND_Google"
 
 class Spec(folders.FolderSpec):
     per_class: folders.Limit = Field(None, description="pictures; take only the first so many, in sorted order")
-    background: bool = Field(False, description="take BACKGROUND_Google as one more class")
+    background: bool = Field(
+        False, description="take BACKGROUND_Google as the 102nd class; by default, as in torchvision, 101"
+    )
     download: bool = Field(False, description="fetch it into root, through torchvision, if it is not there")
 
 

@@ -1,50 +1,81 @@
 """`scenes`, the embedded data set: a world drawn by the project itself, with object and part boxes. No download.
 
 A picture depends on seed, set, split, class and index only, so counts can change without changing any picture.
+The set voc2012 stands in for PASCAL VOC 2012: one to four objects of the source set's classes in a picture, of which
+the first is the largest and gives the label; one in ten of the others is very small, and marked difficult.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
 from zfrepro.datasets.base import Item, Listing, Picture
-from zfrepro.datasets.drawing.catalogue import SETS
-from zfrepro.datasets.drawing.composition import draw
+from zfrepro.datasets.drawing.catalogue import SETS, Recipe
+from zfrepro.datasets.drawing.composition import draw, draw_several
 from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
 
 class Spec(Base):
-    set: Literal["source", "caltech101", "caltech256"] = Field(
-        "source", description="which classes: the source set, or those that stand in for Caltech-101 or Caltech-256"
+    set: Literal["source", "caltech101", "caltech256", "voc2012"] = Field(
+        "source",
+        description="which classes: the source set, those that stand in for Caltech-101 or Caltech-256, or several "
+        "objects of the source set's in a picture, which stand in for VOC 2012",
     )
     seed: int = Field(0, ge=0, description="of the whole world; another seed, other pictures of the same classes")
     size: int = Field(112, ge=32, le=1024, description="pixels; side of the square pictures")
-    train_per_class: int = Field(250, ge=1, description="pictures; source set, split train")
-    val_per_class: int = Field(50, ge=1, description="pictures; source set, split val")
-    per_class: int = Field(60, ge=1, description="pictures; target sets, which have the one split all")
+    train_per_class: int = Field(250, ge=1, description="pictures; source set and voc2012, split train")
+    val_per_class: int = Field(50, ge=1, description="pictures; source set and voc2012, split val")
+    per_class: int = Field(60, ge=1, description="pictures; the other sets, which have the one split all")
 
 
 def listing(spec: Spec) -> Listing:
     """Class names, and a key `split/class/index` for each picture."""
-    classes = list(SETS[spec.set])
+    classes = list(_recipes(spec))
     counts = (
-        {"train": spec.train_per_class, "val": spec.val_per_class} if spec.set == "source" else {"all": spec.per_class}
+        {"train": spec.train_per_class, "val": spec.val_per_class}
+        if spec.set in ("source", "voc2012")
+        else {"all": spec.per_class}
     )
-    return Listing(classes, {split: _items(split, classes, count) for split, count in counts.items()})
+    return Listing(classes, {split: _items(spec, split, classes, count) for split, count in counts.items()})
 
 
-def _items(split: str, classes: list[str], count: int) -> list[Item]:
-    return [Item(f"{split}/{name}/{i:05d}", label) for label, name in enumerate(classes) for i in range(count)]
+def _recipes(spec: Spec) -> dict[str, Recipe]:
+    return SETS["source" if spec.set == "voc2012" else spec.set]
+
+
+def _items(spec: Spec, split: str, classes: list[str], count: int) -> list[Item]:
+    items = [Item(f"{split}/{name}/{i:05d}", label) for label, name in enumerate(classes) for i in range(count)]
+    return [_with_others(spec, item, classes) for item in items] if spec.set == "voc2012" else items
+
+
+def _with_others(spec: Spec, item: Item, classes: list[str]) -> Item:
+    objects = _objects(spec, item.key)
+    present = {classes.index(name) for name, small in objects if not small}
+    difficult = {classes.index(name) for name, small in objects} - present
+    return replace(item, present=tuple(sorted(present)), difficult=tuple(sorted(difficult)))
+
+
+def _objects(spec: Spec, key: str) -> list[tuple[str, bool]]:
+    """Class of each object in a picture of voc2012, and whether it is small; the largest first."""
+    split, name, index = key.split("/")
+    dice, classes = Dice(spec.seed, "objects", split, name, int(index)), list(_recipes(spec))
+    return [(name, False)] + [(dice.pick(classes), dice.chance(0.1)) for _ in range(dice.count(0, 3))]
 
 
 def load(spec: Spec, item: Item) -> Picture:
     """Draw the picture that the key names."""
     split, name, index = item.key.split("/")
-    if name not in SETS[spec.set]:
-        raise UserError(f"scenes: the set {spec.set} has no class {name!r}; it has {', '.join(SETS[spec.set])}")
+    recipes = _recipes(spec)
+    if name not in recipes:
+        raise UserError(f"scenes: the set {spec.set} has no class {name!r}; it has {', '.join(recipes)}")
     dice = Dice(spec.seed, spec.set, split, name, int(index))
-    return draw(SETS[spec.set][name](dice), dice, spec.size)
+    if spec.set != "voc2012":
+        return draw(recipes[name](dice), dice, spec.size)
+    names, small = zip(*_objects(spec, item.key), strict=True)
+    image, boxes = draw_several([recipes[one](dice) for one in names], list(small), dice, spec.size)
+    return Picture(image, boxes[0])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from zfrepro import artifacts
 from zfrepro.exhibits import draw, estimates, runs
@@ -35,9 +36,13 @@ PRINTED = {  # read by eye from the paper's curves of five pictures
     ("scale", "largest"): "layer 1: 5.6 to 11, layer 7: 0.55 to 0.65",
     ("turn", "largest"): "layer 1: 5 to 12, layer 7: 0.4 to 1.35",
     ("turn", "quarters"): "layer 7: 0.5 to 0.6 against 1.2 to 1.35, one picture",
+    ("turn", "at quarters"): "0.75 to 0.85, one picture",
+    ("turn", "at eighths"): "about 0, one picture",
 }
+QUARTERS, EIGHTHS = (90, 180, 270), (45, 135, 225, 315)  # degrees at which a symmetric object fits itself, and between
 WIDE, HIGH = 7.4, 1.75  # inches of one transformation
 THUMBNAILS, MARGIN, SPACE, FOOT, HEAD, EDGE = 2.05, 0.04, 0.42, 0.36, 0.2, 0.1  # inches
+LEGEND, LEGEND_LINE, LEGEND_LETTERS = 0.26, 0.14, 130  # inches, inches a further line, letters that one line holds
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -83,10 +88,7 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
         fits = [estimates.mean(linearity(curve, amount), 2) for curve in curves]
         rows.append(Row(("R\u00b2 of a straight line", *fits, None, "layer 7 called quasi-linear")))
     else:
-        ratios: list[Cell] = [estimates.mean(quarters_over_eighths(curve, arrays[kind]), 2) for curve in curves]
-        rows.append(
-            Row(("At 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, PRINTED[kind, "quarters"]))
-        )
+        rows += _at_angles(arrays[kind], curves, probability)
     return [
         *rows,
         Row(("P(true class), untouched", None, None, estimates.mean(untouched, 3), None)),
@@ -101,9 +103,29 @@ def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> tupl
     return ("Distance at the end of the range", *(estimates.mean(curve[:, ends].mean(1), 2) for curve in curves), None)
 
 
+def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.ndarray) -> list[Row]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = [at(curve, degrees, QUARTERS) / at(curve, degrees, EIGHTHS) for curve in curves]
+    ratios: list[Cell] = [estimates.mean(share, 2) for share in shares]
+    angles = {"quarters": ("90, 180, 270", QUARTERS), "eighths": ("45, 135, 225, 315", EIGHTHS)}
+    return [
+        Row(("Distance at 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, PRINTED["turn", "quarters"])),
+        *(
+            Row((f"P(true class) at {said} degrees", None, None, estimates.mean(at(probability, degrees, some), 3),
+                 PRINTED["turn", f"at {name}"]))
+            for name, (said, some) in angles.items()
+        ),
+    ]  # fmt: skip
+
+
 def share_of_largest(curve: np.ndarray, amount: np.ndarray, small: float) -> np.ndarray:
-    """(N,): distance at `small` of the range, over that at its end; curves (N, T), amounts (T,) from the untouched view."""
+    """(N,): distance at `small` of the range, over that at its end; curves (N, T), amounts (T,) from the untouched view.
+
+    NaN where no step comes within half of the small one: the nearest would be the untouched view or a large step.
+    """
     near = np.abs(amount - small * amount.max())
+    if near.min() > small * amount.max() / 2:
+        return np.full(len(curve), np.nan)
     at, ends = near <= near.min() + 1e-9, amount >= amount.max() - 1e-9
     with np.errstate(invalid="ignore", divide="ignore"):
         return curve[:, at].mean(1) / curve[:, ends].mean(1)
@@ -118,14 +140,10 @@ def linearity(curve: np.ndarray, amount: np.ndarray) -> np.ndarray:
         return 1 - residual / total
 
 
-def quarters_over_eighths(curve: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-    """(N,): mean at 90, 180 and 270 degrees over the mean at 45, 135, 225 and 315, at the nearest angles there are."""
-
-    def at(angles: tuple[int, ...]) -> np.ndarray:
-        return curve[:, [int(np.abs(degrees - angle).argmin()) for angle in angles]].mean(1)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return at((90, 180, 270)) / at((45, 135, 225, 315))
+def at(curve: np.ndarray, degrees: np.ndarray, angles: tuple[int, ...]) -> np.ndarray:
+    """(N,): mean over angles of curves (N, T), each at the nearest of `degrees` (T,); NaN where one is over 10 away."""
+    away = np.abs(degrees - np.array(angles)[:, None])
+    return curve[:, away.argmin(1)].mean(1) if away.min(1).max() <= 10 else np.full(len(curve), np.nan)
 
 
 def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
@@ -141,7 +159,9 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 
 
 def _drawn(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
-    named, legend = len(kinds) > 1, 0.26
+    named, entries = len(kinds) > 1, _entries(about)
+    columns = len(entries) if sum(len(label) + 8 for _, label in entries) <= LEGEND_LETTERS else 3
+    legend = LEGEND + LEGEND_LINE * (-(-len(entries) // columns) - 1)
     row = HIGH + (0.2 if named else 0)
     height = row * len(kinds) + legend
     with draw.figure(WIDE, height) as drawn:
@@ -151,7 +171,10 @@ def _drawn(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[st
             if named:
                 drawn.text(MARGIN / WIDE, (bottom + row - 0.06) / height, KINDS[kind][0], weight="bold", va="top")
             _line(drawn, kind, bottom, height, arrays, about)
-        _legend(drawn, about)
+        drawn.legend(
+            handles=[Line2D([], [], color=colour, label=label) for colour, label in entries],
+            loc="upper center", ncols=columns, fontsize=6.5, handlelength=1.2, columnspacing=1.2,
+        )  # fmt: skip
         return draw.png(drawn)
 
 
@@ -196,25 +219,20 @@ def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> No
     ax.plot(amounts, curves.mean(0), color=draw.INK, linewidth=1.6)
     ax.grid(True)
     ax.set_axisbelow(True)
-    ax.tick_params(length=0, labelsize=6.5, pad=2)
+    ax.tick_params(length=0, labelsize=6.5, pad=3)
     ax.set_xlim(amounts[0], amounts[-1])
 
 
-def _legend(drawn: Figure, about: Mapping[str, Any]) -> None:
+def _entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Colour and label of every line."""
     shown = about["pictures"][: about["shown"]]
-    names = [one["class"] + ("" if one["correct"] else " (taken for another)") for one in shown]
+    names = [_short(one["class"]) + ("" if one["correct"] else " (taken for another)") for one in shown]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
-    handles = [_key(colour, name) for colour, name in zip(colours, names, strict=False)]
-    handles.append(_key(draw.INK, f"mean of {len(about['pictures'])}"))
-    drawn.legend(
-        handles=handles, loc="upper center", ncols=len(handles), fontsize=6.5, handlelength=1.2, columnspacing=1.2
-    )
+    return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
 
 
-def _key(colour: str, label: str) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=colour, label=label if len(label) <= 34 else label[:33] + "\u2026")
+def _short(name: str) -> str:
+    return name if len(name) <= 22 else name[:21] + "\u2026"
 
 
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:

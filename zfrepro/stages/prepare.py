@@ -33,9 +33,9 @@ NAMED = 20  # bad files that an error message names
 
 
 class Spec(Base):
-    dataset: Literal["scenes", "imagenet", "imagenette", "tiny_imagenet", "imagefolder", "caltech101"] = Field(
-        description="a module of zfrepro/datasets"
-    )
+    dataset: Literal[
+        "scenes", "imagenet", "imagenette", "tiny_imagenet", "imagefolder", "caltech101", "caltech256", "voc2012"
+    ] = Field(description="a module of zfrepro/datasets")
     size: int = Field(gt=0, description="pixels; side of the stored square picture; the paper: 256")
     max_bad: int = Field(0, ge=0, description="unreadable files to leave out before the stage stops")
     options: dict[str, Any] = Field({}, description="settings of the data set, in zfrepro/datasets/<dataset>.py")
@@ -62,7 +62,7 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
         _check_content(content, listing, spec, out)
         (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is no longer whole
     with guards.full_disk_said(out):
-        _write_rest(out, content)
+        _write_rest(out, content, len(listing.classes))
         artifacts.save_json(out / "manifest.json", _manifest(spec, options, listing, content, out))
 
 
@@ -71,23 +71,31 @@ class _Content:
     """What has been written to images.npy so far, or left out of it."""
 
     total: np.ndarray  # uint64 (S, S, 3), sum over the first split: exact, whatever the order
-    labels: list[int] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     boxes: list[tuple[float, ...]] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
     parts: list[tuple] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     splits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, item: Item, outcome: Outcome) -> None:
         for name, box in outcome.parts.items():
-            self.parts.append((len(self.labels), name, *box))
-        self.labels.append(item.label)
+            self.parts.append((len(self.items), name, *box))
+        self.items.append(item)
         self.boxes.append(outcome.box or (float("nan"),) * 4)
-        self.files.append(item.key)
 
     def mean(self) -> np.ndarray:
         first, end = next(iter(self.splits.values()))
         return (self.total / (end - first)).astype(np.float32)
+
+    def presence(self, classes: int) -> dict[str, np.ndarray]:
+        """The array that prepared.py describes; nothing where every picture has its label alone."""
+        if not any(item.present for item in self.items):
+            return {}
+        found = np.zeros((len(self.items), classes), np.int8)
+        for row, item in zip(found, self.items, strict=True):
+            row[list(item.difficult)] = -1
+            row[list(item.shown)] = 1
+        return {"presence": found}
 
 
 def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterator[tuple[Item, Outcome]]) -> _Content:
@@ -96,7 +104,7 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
     tell = _progress(sum(map(len, listing.splits.values())))
     file.write(_header(0, spec.size))
     for split, listed in listing.splits.items():
-        start = len(content.labels)
+        start = len(content.items)
         for _ in listed:
             item, outcome = next(results)
             if outcome.pixels is None:
@@ -107,10 +115,10 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
                 file.write(outcome.pixels.data)
                 if start == 0:
                     content.total += outcome.pixels
-            tell(len(content.labels), len(content.skipped))
-        content.splits[split] = (start, len(content.labels))
+            tell(len(content.items), len(content.skipped))
+        content.splits[split] = (start, len(content.items))
     file.seek(0)
-    file.write(_header(len(content.labels), spec.size))
+    file.write(_header(len(content.items), spec.size))
     return content
 
 
@@ -122,12 +130,13 @@ def _header(count: int, size: int) -> bytes:
     return buffer.getvalue()
 
 
-def _write_rest(out: Path, content: _Content) -> None:
+def _write_rest(out: Path, content: _Content, classes: int) -> None:
     artifacts.save_arrays(
         out / "index.npz",
-        labels=np.array(content.labels, np.int64),
+        labels=np.array([item.label for item in content.items], np.int64),
         boxes=np.array(content.boxes, np.float32).reshape(-1, 4),
-        files=np.array(content.files, np.str_),
+        files=np.array([item.key for item in content.items], np.str_),
+        **content.presence(classes),
     )
     with artifacts.atomic(out / "mean.npy") as unfinished, open(unfinished, "wb") as file:
         np.save(file, content.mean(), allow_pickle=False)
@@ -157,9 +166,13 @@ def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, ou
 
 
 def _counts(classes: list[str], content: _Content) -> dict[str, dict[str, int]]:
-    """Pictures of each class in each split"""
-    found = {split: Counter(content.labels[slice(*ends)]) for split, ends in content.splits.items()}
+    """Pictures of each class in each split; one with several classes counts for each"""
+    found = {split: _shown(content.items[slice(*ends)]) for split, ends in content.splits.items()}
     return {split: {name: number[label] for label, name in enumerate(classes)} for split, number in found.items()}
+
+
+def _shown(items: Iterable[Item]) -> Counter[int]:
+    return Counter(label for item in items for label in item.shown)
 
 
 def _turbo() -> str | None:
@@ -174,8 +187,8 @@ def _module(spec: Spec) -> ModuleType:
 
 def _check_classes(listing: Listing) -> None:
     for split, items in listing.splits.items():
-        present = {item.label for item in items}
-        if empty := [name for label, name in enumerate(listing.classes) if label not in present]:
+        shown = _shown(items)
+        if empty := [name for label, name in enumerate(listing.classes) if not shown[label]]:
             raise UserError(f"split {split}: no picture of class {', '.join(empty[:10])} ({len(empty)} such classes)")
 
 

@@ -1,4 +1,7 @@
-"""One picture: ground, clutter behind, the object in a random pose, sometimes something in front, then the camera."""
+"""One picture: ground, clutter behind, the object in a random pose, sometimes something in front, then the camera.
+
+Or several objects, one larger than the others, each in a square of its own.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,68 @@ from zfrepro.datasets.drawing.shapes import Outline, bounds
 
 TURN = math.radians(20)  # largest rotation to either side
 SCALE = (0.6, 0.95)  # longer side of the object, in parts of the picture
+LARGEST = (
+    0.56,
+    0.62,
+)  # side of the largest of several objects' square, in parts of the picture; the others get the rest
+FILLS = {"first": (0.8, 1.0), "other": (0.7, 0.95), "small": (0.3, 0.4)}  # longer side of each, in parts of its square
+Square = tuple[float, float, float]  # left, top, side in pixels
 MIRRORED = {"left": "right", "right": "left"}
 
 
 def draw(parts: list[Part], dice: Dice, size: int) -> Picture:
     """The parts as an object in a scene of its own. Boxes are in pixels of the picture."""
     pose, mirrored = _pose(dice)
-    placed, to_units = _place([p.outline for p in parts], pose, dice, size)
+    placed, to_units = _place([p.outline for p in parts], pose, dice, (0, 0, size), SCALE)
     light = _light(dice)
     picture = backdrop.ground(dice, size)
     _clutter(dice, picture, light, dice.count(2, 6))
-    cast_shadow(picture, placed, light, size * dice.between(0.02, 0.06))
-    setting = Setting(palette.scheme(dice), light, to_units, _origin(dice), dice.between(0.8, 1.2))
-    for p, outline in zip(parts, placed, strict=True):
-        paint(picture, outline, p.paint, setting)
+    _lay(parts, placed, to_units, dice, picture, light, size)
     boxes = _part_boxes(parts, placed, mirrored, size)
     whole = _clip(bounds(placed), size)
     if dice.chance(0.4):
         _occlude(dice, picture, light, whole, boxes)
     return Picture(_camera(dice, picture), whole, boxes)
+
+
+def draw_several(objects: list[list[Part]], small: list[bool], dice: Dice, size: int) -> tuple[Image.Image, list[Box]]:
+    """One to four objects, each its parts, in one scene; the first is the largest. Boxes in their order, in pixels."""
+    light = _light(dice)
+    picture = backdrop.ground(dice, size)
+    _clutter(dice, picture, light, dice.count(2, 6))
+    squares = _squares(dice, size)[: len(objects)] if len(objects) > 1 else [(0, 0, size)]
+    boxes = []
+    for i, (parts, square, is_small) in enumerate(zip(objects, squares, small, strict=True)):
+        fill = SCALE if len(objects) == 1 else FILLS["small" if is_small else "other" if i else "first"]
+        placed, to_units = _place([p.outline for p in parts], _pose(dice)[0], dice, square, fill)
+        _lay(parts, placed, to_units, dice, picture, light, square[2])
+        boxes.append(_clip(bounds(placed), size))
+    return _camera(dice, picture), boxes
+
+
+def _squares(dice: Dice, size: int) -> list[Square]:
+    """A large square in a corner of the picture and, in random order, three in the corners left; none overlap."""
+    large = size * dice.between(*LARGEST)
+    side = size - large
+    slack = (size - 2 * side) * dice.rng.random(2)
+    around = [(large, slack[0], side), (slack[1], large, side), (large, large, side)]
+    around = [around[i] for i in dice.rng.permutation(3)]
+    mirrored, turned = dice.chance(0.5), dice.chance(0.5)
+    return [
+        (size - side - x if mirrored else x, size - side - y if turned else y, side)
+        for x, y, side in [(0, 0, large), *around]
+    ]
+
+
+def _lay(
+    parts: list[Part], placed: list[Outline], to_units: np.ndarray, dice: Dice,
+    picture: np.ndarray, light: tuple[float, float], side: float,
+) -> None:  # fmt: skip
+    """Paint an object and its shadow, whose length goes with `side`, pixels."""
+    cast_shadow(picture, placed, light, side * dice.between(0.02, 0.06))
+    setting = Setting(palette.scheme(dice), light, to_units, _origin(dice), dice.between(0.8, 1.2))
+    for p, outline in zip(parts, placed, strict=True):
+        paint(picture, outline, p.paint, setting)
 
 
 def _pose(dice: Dice) -> tuple[np.ndarray, bool]:
@@ -47,14 +93,17 @@ def _pose(dice: Dice) -> tuple[np.ndarray, bool]:
     return np.array([[c, -s], [s, c]]) @ shape, mirrored
 
 
-def _place(outlines: list[Outline], pose: np.ndarray, dice: Dice, size: int) -> tuple[list[Outline], np.ndarray]:
-    """Outlines in pixels, the whole object inside the picture; and the matrix from pixels to object units."""
+def _place(
+    outlines: list[Outline], pose: np.ndarray, dice: Dice, square: Square, fill: tuple[float, float]
+) -> tuple[list[Outline], np.ndarray]:
+    """Outlines in pixels, the whole object inside the square; and the matrix from pixels to object units."""
+    left, top, side = square
     everything = np.concatenate(outlines)
     points = (everything + _wobble(everything, dice)) @ pose.T
     low, high = points.min(0), points.max(0)
-    scale = size * dice.between(*SCALE) / float((high - low).max())
-    room = size - 2 - (high - low) * scale
-    corner = 1 + room * (dice.rng.random(), dice.rng.random())
+    scale = side * dice.between(*fill) / float((high - low).max())
+    room = np.maximum(side - 2 - (high - low) * scale, 0)
+    corner = (left, top) + (1 + room * (dice.rng.random(), dice.rng.random()))
     pixels = (points - low) * scale + corner
     cuts = np.cumsum([len(o) for o in outlines])[:-1]
     return np.split(pixels, cuts), np.linalg.inv(pose * scale)
