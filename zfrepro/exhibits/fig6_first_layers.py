@@ -70,7 +70,11 @@ def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
 def build(files: Mapping[str, Path]) -> Picture:
     labels = [label for label in NAMES if f"arrays/{label}" in files]
     found = {label: first_layers.load(files, label) for label in labels}
-    pieces = [*_filter_pieces(found), *_projection_pieces(found), _spectra_piece(found)]
+    sizes = _sizes_piece(found)
+    first, last = (
+        ([_unclipped_piece(found), sizes], []) if "unclipped" in found else ([], [sizes])
+    )  # halves stand in pairs
+    pieces = [*first, *_filter_pieces(found), *_projection_pieces(found), *last, _spectra_piece(found)]
     return Picture(
         caption=_caption(found),
         columns=COLUMNS,
@@ -99,17 +103,23 @@ def _caption(found: Mapping[str, Layers]) -> str:
     )
 
 
+def _sizes_piece(found: Mapping[str, Layers]) -> Piece:
+    return Piece("sizes", first_layers.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
+                 + " ".join(_said(label, layers) for label, layers in found.items()), "How large the filters are", "half")  # fmt: skip
+
+
+def _unclipped_piece(found: Mapping[str, Layers]) -> Piece:
+    one_scale = draw.grey_zero(found["unclipped"].filters, 100)
+    return _grid("a", "(a) Not clipped, one scale", one_scale, found["unclipped"])
+
+
 def _filter_pieces(found: Mapping[str, Layers]) -> list[Piece]:
-    sizes = Piece("sizes", first_layers.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
-                  + " ".join(_said(label, layers) for label, layers in found.items()), "How large the filters are", "half")  # fmt: skip
-    pieces = [sizes]
-    if "unclipped" in found:
-        filters = found["unclipped"].filters
-        pieces = [_grid("a", "(a) Not clipped, one scale", draw.grey_zero(filters, 100), found["unclipped"]), sizes]
-    for letter, label in (("b", "baseline"), ("c", "improved")):
-        tiles = [draw.stretched(one) for one in found[label].filters]
-        pieces.append(_grid(letter, f"({letter}) Layer 1, {label}", tiles, found[label]))
-    return pieces
+    return [
+        _grid(
+            letter, f"({letter}) Layer 1, {label}", [draw.stretched(one) for one in found[label].filters], found[label]
+        )
+        for letter, label in (("b", "baseline"), ("c", "improved"))
+    ]
 
 
 def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) -> Piece:
