@@ -211,11 +211,11 @@ def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[lis
     change = empty(len(patches), height, width, clean.shape[2])
     pairs = zip(change.unbind(), _pixels(patches).unbind(), strict=True)
     for top, down in zip(rows.starts, shifts[0], strict=True):
-        band = clean[top : top + rows.width]
+        band = clean.narrow(0, top, rows.width)
         for left, right in zip(columns.starts, shifts[1], strict=True):
             whole, new = next(pairs)
-            place = whole[down : down + rows.width, right : right + columns.width] if moved else whole
-            torch.sub(new, band[:, left : left + columns.width], out=place)
+            place = whole.narrow(0, down, rows.width).narrow(1, right, columns.width) if moved else whole
+            torch.sub(new, band.narrow(1, left, columns.width), out=place)
     return change.permute(0, 3, 1, 2)
 
 
@@ -230,28 +230,28 @@ def _read(
     windows = clean.new_empty(len(patches), rows.width, columns.width, clean.shape[2])
     vertical, horizontal = _overlaps(rows, patch_rows), _overlaps(columns, patch_columns)
     pairs = zip(windows.unbind(), _pixels(patches).unbind(), strict=True)
-    for top, (to_rows, from_rows) in zip(rows.starts, vertical, strict=True):
-        band = clean[top + border[0] : top + border[0] + rows.width]
-        for left, (to_columns, from_columns) in zip(columns.starts, horizontal, strict=True):
+    for top, (to_row, from_row, high) in zip(rows.starts, vertical, strict=True):
+        band = clean.narrow(0, top + border[0], rows.width)
+        for left, (to_column, from_column, wide) in zip(columns.starts, horizontal, strict=True):
             whole, new = next(pairs)
-            old = band[:, left + border[1] : left + border[1] + columns.width]
-            new = new[from_rows, from_columns]
+            old = band.narrow(1, left + border[1], columns.width)
+            if new.shape[0] != high or new.shape[1] != wide:
+                new = new.narrow(0, from_row, high).narrow(1, from_column, wide)
             if add and new.shape == old.shape:
                 torch.add(old, new, out=whole)
             else:
                 whole.copy_(old)
-                place = whole[to_rows, to_columns]
+                place = whole.narrow(0, to_row, high).narrow(1, to_column, wide)
                 place.add_(new) if add else place.copy_(new)
     return windows.permute(0, 3, 1, 2)
 
 
-def _overlaps(spans: Spans, others: Spans) -> list[tuple[slice, slice]]:
-    """The places that two windows share, as counted in the one and in the other."""
+def _overlaps(spans: Spans, others: Spans) -> list[tuple[int, int, int]]:
+    """Where the places that two windows share begin in the one and in the other, and how many they are."""
     found = []
     for start, other in zip(spans.starts, others.starts, strict=True):
         low = max(start, other)
-        high = max(low, min(start + spans.width, other + others.width))
-        found.append((slice(low - start, high - start), slice(low - other, high - other)))
+        found.append((low - start, low - other, max(0, min(start + spans.width, other + others.width) - low)))
     return found
 
 

@@ -60,15 +60,17 @@ class Occluder:
         self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
         self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
 
-    @torch.no_grad()
     def __call__(self, picture: Tensor, grey: Tensor) -> Answer:
         """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms."""
         places = corners(picture.shape[-1], self.square, self.stride)
-        index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
-        head = self._quick_head(tuple(features.shape[1:]))
-        probabilities = torch.cat([head(some).to(picture.dtype).softmax(dim=1) for some in features.split(HEAD_BATCH)])
-        grid, order = (len(places), len(places)), index.argsort()
-        return Answer(probabilities[order].unflatten(0, grid), sums[order].to(picture.dtype).unflatten(0, grid))
+        with torch.inference_mode():  # less bookkeeping for each of the many slices
+            index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
+            head, order = self._quick_head(tuple(features.shape[1:])), index.argsort()
+            probabilities = torch.cat([head(some).to(picture.dtype).softmax(1) for some in features.split(HEAD_BATCH)])
+        grid = (len(places), len(places))  # copies, so that they are tensors as any other
+        return Answer(
+            probabilities[order].clone().unflatten(0, grid), sums[order].to(picture.dtype, copy=True).unflatten(0, grid)
+        )
 
     def _quick_head(self, maps: tuple[int, ...]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
