@@ -325,8 +325,10 @@ def long_run(tmp_path):
     for i in range(1, 2000):
         os.link(first, tmp_path / "large" / ("ant", "bee")[i % 2] / f"{i}.jpg")
     code = f"""
+import signal
 from pathlib import Path
 from zfrepro.stages import prepare
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 prepare.REPORT_EVERY = 0.0
 spec = prepare.Spec(dataset="imagefolder", size=8, options={{"root": {str(tmp_path / "large")!r}}})
 prepare.run(spec, Path({str(tmp_path / "out")!r}), workers=2)
