@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import seeing
+import transferring
 from plain_loop import steps as plain_steps
 
 from zfrepro import artifacts
@@ -87,8 +88,19 @@ def projection() -> dict[str, Any]:
     return _rounded(seeing.projection())
 
 
+def features() -> dict[str, Any]:
+    """Milliseconds a picture for the features of six layers, against torchvision's extractor."""
+    return _rounded(transferring.features())
+
+
+def probes() -> dict[str, Any]:
+    """Seconds of softmax and SVM on one layer and fold, strengths chosen, against scikit-learn on the features."""
+    return _rounded(transferring.probes())
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
-    function.__name__: function for function in (training_throughput, occlusion, projection, noop_run, default_run)
+    function.__name__: function
+    for function in (training_throughput, occlusion, projection, features, probes, noop_run, default_run)
 }
 
 

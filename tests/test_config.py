@@ -76,11 +76,19 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("ablate.runs.improved", {"base": "improved"}, "ablate.runs: improved is already a name in train.runs"),
         ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name is made of"),
         ("deconvnet.runs", ["best"], "deconvnet.runs: there is no 'best'; known are baseline"),
-        ("transfer.targets", ["voc"], "transfer.targets: there is no 'voc'"),
-        ("transfer.methods", ["magic"], "my.yaml: transfer.methods: there is no 'magic'"),
+        ("folds.voc", {}, "folds: there is no 'voc'; known are caltech101, caltech256, voc2012"),
+        ("folds.source", {}, "folds: there is no 'source'"),
+        ("folds.caltech101.per_class", [0], "my.yaml: folds.caltech101.per_class.0: Input should be greater than 0"),
+        ("features.runs", ["best"], "features.runs: there is no 'best'; known are baseline"),
+        ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
+        ("scratch.sets", ["voc"], "scratch.sets: there is no 'voc'"),
+        ("scratch.run", "best", "scratch.run: there is no 'best'"),
+        ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),
+        ("probes.svm", [], "my.yaml: probes.svm: Tuple should have at least 1 item"),
         ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: there is no exhibit 'fig99'"),
         ("occlusion", None, "fig7_occlusion"),
-        ("transfer", None, "table4_caltech101"),
+        ("folds.caltech256", None, "scratch.sets: there is no 'caltech256'"),
+        ("folds", None, "scratch.sets: there is no 'caltech101'"),
         ("prepare.caltech101.size", 48, "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the 64"),
         ("occlusion.square", 65, "my.yaml: occlusion.square: 65 pixels"),
         ("correspondence.square", 65, "my.yaml: correspondence.square: 65 pixels"),
@@ -133,7 +141,8 @@ def test_a_missing_annotation_file_is_named():
 
 def slices(config):
     jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
-    jobs += [("evaluate", None), ("transfer", "scratch")]
+    jobs += [("evaluate", None), ("scratch", None), ("probes", None)]
+    jobs += [("folds", name) for name in config.folds] + [("features", name) for name in config.features.names]
     jobs += [(stage, None) for stage in LOOKS]
     return {(stage, name): config.slice(stage, name) for stage, name in jobs}
 
@@ -169,6 +178,7 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
     assert "ImageNet" in said
     full = changed("train.recipe", {})
     full["prepare"]["source"] = {"dataset": "imagenet", "size": 256, "options": {"root": "x"}}
-    full["prepare"]["caltech101"] = {"dataset": "caltech101", "size": 256, "options": {"root": "x"}}
+    for name in ("caltech101", "caltech256", "voc2012"):
+        full["prepare"][name] = {"dataset": name, "size": 256, "options": {"root": "x"}}
     full["train"]["runs"]["baseline"] = {"base": "baseline"}
     assert experiments.parse(full, "a").reductions() == []

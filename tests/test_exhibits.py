@@ -79,7 +79,7 @@ def test_a_missing_or_empty_input_is_named(ruin, tmp_path: Path) -> None:
     toy_results.write(tmp_path)
     wanted = files_of("table4_caltech101", tmp_path)
     ruin(wanted["scratch"])
-    with pytest.raises(UserError, match=r"scratch\.json.*table4_caltech101"):
+    with pytest.raises(UserError, match=r"scratch/caltech101\.json.*table4_caltech101"):
         exhibits.run(exhibits.Spec(name="table4_caltech101", files=wanted), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -174,7 +174,7 @@ def test_pdf_has_pages_and_text(made) -> None:
     assert b"(Toy experiment)" in inside
     document = _laid_out((made[1] / "index.html").read_text(encoding="utf-8"))
     assert len(re.findall(rb"/Type /Page\b", inside)) == len(document.pages)
-    assert 6 <= len(document.pages) <= 25
+    assert 6 <= len(document.pages) <= 36
     said = " ".join(_text(made_page._page_box) for made_page in document.pages)
     for words in ("Toy experiment", "Networks see 64 pixels", "Ablations", "Provenance"):
         assert words in said

@@ -83,7 +83,9 @@ def test_a_new_data_file_changes_it(package):
     assert digest() != before
 
 
-@pytest.mark.parametrize("module", ["stages.train", "stages.transfer", "stages.report", "exhibits.table3_ablations"])
+@pytest.mark.parametrize(
+    "module", ["stages.train", "stages.probes", "stages.scratch", "stages.report", "exhibits.table3_ablations"]
+)
 def test_closure_holds_all_that_importing_really_loads(module):
     code = f"import sys, zfrepro.{module}; print(*(m for m in sys.modules if m.startswith('zfrepro.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

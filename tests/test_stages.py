@@ -14,7 +14,7 @@ from zfrepro.core import evaluation
 from zfrepro.core.training import Training
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
-from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train, transfer
+from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train
 
 SMALL = {
     "network": {"base": "improved"},
@@ -141,37 +141,6 @@ def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
     with pytest.raises(UserError, match="layer 6"):
         deconvnet.run(deconvnet.Spec(maps={6: 2}), out=tmp_path, **inputs)
     assert not any(tmp_path.iterdir())
-
-
-def transferred(place, out, **changes):
-    spec = transfer.Spec(**{"per_class": (2, 3), "test_per_class": 2, "folds": 2, "scratch_epochs": 1, **changes})
-    network = place / "network"
-    transfer.run(
-        spec, network / "model.safetensors", network / "network.json", place / "target/manifest.json", out, device="cpu"
-    )
-    return artifacts.load_json(out)
-
-
-@pytest.mark.parametrize("method", ["pretrained", "random", "scratch"])
-def test_transfer_scores_every_fold(place, tmp_path, method):
-    found = transferred(place, tmp_path / "a.json", method=method)
-    assert {k: len(values) for k, values in found["accuracies"].items()} == {"2": 2, "3": 2}
-    assert found["classes"] == 24
-    again = transferred(place, tmp_path / "b.json", method=method)
-    assert again["accuracies"] == found["accuracies"]
-
-
-def test_folds_from_nothing_are_not_trained_twice(place, tmp_path, capsys):
-    found = transferred(place, tmp_path / "scratch.json", method="scratch")
-    assert capsys.readouterr().out.count('"fold"') == 4
-    (tmp_path / "scratch.json").unlink()
-    assert transferred(place, tmp_path / "scratch.json", method="scratch") == found
-    assert '"fold"' not in capsys.readouterr().out
-
-
-def test_a_class_too_small_to_transfer_to_is_named(place, tmp_path):
-    with pytest.raises(UserError, match=r"5 training pictures a class.* hold: panda, mouse"):
-        transferred(place, tmp_path / "a.json", method="pretrained", per_class=(5,))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import toy_correspondence
 import toy_evolution
 import toy_first_layers
 import toy_invariance
+import toy_transfer
 from PIL import Image, ImageDraw
 
 from zfrepro import artifacts
@@ -26,9 +27,10 @@ from zfrepro.core.architecture import Network, describe, parameter_count
 
 CLASSES = ["owl", "pony", "lorry", "house", "oak", "kettle", "fish", "kite", "crab", "lamp", "boat", "chair"]
 EXHIBITS = (
-    "table1_correspondence", "table2_imagenet", "table3_ablations", "table4_caltech101", "fig1_deconvnet", "fig2_features",
+    "table1_correspondence", "table2_imagenet", "table3_ablations", "table4_caltech101",
+    "table5_caltech256", "table6_pascal2012", "table7_layers", "overlap", "fig1_deconvnet", "fig2_features",
     "fig3_architecture", "fig4_evolution", "fig5_invariance", "fig6_first_layers", "fig7_occlusion", "occlusion_score",
-    "fig8_masked_parts", "training_curves",
+    "fig8_masked_parts", "fig9_caltech256", "training_curves",
 )  # fmt: skip
 INPUT, STORED, WIDTH, EPOCHS, IMAGES = 64, 72, 0.25, 8, 240
 BIG = {"base": "improved", "maps": (512, 1024, 512)}
@@ -60,7 +62,7 @@ def write(results: Path, classes: list[str] = CLASSES, title: str = "Toy experim
     _occlusion(results / "occlusion/improved", classes, rng)
     for toy in (toy_evolution, toy_first_layers, toy_invariance, toy_correspondence):
         toy.write(results, classes, rng)
-    _transfers(results / "transfer/caltech101", len(classes))
+    toy_transfer.write(results, classes)
     _benchmarks(results / "benchmarks")
     return {
         "experiment": "toy",
@@ -78,8 +80,7 @@ def _settings(title: str) -> dict[str, Any]:
         for stage in ("train", "ablate")
     }
     sets = {label: {"dataset": "scenes", "size": STORED} for label in ("source", "caltech101")}
-    transfer = {"run": "improved", "targets": ["caltech101"], "methods": ["pretrained", "scratch", "random"]}
-    plain = {"experiment": "toy", "title": title, "prepare": sets, **runs, "transfer": transfer}
+    plain = {"experiment": "toy", "title": title, "prepare": sets, **runs, **toy_transfer.settings()}
     return json.loads(json.dumps(plain))
 
 
@@ -94,7 +95,9 @@ def config() -> Any:
         ),
         **{stage: types.SimpleNamespace(runs=("improved",)) for stage in LOOKS if stage != "deconvnet"},
         deconvnet=types.SimpleNamespace(runs=("improved", "baseline", "unclipped")),
-        transfer=types.SimpleNamespace(targets=("caltech101",), methods=("pretrained", "scratch", "random")),
+        folds=toy_transfer.settings()["folds"],
+        features=types.SimpleNamespace(**toy_transfer.settings()["features"]),
+        scratch=types.SimpleNamespace(**toy_transfer.settings()["scratch"]),
     )
 
 
@@ -310,20 +313,6 @@ def _scores(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "elsewhere": outside + 0.05, "energy": np.full(40, 0.8), "pointing": np.append(np.zeros(10), np.ones(30)),
         "area": np.full(40, 0.5), "kept": rng.uniform(0.7, 1, 40), "projection": np.full(40, 0.9), "minima": rng.uniform(0, 9, 40),
     }  # fmt: skip
-
-
-def _transfers(folder: Path, classes: int) -> None:
-    means = {"pretrained": (71.0, 78.2), "scratch": (34.1, 49.5), "random": (22.4, 29.9)}
-    for method, both in means.items():
-        folds = {
-            str(k): [mean + shift for shift in (-1.1, 0.4, 0.9, -0.6, 0.4)]
-            for k, mean in zip((15, 30), both, strict=True)
-        }
-        told = {
-            "target": "scenes", "classes": classes, "method": method, "per_class": [15, 30], "folds": 5,
-            "test_per_class": 50, "test_images": {"15": [300] * 5, "30": [240] * 5}, "accuracies": folds,
-        }  # fmt: skip
-        artifacts.save_json(folder / f"{method}.json", told)
 
 
 def _benchmarks(folder: Path) -> None:

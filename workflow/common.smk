@@ -14,7 +14,7 @@ wildcard_constraints:
     set="|".join(EXPERIMENT.prepare),
     run="|".join(EXPERIMENT.runs()),
     exhibit="|".join(EXPERIMENT.report.exhibits),
-    method="pretrained|scratch|random",
+    features="|".join(EXPERIMENT.features.names) or "none",
 
 
 def spec(stage, wildcard=None):
@@ -37,3 +37,9 @@ class _Names(dict):
 def trained(run, file):
     """A file of a trained network, whichever rule trains it."""
     return f"{R}/{EXPERIMENT.runs()[run]}/{run}/{file}"
+
+
+def seen_by(features):
+    """The weights that features are computed with; nothing for hand-made ones."""
+    run = EXPERIMENT.seen_by(features)
+    return trained(run, "model.safetensors") if run else []

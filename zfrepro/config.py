@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,14 +19,18 @@ from zfrepro.stages import correspondence as correspondence_stage
 from zfrepro.stages import deconvnet as deconvnet_stage
 from zfrepro.stages import evaluate as evaluate_stage
 from zfrepro.stages import evolution as evolution_stage
+from zfrepro.stages import features as features_stage
+from zfrepro.stages import folds as folds_stage
 from zfrepro.stages import invariance as invariance_stage
 from zfrepro.stages import occlusion as occlusion_stage
 from zfrepro.stages import prepare as prepare_stage
+from zfrepro.stages import probes as probes_stage
+from zfrepro.stages import scratch as scratch_stage
 from zfrepro.stages import train as train_stage
-from zfrepro.stages import transfer as transfer_stage
 
 RESULTS = Path("results")
-SOURCE = "source"  # the set of `prepare` that networks are trained on; all others are targets of transfer
+SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are there to transfer to
+BASELINES = ("random", "hog")  # features beside those of the runs: kinds of stages/features.py
 LOOKS = (
     "deconvnet",
     "evolution",
@@ -69,11 +73,24 @@ class Correspondence(correspondence_stage.Spec):
     runs: Looked = ()
 
 
-class Transfer(transfer_stage.Spec):
-    method: None = None  # every method of `methods` is a job of its own
-    run: str = Field(description="name of the run whose layers are transferred")
-    targets: tuple[str, ...] = Field(description="sets of `prepare` to transfer to")
-    methods: tuple[str, ...] = Field(("pretrained", "scratch", "random"), min_length=1)
+class Features(features_stage.Spec):
+    kind: None = None  # follows from the name: a run's, or one of BASELINES
+    runs: tuple[str, ...] = Field(
+        (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
+    )
+    baselines: tuple[Literal["random", "hog"], ...] = Field(
+        BASELINES, description="random: the first run's network with random weights; hog: hand-made features"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all features that are made of every target."""
+        return (*self.runs, *self.baselines) if self.runs else ()
+
+
+class Scratch(scratch_stage.Spec):
+    run: str | None = Field(None, description="whose network and settings are taken; none: the first of features.runs")
+    sets: tuple[str, ...] = Field((), description="sets of `folds` on which it is trained")
 
 
 class Report(Base):
@@ -94,7 +111,10 @@ class Config(Base):
     occlusion: Occlusion | None = None
     invariance: Invariance | None = None
     correspondence: Correspondence | None = None
-    transfer: Transfer | None = None
+    folds: dict[str, folds_stage.Spec] = Field({}, description="sets to transfer to -> how they are split")
+    features: Features = Features()
+    probes: probes_stage.Spec = probes_stage.Spec()
+    scratch: Scratch = Scratch()
     report: Report
 
     @field_validator("prepare")
@@ -112,11 +132,21 @@ class Config(Base):
         for section in LOOKS:
             for run in self.looked_into(section):
                 self._check_known(f"{section}.runs", run, self.runs())
-        if self.transfer is not None:
-            self._check_known("transfer.run", self.transfer.run, self.runs())
-            for target in self.transfer.targets:
-                self._check_known("transfer.targets", target, self.prepare)
+        self._check_transfer()
         return self
+
+    def _check_transfer(self) -> None:
+        for target in self.folds:
+            self._check_known("folds", target, {name: spec for name, spec in self.prepare.items() if name != SOURCE})
+        for run in self.features.runs:
+            self._check_known("features.runs", run, self.runs())
+        for target in self.scratch.sets:
+            self._check_known("scratch.sets", target, self.folds)
+        if self.scratch.sets:
+            self._check_known("scratch.run", self.scratched(), self.runs())
+        clash = set(self.runs()) & set(BASELINES)
+        if clash:
+            raise ValueError(f"train.runs: {', '.join(sorted(clash))} is the name of a baseline of `features`")
 
     @staticmethod
     def _check_known(key: str, name: str, known: Mapping[str, Any]) -> None:
@@ -137,10 +167,19 @@ class Config(Base):
         network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
         return train_stage.Spec.model_validate({"network": network, **merged})
 
-    def transfers(self) -> Iterator[tuple[str, str]]:
-        """(target, method) of every transfer job."""
-        if self.transfer is not None:
-            yield from ((target, method) for target in self.transfer.targets for method in self.transfer.methods)
+    def transfers(self, stage: str) -> set[tuple[str, ...]]:
+        """What the exhibits ask of `folds`, `probes` or `scratch`: (target,), and of probes (target, name of features)."""
+        asked = {path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()}
+        parts = 2 if stage == "probes" else 1
+        return {path.with_suffix("").parts[1 : 1 + parts] for path in asked if path.parts[0] == stage}
+
+    def scratched(self) -> str:
+        """Name of the run whose network is trained on the targets alone."""
+        return self.scratch.run or next(iter(self.features.runs), "")
+
+    def seen_by(self, features: str) -> str | None:
+        """Name of the run whose network makes the named features; None for hand-made ones."""
+        return {"hog": None, "random": next(iter(self.features.runs), None)}.get(features, features)
 
     def results(self) -> Path:
         return RESULTS / self.experiment
@@ -156,8 +195,14 @@ class Config(Base):
             return self.training(name).model_dump(mode="json")
         if stage in LOOKS:
             return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
-        if stage == "transfer":
-            return {**self.transfer.model_dump(mode="json", exclude={"run", "targets", "methods"}), "method": name}
+        if stage == "folds":
+            return self.folds[name].model_dump(mode="json")
+        if stage == "features":
+            others = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
+            kind = name if name in BASELINES else "network"
+            return {**self.features.model_dump(mode="json", exclude=others), "kind": kind}
+        if stage == "scratch":
+            return self.scratch.model_dump(mode="json", exclude={"run", "sets"})
         if stage == "exhibits":
             return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
         if stage == "report":

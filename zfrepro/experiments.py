@@ -101,15 +101,11 @@ def _size_faults(config: Config, name: str) -> Iterator[str]:
     for run in config.looked_into("evolution"):
         if not config.training(run).snapshots:
             yield f"{name}: evolution.runs: {run} keeps no snapshots; give it some: {config.runs()[run]}.runs.{run}.snapshots"
-    if config.transfer is not None:
-        size = config.training(config.transfer.run).input_size
-        for target in config.transfer.targets:
-            stored = config.prepare[target].size
-            if stored < size:
-                yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {size} that the network sees"
-        for method in config.transfer.methods:
-            if method not in ("pretrained", "random", "scratch"):
-                yield f"{name}: transfer.methods: there is no {method!r}; known are pretrained, scratch, random"
+    seeing = [run for run in (*config.features.runs, *([config.scratched()] if config.scratch.sets else [])) if config.folds]
+    for target in config.folds:
+        stored, needed = config.prepare[target].size, max((config.training(run).input_size for run in seeing), default=0)
+        if stored < needed:
+            yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {needed} that the network sees"
 
 
 def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:

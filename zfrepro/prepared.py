@@ -58,34 +58,41 @@ class PreparedSet:
         """Changes whenever pictures, labels or the mean image do."""
         return ":".join(self.manifest["sha256"][name][:16] for name in ("images.npy", "index.npz", "mean.npy"))
 
-    def where(self, split: str) -> slice:
-        """Places of a split's pictures. Raises UserError for a split that the set does not have."""
+    def where(self, split: str | None) -> slice:
+        """Places of a split's pictures, None: of all. Raises UserError for a split that the set does not have."""
+        if split is None:
+            return slice(0, self.count)
         if split not in self.splits:
             raise UserError(f"{self.folder}: has no split {split!r}; it has {', '.join(self.splits)}")
         return slice(*self.splits[split])
 
-    def images(self, split: str) -> np.ndarray:
+    def images(self, split: str | None) -> np.ndarray:
         """uint8 (n, S, S, 3)"""
         return self.all_images[self.where(split)]
 
-    def labels(self, split: str) -> np.ndarray:
+    def labels(self, split: str | None) -> np.ndarray:
         """int64 (n,), positions in `classes`"""
         return self._index["labels"][self.where(split)]
 
-    def presence(self, split: str) -> np.ndarray:
+    @property
+    def has_presence(self) -> bool:
+        """Whether its pictures can have several classes."""
+        return "presence" in self._index
+
+    def presence(self, split: str | None) -> np.ndarray:
         """int8 (n, classes): 1 present, 0 absent, -1 present but marked difficult, which VOC leaves out of account.
 
         Raises UserError for a set whose pictures have one class each.
         """
-        if "presence" not in self._index:
+        if not self.has_presence:
             raise UserError(f"{self.folder}: its pictures have one class each; name a set with several, as voc2012 is")
         return self._index["presence"][self.where(split)]
 
-    def boxes(self, split: str) -> np.ndarray:
+    def boxes(self, split: str | None) -> np.ndarray:
         """float32 (n, 4): x0, y0, x1, y1 of the object in stored pixels, NaN where unknown"""
         return self._index["boxes"][self.where(split)]
 
-    def files(self, split: str) -> np.ndarray:
+    def files(self, split: str | None) -> np.ndarray:
         """str (n,): where each picture came from, relative to the data set's root"""
         return self._index["files"][self.where(split)]
 

@@ -22,7 +22,7 @@ LIBRARIES = (
 )  # fmt: skip
 STAGES = (
     "prepare", "train", "ablate", "evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence",
-    "transfer", "exhibits",
+    "folds", "features", "probes", "scratch", "exhibits",
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -126,23 +126,36 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
         if beside.is_file():
             yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
     runs = {run for run, _ in _networks(results, config)}
-    targets = set((config.get("transfer") or {}).get("targets", ()))
-    of_runs = [(stage, runs) for stage in STAGES[STAGES.index("evaluate") : STAGES.index("transfer")]]
-    for stage, names in (*of_runs, ("transfer", targets)):
+    for stage in STAGES[STAGES.index("evaluate") : STAGES.index("folds")]:
         for path in sorted((results / stage).glob("*/[!.]*")):
-            if path.parent.name in names and path.is_file():
+            if path.parent.name in runs and path.is_file():
                 yield str(path.relative_to(results)), artifacts.sha256(path)
+    for pattern in _transferred(config):
+        for path in sorted(results.glob(pattern)):
+            yield str(path.relative_to(results)), artifacts.sha256(path)
     for name in exhibits:
         for file in (f"{name}.csv", f"{name}.png", "exhibit.json"):
             path = results / "exhibits" / name / file
             yield str(path.relative_to(results)), artifacts.sha256(path)
 
 
+def _transferred(config: Mapping[str, Any]) -> Iterator[str]:
+    """Patterns of what was measured on the sets that features are transferred to; the features themselves are too large."""
+    for target in config.get("folds") or {}:
+        yield f"folds/{target}/[!.]*"
+        yield from (f"probes/{target}/{name}.json" for name in _features(config))
+    yield from (f"scratch/{target}.json" for target in (config.get("scratch") or {}).get("sets") or ())
+
+
+def _features(config: Mapping[str, Any]) -> list[str]:
+    given = config.get("features") or {}
+    return [*(given.get("runs") or ()), *(given.get("baselines") or ())]
+
+
 def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
     """Names of the jobs that belong to this experiment as it is now; earlier ones may have left their times."""
     runs = {run for stage in ("train", "ablate") for run in (config.get(stage) or {}).get("runs") or {}}
-    transfer = config.get("transfer") or {}
-    pairs = {f"{target}-{method}" for target in transfer.get("targets", ()) for method in transfer.get("methods", ())}
+    pairs = {f"{target}-{name}" for target in config.get("folds") or {} for name in _features(config)}
     return runs | set(config.get("prepare") or {}) | pairs | set(exhibits)
 
 

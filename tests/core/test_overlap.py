@@ -23,11 +23,9 @@ def compressed(picture, quality):
 
 def test_equals_corrcoef():
     target, source = pictures(7, 48, 0), pictures(11, 48, 1)
-    small = [
-        images.reshape(-1, 16, 3, 16, 3, 3).mean((2, 4)).reshape(len(images), -1).astype(float)
-        for images in (target, source)
-    ]
-    expected = np.corrcoef(*small)[:7, 7:]
+    small = [images.reshape(-1, 16, 3, 16, 3, 3).mean((2, 4)) for images in (target, source)]
+    freed = [(images - images.mean((1, 2), keepdims=True)).reshape(len(images), -1) for images in small]
+    expected = np.corrcoef(*freed)[:7, 7:]
     best, index = find(target, source)
     np.testing.assert_allclose(best, expected.max(1), atol=1e-6)
     assert index.tolist() == expected.argmax(1).tolist()
@@ -68,6 +66,13 @@ def test_a_flat_picture_correlates_0_not_nan():
     best, _ = find(flat, source)
     assert best.tolist() == [0, 0]
     assert np.isfinite(find(source, source)[0]).all()
+
+
+def test_a_common_colour_is_no_likeness():
+    one, other = (np.clip(picture * 0.1 + [10, 60, 200], 0, 255).astype(np.uint8) for picture in pictures(2, 48, 9))
+    plain = np.corrcoef(*(thumbnails(picture[None], 16).numpy().ravel() for picture in (one, other)))[0, 1]
+    assert plain > 0.98  # two skies
+    assert find(one[None], other[None])[0][0] < 0.5
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 100])

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from zfrepro.core import probes
-from zfrepro.core.transfer import mean_class_accuracy
+from zfrepro.core.folds import mean_class_accuracy
 
 
 def blobs(classes=4, each=12, size=60, apart=1.0, seed=0):
@@ -24,7 +24,7 @@ def halves(labels, train=8):
 
 
 def standardised(features, train):
-    """The features themselves as `rotated` scales them."""
+    """The features themselves as `coordinates` scales them."""
     centred = features - features[train].mean(0)
     return centred / np.sqrt((centred[train] ** 2).sum(1).mean())
 
@@ -33,7 +33,7 @@ def standardised(features, train):
 def test_coordinates_keep_every_inner_product(size):
     features, labels = blobs(size=size)
     train, test = halves(labels)
-    found = probes.rotated(probes.gram(features, np.float64), train, test)
+    found = probes.coordinates(probes.gram(features, np.float64), train, test)
     assert found.train.shape == (32, min(31, size))  # the mean takes one direction away
     whole = standardised(features, train)
     np.testing.assert_allclose(found.train @ found.train.T, whole[train] @ whole[train].T, atol=1e-10)
@@ -45,7 +45,7 @@ def test_coordinates_keep_every_inner_product(size):
 def test_softmax_equals_the_fit_on_all_features(strength):
     features, labels = blobs()
     train, test = halves(labels)
-    found, whole = probes.rotated(probes.gram(features, np.float64), train, test), standardised(features, train)
+    found, whole = probes.coordinates(probes.gram(features, np.float64), train, test), standardised(features, train)
     ours = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(found.train, labels[train])
     full = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(whole[train], labels[train])
     np.testing.assert_allclose(ours.predict_proba(found.test), full.predict_proba(whole[test]), atol=1e-5)
@@ -57,7 +57,7 @@ def test_softmax_equals_the_fit_on_all_features(strength):
 def test_svm_equals_the_fit_on_all_features(strength):
     features, labels = blobs()
     train, test = halves(labels)
-    found, whole = probes.rotated(probes.gram(features, np.float64), train, test), standardised(features, train)
+    found, whole = probes.coordinates(probes.gram(features, np.float64), train, test), standardised(features, train)
     ours = LinearSVC(C=strength, tol=1e-9, dual=False).fit(found.train, labels[train])
     full = LinearSVC(C=strength, tol=1e-9, dual=False).fit(whole[train], labels[train])
     np.testing.assert_allclose(ours.decision_function(found.test), full.decision_function(whole[test]), atol=1e-5)
@@ -74,7 +74,7 @@ def test_single_precision_and_float16_files_serve(tmp_path):
     assert products.dtype == np.float32
     np.testing.assert_allclose(products, exact @ exact.T, atol=1e-5 * np.abs(exact @ exact.T).max())
     train, test = halves(labels)
-    single, double = (probes.rotated(probes.gram(stored, kind), train, test) for kind in (np.float32, np.float64))
+    single, double = (probes.coordinates(probes.gram(stored, kind), train, test) for kind in (np.float32, np.float64))
     np.testing.assert_allclose(single.test @ single.train.T, double.test @ double.train.T, atol=1e-5)
 
 
@@ -82,8 +82,10 @@ def test_the_pictures_of_other_folds_do_not_matter():
     features, labels = blobs()
     train, test = halves(labels)
     some = np.concatenate([train, test[:5]])
-    whole = probes.rotated(probes.gram(features, np.float64), train, test[:5])
-    alone = probes.rotated(probes.gram(features[some], np.float64), np.arange(len(train)), len(train) + np.arange(5))
+    whole = probes.coordinates(probes.gram(features, np.float64), train, test[:5])
+    alone = probes.coordinates(
+        probes.gram(features[some], np.float64), np.arange(len(train)), len(train) + np.arange(5)
+    )
     np.testing.assert_allclose(whole.test @ whole.train.T, alone.test @ alone.train.T, atol=1e-10)
 
 

@@ -53,7 +53,10 @@ def counts(config: Config) -> dict[str, int]:
         "ablate": len(config.ablate.runs),
         "evaluate": len(config.runs()),
         **{stage: len(config.looked_into(stage)) for stage in LOOKS},
-        "transfer": len(list(config.transfers())),
+        "folds": len({target for target, *_ in (*config.transfers("folds"), *config.transfers("probes"))}),
+        "features": len(config.transfers("probes")),
+        "probes": len(config.transfers("probes")),
+        "scratch": len(config.transfers("scratch")),
         "exhibits": len(config.report.exhibits),
         "report": 1,
     }

@@ -27,8 +27,12 @@ def hog(images: np.ndarray) -> np.ndarray:
         normalised_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
         for start in range(0, len(images), CHUNK)
     ]
-    size = (images.shape[1] // CELL - BLOCK + 1) ** 2 * BLOCK**2 * DIRECTIONS
-    return np.concatenate(parts) if parts else np.empty((0, size), np.float32)
+    return np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
+
+
+def length(size: int) -> int:
+    """Features of a picture of `size` x `size` pixels."""
+    return (size // CELL - BLOCK + 1) ** 2 * BLOCK**2 * DIRECTIONS
 
 
 def cells(images: np.ndarray) -> np.ndarray:

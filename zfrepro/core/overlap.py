@@ -70,8 +70,10 @@ def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
 
 
 def _unit(thumbnails: Tensor) -> Tensor:
-    """(N, size x size x 3): mean 0, length 1; 0 for a flat picture. Products of rows are correlations."""
-    rows = thumbnails.flatten(1)
-    rows = rows - rows.mean(1, keepdim=True)
+    """(N, size x size x 3): mean 0 in every channel, length 1; 0 for a flat picture. Products of rows are correlations.
+
+    Channel by channel, for a common mean would let any two pictures of one colour, blue skies and seas, correlate.
+    """
+    rows = (thumbnails - thumbnails.mean((1, 2), keepdim=True)).flatten(1)
     length = rows.norm(dim=1, keepdim=True)
     return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp(min=1e-12), 0)

@@ -1,9 +1,9 @@
 """Linear classifiers on frozen features: softmax, linear SVM, one sigmoid a class. Paper section 5.2, Tables 4-7, Fig 9.
 
 The features enter by their inner products alone. With an L2 penalty the weights lie in the span of the training pictures,
-so a fit on the pictures' coordinates along the principal axes of the training pictures (at most as many as pictures, however
-many features) is the fit on the features themselves: a rotation, not a reduction. `gram` is computed once a layer and
-serves every fold, number of training pictures and strength.
+so a fit on coordinates that have the same inner products (at most as many as training pictures, however many features) is the
+fit on the features themselves: a rotation, not a reduction. `gram` is computed once a layer and serves every fold, number of
+training pictures and strength.
 
 Features are standardised as a whole: the training pictures' mean is subtracted, and one number brings their mean squared
 length to 1, so that a strength means the same at every layer. (One number a feature would need the features again for every
@@ -23,20 +23,20 @@ from zfrepro.core.average_precision import mean, of_classes
 
 Kind = Literal["softmax", "svm"]
 STRENGTHS: dict[str, tuple[float, ...]] = {  # C of scikit-learn: the loss's weight against the penalty
-    "softmax": (3.0, 30.0, 300.0),
+    "softmax": (0.3, 3.0, 30.0, 300.0),
     "svm": (0.1, 1.0, 10.0),
-    "sigmoids": (3.0, 30.0, 300.0),
+    "sigmoids": (0.3, 3.0, 30.0, 300.0),
 }
 COLUMNS = 4096  # features read at once
 
 
-def gram(features: np.ndarray, dtype: type = np.float32) -> np.ndarray:
-    """(N, N) inner products of features (N, D), float16 or float32 and memory-mapped if need be.
+def gram(features: np.ndarray, dtype: type = np.float32, onto: np.ndarray | None = None) -> np.ndarray:
+    """(N, N) inner products of features (N, D), float16 or float32; added to `onto` where some features are already in it.
 
-    They are taken from the mean of all rows: nearer to 0 fewer digits are lost. `rotated` takes them from its training
+    They are taken from the mean of all rows: nearer to 0 fewer digits are lost. `coordinates` takes them from its training
     pictures' mean, whatever this one was.
     """
-    products = np.zeros((len(features),) * 2, dtype)
+    products = np.zeros((len(features),) * 2, dtype) if onto is None else onto
     for start in range(0, features.shape[1], COLUMNS):
         some = features[:, start : start + COLUMNS].astype(dtype)
         some -= some.mean(0)
@@ -46,25 +46,32 @@ def gram(features: np.ndarray, dtype: type = np.float32) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Pictures along the training pictures' principal axes, standardised: float64 (n, r) and (m, r), r <= n."""
+    """Pictures in the span of the training pictures, standardised: float64 (n, r) and (m, r), r <= n."""
 
     train: np.ndarray
     test: np.ndarray
 
 
-def rotated(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordinates:
-    """Of the pictures at positions `train` (n,) and `test` (m,). Axes along which rounding is all there is are left out."""
+def coordinates(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordinates:
+    """Of the pictures at positions `train` (n,) and `test` (m,), by a Cholesky decomposition with pivoting, which ends
+    where nothing but rounding is left."""
+    from scipy.linalg import solve_triangular
+    from scipy.linalg.lapack import dpstrf
+
     inner, outer = (gram[np.ix_(rows, train)].astype(np.float64) for rows in (train, test))
     means = inner.mean(0)
     inner = inner - means - means[:, None] + means.mean()
     outer = outer - means - outer.mean(1, keepdims=True) + means.mean()
     scale = np.trace(inner) / len(train) or 1.0
-    values, axes = np.linalg.eigh(inner / scale)
-    kept = values > 10 * np.finfo(gram.dtype).eps * values[-1]
-    if not kept.any():  # pictures that are all alike
+    inner, outer = inner / scale, outer / scale
+    left = 100 * np.finfo(gram.dtype).eps * inner.diagonal().max()
+    if not left > 0:  # pictures that are all alike
         return Coordinates(np.zeros((len(train), 1)), np.zeros((len(test), 1)))
-    axes, lengths = axes[:, kept], np.sqrt(values[kept])
-    return Coordinates(axes * lengths, outer / scale @ axes / lengths)
+    root, order, rank, _ = dpstrf(inner, tol=left, lower=1)
+    order, root = order - 1, np.tril(root)[:, :rank]
+    found = np.empty_like(root)
+    found[order] = root
+    return Coordinates(found, solve_triangular(root[:rank], outer[:, order[:rank]].T, lower=True).T)
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,10 @@ def task(
     """
     known = labels[train]
     parts = [
-        (rotated(gram, train[some], train[others]), known[some], known[others])
+        (coordinates(gram, train[some], train[others]), known[some], known[others])
         for some, others in _parts(known, inner, seed)
     ]
-    return Task(rotated(gram, train, test), known, tuple(parts))
+    return Task(coordinates(gram, train, test), known, tuple(parts))
 
 
 def _parts(labels: np.ndarray, inner: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -151,15 +158,19 @@ def _model(kind: Kind, choosing: bool = False) -> Any:
 
     if kind == "softmax":
         return LogisticRegression(tol=3e-4 if choosing else 1e-4, max_iter=5000, warm_start=choosing)
-    if choosing:
-        return LinearSVC(dual=True, tol=0.5, max_iter=5000, random_state=0)
-    return LinearSVC(dual=False, tol=0.01, max_iter=5000)  # Newton steps: this tolerance is relative to the start
+    return LinearSVC(dual=True, tol=0.5 if choosing else 0.03, max_iter=5000, random_state=0)
 
 
 def _fit(model: Any, strength: float, inputs: np.ndarray, labels: np.ndarray) -> Any:
+    """The softmax and the sigmoids are fitted in single precision, in half the time; their weights are kept in double."""
+    from sklearn.linear_model import LogisticRegression
+
+    single = isinstance(model, LogisticRegression)
     with warnings.catch_warnings():  # with one or two pictures a class scikit-learn suspects a regression
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
-        return model.set_params(C=strength).fit(inputs, labels)
+        model.set_params(C=strength).fit(inputs.astype(np.float32) if single else inputs, labels)
+    model.coef_, model.intercept_ = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
+    return model
 
 
 def sigmoids(task: Task, strengths: Sequence[float] | None = None) -> tuple[np.ndarray, float]:

@@ -151,6 +151,11 @@ def titled(image: Image.Image, text: str, size: int) -> Image.Image:
     return whole
 
 
+def shortened(name: str, most: int) -> str:
+    """At most so many characters, an ellipsis last where some are left out."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def dot_plot(labels: Sequence[str], panels: Sequence[tuple[str, Sequence, Sequence]], unit: str) -> bytes:
     """A row a label, a panel a quantity: the paper's number hollow, ours filled, a line between them.
 

@@ -127,7 +127,8 @@ def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[st
         Rectangle(corner, about["square"], about["square"], facecolor=[about["grey"] / 255] * 3, edgecolor="none")
     )
     ax.set_xlabel(
-        f"{_short(about['pictures'][i]['true'])}\nP = {arrays['clean_probability'][i]:.2f} uncovered", fontsize=6.5
+        f"{draw.shortened(about['pictures'][i]['true'], 18)}\nP = {arrays['clean_probability'][i]:.2f} uncovered",
+        fontsize=6.5,
     )
 
 
@@ -155,14 +156,10 @@ def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None
         codes[labels == label] = code
     ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(named)], OTHERS]), vmin=0, vmax=len(named))
     handles = [
-        Patch(color=colour, label=_short(classes[label]) + (" (true)" if label == true else ""))
+        Patch(color=colour, label=draw.shortened(classes[label], 18) + (" (true)" if label == true else ""))
         for colour, label in zip(LABEL_COLOURS, named, strict=False)
     ]
     if len(order) > len(named):
         handles.append(Patch(color=OTHERS, label=f"{len(order) - len(named)} others"))
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1 + (len(handles) > 3), fontsize=5.5,
               handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else name[:17] + "…"

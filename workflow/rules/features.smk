@@ -1,0 +1,26 @@
+# needs:  a prepared target set; the network whose layers are taken, unless the features are hand-made
+# makes:  the features of all its pictures; features.json is what later rules depend on, the layers' files lie beside it
+# config: features
+rule features:
+    input:
+        images=f"{R}/prepare/{{set}}/manifest.json",
+        weights=lambda wildcards: seen_by(wildcards.features),
+    output:
+        summary=f"{R}/features/{{set}}/{{features}}/features.json",
+    log:
+        f"{R}/logs/features/{{set}}-{{features}}.log",
+    benchmark:
+        f"{R}/benchmarks/features/{{set}}-{{features}}.tsv"
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    resources:
+        gpu=lambda wildcards: 1 if seen_by(wildcards.features) else 0,
+    params:
+        spec=spec("features", "features"),
+        code=code("stages.features"),
+        weights=lambda wildcards, input: ["--weights", input.weights] if input.weights else [],
+        out=subpath(output.summary, parent=True),
+    shell:
+        "python -m zfrepro features --spec {params.spec:q} --images {input.images:q} {params.weights:q}"
+        " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

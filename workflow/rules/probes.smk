@@ -1,0 +1,24 @@
+# needs:  features and folds of a prepared target set
+# makes:  what linear classifiers reach on them, fold by fold (Tables 4 to 7, Fig 9)
+# config: probes
+rule probes:
+    input:
+        features=f"{R}/features/{{set}}/{{features}}/features.json",
+        folds=f"{R}/folds/{{set}}/folds.json",
+        images=f"{R}/prepare/{{set}}/manifest.json",
+    output:
+        f"{R}/probes/{{set}}/{{features}}.json",
+    log:
+        f"{R}/logs/probes/{{set}}-{{features}}.log",
+    benchmark:
+        f"{R}/benchmarks/probes/{{set}}-{{features}}.tsv"
+    priority: 24
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    params:
+        spec=spec("probes"),
+        code=code("stages.probes"),
+    shell:
+        "python -m zfrepro probes --spec {params.spec:q} --features {input.features:q} --folds {input.folds:q}"
+        " --images {input.images:q} --out {output:q} --threads {threads} > {log:q} 2>&1"

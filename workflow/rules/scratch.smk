@@ -1,0 +1,26 @@
+# needs:  folds of a prepared target set, the settings that a network was trained with
+# makes:  accuracies of the same network trained on the target alone, from nothing (Tables 4 and 5)
+# config: scratch
+rule scratch:
+    input:
+        network=lambda wildcards: trained(EXPERIMENT.scratched(), "network.json"),
+        folds=f"{R}/folds/{{set}}/folds.json",
+        images=f"{R}/prepare/{{set}}/manifest.json",
+    output:
+        f"{R}/scratch/{{set}}.json",
+    log:
+        f"{R}/logs/scratch/{{set}}.log",
+    benchmark:
+        f"{R}/benchmarks/scratch/{{set}}.tsv"
+    priority: 26  # the longest of those that follow a training
+    conda:
+        "../envs/zfrepro.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=spec("scratch"),
+        code=code("stages.scratch"),
+    shell:
+        "python -m zfrepro scratch --spec {params.spec:q} --network {input.network:q} --folds {input.folds:q}"
+        " --images {input.images:q} --out {output:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,48 @@
+"""The protocol of the Caltechs: random folds, and accuracy averaged over classes. Paper section 5.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of training and test pictures, int64, disjoint."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def too_small(labels: np.ndarray, per_class: int) -> dict[int, int]:
+    """Class -> its pictures, of the classes that lack `per_class` pictures to train and one to test."""
+    classes, counts = np.unique(labels, return_counts=True)
+    few = counts <= per_class
+    return dict(zip(classes[few].tolist(), counts[few].tolist(), strict=True))
+
+
+def folds(labels: np.ndarray, per_class: int, test_per_class: int, count: int, seed: int) -> list[Fold]:
+    """`count` random splits: `per_class` training pictures of every class, and up to `test_per_class` of the others to test.
+
+    labels: int (N,); a picture whose label is negative is in no fold. Fewer training pictures are a prefix of more, so that
+    curves over `per_class` compare like with like. Raises ValueError for a class that is `too_small`.
+    """
+    labels = np.asarray(labels)
+    for label, pictures in too_small(labels[labels >= 0], per_class).items():
+        raise ValueError(f"class {label} has {pictures} pictures, {per_class} to train and one to test are needed")
+    return [_fold(labels, per_class, test_per_class, np.random.default_rng([seed, number])) for number in range(count)]
+
+
+def _fold(labels: np.ndarray, per_class: int, test_per_class: int, generator: np.random.Generator) -> Fold:
+    train, test = [], []
+    for label in np.unique(labels[labels >= 0]):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        train.append(members[:per_class])
+        test.append(members[::-1][: min(test_per_class, len(members) - per_class)])
+    return Fold(np.concatenate(train), np.concatenate(test))
+
+
+def mean_class_accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Percent right in each class, averaged over the classes."""
+    return 100 * float(np.mean([np.mean(predicted[labels == label] == label) for label in np.unique(labels)]))

@@ -1,0 +1,156 @@
+"""Fig 9: accuracy on Caltech-256 against training pictures a class, and how few of them pass a baseline with the most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zfrepro import paper
+from zfrepro.exhibits import accuracy_curves, draw, runs, transfers
+from zfrepro.exhibits.accuracy_curves import Curve, Level, Panel
+from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Picture, Row, heading
+
+TITLE = "Accuracy on Caltech-256 against training pictures"
+PAPER = "Figure 9"
+TARGET = "caltech256"
+COLUMNS = (
+    Column("series", "Features and classifier", "label"),
+    Column("per_class", "Training pictures a class"),
+    Column("accuracy_paper", "paper", "paper"),
+    Column("accuracy_ours", "ours", "ours"),
+)
+CURVES, LEVELS = "Accuracy (%)", "The dashed line"
+NAMES = {  # label of `transfers.needs` -> series
+    "pretrained": "Pretrained layers 1-7, softmax",
+    "scratch": "Non-pretrained convnet",
+    "hog": transfers.HOG,
+    "random": "Random layers 1-7, softmax",
+}
+PRINTED = {"Our Model": NAMES["pretrained"], "Bo etal": "Bo et al., 2013", "Sohn etal": "Sohn et al., 2011"}
+BO = PRINTED["Bo etal"]
+BASELINES = ("hog", "scratch")  # the first that was run is the dashed line, which pretrained features have to pass
+LOOKS = {  # series -> colour, marker
+    NAMES["pretrained"]: (draw.OURS, "o"),
+    NAMES["hog"]: (draw.PURPLE, "s"),
+    NAMES["scratch"]: (draw.GREEN, "^"),
+    NAMES["random"]: (draw.ORANGE, "v"),
+}
+PRINTED_LOOKS = {NAMES["pretrained"]: (draw.PAPER, "o"), BO: (draw.MUTED, "s"), PRINTED["Sohn etal"]: ("#9aa1ac", "^")}
+
+
+def needs(config: Any) -> dict[str, str]:
+    return transfers.needs(config, TARGET)
+
+
+def build(files: Mapping[str, Path]) -> Picture:
+    folds, curves, printed = transfers.Folds.load(files["folds"]), _ours(files), _printed()
+    theirs, ours = Level.of(BO, printed[BO], printed[NAMES["pretrained"]]), _level(curves)
+    panels = (
+        Panel("Paper: ImageNet to Caltech-256", printed, theirs, PRINTED_LOOKS, hollow=True),
+        Panel(f"This experiment: {folds.target}", curves, ours, LOOKS, hollow=False),
+    )
+    bars = (
+        "Bars: ± in the paper, standard deviation over the splits here" if folds.folds > 1 else "Bars: ± in the paper"
+    )
+    said = [_said("Dashed, left", theirs, printed), *([_said("Dashed, right", ours, curves)] if ours else [])]
+    return Picture(
+        caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.said()}. {bars}. {' '.join(said)}",
+        columns=COLUMNS,
+        rows=(*_rows(printed, curves), *_levels(theirs, ours)),
+        png=accuracy_curves.drawn(panels),
+        alt=_alt(curves, theirs, ours),
+        notes=(
+            "The paper's own curve is read from the vector paths of its figure, to about 0.05. Its rivals stand in its Table 5, as "
+            "does its non-pretrained network, which the figure leaves out.",
+        ),
+        highlights=_highlights(theirs, ours),
+    )
+
+
+def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
+    """Series -> what was measured of it, pretrained first; the features of other runs stand after it."""
+    found = transfers.accuracies(files)
+    others = {
+        label: f"Layers of {label.removeprefix('run/')}, softmax" for label in sorted(files) if label.startswith("run/")
+    }
+    names = {"pretrained": NAMES["pretrained"], **others, **NAMES}
+    measured = {series: transfers.curve(found, method) for method, series in names.items()}
+    return {series: curve for series, curve in measured.items() if curve}
+
+
+def _printed() -> dict[str, Curve]:
+    table = paper.table("fig9_caltech256_curve_digitised")
+    return {
+        PRINTED[series]: {
+            int(k): runs.shown(value, None if spread != spread else round(spread, 1))
+            for k, value, spread in zip(lines["train_per_class"], lines["acc_pct"], lines["acc_pm"], strict=True)
+        }
+        for series, lines in table.groupby("series", sort=False)
+    }
+
+
+def _level(curves: Mapping[str, Curve]) -> Level | None:
+    baseline = next((NAMES[method] for method in BASELINES if NAMES[method] in curves), None)
+    return baseline and Level.of(baseline, curves[baseline], curves.get(NAMES["pretrained"], {}))
+
+
+def _rows(printed: Mapping[str, Curve], curves: Mapping[str, Curve]) -> list[Row]:
+    beside = {**_non_pretrained(), **printed}
+    rows = [heading(CURVES, COLUMNS)]
+    for series in dict.fromkeys((*printed, *curves)):
+        theirs, ours = beside.get(series, {}), curves.get(series, {})
+        absent = "not run" if series == NAMES["pretrained"] else None
+        rows += [Row((series, Number(k, 0), theirs.get(k), ours.get(k) or absent)) for k in sorted({*theirs, *ours})]
+    return rows
+
+
+def _non_pretrained() -> dict[str, Curve]:
+    """The paper's Table 5 has it, its figure has not."""
+    table = paper.table("table5_caltech256").set_index("row_id").loc["t5r3"]
+    sizes = [int(key[3:-4]) for key in table.index if key.endswith("_pct")]
+    return {NAMES["scratch"]: {k: runs.shown(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
+
+
+def _levels(theirs: Level, ours: Level | None) -> list[Row]:
+    both = [level for level in (theirs, ours) if level]
+    heights: list[Cell] = [Number(level.value) for level in both]
+    passed: list[Cell] = [Number(level.passed_at, 0) if level.passed_at else level.passed for level in both]
+    most: list[Cell] = [Number(level.per_class, 0) for level in both]
+    lines = {"Training pictures a class": most, "Accuracy (%)": heights, "Fewest pictures a class that pass it": passed}
+    return [
+        heading(LEVELS, COLUMNS),
+        *(Row((name, None, *cells, None)[: len(COLUMNS)]) for name, cells in lines.items()),
+    ]
+
+
+def _said(where: str, level: Level, curves: Mapping[str, Curve]) -> str:
+    """`Dashed, left: Bo et al., 2013, with 60 a class, 55.2 %; pretrained features pass it with 6, not with 5.`"""
+    curve = curves.get(NAMES["pretrained"], {})
+    head = f"{where}: {level.series}, with {level.per_class} a class, {level.value:.1f} %;"
+    if level.passed_at is None:
+        best = max(curve.items(), key=lambda point: point[1].value, default=None)
+        top = f" (at best {best[1].value:.1f} %, with {best[0]})" if best else ""
+        return f"{head} pretrained features never pass it{top}."
+    fewer = [k for k in curve if k < level.passed_at]
+    below = f", not with {max(fewer)}" if fewer else ", the fewest measured"
+    return f"{head} pretrained features pass it with {level.passed_at}{below}."
+
+
+def _alt(curves: Mapping[str, Curve], theirs: Level, ours: Level | None) -> str:
+    ends = [
+        f"{series} {curve[min(curve)].value:.1f} with {min(curve)}, {curve[max(curve)].value:.1f} with {max(curve)}"
+        for series, curve in curves.items()
+    ]
+    passed = [f"{name} {level.passed}" for name, level in (("paper", theirs), ("here", ours)) if level]
+    return (
+        "Two line plots of accuracy over training pictures a class, the paper's and this experiment's. Ours in percent: "
+        f"{'; '.join(ends)}. Pictures with which pretrained features pass the dashed line: {', '.join(passed)}."
+    )
+
+
+def _highlights(theirs: Level, ours: Level | None) -> tuple[Highlight, ...]:
+    if ours is None:
+        return ()
+    label = f"Caltech-256: pictures a class with which pretrained features pass {ours.series}, given {ours.per_class}"
+    return (Highlight(label, ours.passed, f"{theirs.passed} ({BO})"),)

@@ -1,0 +1,192 @@
+"""Pictures of the target sets that also stand in the source's training set, found by correlation and left out."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+from PIL import Image
+
+from zfrepro import artifacts
+from zfrepro.exhibits import draw
+from zfrepro.exhibits.base import Column, Number, Piece, Row, Table, heading
+
+TITLE = "Target pictures that the source set holds too"
+PAPER = "Section 5.2"
+PRINTED = {  # the paper's section 5.2: left out, of so many pictures, at most so many in one class
+    "caltech101": (44, 9144, 10),
+    "caltech256": (243, 30607, 18),
+}
+NAMES = {"caltech101": "Caltech-101", "caltech256": "Caltech-256", "voc2012": "PASCAL VOC 2012"}
+COLUMNS = (
+    Column("target", "Target", "label"),
+    Column("paper_left_out", "paper: left out", "paper"),
+    Column("paper_most", "paper: most in a class", "paper"),
+    Column("pictures", "Pictures"),
+    Column("compared", "compared with, in the source"),
+    Column("largest", "Largest correlation"),
+    Column("left_out", "Left out", "ours"),
+    Column("most", "Most in a class", "ours"),
+    Column("duplicates", "Copies within the set", "ours"),
+)
+SHOWN = 12  # pairs of a target
+SIDE, GAP = 64, 4  # pixels
+BINS = np.linspace(-0.2, 1, 61)
+
+
+def needs(config: Any) -> dict[str, str]:
+    if not config.folds:
+        raise LookupError("folds")
+    return {
+        f"{target}/{file}": f"folds/{target}/{file}"
+        for target in config.folds
+        for file in ("folds.json", "folds.npz", "overlap.npz")
+    }
+
+
+@dataclass(frozen=True)
+class _Target:
+    name: str
+    told: Mapping[str, Any]
+    correlations: np.ndarray  # (N,): each picture's largest
+    pairs: Mapping[str, np.ndarray]
+
+    @property
+    def title(self) -> str:
+        return NAMES.get(self.name, self.name)
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Class -> pictures that were left out for likeness."""
+        return Counter(one["class"] for one in self.told["overlap"]["left_out"])
+
+
+def build(files: Mapping[str, Path]) -> Table:
+    targets = [_load(files, name) for name in sorted({label.partition("/")[0] for label in files})]
+    rule = targets[0].told["overlap"]
+    mirrored = ", as it is or mirrored" if rule["mirrored"] else ""
+    pieces = [Piece("correlations", _histograms(targets), _said(targets), "Each picture's largest correlation")]
+    pieces += [_pairs(one) for one in targets]
+    return Table(
+        caption="Pictures of each target set whose small copy correlates with that of a training picture of the source"
+        f"{mirrored}, by at least {_thresholds(targets)}; copies of {rule['size']} x {rule['size']} pixels, each channel freed of "
+        "its mean. They are in no fold.",
+        columns=COLUMNS,
+        rows=(*(_row(one) for one in targets), *_by_class(targets)),
+        png=_whole(targets),
+        alt=_said(targets),
+        notes=(
+            "The paper finds such pictures by normalised correlation as well, without size or threshold, takes them out of "
+            "ImageNet and trains again; here they are taken out of the target, which costs no training.",
+            "The pairs shown are the most similar of each target, left out or not, so that the threshold can be judged by eye.",
+        ),
+        pieces=tuple(pieces),
+    )
+
+
+def _load(files: Mapping[str, Path], name: str) -> _Target:
+    correlations = artifacts.load_arrays(files[f"{name}/folds.npz"])["correlation"]
+    told, pairs = (
+        artifacts.load_json(files[f"{name}/folds.json"]),
+        artifacts.load_arrays(files[f"{name}/overlap.npz"]),
+    )
+    return _Target(name, told, correlations, pairs)
+
+
+def _thresholds(targets: Sequence[_Target]) -> str:
+    return " or ".join(f"{value:g}" for value in sorted({one.told["overlap"]["threshold"] for one in targets}))
+
+
+def _row(one: _Target) -> Row:
+    printed = PRINTED.get(one.name)
+    paper = (f"{printed[0]} of {printed[1]:,}", Number(printed[2], 0)) if printed else (None, None)
+    overlap, largest = one.told["overlap"], one.told["overlap"]["largest"]
+    return Row(
+        (
+            f"{one.title}: {one.told['target']}", *paper, f"{one.told['pictures']:,}",
+            f"{overlap['source_pictures']:,} of {overlap['source']}", None if largest is None else Number(largest, 3),
+            Number(len(overlap["left_out"]), 0), Number(max(one.left_out.values(), default=0), 0),
+            Number(len(one.told["duplicates"]), 0),
+        )
+    )  # fmt: skip
+
+
+def _by_class(targets: Sequence[_Target]) -> list[Row]:
+    """Of every target with any: how many of each class were left out, most first."""
+    rows = []
+    for one in targets:
+        if one.left_out:
+            rows.append(heading(f"Left out of {one.title}, by class", COLUMNS))
+            counts = sorted(one.left_out.items(), key=lambda item: (-item[1], item[0]))
+            rows += [Row((name, None, None, None, None, None, Number(count, 0), None, None)) for name, count in counts]
+    return rows
+
+
+def _histograms(targets: Sequence[_Target]) -> bytes:
+    with draw.figure(6.6, 2.1) as drawn:
+        axes = drawn.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+        for ax, one in zip(axes, targets, strict=True):
+            _histogram(ax, one)
+        axes[0].set_ylim(0.7, 8 * axes[0].get_ylim()[1])  # room for the legends
+        axes[0].set_ylabel("pictures")
+        return draw.png(drawn)
+
+
+def _histogram(ax: Axes, one: _Target) -> None:
+    threshold = one.told["overlap"]["threshold"]
+    ax.hist(one.correlations, bins=BINS, color=draw.OURS)
+    ax.axvline(threshold, color=draw.PAPER, linewidth=1.1, linestyle=(0, (4, 3)), label=f"left out from {threshold:g}")
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
+    ax.set_xlim(min(0.0, float(one.correlations.min(initial=0))), 1.02)
+    ax.set_title(one.title)
+    ax.set_xlabel("largest correlation")
+    ax.legend(loc="upper left")
+
+
+def _strip(one: _Target) -> np.ndarray:
+    """(2 SIDE + GAP, ..., 3): target pictures above, source pictures below."""
+    pairs = one.pairs["pairs"][:SHOWN]
+    shown = [picture for half in (0, 1) for picture in pairs[:, half]]
+    return np.asarray(draw.block(shown, len(pairs), SIDE, GAP))
+
+
+def _pairs(one: _Target) -> Piece:
+    told = [
+        f"{value:.3f}{' (left out)' if out else ''}"
+        for value, out in zip(one.pairs["correlation"], one.pairs["left_out"], strict=True)
+    ][:SHOWN]
+    title = f"{one.title}: the most similar pairs, target above, source below"
+    image = Image.fromarray(_strip(one))
+    return Piece(
+        f"pairs_{one.name}", draw.encoded(image), f"{title}. Correlations: {', '.join(told)}.", title, least=560
+    )
+
+
+def _whole(targets: Sequence[_Target]) -> bytes:
+    """Histograms above, pairs of every target below."""
+    head = Image.open(io.BytesIO(_histograms(targets))).convert("RGB")
+    strips = [draw.titled(_widened(Image.fromarray(_strip(one)), head.width), _pairs(one).title, 18) for one in targets]
+    return draw.encoded(draw.below([head, *strips], 3 * GAP))
+
+
+def _widened(image: Image.Image, width: int) -> Image.Image:
+    whole = Image.new("RGB", (max(width, image.width), image.height), "white")
+    whole.paste(image)
+    return whole
+
+
+def _said(targets: Sequence[_Target]) -> str:
+    said = [
+        f"{one.title}: {len(one.told['overlap']['left_out'])} of {one.told['pictures']} left out, largest correlation "
+        f"{one.told['overlap']['largest']}"
+        for one in targets
+    ]
+    return "Histograms of each target picture's largest correlation with a source picture. " + "; ".join(said)

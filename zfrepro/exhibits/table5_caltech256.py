@@ -1,0 +1,21 @@
+"""Table 5: accuracy on Caltech-256, features kept from the source set against training from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zfrepro.exhibits import accuracy_table
+from zfrepro.exhibits.base import Table
+
+TITLE = "Transfer to Caltech-256"
+PAPER = "Table 5"
+
+
+def needs(config: Any) -> dict[str, str]:
+    return accuracy_table.needs(config, "caltech256")
+
+
+def build(files: Mapping[str, Path]) -> Table:
+    return accuracy_table.build(files, "table5_caltech256", "Caltech-256")

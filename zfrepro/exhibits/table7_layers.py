@@ -1,0 +1,190 @@
+"""Table 7: linear classifiers on one layer after another, of both networks, on both Caltechs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from zfrepro import artifacts, paper
+from zfrepro.exhibits import draw, runs, transfers
+from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table
+
+TITLE = "Layer by layer: what linear classifiers make of the features"
+PAPER = "Table 7"
+TARGETS = {"caltech101": ("Caltech-101", "cal101_30", 30), "caltech256": ("Caltech-256", "cal256_60", 60)}
+CLASSIFIERS = {"svm": "SVM", "softmax": "Softmax"}
+CHANCE = "chance"
+COLOURS = (draw.OURS, draw.ORANGE, draw.GREEN, draw.PURPLE)
+
+
+def needs(config: Any) -> dict[str, str]:
+    """Labels are `<target>/folds` and `<target>/<place> <name of the run>`, in the order of features.runs."""
+    there = [target for target in TARGETS if target in config.folds]
+    if not there or not config.features.runs:
+        raise LookupError("features.runs and folds.caltech101 or folds.caltech256")
+    files = {f"{target}/folds": f"folds/{target}/folds.json" for target in there}
+    return files | {
+        f"{target}/{number} {name}": f"probes/{target}/{name}.json"
+        for target in there
+        for number, name in enumerate(config.features.runs)
+    }
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One target set: its folds, and network -> measurements with columns layer, classifier, per_class, folds."""
+
+    name: str
+    folds: transfers.Folds
+    per_class: int
+    networks: dict[str, pd.DataFrame]
+    sizes: dict[str, int]  # layer -> features a picture, of the network that is named first
+
+    def number(self, network: str, classifier: str, layer: int) -> Number | None:
+        found = self.networks[network]
+        return transfers.number(found, classifier=classifier, layer=layer, per_class=self.per_class)
+
+    def curve(self, network: str, classifier: str) -> dict[int, Number]:
+        """Layer -> accuracy of those measured."""
+        layers = sorted(set(self.networks[network]["layer"]))
+        numbers = {layer: self.number(network, classifier, layer) for layer in layers}
+        return {layer: number for layer, number in numbers.items() if number}
+
+    def printed(self) -> dict[tuple[str, int], Number]:
+        """(classifier, layer) -> the paper's accuracy."""
+        column = TARGETS[self.name][1]
+        lines = paper.table("table7_layerwise").to_dict("records")
+        return {
+            (line["classifier"], line["layer"]): runs.shown(line[f"{column}_acc_pct"], line[f"{column}_pm"])
+            for line in lines
+        }
+
+
+def build(files: Mapping[str, Path]) -> Table:
+    targets = [_target(files, name) for name in TARGETS if f"{name}/folds" in files]
+    columns, rows = _columns(targets), _rows(targets)
+    said = "; ".join(
+        f"{TARGETS[one.name][0]}: {one.folds.said()}, {one.per_class} training pictures a class" for one in targets
+    )
+    return Table(
+        caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {said}.",
+        columns=columns,
+        rows=rows,
+        png=_plot(targets),
+        alt=_alt(targets),
+        notes=(
+            "± of ours: standard deviation over the splits. The paper prints the softmax on layers 5 and 7 only. Features are a "
+            "layer's outputs after pooling and contrast normalisation, flattened; strengths of the L2 penalty are chosen on "
+            "training pictures alone.",
+            f"Features a picture, of {next(iter(targets[0].networks))}: "
+            + ", ".join(f"layer {layer} {size:,}" for layer, size in targets[0].sizes.items())
+            + ".",
+        ),
+        highlights=_highlights(targets[0]),
+    )
+
+
+def _target(files: Mapping[str, Path], name: str) -> _Target:
+    labels = [label for label in sorted(files) if label.startswith(f"{name}/") and label != f"{name}/folds"]
+    told = {label.partition(" ")[2]: artifacts.load_json(files[label]) for label in labels}
+    networks = {network: pd.DataFrame(of["accuracies"]) for network, of in told.items()}
+    folds = transfers.Folds.load(files[f"{name}/folds"])
+    return _Target(name, folds, max(folds.test_pictures), networks, next(iter(told.values()))["sizes"])
+
+
+def _columns(targets: Sequence[_Target]) -> tuple[Column, ...]:
+    columns = [Column("row", "Classifier (layer)", "label")]
+    for one in targets:
+        title, _, printed = TARGETS[one.name]
+        group = f"{title}, {one.per_class} a class"
+        differs = f" ({printed} a class)" if printed != one.per_class else ""
+        columns.append(Column(f"{one.name}_paper", f"paper{differs}", "paper", group))
+        columns += [Column(f"{one.name}_{name}", f"ours, {name}", "ours", group) for name in one.networks]
+    return tuple(columns)
+
+
+def _rows(targets: Sequence[_Target]) -> tuple[Row, ...]:
+    layers = sorted({int(layer) for one in targets for found in one.networks.values() for layer in found["layer"]})
+    rows = []
+    for classifier, label in CLASSIFIERS.items():
+        for layer in sorted({*layers, 1, 2, 3, 4, 5, 7}):
+            cells: list[Cell] = [f"{label} ({layer})"]
+            for one in targets:
+                ours = [one.number(name, classifier, layer) or "not run" for name in one.networks]
+                cells += [one.printed().get((classifier, layer)), *ours]
+            rows.append(Row(tuple(cells)))
+    return tuple(rows)
+
+
+def _plot(targets: Sequence[_Target]) -> bytes:
+    with draw.figure(6.6 if len(targets) > 1 else 4.0, 3.4) as drawn:
+        axes = drawn.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+        for ax, one in zip(axes, targets, strict=True):
+            _panel(ax, one)
+        axes[0].set_ylabel("accuracy (%)")
+        axes[0].set_ylim(bottom=0)
+        named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+        named[CHANCE] = named.pop(CHANCE)  # last
+        drawn.legend(named.values(), named.keys(), loc="outside lower left", ncols=3)
+        return draw.png(drawn)
+
+
+def _panel(ax: Axes, one: _Target) -> None:
+    ax.set_title(f"{TARGETS[one.name][0]}: {one.folds.target}, {one.per_class} a class")
+    ax.grid(axis="both")
+    ax.set_axisbelow(True)
+    ax.tick_params(length=0, labelleft=True)
+    for classifier, label in CLASSIFIERS.items():
+        style = "-" if classifier == "svm" else (0, (3, 2))
+        printed = {layer: number for (kind, layer), number in one.printed().items() if kind == classifier}
+        _line(ax, printed, draw.PAPER, style, f"paper, {label}", hollow=True)
+        for name, colour in zip(one.networks, COLOURS * len(one.networks), strict=False):
+            _line(ax, one.curve(name, classifier), colour, style, f"{name}, {label}", hollow=False)
+    chance = 100 / one.folds.classes
+    ax.axhline(chance, color=draw.MUTED, linewidth=0.8, linestyle=":", label=CHANCE)
+    ax.set_xticks([1, 2, 3, 4, 5, 6, 7])
+    ax.set_xlabel("layer")
+
+
+def _line(ax: Axes, curve: Mapping[int, Number], colour: str, style: Any, label: str, hollow: bool) -> None:
+    spreads = [number.spread or 0 for number in curve.values()]
+    ax.errorbar(
+        list(curve), [number.value for number in curve.values()], spreads, label=label, color=colour, linestyle=style,
+        marker="o" if hollow else "D", markersize=4.6 if hollow else 3.4, markerfacecolor="white" if hollow else colour,
+        linewidth=1.0 if hollow else 1.5, elinewidth=0.9, capsize=1.8, zorder=2 if hollow else 3,
+    )  # fmt: skip
+
+
+def _alt(targets: Sequence[_Target]) -> str:
+    said = [
+        f"{TARGETS[one.name][0]}, {name}, {label}: "
+        + ", ".join(f"layer {layer} {number.value:.1f}" for layer, number in one.curve(name, classifier).items())
+        for one in targets
+        for name in one.networks
+        for classifier, label in CLASSIFIERS.items()
+    ]
+    return "Line plots of accuracy over the layer that is classified, the paper's hollow. In percent: " + "; ".join(
+        said
+    )
+
+
+def _highlights(one: _Target) -> tuple[Highlight, ...]:
+    """What depth adds, of the network that is named first, and the best layer."""
+    ours = one.curve(next(iter(one.networks)), "svm")
+    printed = {layer: number for (kind, layer), number in one.printed().items() if kind == "svm"}
+    if len(ours) < 2:
+        return ()
+    title = f"{TARGETS[one.name][0]}: SVM accuracy gained from layer 1 to the best layer"
+    return (Highlight(title, _gain(ours), _gain(printed)),)
+
+
+def _gain(curve: Mapping[int, Number]) -> str:
+    """`+41.4 (layer 5)`"""
+    best = max(curve, key=lambda layer: curve[layer].value)
+    gain = round(curve[best].value, 1) - round(curve[min(curve)].value, 1)
+    return f"{gain:+.1f} (layer {best})"

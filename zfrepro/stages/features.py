@@ -1,0 +1,117 @@
+"""Features of every picture of a target set: a network's layers, the same with random weights, or hand-made ones (HOG)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from zfrepro import artifacts, guards
+from zfrepro.errors import UserError
+from zfrepro.prepared import PreparedSet
+from zfrepro.spec import Base
+
+HAND_MADE = 0  # the layer number that stands for hand-made features
+RANDOM_LAYER = 7
+REPORT_EVERY = 30.0  # seconds
+Batches = Iterator[tuple[slice, dict[int, np.ndarray]]]
+
+
+class Spec(Base):
+    kind: Literal["network", "random", "hog"] = Field(
+        "network", description="a trained network's layers; layer 7 of the same with random weights; hand-made features"
+    )
+    layers: tuple[int, ...] = Field(
+        (1, 2, 3, 4, 5, 7), min_length=1, description="of a trained network, those that it has; the paper: 1-5 and 7"
+    )
+    seed: int = Field(0, ge=0, description="draws random weights")
+    batch: int = Field(128, ge=1, description="pictures in one forward pass")
+
+
+def run(
+    spec: Spec, images: Path, out: Path, weights: Path | None = None, device: str = "auto", threads: int = 1
+) -> None:
+    """images: manifest.json of the target set; weights: of the network, none for hog. Writes out/layer<n>.npy, float16
+    (N, D), one row a picture in the order of images.npy, and out/features.json."""
+    target = PreparedSet(images)
+    sizes, batches = _hand_made(spec, target) if spec.kind == "hog" else _layers(spec, target, weights, device, threads)
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = sum(sizes.values()) * target.count * 2
+    guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} pictures")
+    with guards.full_disk_said(out):
+        (out / "features.json").unlink(missing_ok=True)
+        _write(out, sizes, target.count, batches)
+        told = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}
+        artifacts.save_json(
+            out / "features.json", told | {"sizes": {str(layer): size for layer, size in sizes.items()}}
+        )
+
+
+def _hand_made(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches]:
+    from zfrepro.core.hand_features import hog, length
+
+    def batches() -> Batches:
+        for start in range(0, target.count, spec.batch):
+            where = slice(start, min(start + spec.batch, target.count))
+            yield where, {HAND_MADE: hog(target.all_images[where])}
+
+    return {HAND_MADE: length(target.size)}, batches()
+
+
+def _layers(
+    spec: Spec, target: PreparedSet, weights: Path | None, device: str, threads: int
+) -> tuple[dict[int, int], Batches]:
+    import torch
+
+    from zfrepro import devices, trained
+    from zfrepro.core import crops, features, nets
+
+    torch.set_num_threads(threads)
+    if weights is None:
+        raise UserError("--weights: give the file of a trained network, as train writes it (model.safetensors)")
+    chosen = devices.choose(device)
+    net, mean, description = trained.load(weights, chosen)
+    if description.input_size > target.size:
+        raise UserError(
+            f"{target.folder}: pictures of {target.size} px, {weights} sees {description.input_size}; prepare larger ones"
+        )
+    if spec.kind == "random":
+        nets.initialise(net, "he", spec.seed + 1)
+    layers = (RANDOM_LAYER,) if spec.kind == "random" else spec.layers
+    subtract = crops.MeanSubtraction(features.mean_at(mean, target.size), chosen)
+    found = features.batches(net, target.all_images, subtract, description.input_size, layers, spec.batch)
+    return features.sizes(net, description.input_size, layers), found
+
+
+def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> None:
+    """Every layer's file appears whole. Raises UserError for values that float16 cannot hold."""
+    last = time.monotonic()
+    with ExitStack() as stack:
+        paths = {layer: stack.enter_context(artifacts.atomic(out / f"layer{layer}.npy")) for layer in sizes}
+        files = {layer: stack.enter_context(open(path, "wb")) for layer, path in paths.items()}
+        for layer, file in files.items():
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f2", "fortran_order": False, "shape": (count, sizes[layer])}
+            )
+        for where, found in batches:
+            for layer, rows in found.items():
+                _check(rows, layer)
+                file = files[layer]
+                file.write(rows.astype("<f2").data)
+            if time.monotonic() - last > REPORT_EVERY:
+                print(json.dumps({"done": where.stop, "of": count}), flush=True)
+                last = time.monotonic()
+
+
+def _check(rows: np.ndarray, layer: int) -> None:
+    if not np.abs(rows).max(initial=0) <= np.finfo(np.float16).max:
+        raise UserError(
+            f"layer {layer}: activations beyond {np.finfo(np.float16).max:.0f} or not finite; the training diverged, train "
+            "again at a lower rate"
+        )

@@ -1,0 +1,191 @@
+"""Split a target set into training and test pictures, without those that its source set was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, PositiveInt
+
+from zfrepro import artifacts, folded
+from zfrepro.core.folds import Fold, folds, too_small
+from zfrepro.errors import UserError
+from zfrepro.prepared import PreparedSet
+from zfrepro.spec import Base
+
+OWN = ("train", "val")  # splits of a set that is not split here
+PAIRS, PAIR_SIZE = 12, 64  # most similar pairs that are shown, pixels
+
+
+class Spec(Base):
+    per_class: tuple[PositiveInt, ...] = Field(
+        (15, 30),
+        description="training pictures a class; the paper: 15, 30 (Caltech-101); 1-7, 10, 15, 30, 45, 60 (Caltech-256)",
+    )
+    test_per_class: int = Field(50, ge=1, description="test pictures a class, at most; the paper: 50")
+    folds: int = Field(5, ge=1, description="random splits; the paper: 5")
+    seed: int = Field(0, ge=0, description="decides the splits, the same for every method")
+    small: Literal["stop", "drop"] = Field(
+        "stop", description="at a class without one picture more than the largest of per_class: stop, or drop the class"
+    )
+    duplicates: Literal["stop", "drop"] = Field(
+        "stop", description="where the same pixels stand in the set twice: stop, or drop the second"
+    )
+    overlap: float = Field(
+        0.97, gt=0, le=1, description="pictures that correlate so with a training picture of the source are left out"
+    )
+    overlap_size: int = Field(16, ge=4, description="pixels; side of the small copies that are correlated")
+    mirrored: bool = Field(True, description="whether a mirrored copy counts as well")
+
+
+def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
+    """images, source: manifest.json of the target and of the source set. Writes out/folds.npz, out/overlap.npz (the most
+    similar pairs) and out/folds.json.
+
+    A set with the splits train and val keeps them; per_class, test_per_class and folds are then not used.
+    """
+    target, against = PreparedSet(images), PreparedSet(source)
+    twice = _duplicates(spec, target)
+    correlation, match, pairs = _overlap(spec, target, against, device, threads)
+    labels = target.labels(None).copy()
+    labels[correlation >= spec.overlap] = -1
+    labels[[again for again, _ in twice]] = -1
+    dropped = {} if _own_splits(target) else _too_small(spec, target, labels)
+    labels[np.isin(labels, list(dropped))] = -1
+    found = _folds(spec, target, labels)
+    arrays = {name: array for k, some in found.items() for name, array in folded.arrays(some, k).items()}
+    artifacts.save_arrays(out / "folds.npz", correlation=correlation, source=match, **arrays)
+    artifacts.save_arrays(out / "overlap.npz", **pairs)
+    files = target.files(None)
+    artifacts.save_json(
+        out / "folds.json",
+        {
+            **_summary(spec, target, labels, found),
+            "dropped": {target.classes[label]: count for label, count in dropped.items()},
+            "overlap": _overlap_summary(spec, target, against, correlation, match),
+            "duplicates": [
+                {"file": files[a], "of": files[b], "class": target.classes[target.labels(None)[a]]} for a, b in twice
+            ],
+        },
+    )
+
+
+def _own_splits(target: PreparedSet) -> bool:
+    return set(OWN) <= set(target.splits)
+
+
+def _duplicates(spec: Spec, target: PreparedSet) -> list[tuple[int, int]]:
+    """(position, position of the first) of every picture that was there before. Raises UserError where that is to stop."""
+    first: dict[bytes, int] = {}
+    digests = [hashlib.sha256(picture).digest() for picture in target.all_images]
+    twice = [(i, j) for i, digest in enumerate(digests) if (j := first.setdefault(digest, i)) != i]
+    if twice and spec.duplicates == "stop":
+        files = target.files(None)
+        raise UserError(
+            f"{target.folder}: {files[twice[0][0]]} is the same picture as {files[twice[0][1]]}"
+            f"{f' (and {len(twice) - 1} more are others again)' if len(twice) > 1 else ''}; take it out of the data, or "
+            "set `duplicates: drop` for this set under `folds`"
+        )
+    return twice
+
+
+def _overlap(
+    spec: Spec, target: PreparedSet, source: PreparedSet, device: str, threads: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Largest correlation and most similar source picture of every picture; the most similar pairs as pictures."""
+    import torch
+
+    from zfrepro import devices
+    from zfrepro.core import overlap
+
+    torch.set_num_threads(threads)
+    trained_on = source.images("train")
+    if spec.overlap_size > min(target.size, source.size):
+        raise UserError(
+            f"folds.overlap_size: {spec.overlap_size} pixels are more than {target.folder} or its source stores"
+        )
+    correlation, match = overlap.find(
+        target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=devices.choose(device)
+    )
+    highest = np.argsort(-correlation, kind="stable")[:PAIRS]
+    side = min(PAIR_SIZE, target.size, source.size)
+    both = (target.all_images[highest], trained_on[match[highest]])
+    shown = [overlap.thumbnails(some, side).round().byte().numpy() for some in both]
+    names = target.files(None)[highest], source.files("train")[match[highest]]
+    pairs = {
+        "pairs": np.stack(shown, 1),
+        "correlation": correlation[highest],
+        "left_out": correlation[highest] >= spec.overlap,
+        "files": np.stack(names, 1).astype(str),
+    }
+    return correlation, match, pairs
+
+
+def _too_small(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int, int]:
+    """Class -> its pictures, of those to drop. Raises UserError where that is to stop, or none would be left."""
+    most = max(spec.per_class)
+    small = dict.fromkeys(set(range(len(target.classes))) - set(labels.tolist()), 0)
+    small |= too_small(labels[labels >= 0], most)
+    told = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
+    if small and (spec.small == "stop" or len(small) == len(target.classes)):
+        raise UserError(
+            f"{target.folder}: {most} training pictures a class and one to test are more than these hold: {told}; lower "
+            "`per_class` for this set under `folds`, or set `small: drop`"
+        )
+    return dict(sorted(small.items()))
+
+
+def _folds(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int | None, list[Fold]]:
+    if not _own_splits(target):
+        sizes = sorted(set(spec.per_class))
+        return {k: folds(labels, k, spec.test_per_class, spec.folds, spec.seed) for k in sizes}
+    train, test = (np.arange(target.count)[target.where(split)] for split in OWN)
+    return {None: [Fold(train[labels[train] >= 0], test[labels[test] >= 0])]}
+
+
+def _summary(
+    spec: Spec, target: PreparedSet, labels: np.ndarray, found: dict[int | None, list[Fold]]
+) -> dict[str, Any]:
+    own = None in found
+    told = {
+        "target": target.manifest["dataset"],
+        "digest": target.digest,
+        "classes": [name for label, name in enumerate(target.classes) if own or label in labels],
+        "pictures": target.count,
+        "used": int((labels >= 0).sum()),
+        "seed": spec.seed,
+        "own_splits": own,
+        "folds": len(next(iter(found.values()))),
+        "per_class": [k for k in found if k is not None],
+        "test_per_class": spec.test_per_class,
+        "test_pictures": {str(k): len(some[0].test) for k, some in found.items() if k is not None},
+    }
+    if own:
+        told |= {"train_pictures": len(found[None][0].train), "val_pictures": len(found[None][0].test)}
+    return told
+
+
+def _overlap_summary(
+    spec: Spec, target: PreparedSet, source: PreparedSet, correlation: np.ndarray, match: np.ndarray
+) -> dict[str, Any]:
+    left_out = np.flatnonzero(correlation >= spec.overlap)
+    files, labels, source_files = target.files(None), target.labels(None), source.files("train")
+    return {
+        "source": source.manifest["dataset"],
+        "source_pictures": len(source_files),
+        "threshold": spec.overlap,
+        "size": spec.overlap_size,
+        "mirrored": spec.mirrored,
+        "largest": round(float(correlation.max()), 4) if len(correlation) else None,
+        "left_out": [
+            {
+                "file": files[i],
+                "class": target.classes[labels[i]],
+                "source_file": source_files[match[i]],
+                "correlation": round(float(correlation[i]), 4),
+            }
+            for i in left_out
+        ],
+    }

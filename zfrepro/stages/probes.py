@@ -1,0 +1,147 @@
+"""Linear classifiers on frozen features of a target set: softmax, linear SVM and sigmoids (Tables 4 to 7, Fig 9)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from zfrepro import artifacts
+from zfrepro.core import probes
+from zfrepro.core.average_precision import mean, of_classes
+from zfrepro.core.folds import Fold, mean_class_accuracy
+from zfrepro.errors import UserError
+from zfrepro.folded import FoldedSet
+from zfrepro.prepared import PreparedSet
+from zfrepro.spec import Base
+
+RESAMPLES = 200  # of the test pictures, for the interval of a mean average precision
+
+
+class Spec(Base):
+    softmax: tuple[float, ...] = Field(
+        probes.STRENGTHS["softmax"], min_length=1, description="strengths tried (C: of the loss against the L2 penalty)"
+    )
+    svm: tuple[float, ...] = Field(probes.STRENGTHS["svm"], min_length=1, description="the same, linear SVM")
+    sigmoids: tuple[float, ...] = Field(
+        probes.STRENGTHS["sigmoids"], min_length=1, description="the same, one sigmoid a class"
+    )
+    inner: int = Field(3, ge=2, description="parts of the training pictures by which a strength is chosen")
+    seed: int = Field(0, ge=0, description="draws those parts")
+
+
+def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, threads: int = 1) -> None:
+    """features: features.json of one kind of features of the target set; folds: its folds.json; images: its manifest.json;
+    out: the JSON file to write."""
+    from threadpoolctl import threadpool_limits
+
+    target = PreparedSet(images)
+    folded, about = FoldedSet(folds, target), artifacts.load_json(features)
+    if about["digest"] != target.digest:
+        raise UserError(f"{features}: made of other pictures than {target.folder} holds; delete it and run again")
+    several = target.has_presence
+    with threadpool_limits(threads):
+        measured = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
+    told = {
+        "target": target.manifest["dataset"],
+        "features": features.parent.name,
+        "kind": about["kind"],
+        "layers": about["layers"],
+        "sizes": about["sizes"],
+        "classes": len(folded.summary["classes"]),
+        "class_names": folded.summary["classes"],
+        "folds": folded.summary["folds"],
+    }
+    empty = {"accuracies": [], "precisions": []}
+    artifacts.save_json(out, told | empty | {"precisions" if several else "accuracies": measured})
+
+
+def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
+    """The file is mapped anew for each part, so that what was read does not stay in memory.
+
+    Raises UserError for a file that is gone or cut short.
+    """
+    path, products = folder / f"layer{layer}.npy", None
+    for start in range(0, size, probes.COLUMNS):
+        try:
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({error}); delete {folder} and run again") from error
+        if stored.shape != (pictures, size):
+            raise UserError(f"{path}: does not fit its features.json; delete {folder} and run again")
+        products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
+    return products
+
+
+def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
+    """The deepest layer's curve over training pictures a class; every layer at the most of them, by both classifiers."""
+    most, deepest = folded.sizes[-1], max(about["layers"])
+    labels = folded.target.labels(None)
+    for layer in about["layers"]:
+        products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
+        for k in folded.sizes if layer == deepest else (most,):
+            kinds = _classifiers(about["kind"], k == most)
+            yield from _measured(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
+
+
+def _classifiers(kind: str, most: bool) -> tuple[probes.Kind, ...]:
+    if kind == "hog":
+        return ("svm",)
+    return ("softmax", "svm") if most else ("softmax",)
+
+
+def _measured(
+    spec: Spec,
+    products: np.ndarray,
+    labels: np.ndarray,
+    folds: Sequence[Fold],
+    kinds: Sequence[probes.Kind],
+    of: dict[str, Any],
+) -> list[dict[str, Any]]:
+    found = [{**of, "classifier": kind, "folds": [], "strengths": []} for kind in kinds]
+    for fold in folds:
+        task = probes.task(products, labels, fold.train, fold.test, spec.inner, spec.seed)
+        for one in found:
+            answer = probes.classify(task, one["classifier"], getattr(spec, one["classifier"]))
+            one["folds"].append(mean_class_accuracy(answer.predicted, labels[fold.test]))
+            one["strengths"].append(answer.strength)
+    for one in found:
+        print(json.dumps({**one, "folds": [round(value, 2) for value in one["folds"]]}), flush=True)
+    return found
+
+
+def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
+    """Softmax over one label a picture, and one sigmoid a class, on the deepest layer."""
+    layer, target = max(about["layers"]), folded.target
+    labels, presence = target.labels(None), target.presence(None)
+    products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
+    (fold,) = folded.folds(folded.sizes[0])
+    several = probes.task(products, presence, fold.train, fold.test, spec.inner, spec.seed)
+    odds, strength = probes.sigmoids(several, spec.sigmoids)
+    labelled = fold.train[presence[fold.train, labels[fold.train]] == 1]  # others show difficult objects only
+    exclusive = probes.task(products, labels, labelled, fold.test, spec.inner, spec.seed)
+    answer = probes.classify(exclusive, "softmax", spec.softmax)
+    scores = np.full(
+        odds.shape, answer.scores.min() - 1
+    )  # a class that no training picture is labelled with comes last
+    scores[:, answer.classes] = answer.scores
+    for name, said, chosen in (("softmax", scores, answer.strength), ("sigmoids", odds, strength)):
+        found = _average_precisions(said, presence[fold.test], spec.seed)
+        yield {"layer": layer, "classifier": name, "strength": chosen, **found}
+        print(json.dumps({"classifier": name, "strength": chosen, "mean": round(found["mean"], 2)}), flush=True)
+
+
+def _average_precisions(scores: np.ndarray, presence: np.ndarray, seed: int) -> dict[str, Any]:
+    """Percent, by class and their mean; the mean's 95 % interval over resampled test pictures."""
+    found = 100 * of_classes(scores, presence)
+    generator = np.random.default_rng(seed)
+    drawn = (generator.integers(len(scores), size=len(scores)) for _ in range(RESAMPLES))
+    means = [100 * mean(of_classes(scores[some], presence[some])) for some in drawn]
+    half = 1.96 * float(np.std(means))  # their mean is too high: a picture that is drawn twice stands next to itself
+    average = mean(found)
+    classes = [None if np.isnan(value) else float(value) for value in found]
+    return {"classes": classes, "mean": average, "low": max(0.0, average - half), "high": min(100.0, average + half)}
