@@ -169,7 +169,9 @@ class Config(Base):
 
     def transfers(self, stage: str) -> set[tuple[str, ...]]:
         """What the exhibits ask of `folds`, `probes` or `scratch`: (target,), and of probes (target, name of features)."""
-        asked = {path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()}
+        asked = {
+            path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()
+        }
         parts = 2 if stage == "probes" else 1
         return {path.with_suffix("").parts[1 : 1 + parts] for path in asked if path.parts[0] == stage}
 

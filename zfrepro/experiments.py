@@ -101,9 +101,10 @@ def _size_faults(config: Config, name: str) -> Iterator[str]:
     for run in config.looked_into("evolution"):
         if not config.training(run).snapshots:
             yield f"{name}: evolution.runs: {run} keeps no snapshots; give it some: {config.runs()[run]}.runs.{run}.snapshots"
-    seeing = [run for run in (*config.features.runs, *([config.scratched()] if config.scratch.sets else [])) if config.folds]
+    seeing = {*config.features.runs, *([config.scratched()] if config.scratch.sets else [])}
+    needed = max((config.training(run).input_size for run in seeing), default=0)
     for target in config.folds:
-        stored, needed = config.prepare[target].size, max((config.training(run).input_size for run in seeing), default=0)
+        stored = config.prepare[target].size
         if stored < needed:
             yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {needed} that the network sees"
 
