@@ -81,6 +81,7 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("folds.caltech101.per_class", [0], "my.yaml: folds.caltech101.per_class.0: Input should be greater than 0"),
         ("features.runs", ["best"], "features.runs: there is no 'best'; known are baseline"),
         ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
+        ("features.layers", [8], "my.yaml: features.layers.0: Input should be less than or equal to 7"),
         ("scratch.sets", ["voc"], "scratch.sets: there is no 'voc'"),
         ("scratch.run", "best", "scratch.run: there is no 'best'"),
         ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),

@@ -314,3 +314,12 @@ def test_a_network_that_diverged_is_named_and_leaves_nothing(place, tmp_path):
 def test_weights_are_asked_for(place, tmp_path):
     with pytest.raises(UserError, match="--weights: give the file of a trained network"):
         features.run(features.Spec(), manifest(place, "caltech"), tmp_path / "a", device="cpu")
+
+
+def test_a_network_without_the_layers_asked_for_is_named(place, tmp_path):
+    short = train.Spec.model_validate({**RECIPE.model_dump(), "network": {"base": "improved", "remove": (6, 7)}})
+    train.run(short, manifest(place, "source"), tmp_path / "short", name="short", device="cpu")
+    weights = tmp_path / "short/model.safetensors"
+    with pytest.raises(UserError, match="has none of the layers 7"):
+        features.run(features.Spec(layers=(7,)), manifest(place, "caltech"), tmp_path / "a", weights, device="cpu")
+    assert not (tmp_path / "a").exists()

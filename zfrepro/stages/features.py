@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ from zfrepro.spec import Base
 HAND_MADE = 0  # the layer number that stands for hand-made features
 RANDOM_LAYER = 7
 REPORT_EVERY = 30.0  # seconds
+Layer = Annotated[int, Field(ge=1, le=7)]
 Batches = Iterator[tuple[slice, dict[int, np.ndarray]]]
 
 
@@ -27,7 +28,7 @@ class Spec(Base):
     kind: Literal["network", "random", "hog"] = Field(
         "network", description="a trained network's layers; layer 7 of the same with random weights; hand-made features"
     )
-    layers: tuple[int, ...] = Field(
+    layers: tuple[Layer, ...] = Field(
         (1, 2, 3, 4, 5, 7), min_length=1, description="of a trained network, those that it has; the paper: 1-5 and 7"
     )
     seed: int = Field(0, ge=0, description="draws random weights")
@@ -84,9 +85,12 @@ def _layers(
     if spec.kind == "random":
         nets.initialise(net, "he", spec.seed + 1)
     layers = (RANDOM_LAYER,) if spec.kind == "random" else spec.layers
+    sizes = features.sizes(net, description.input_size, layers)
+    if not sizes:
+        raise UserError(f"{weights}: this network has none of the layers {', '.join(map(str, layers))}")
     subtract = crops.MeanSubtraction(features.mean_at(mean, target.size), chosen)
     found = features.batches(net, target.all_images, subtract, description.input_size, layers, spec.batch)
-    return features.sizes(net, description.input_size, layers), found
+    return sizes, found
 
 
 def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> None:
