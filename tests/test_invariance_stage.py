@@ -69,6 +69,21 @@ def test_shown_pictures_are_of_different_classes_and_in_front(made):
     assert len(set(arrays["pictures"].tolist())) == len(about["pictures"]) == 7
 
 
+def test_symmetric_classes_are_turned_besides(inputs, made, tmp_path):
+    source = PreparedSet(inputs["images"])
+    invariance.run(
+        invariance.Spec(**{**SMALL, "pictures": (3, 7), "symmetric": (source.classes[7], source.classes[3])}),
+        out=tmp_path,
+        **inputs,
+    )
+    arrays = artifacts.load_arrays(tmp_path / "invariance.npz")
+    assert arrays["symmetric_labels"].tolist() == source.labels("val")[[3, 7]].tolist() == [3, 7]
+    np.testing.assert_array_equal(arrays["symmetric_probability_turn"], arrays["probability_turn"][:2])
+    np.testing.assert_array_equal(arrays["symmetric_distance7_turn"], arrays["distance7_turn"][:2])
+    assert artifacts.load_json(tmp_path / "invariance.json")["symmetric"] == [source.classes[7], source.classes[3]]
+    assert not [name for name in made[0] if name.startswith("symmetric")]
+
+
 def test_twice_the_same_bytes(inputs, tmp_path):
     for name in ("a", "b"):
         invariance.run(invariance.Spec(**{**SMALL, "average": 1}), out=tmp_path / name, **inputs)
@@ -81,6 +96,7 @@ def test_twice_the_same_bytes(inputs, tmp_path):
         ({"pictures": (0, 99)}, r"invariance\.pictures: \(0, 99\), but split val has 24"),
         ({"pictures": 25}, r"invariance\.pictures: 25, but split val has 24"),
         ({"shift": 64}, r"invariance\.shift: 64 px leave nothing of an input of 64"),
+        ({"symmetric": ("sundial",)}, r"invariance\.symmetric: no class sundial; there are cat, dog"),
         ({"split": "test"}, "has no split 'test'"),
     ],
 )

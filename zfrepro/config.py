@@ -88,6 +88,10 @@ class Features(features_stage.Spec):
         return (*self.runs, *self.baselines) if self.runs else ()
 
 
+class Probes(probes_stage.Spec):
+    curve: None = None  # follows from the name: only what Tables 4, 5 and Fig 9 show
+
+
 class Scratch(scratch_stage.Spec):
     run: str | None = Field(None, description="whose network and settings are taken; none: the first of features.runs")
     sets: tuple[str, ...] = Field((), description="sets of `folds` on which it is trained")
@@ -113,7 +117,7 @@ class Config(Base):
     correspondence: Correspondence | None = None
     folds: dict[str, folds_stage.Spec] = Field({}, description="sets to transfer to -> how they are split")
     features: Features = Features()
-    probes: probes_stage.Spec = probes_stage.Spec()
+    probes: Probes = Probes()
     scratch: Scratch = Scratch()
     report: Report
 
@@ -203,6 +207,8 @@ class Config(Base):
             others = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
             kind = name if name in BASELINES else "network"
             return {**self.features.model_dump(mode="json", exclude=others), "kind": kind}
+        if stage == "probes":
+            return {**self.probes.model_dump(mode="json"), "curve": name not in self.features.runs[1:]}
         if stage == "scratch":
             return self.scratch.model_dump(mode="json", exclude={"run", "sets"})
         if stage == "exhibits":

@@ -17,7 +17,7 @@ rule probes:
         "../envs/zfrepro.yaml"
     threads: 1
     params:
-        spec=spec("probes"),
+        spec=spec("probes", "features"),
         code=code("stages.probes"),
     shell:
         "python -m zfrepro probes --spec {params.spec:q} --features {input.features:q} --folds {input.folds:q}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -68,8 +68,34 @@ class Highlight:
 
 
 @dataclass(frozen=True)
+class Face:
+    """Another picture of the same frame, to which a reader switches."""
+
+    label: str
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A part of a picture that is cut into cells with a text each, told under the pointer.
+
+    left, top, width, height: in shares of the picture's; cells: from the upper left, row by row.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    cells: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Piece:
-    """One PNG. `share`: how much of a wide page it takes; `least`: CSS pixels below which it scrolls, not shrinks."""
+    """One PNG. `share`: how much of a wide page it takes; `least`: CSS pixels below which it scrolls, not shrinks.
+
+    `label` names the PNG among its `faces`, the pictures that can stand in its place.
+    """
 
     name: str
     png: bytes
@@ -77,6 +103,9 @@ class Piece:
     title: str = ""
     share: Literal["full", "half"] = "full"
     least: int = 0
+    label: str = ""
+    faces: tuple[Face, ...] = ()
+    grids: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +118,7 @@ class Exhibit:
     notes: tuple[str, ...] = ()
     highlights: tuple[Highlight, ...] = ()
     pieces: tuple[Piece, ...] = ()  # what the page shows instead of `png`, where one picture would be too much
+    data: Mapping[str, Any] = field(default_factory=dict)  # what the page knows to lay out by itself, as plain values
 
     kind = "exhibit"
 

@@ -40,7 +40,7 @@ PRINTED_LOOKS = {NAMES["pretrained"]: (draw.PAPER, "o"), BO: (draw.MUTED, "s"), 
 
 
 def needs(config: Any) -> dict[str, str]:
-    return transfers.needs(config, TARGET)
+    return {label: file for label, file in transfers.needs(config, TARGET).items() if not label.startswith("run/")}
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -69,13 +69,9 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
-    """Series -> what was measured of it, pretrained first; the features of other runs stand after it."""
+    """Series -> what was measured of it, pretrained first."""
     found = transfers.accuracies(files)
-    others = {
-        label: f"Layers of {label.removeprefix('run/')}, softmax" for label in sorted(files) if label.startswith("run/")
-    }
-    names = {"pretrained": NAMES["pretrained"], **others, **NAMES}
-    measured = {series: transfers.curve(found, method) for method, series in names.items()}
+    measured = {series: transfers.curve(found, method) for method, series in NAMES.items()}
     return {series: curve for series, curve in measured.items() if curve}
 
 

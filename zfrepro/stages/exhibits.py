@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,5 +55,15 @@ def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
         "highlights": [vars(one) for one in built.highlights],
         "rows_title": getattr(built, "rows_title", ""),
         **built.table(),
-        "pieces": [{**vars(piece), "png": base64.b64encode(piece.png).decode("ascii")} for piece in built.pieces],
+        "data": dict(built.data),
+        "pieces": [_plain(asdict(piece)) for piece in built.pieces],
     }
+
+
+def _plain(value: Any) -> Any:
+    """The same with pictures as base64."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

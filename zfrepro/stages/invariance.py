@@ -35,6 +35,11 @@ class Spec(Base):
         description="pictures shown, of different classes where they suffice, or their positions in the split; the paper: 5",
     )
     average: int = Field(100, ge=1, description="further pictures, over which the mean is taken; all if fewer")
+    symmetric: tuple[str, ...] = Field(
+        (),
+        description="classes whose objects look alike after a quarter turn; pictures of theirs are turned besides, as many as "
+        "`average` in all (the paper's exception, an entertainment centre)",
+    )
     split: str = Field("val", description="pictures to draw from")
     seed: int = Field(0, ge=0, description="draws the pictures")
     batch: int = Field(64, ge=1, description="views in one forward pass")
@@ -55,8 +60,20 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     rows = [_measured(spec, viewing, index, int(labels[index]), amounts, weights) for index in pictures.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     thumbnails = {f"views_{kind}": _thumbnails(viewing, shown, kind, values) for kind, values in amounts.items()}
-    artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails)
+    symmetric = _symmetric(spec, viewing, labels, amounts["turn"], weights)
+    artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails, **symmetric)
     artifacts.save_json(out / "invariance.json", _summary(spec, viewing, pictures, len(shown), arrays))
+
+
+def _symmetric(
+    spec: Spec, viewing: Viewing, labels: np.ndarray, turns: np.ndarray, weights: Path
+) -> dict[str, np.ndarray]:
+    """The turning curves (M, T) of pictures of the symmetric classes, named symmetric_...; nothing where none is named."""
+    of_class = np.flatnonzero(np.isin(labels, [viewing.set.classes.index(name) for name in spec.symmetric]))
+    chosen = np.sort(np.random.default_rng([spec.seed, 2]).permutation(of_class)[: spec.average])
+    rows = [_measured(spec, viewing, index, int(labels[index]), {"turn": turns}, weights) for index in chosen.tolist()]
+    found = {key: np.stack([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+    return {f"symmetric_{key}": array for key, array in found.items()}
 
 
 def _check(spec: Spec, viewing: Viewing, weights: Path) -> None:
@@ -65,6 +82,10 @@ def _check(spec: Spec, viewing: Viewing, weights: Path) -> None:
         raise UserError(f"{weights}: has no layer {min(missing)}; invariance compares layers 1 and 7, name another run")
     if spec.shift >= viewing.size:
         raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {viewing.size}; take less")
+    if unknown := sorted(set(spec.symmetric) - set(viewing.set.classes)):
+        raise UserError(
+            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(viewing.set.classes)}"
+        )
 
 
 def _shown(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
@@ -144,7 +165,7 @@ def _summary(
         "network": viewing.description.network.model_dump(mode="json"),
         "width": viewing.description.width,
         "input_size": viewing.size,
-        **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed"}),
+        **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed", "symmetric"}),
         "children": {str(layer): last_child_of(viewing.net, layer) for layer in LAYERS},
         "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two pictures without a common feature
         "shown": shown,

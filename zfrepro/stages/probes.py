@@ -32,6 +32,9 @@ class Spec(Base):
     )
     inner: int = Field(3, ge=2, description="parts of the training pictures by which a strength is chosen")
     seed: int = Field(0, ge=0, description="draws those parts")
+    curve: bool = Field(
+        True, description="the deepest layer at every number of training pictures of the folds, not at the most alone"
+    )
 
 
 def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, threads: int = 1) -> None:
@@ -78,12 +81,13 @@ def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
 
 
 def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
-    """The deepest layer's curve over training pictures a class; every layer at the most of them, by both classifiers."""
+    """The deepest layer's curve over training pictures a class, if asked for; every layer at the most of them, by both
+    classifiers."""
     most, deepest = folded.sizes[-1], max(about["layers"])
     labels = folded.target.labels(None)
     for layer in about["layers"]:
         products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
-        for k in folded.sizes if layer == deepest else (most,):
+        for k in folded.sizes if spec.curve and layer == deepest else (most,):
             kinds = _classifiers(about["kind"], k == most)
             yield from _measured(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
 

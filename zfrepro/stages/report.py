@@ -92,6 +92,7 @@ def _exhibit(folder: Path, name: str) -> dict[str, Any]:
         whole = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
             {"name": name, "png": whole, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
+            | {"label": "", "faces": [], "grids": []}
         ]
     return {**stored, "groups": list(_groups(stored["columns"]))}
 
