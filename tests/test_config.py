@@ -82,7 +82,9 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("features.runs", ["best"], "features.runs: there is no 'best'; known are baseline"),
         ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
         ("features.layers", [8], "my.yaml: features.layers.0: Input should be less than or equal to 7"),
-        ("scratch.sets", ["voc"], "scratch.sets: there is no 'voc'"),
+        ("scratch.sets", {"voc": [5]}, "scratch.sets: there is no 'voc'"),
+        ("scratch.sets", ["caltech101"], "my.yaml: scratch.sets: Input should be a valid dictionary"),
+        ("scratch.sets.caltech101", [], "my.yaml: scratch.sets.caltech101: Tuple should have at least 1 item"),
         ("scratch.run", "best", "scratch.run: there is no 'best'"),
         ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),
         ("probes.svm", [], "my.yaml: probes.svm: Tuple should have at least 1 item"),
@@ -142,7 +144,7 @@ def test_a_missing_annotation_file_is_named():
 
 def slices(config):
     jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
-    jobs += [("evaluate", None), ("scratch", None), ("probes", None)]
+    jobs += [("evaluate", None), ("scratch", "caltech101"), ("probes", "improved")]
     jobs += [("folds", name) for name in config.folds] + [("features", name) for name in config.features.names]
     jobs += [(stage, None) for stage in LOOKS]
     return {(stage, name): config.slice(stage, name) for stage, name in jobs}

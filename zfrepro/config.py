@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from zfrepro.core.architecture import Network
 from zfrepro.spec import Base
@@ -39,6 +39,7 @@ LOOKS = (
     "correspondence",
 )  # stages that look into trained networks
 Runs = dict[str, dict[str, Any]]
+Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Looked = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
 
 
@@ -94,7 +95,10 @@ class Probes(probes_stage.Spec):
 
 class Scratch(scratch_stage.Spec):
     run: str | None = Field(None, description="whose network and settings are taken; none: the first of features.runs")
-    sets: tuple[str, ...] = Field((), description="sets of `folds` on which it is trained")
+    per_class: None = None  # follows from the set
+    sets: dict[str, Numbers | None] = Field(
+        {}, description="sets of `folds` on which it is trained -> training pictures a class; none: the paper's tables'"
+    )
 
 
 class Report(Base):
@@ -210,7 +214,9 @@ class Config(Base):
         if stage == "probes":
             return {**self.probes.model_dump(mode="json"), "curve": name not in self.features.runs[1:]}
         if stage == "scratch":
-            return self.scratch.model_dump(mode="json", exclude={"run", "sets"})
+            shared = self.scratch.model_dump(mode="json", exclude={"run", "sets", "per_class"})
+            given = self.scratch.sets[name]
+            return {**shared, **({"per_class": given} if given else {})}
         if stage == "exhibits":
             return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
         if stage == "report":

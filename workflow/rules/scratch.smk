@@ -19,7 +19,7 @@ rule scratch:
     resources:
         gpu=1,
     params:
-        spec=spec("scratch"),
+        spec=spec("scratch", "set"),
         code=code("stages.scratch"),
     shell:
         "python -m zfrepro scratch --spec {params.spec:q} --network {input.network:q} --folds {input.folds:q}"

@@ -152,12 +152,16 @@ def _best(tried: list[float], measured: list[np.ndarray]) -> float:
 
 
 def _model(kind: Kind, choosing: bool = False) -> Any:
-    """To choose a strength the softmax goes on from the strength before, and both stop earlier: the same choice, sooner."""
+    """To choose a strength the softmax goes on from the strength before, and both stop earlier: the same choice, sooner.
+
+    Newton's method, since with tens of thousands of weights most of L-BFGS's time is its own bookkeeping.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
     if kind == "softmax":
-        return LogisticRegression(tol=3e-4 if choosing else 1e-4, max_iter=5000, warm_start=choosing)
+        tol = 1e-3 if choosing else 1e-4
+        return LogisticRegression(solver="newton-cg", tol=tol, max_iter=5000, warm_start=choosing)
     return LinearSVC(dual=True, tol=0.5 if choosing else 0.03, max_iter=5000, random_state=0)
 
 
