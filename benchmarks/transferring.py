@@ -35,7 +35,9 @@ def features() -> dict[str, Any]:
     net, images, _ = _network(), *_pictures()
     subtract = crops.MeanSubtraction(np.full((STORED, STORED, 3), 120, np.float32), torch.device("cpu"))
     view = crops.centre_view(STORED, SIZE)
-    leaves = {"leaf_modules": sorted({type(child) for child in net.children()}, key=str)}  # their padding cannot be traced
+    leaves = {
+        "leaf_modules": sorted({type(child) for child in net.children()}, key=str)
+    }  # their padding cannot be traced
     extractors = [create_feature_extractor(net, [name], tracer_kwargs=leaves) for name in children(net, LAYERS)]
 
     def ours() -> None:
@@ -76,7 +78,7 @@ def probes() -> dict[str, Any]:
         peer = functools.partial(_peer, of_layer, labels, fold, strengths)
         times = _alternate({"ours": work, "peer": peer}, rounds=1 if layer == 1 else ROUNDS)
         ours[layer], theirs[layer] = (statistics.median(times[name]) for name in ("ours", "peer"))
-        agree[layer] = {kind: float(np.mean(a == b)) for kind, a, b in zip(strengths, work(), peer(), strict=True)}
+        agree[layer] = _agreement(of_layer, labels, fold, peer())
     seconds = {"ours": statistics.fmean(ours.values()), "peer": statistics.fmean(theirs.values())}
     layers = {
         str(layer): {"ours": round(ours[layer], 2), "peer": round(theirs[layer], 2), "same_answers": agree[layer]}
@@ -94,9 +96,23 @@ def _ours(
     return [classify(ready, kind, tried).predicted for kind, tried in strengths.items()]
 
 
+def _agreement(
+    stored: np.ndarray, labels: np.ndarray, fold: Any, theirs: dict[str, tuple[float, np.ndarray]]
+) -> dict[str, float]:
+    """Share of equal answers at the strength that the peer chose; where accuracies nearly tie the choice itself may differ."""
+    from zfrepro.core.probes import classify, gram, task
+
+    ready = task(gram(stored), labels, fold.train, fold.test, INNER)
+    return {
+        kind: round(float(np.mean(classify(ready, kind, (strength,)).predicted == said)), 4)
+        for kind, (strength, said) in theirs.items()
+    }
+
+
 def _peer(
     stored: np.ndarray, labels: np.ndarray, fold: Any, strengths: dict[str, tuple[float, ...]]
-) -> list[np.ndarray]:
+) -> dict[str, tuple[float, np.ndarray]]:
+    """Classifier -> the strength chosen, and what it says of the test pictures."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.svm import LinearSVC
@@ -107,8 +123,9 @@ def _peer(
     train, test = (train - mean) / scale, (test - mean) / scale
     inner = StratifiedKFold(INNER, shuffle=True, random_state=0)
     models = {"softmax": LogisticRegression(max_iter=5000), "svm": LinearSVC(max_iter=5000)}
-    grids = [GridSearchCV(models[kind], {"C": sorted(tried)}, cv=inner) for kind, tried in strengths.items()]
-    return [grid.fit(train, labels[fold.train]).predict(test) for grid in grids]
+    grids = {kind: GridSearchCV(models[kind], {"C": sorted(tried)}, cv=inner) for kind, tried in strengths.items()}
+    fitted = {kind: grid.fit(train, labels[fold.train]) for kind, grid in grids.items()}
+    return {kind: (float(grid.best_params_["C"]), grid.predict(test)) for kind, grid in fitted.items()}
 
 
 def _network() -> Any:
