@@ -27,6 +27,7 @@ from zfrepro.core.architecture import Network, describe, parameter_count
 
 CLASSES = ["owl", "pony", "lorry", "house", "oak", "kettle", "fish", "kite", "crab", "lamp", "boat", "chair"]
 EXHIBITS = (
+    "claims",
     "table1_correspondence", "table2_imagenet", "table3_ablations", "table4_caltech101",
     "table5_caltech256", "table6_pascal2012", "table7_layers", "overlap", "fig1_deconvnet", "fig2_features",
     "fig3_architecture", "fig4_evolution", "fig5_invariance", "fig6_first_layers", "fig7_occlusion", "occlusion_score",

@@ -30,21 +30,48 @@ def of_errors(first: np.ndarray, second: np.ndarray, spread: tuple[float, int] |
 
     Bool (seeds, N) each: which of the same N pictures each seed's network gets wrong. The variance is the paired one over
     pictures, plus, with `spread` of `seed_spread`, that of the means over seeds; Student's t with Welch's degrees of freedom.
-    Without `spread` the noise of training is not in the interval.
+    Without `spread` the noise of training is not in the interval; with it, what seeds differ in by chance of the pictures
+    counts in both variances, so that the interval is rather too wide than too narrow.
     """
-    each = 100 * (first.mean(axis=0) - second.mean(axis=0))
-    parts = [(each.var(ddof=1) / len(each), len(each) - 1)]
-    if spread is not None:
-        parts.append((spread[0] ** 2 * (1 / len(first) + 1 / len(second)), spread[1]))
-    of = "validation pictures" if spread is None else "validation pictures, with the spread of seeds"
-    return _student(float(each.mean()), parts, len(each), of, "points")
+    return of_sums([(1.0, first), (-1.0, second)], spread)
+
+
+def of_sums(terms: Sequence[tuple[float, np.ndarray]], spread: tuple[float, int] | None) -> Estimate:
+    """The same for any weighted sum of errors, in points: (weight, wrong), each network in one term alone."""
+    parts = [_over_pictures(terms), *_over_seeds([(weight, len(wrong)) for weight, wrong in terms], spread)]
+    return _student(_sum(terms), parts, terms[0][1].shape[1], _over("validation", spread), "points")
+
+
+def of_training(
+    terms: Sequence[tuple[float, Sequence[float]]], pictures: int, spread: tuple[float, int] | None
+) -> Estimate:
+    """A weighted sum of training errors, in points: (weight, percent of each seed's network), on the same `pictures`.
+
+    Which pictures were wrong is not kept, so the networks count as independent: no narrower than the paired interval where
+    networks find the same pictures hard.
+    """
+    value = sum(weight * float(np.mean(percents)) for weight, percents in terms)
+    parts = [_of_shares(terms, pictures), *_over_seeds([(w, len(percents)) for w, percents in terms], spread)]
+    return _student(value, parts, pictures, _over("training", spread), "points")
+
+
+def of_gaps(
+    terms: Sequence[tuple[float, np.ndarray, Sequence[float]]], pictures: int, spread: tuple[float, int] | None
+) -> Estimate:
+    """A weighted sum of validation less training error, in points: (weight, wrong, training errors of its seeds)."""
+    wrong, trained = [(w, one) for w, one, _ in terms], [(w, percents) for w, _, percents in terms]
+    value = _sum(wrong) - sum(weight * float(np.mean(percents)) for weight, percents in trained)
+    seeds = _over_seeds([(weight, len(one)) for weight, one in wrong], spread)
+    parts = [_over_pictures(wrong), _of_shares(trained, pictures), *seeds]
+    return _student(value, parts, terms[0][1].shape[1], _over("validation and training", spread), "points")
 
 
 def of_folds(first: Sequence[float], second: Sequence[float], test_share: float) -> Estimate:
     """Mean over folds of first less second, in points, fold by fold: accuracies in percent on the same folds.
 
     Folds drawn anew from the same pictures share training pictures, so the variance is that of Nadeau and Bengio (2003):
-    (1/folds + test_share) times the variance between folds, test_share = test pictures / training pictures.
+    (1/folds + test_share) times the variance between folds, test_share = test pictures / all others, which are the training
+    pictures where every picture is used.
     """
     shared = min(len(first), len(second))
     each = np.asarray(first[:shared], dtype=float) - np.asarray(second[:shared], dtype=float)
@@ -62,6 +89,47 @@ def of_pictures(values: np.ndarray, of: str = "pictures", digits: int = 1, unit:
     if number is None:
         raise ValueError("no finite value")
     return Estimate(number.value, number.low, number.high, len(known), of, digits, unit)
+
+
+def apart(first: Estimate, second: Estimate, of: str) -> Estimate:
+    """first less second, measured independently: their intervals' halves add in quadrature; n is that of the fewer."""
+    value, n = first.value - second.value, min(first.n, second.n)
+    if first.low is None or second.low is None:
+        return Estimate(value, None, None, n, of, unit=first.unit)
+    half = float(np.hypot(first.high - first.low, second.high - second.low)) / 2
+    return Estimate(value, value - half, value + half, n, of, unit=first.unit)
+
+
+def _sum(terms: Sequence[tuple[float, np.ndarray]]) -> float:
+    return float(_each(terms).mean())
+
+
+def _each(terms: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
+    """(N,) in points: what every picture adds to the weighted sum of errors."""
+    return 100 * sum(weight * wrong.mean(axis=0) for weight, wrong in terms)
+
+
+def _over_pictures(terms: Sequence[tuple[float, np.ndarray]]) -> tuple[float, int]:
+    each = _each(terms)
+    return float(each.var(ddof=1)) / len(each), len(each) - 1
+
+
+def _of_shares(terms: Sequence[tuple[float, Sequence[float]]], pictures: int) -> tuple[float, int]:
+    """Binomial; seeds see the same pictures, so their number does not divide it."""
+    means = [(weight, float(np.mean(percents))) for weight, percents in terms]
+    return sum(weight**2 * mean * (100 - mean) for weight, mean in means) / pictures, pictures - 1
+
+
+def _over_seeds(terms: Sequence[tuple[float, int]], spread: tuple[float, int] | None) -> list[tuple[float, int]]:
+    """terms: (weight, number of seeds)."""
+    if spread is None:
+        return []
+    deviation, freedom = spread
+    return [(deviation**2 * sum(weight**2 / seeds for weight, seeds in terms), freedom)]
+
+
+def _over(which: str, spread: tuple[float, int] | None) -> str:
+    return f"{which} pictures" if spread is None else f"{which} pictures, with the spread of seeds"
 
 
 def _student(value: float, parts: Sequence[tuple[float, int]], n: int, of: str, unit: str) -> Estimate:

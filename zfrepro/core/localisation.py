@@ -9,7 +9,8 @@ import numpy as np
 
 Box = tuple[float, float, float, float]
 SCORES = (
-    "clean", "touching", "elsewhere", "inside", "outside", "energy", "pointing", "area", "kept", "projection", "minima",
+    "clean", "touching", "elsewhere", "inside", "outside", "energy", "pointing", "area", "kept", "kept_inside",
+    "kept_outside", "projection", "minima",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def scores(
     touching, elsewhere   mean probability where the square touches the box, and where not
     inside, outside       the same where the square's middle lies in the box; `area` is the share of such positions
     energy, pointing      see energy_share, points_inside
-    kept                  share of positions
+    kept                  share of positions; kept_inside, kept_outside: of those with the square's middle in the box, or not
     projection            see weighted_ratio: the map's activation where the square covers what its projection shows
     minima                pixels between the lowest places of the map and of the probability
     """
@@ -47,6 +48,8 @@ def scores(
         "pointing": float(points_inside(probability, inside)),
         "area": float(inside.mean()),
         "kept": float(kept.mean()),
+        "kept_inside": mean_where(kept, inside),
+        "kept_outside": mean_where(kept, ~inside),
         "projection": weighted_ratio(activation, covered_energy(projection, square, stride)),
         "minima": distance_of_minima(activation, probability, stride),
     }

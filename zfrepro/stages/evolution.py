@@ -75,6 +75,7 @@ def run(
     for layer in chosen:
         arrays |= {f"{key}_{layer}": np.stack([one[layer][key] for one in shown[:-1]]) for key in shown[0][layer]}
         filters, looks = [state[f"conv{layer}.weight"] for state in states], [one[layer] for one in seen]
+        arrays[f"likeness_{layer}"] = _likeness(looks)
         tiles = [one[layer]["projections"] for one in shown]
         layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, tiles)
     head = _head(spec, viewing, len(searched), seen[-1]) | {
@@ -167,7 +168,7 @@ def _summary(
     *before, last = looks
     live = last.values > 0
     similar = [filter_similarity(one, filters[-1]) for one in filters[:-1]]
-    responses = [_mean(correlations(look.responses[live], last.responses[live])) for look in before]
+    responses = [_mean(one) for one in _likeness(looks)]
     return {
         "maps": len(live),
         "dead": [int((look.values <= 0).sum()) for look in before],
@@ -180,6 +181,15 @@ def _summary(
             "responses": settled_from(times[:-1], responses, times[-1], least) if live.any() else None,
         },
     }
+
+
+def _likeness(looks: list[Look]) -> np.ndarray:
+    """float64 (E, M): correlation of each map's responses with the final ones at every snapshot; maps active in the end."""
+    from zfrepro.core.evolution import correlations
+
+    *before, last = looks
+    live = last.values > 0
+    return np.stack([correlations(look.responses[live], last.responses[live]) for look in before])
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -1,0 +1,51 @@
+"""How alike the nine projections of a map are, and the nine patches (claim 20)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def within_maps(tiles: np.ndarray) -> np.ndarray:
+    """(M,): mean correlation between two tiles of a map, pixel by pixel; tiles (M, T, h, w, C). NaN where one is uniform."""
+    pairs = _correlations(tiles)
+    rows, columns = np.triu_indices(tiles.shape[1], 1)
+    return np.array([pairs[one, rows, one, columns].mean() for one in range(len(pairs))])
+
+
+def beyond_chance(tiles: np.ndarray) -> np.ndarray:
+    """(M,): `within_maps` less the mean correlation with the tiles of the layer's other maps; NaN where that is none."""
+    pairs = _correlations(tiles)
+    means = np.where(np.eye(len(pairs), dtype=bool), 0, pairs.mean(axis=(1, 3)))
+    return within_maps(tiles) - means.sum(axis=1) / max(1, len(pairs) - 1)
+
+
+def matched(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
+    """The patches (M, T, h, w, C) filtered so that their mean energy at each frequency is that of the projections.
+
+    Smooth pictures correlate by being smooth, and projections are all edges; so neither has that advantage.
+    """
+    spectra = np.fft.fft2(_centred(patches), axes=(2, 3))
+    wanted, given = (_energy(one) for one in (np.fft.fft2(_centred(projections), axes=(2, 3)), spectra))
+    gain = np.sqrt(np.divide(wanted, given, out=np.zeros_like(wanted), where=given > 1e-12 * given.max()))
+    return np.fft.ifft2(spectra * gain[..., None], axes=(2, 3)).real
+
+
+def _centred(tiles: np.ndarray) -> np.ndarray:
+    values = tiles.astype(np.float64)
+    return values - values.mean(axis=(2, 3, 4), keepdims=True)
+
+
+def _energy(spectra: np.ndarray) -> np.ndarray:
+    """(h, w): mean over tiles of the shares of each one's energy."""
+    energy = (np.abs(spectra) ** 2).sum(axis=4)
+    total = energy.sum(axis=(2, 3), keepdims=True)
+    return np.divide(energy, total, out=np.zeros_like(energy), where=total > 0).mean(axis=(0, 1))
+
+
+def _correlations(tiles: np.ndarray) -> np.ndarray:
+    """(M, T, M, T): of every tile with every tile, each freed of its mean; NaN where one is uniform."""
+    values = _centred(tiles).reshape(*tiles.shape[:2], -1)
+    size = np.linalg.norm(values, axis=2, keepdims=True)
+    unit = np.divide(values, size, out=np.full_like(values, np.nan), where=size > 0)
+    flat = unit.reshape(-1, unit.shape[2])
+    return (flat @ flat.T).reshape(*tiles.shape[:2], *tiles.shape[:2])

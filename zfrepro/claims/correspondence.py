@@ -1,0 +1,111 @@
+"""Claims 30 and 31: whether covering the same part changes features alike from picture to picture (Table 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zfrepro import artifacts, paper
+from zfrepro.claims import base, parts
+from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.exhibits import fig8_masked_parts, table1_correspondence
+from zfrepro.exhibits.table1_correspondence import MASKS, PARTS
+
+RESAMPLES = 2000
+LEAST = 3  # pictures; of two the one pair leaves nothing to draw again
+
+
+def needs(config: Any) -> dict[str, str]:
+    """fig8's about is Table 1's."""
+    wanted = {
+        "table": ("correspondence", table1_correspondence.needs),
+        "pairs": ("correspondence", fig8_masked_parts.needs),
+    }
+    found = parts.gathered(config, wanted)
+    return {"about": found["table/about"], "arrays": found["pairs/arrays"]}
+
+
+def _parts_alike(files: Mapping[str, Path]) -> Finding:
+    sample = artifacts.load_json(files["about"])["samples"]["all"]
+    found = sample["layers"]["5"]["part_below_random"]
+    if any(found[part]["value"] is None or found[part]["low"] is None for part in PARTS):
+        raise Unattempted("Random squares change nothing in layer 5, or too few pictures were compared.")
+    measured = {
+        part: Estimate(
+            *(100 * found[part][key] for key in ("value", "low", "high")), sample["pictures"], "pictures", unit="%"
+        )
+        for part in PARTS
+    }
+    return base.above(measured)
+
+
+def _less_so_above(files: Mapping[str, Path]) -> Finding:
+    arrays, pictures = (
+        artifacts.load_arrays(files["arrays"]),
+        artifacts.load_json(files["about"])["samples"]["all"]["pictures"],
+    )
+    if pictures < LEAST:
+        raise Unattempted(f"{pictures} pictures were compared; {LEAST} are needed.")
+    five, seven = (arrays[f"different_{layer}"] for layer in (5, 7))
+    again = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES)
+    margins = [_margin(pairs, np.vstack([np.ones(pictures, int), again])) for pairs in (five, seven)]
+    value, *drawn = 100 * (margins[0] - margins[1])
+    known = np.array(drawn)[np.isfinite(drawn)]
+    if not np.isfinite(value) or not len(known):
+        raise Unattempted("Random squares change nothing in layer 5 or in layer 7.")
+    low, high = np.percentile(known, (2.5, 97.5)).tolist()
+    told = f"Layer 5: {100 * margins[0][0]:.1f} %, layer 7: {100 * margins[1][0]:.1f} %."
+    return parts.told(base.above({"": Estimate(float(value), low, high, pictures, "pictures", unit="points")}), told)
+
+
+def _margin(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R,): 1 - (mean sign change of the parts) / (random's), picture i taken counts[r, i] times; NaN where that is none.
+
+    pairs (3 + draws, N, N), a picture with itself 0; both means are over the same pairs of different pictures.
+    """
+    known, random = (_total(some.mean(axis=0), counts) for some in (pairs[: len(PARTS)], pairs[len(PARTS) :]))
+    return 1 - np.divide(known, random, out=np.full(len(counts), np.nan), where=random > 0)
+
+
+def _total(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return ((counts @ (pairs * (1 - np.eye(len(pairs))))) * counts).sum(axis=1)
+
+
+def _printed(layer: int) -> dict[str, float]:
+    lines = paper.table("table1_correspondence").set_index("row_id")[f"layer{layer}_mean_feature_sign_change"]
+    return {mask: float(lines[row]) for row, mask in MASKS.items()}
+
+
+def _printed_margin(layer: int) -> float:
+    """Percent."""
+    found = _printed(layer)
+    return 100 * (1 - sum(found[part] for part in PARTS) / len(PARTS) / found["random"])
+
+
+def _printed_parts() -> str:
+    found = _printed(5)
+    return ", ".join(f"{part} {100 * (1 - found[part] / found['random']):.0f} %" for part in PARTS)
+
+
+CLAIMS = (
+    Claim(
+        30,
+        "Covering an eye or the nose changes layer 5 more alike from picture to picture than covering random places.",
+        "Table 1, section 4.3",
+        "Sign change of each part less than of random places, as a share of the latter, in layer 5: above 0",
+        _printed_parts(),
+        _parts_alike,
+    ),
+    Claim(
+        31,
+        "In layer 7 the parts stand out less from random places than in layer 5.",
+        "Table 1, section 4.3",
+        "The same share, mean of the three parts, layer 5 less layer 7: above 0",
+        f"{_printed_margin(5) - _printed_margin(7):.0f} points: {_printed_margin(5):.0f} % in layer 5, {_printed_margin(7):.0f} % in "
+        "layer 7",
+        _less_so_above,
+    ),
+)  # fmt: skip

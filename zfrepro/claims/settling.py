@@ -1,0 +1,43 @@
+"""When the maps of a network settle in training, from what the stage `evolution` leaves (claim 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def likeness(arrays: Mapping[str, np.ndarray], layer: str) -> np.ndarray:
+    """(E, M): each map's likeness to its final state at every snapshot.
+
+    That of its responses where the stage kept it, else of its projection to that of the last snapshot.
+    """
+    if f"likeness_{layer}" in arrays:
+        return arrays[f"likeness_{layer}"]
+    tiles = arrays[f"projections_{layer}"]
+    values = tiles.reshape(*tiles.shape[:2], -1).astype(np.float64)
+    values -= values.mean(axis=2, keepdims=True)
+    size = np.linalg.norm(values, axis=2)
+    size = size * size[-1]
+    return np.divide((values * values[-1]).sum(axis=2), size, out=np.zeros_like(size), where=size > 0)
+
+
+def epochs(similar: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """(M,): the epoch from which on each map's likeness `similar` (E, M) stays at `settled` or above, linear between snapshots."""
+    times = np.array([*about["epochs"], about["training"]], dtype=float)
+    known = np.vstack([similar, np.ones(similar.shape[1])])
+    settled = []
+    for one in known.T:
+        below = np.flatnonzero(one < about["settled"])
+        last = below[-1] if len(below) else None
+        settled.append(times[0] if last is None else np.interp(about["settled"], one[last:][:2], times[last:][:2]))
+    return np.array(settled)
+
+
+def layer_by_layer(about: Mapping[str, Any], layers: Sequence[str]) -> str:
+    epochs = [about["layers"][layer]["settled"]["responses"] for layer in layers]
+    if None in epochs:
+        return ""
+    shares = [f"{100 * epoch / about['training']:.0f}" for epoch in epochs]
+    return f"Layer by layer, mean responses settle after {', '.join(shares[:-1])} and {shares[-1]} % of training."

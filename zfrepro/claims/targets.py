@@ -1,0 +1,104 @@
+"""Accuracies on the sets that features are transferred to, fold by fold, and intervals of their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zfrepro import artifacts
+from zfrepro.claims import intervals
+from zfrepro.claims.base import Estimate, Finding, Unattempted
+from zfrepro.exhibits import transfers
+
+BASELINES = {"hog": transfers.HOG, "scratch": "the network trained from nothing"}
+NAMES = {"caltech101": "Caltech-101", "caltech256": "Caltech-256", "voc2012": "PASCAL VOC"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One set; `found` has a row a measurement, with columns method, layer, classifier, per_class, folds (percent)."""
+
+    told: Mapping[str, Any]  # folds.json
+    found: pd.DataFrame
+
+    @classmethod
+    def load(cls, files: Mapping[str, Path], name: str) -> Target:
+        """Of labels `<name>/<label of transfers.needs>`."""
+        own = {label.removeprefix(f"{name}/"): path for label, path in files.items() if label.startswith(f"{name}/")}
+        return cls(artifacts.load_json(own["folds"]), transfers.accuracies(own))
+
+    @property
+    def most(self) -> int:
+        """Training pictures a class."""
+        return max(self.told["per_class"])
+
+    def curve(self, method: str) -> dict[int, list[float]]:
+        """Training pictures a class -> accuracy of each fold, of the classifier that Tables 4 and 5 show; empty: not run."""
+        own = self.found[self.found["method"] == method]
+        if method != "scratch":
+            deepest, classifier = own["layer"].max(), "svm" if method == "hog" else "softmax"
+            own = own[(own["layer"] == deepest) & (own["classifier"] == classifier)]
+        return {int(k): list(folds) for k, folds in zip(own["per_class"], own["folds"], strict=True)}
+
+    def folds(self, **wanted: Any) -> list[float] | None:
+        """Of the one measurement that fits: `folds(method="pretrained", layer=7, classifier="svm", per_class=30)`."""
+        found = self.found
+        for column, value in wanted.items():
+            found = found[found[column] == value]
+        return None if found.empty else list(found["folds"].iloc[0])
+
+    def shared(self, first: str, second: str) -> list[int]:
+        """Training pictures a class that both methods were measured with. Raises Unattempted for none."""
+        curves = [self.curve(method) for method in (first, second)]
+        for method, curve in zip((first, second), curves, strict=True):
+            if not curve:
+                raise Unattempted(f"The experiment does not measure {named(method)} on this set.")
+        both = sorted(set(curves[0]) & set(curves[1]))
+        if not both:
+            raise Unattempted(
+                f"No number of training pictures was measured with {named(first)} and {named(second)} alike."
+            )
+        return both
+
+    def differences(self, first: str, second: str, prefix: str = "") -> dict[str, Estimate]:
+        """`15 a class` -> first less second, for all that are `shared`."""
+        curves = [self.curve(method) for method in (first, second)]
+        return {f"{prefix}{k} a class": self.less(*(c[k] for c in curves), k) for k in self.shared(first, second)}
+
+    def fold_by_fold(self, first: str, second: str, per_class: int) -> list[float]:
+        """First less second on the folds that both have."""
+        return [a - b for a, b in zip(self.curve(first)[per_class], self.curve(second)[per_class], strict=False)]
+
+    def less(self, first: Sequence[float], second: Sequence[float], per_class: int) -> Estimate:
+        """Fold by fold; the more training pictures of the two decide which test pictures the folds share."""
+        tested = self.told["test_pictures"][str(per_class)]
+        return intervals.of_folds(first, second, tested / (self.told["used"] - tested))
+
+
+def several(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Target]:
+    """Those of the named sets that the experiment has and splits at random. Raises Unattempted for none."""
+    known = [name for name in names if f"{name}/folds" in files]
+    found = {name: Target.load(files, name) for name in known}
+    found = {name: target for name, target in found.items() if not target.told["own_splits"]}
+    if not found:
+        raise Unattempted(f"No set in this experiment stands for {' or '.join(NAMES[name] for name in names)}.")
+    return found
+
+
+def single(files: Mapping[str, Path], name: str) -> Target:
+    return several(files, (name,))[name]
+
+
+def named(method: str) -> str:
+    return BASELINES.get(method, "pretrained features")
+
+
+def alone(finding: Finding, names: Sequence[str], tried: Sequence[str]) -> Finding:
+    """With a word on the sets that the claim is about and the experiment lacks."""
+    missing = [NAMES[name] for name in names if name not in tried]
+    said = f" No set here stands for {' or '.join(missing)}."
+    return replace(finding, reason=finding.reason + said) if missing else finding

@@ -1,0 +1,57 @@
+"""What the paper's Tables 4 to 6 and Fig 9 say of the quantities that decide the claims on transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zfrepro import paper
+from zfrepro.claims.targets import NAMES
+
+PRINTED = {  # set -> table, rows of the network from scratch and of the pretrained one
+    "caltech101": ("table4_caltech101", "t4r3", "t4r4"),
+    "caltech256": ("table5_caltech256", "t5r3", "t5r4"),
+}
+
+
+def value(name: str, row: str, per_class: int) -> float:
+    return float(paper.table(PRINTED[name][0]).set_index("row_id").loc[row, f"acc{per_class}_pct"])
+
+
+def sizes(name: str) -> list[int]:
+    columns = paper.table(PRINTED[name][0]).columns
+    return [int(one.removeprefix("acc").removesuffix("_pct")) for one in columns if one.endswith("_pct")]
+
+
+def gains(name: str) -> str:
+    _, scratch, pretrained = PRINTED[name]
+    said = [f"{value(name, pretrained, k) - value(name, scratch, k):+.1f} with {k}" for k in sizes(name)]
+    return f"points: {', '.join(said)} a class"
+
+
+def best_published(name: str, per_class: int) -> float:
+    """Of the rows above the paper's own."""
+    table = paper.table(PRINTED[name][0])
+    return float(table[table["group"] == "prior"][f"acc{per_class}_pct"].max())
+
+
+def above_published(name: str) -> float:
+    most = sizes(name)[-1]
+    return value(name, PRINTED[name][2], most) - best_published(name, most)
+
+
+def scratch_below(names: Sequence[str]) -> str:
+    said = [
+        f"{best_published(name, k) - value(name, PRINTED[name][1], k):.1f} ({NAMES[name]}, {k})"
+        for name in names
+        for k in sizes(name)
+    ]
+    return f"points below: {', '.join(said)}"
+
+
+def curve(per_class: int) -> float:
+    table = paper.table("fig9_caltech256_curve_digitised")
+    return float(table[(table["series"] == "Our Model") & (table["train_per_class"] == per_class)]["acc_pct"].iloc[0])
+
+
+def precision(column: str) -> float:
+    return float(paper.table("table6_pascal2012").set_index("row_id").loc["t6r21", column])

@@ -1,0 +1,204 @@
+"""Claims 17 to 22: what the first layers look like, what excites each map, when layers settle (Figs 2, 4, 6, 7)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zfrepro import artifacts
+from zfrepro.claims import alike, base, grids, parts, samples, settling
+from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.exhibits import fig2_features, fig4_evolution, fig6_first_layers, first_layers, occlusion_score
+from zfrepro.exhibits.first_layers import Layers
+
+RESAMPLES = 2000
+MOST = 50  # percent
+ENDS = 2  # layers that count as the lower ones, and as the upper ones
+EPOCHS, LATE = 70, (40, 50)  # of the paper's training, and when its upper layers have developed
+PARTS = {
+    "first": ("deconvnet", fig6_first_layers.needs),
+    "features": ("deconvnet", fig2_features.needs),
+    "evolution": ("evolution", fig4_evolution.needs),
+    "covered": ("occlusion", occlusion_score.needs),
+}
+NO_PAIR = "`deconvnet.runs` does not name both a baseline and an improved network whose filters are clipped."
+
+
+def needs(config: Any) -> dict[str, str]:
+    return parts.gathered(config, PARTS)
+
+
+def _layers(files: Mapping[str, Path], *labels: str) -> list[Layers]:
+    found = parts.of(files, "first", NO_PAIR)
+    return [first_layers.load(found, label) for label in labels]
+
+
+def _aliasing(files: Mapping[str, Path]) -> Finding:
+    pair = _layers(files, "baseline", "improved")
+    if any("projections_2" not in one.arrays for one in pair):
+        raise Unattempted("Layer 2 is not among the layers of `deconvnet.maps`.")
+    found = {}
+    for name, measure in (("lines", grids.lines), ("squares", grids.squares)):
+        both = [
+            np.array([measure(tiles, one.about["stride"]) for tiles in one.arrays["projections_2"]]) for one in pair
+        ]
+        found[name] = (samples.difference(*both, "maps of layer 2", 1, "dB"), *(np.nanmean(each) for each in both))
+    means = "; ".join(f"{name} {one:.1f} and {other:.1f} dB" for name, (_, one, other) in found.items())
+    return parts.told(base.above({name: one for name, (one, *_) in found.items()}), f"Baseline and improved: {means}.")
+
+
+def _frequencies(files: Mapping[str, Path]) -> Finding:
+    baseline, improved = _layers(files, "baseline", "improved")
+    middle = [np.digitize(one.arrays["peaks_1"], one.about["bands"]) == 1 for one in (improved, baseline)]
+    dead = [np.arange(len(one.rms)) < one.dead for one in (baseline, improved)]  # how many, not which
+    measured = {
+        "middle band": samples.difference_of_shares(*middle, "filters"),
+        "dead": samples.difference_of_shares(*dead, "filters"),
+    }
+    counts = f"Dead: {baseline.dead} of {len(baseline.rms)} and {improved.dead} of {len(improved.rms)}."
+    return parts.told(base.above(measured), counts)
+
+
+def _dominance(files: Mapping[str, Path]) -> Finding:
+    if "arrays/unclipped" not in parts.of(files, "first", NO_PAIR):
+        raise Unattempted("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
+    free, clipped = _layers(files, "unclipped", "improved")
+    if np.array_equal(free.filters, clipped.filters):
+        return _never_clipped(free, clipped)
+    value = free.ratio / clipped.ratio
+    low, high = np.percentile(_ratios(free.rms, 0) / _ratios(clipped.rms, 1), (2.5, 97.5)).tolist()
+    n = len(free.rms) + len(clipped.rms)
+    estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
+    return parts.told(
+        base.above({"": estimate}, 1), "A bootstrap says little of a maximum, and nothing of other trainings."
+    )
+
+
+def _never_clipped(free: Layers, clipped: Layers) -> Finding:
+    return Finding(
+        "not reproduced",
+        f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are the same. Without "
+        f"clipping the largest filter here has {free.ratio:.1f} times the median RMS.",
+        Estimate(1.0, None, None, len(free.rms), "filters", 2),
+    )
+
+
+def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
+    """(RESAMPLES,): largest over median RMS, filters drawn again."""
+    drawn = np.random.default_rng(seed).choice(rms, (RESAMPLES, len(rms)))
+    return drawn.max(axis=1) / np.median(drawn, axis=1)
+
+
+def _grouping(files: Mapping[str, Path]) -> Finding:
+    arrays = artifacts.load_arrays(parts.of(files, "features", "`deconvnet.runs` names no network.")["arrays"])
+    layers = sorted(int(name.removeprefix("patches_")) for name in arrays if name.startswith("patches_"))
+    upper = [layer for layer in layers if layer > 1 and len(arrays[f"patches_{layer}"]) > 1]
+    if not upper:
+        raise Unattempted("No layer above the first is shown with two maps or more (`deconvnet.maps`).")
+    measured, plain = {}, []
+    for layer in upper:
+        projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
+        own = alike.beyond_chance(projections)
+        measured[f"layer {layer}"] = samples.mean(
+            own - alike.beyond_chance(alike.matched(patches, projections)), "maps", 3
+        )
+        plain.append(np.nanmean(own - alike.beyond_chance(patches)) <= 0)
+    if len(layers) > 1:
+        measured["variety with depth"] = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
+    unfiltered = (
+        f"Patches not filtered so, which are smoother, would be the more alike in {sum(plain)} of {len(plain)} layers."
+    )
+    found = base.above(measured)
+    if found.verdict == "reproduced" and any(plain):  # the answer must not hang on the filter alone
+        found = dataclasses.replace(found, verdict="inconclusive", reason="Above 0, but for patches filtered so alone.")
+    return parts.told(found, unfiltered)
+
+
+def _variety(patches: Sequence[np.ndarray], layers: Sequence[int]) -> Estimate:
+    variety = [1 - alike.within_maps(tiles) for tiles in patches]
+    return samples.rank_correlation(np.repeat(layers, [len(one) for one in variety]), np.concatenate(variety), "maps")
+
+
+def _settling(files: Mapping[str, Path]) -> Finding:
+    found = parts.of(files, "evolution", "`evolution.runs` names no network.")
+    arrays, about = artifacts.load_arrays(found["arrays"]), artifacts.load_json(found["about"])
+    layers = sorted(about["layers"])
+    if len(layers) < 2 * ENDS:
+        raise Unattempted(f"The network has {len(layers)} convolution layers, too few to set lower against upper ones.")
+    shares = {
+        layer: 100 * settling.epochs(settling.likeness(arrays, layer), about) / about["training"] for layer in layers
+    }
+    lower, upper = (np.concatenate([shares[layer] for layer in some]) for some in (layers[:ENDS], layers[-ENDS:]))
+    finding = base.above({"": samples.difference(upper, lower, "maps of one network", 1, "points")})
+    return parts.told(finding, settling.layer_by_layer(about, layers))
+
+
+def _projected(files: Mapping[str, Path]) -> Finding:
+    scores = artifacts.load_arrays(
+        parts.of(files, "covered", "`occlusion.runs` names no network that takes part.")["scores"]
+    )
+    known = scores["projection"][np.isfinite(scores["projection"])]
+    if not len(known):
+        raise Unattempted("No picture with a known box is classified correctly.")
+    mean = f"On average the activation there is {known.mean():.3f} times that over all positions."
+    return parts.told(base.above({"": samples.share(known < 1, "pictures")}, MOST), mean)
+
+
+CLAIMS = (
+    Claim(
+        17,
+        "The large stride of the baseline's first layer leaves aliasing in layer 2; the improved network has none.",
+        "Figure 6 (d), (e), section 4.1",
+        "How far energy at the multiples of 1 / stride stands out of what lies around it, in each map's layer-2 projections "
+        "(lines) and in their changes from pixel to pixel (squares): baseline less improved, above 0 dB",
+        "",
+        _aliasing,
+    ),
+    Claim(
+        18,
+        "First-layer filters of the baseline are of very high and very low frequencies with few between, and some are dead; "
+        "smaller filters at a smaller stride cover the middle and leave fewer dead.",
+        "Figure 6 (b), (c), section 4.1",
+        "Filters that peak in the middle band, improved less baseline, and dead filters, baseline less improved: both above 0",
+        "",
+        _frequencies,
+    ),
+    Claim(
+        19,
+        "Unless filters are clipped to a fixed RMS, a few of the first layer come to dominate.",
+        "Figure 6 (a), section 3",
+        "Largest over median RMS of the first-layer filters, without clipping over with it: above 1",
+        "",
+        _dominance,
+    ),
+    Claim(
+        20,
+        "What excites a map in nine pictures is alike, while the pictures themselves vary, the more so the higher the layer.",
+        "Figure 2, section 4",
+        "Correlation of a map's projections with each other less that of its patches, each beyond that with other maps, patches "
+        "filtered to the projections' mean spectrum; and rank correlation of the patches' variety with the layer: all above 0",
+        "",
+        _grouping,
+    ),
+    Claim(
+        21,
+        "Lower layers converge within a few epochs, upper ones only late in training.",
+        "Figure 4, section 4",
+        f"Share of training after which a map stays as it ends, the upper {ENDS} layers less the lower {ENDS}: above 0",
+        f"upper layers after {LATE[0]} to {LATE[1]} of {EPOCHS} epochs ({100 * LATE[0] / EPOCHS:.0f} to "
+        f"{100 * LATE[1] / EPOCHS:.0f} %), lower ones after a few",
+        _settling,
+    ),
+    Claim(
+        22,
+        "A projection shows what really drives its map: the map falls when just that is covered.",
+        "Figure 7 (b), (c), section 4.2",
+        f"Pictures whose strongest map is weaker than on average where the square covers its projection: above {MOST} %",
+        "",
+        _projected,
+    ),
+)  # fmt: skip

@@ -1,0 +1,187 @@
+"""The scoreboard: each of the paper's 42 claims with the quantity that decides it, our number and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from zfrepro.claims import gather
+from zfrepro.claims.base import VERDICTS, Estimate, counts
+from zfrepro.claims.gather import GROUPS, Judged
+from zfrepro.exhibits import draw
+from zfrepro.exhibits.base import Column, Highlight, Number, Row, Table
+
+TITLE = "The paper's claims"
+PAPER = "Throughout"
+LOOK = {  # verdict -> ground of its cell, symbol
+    "reproduced": ("#4dbb99", "\u2713"),
+    "not reproduced": ("#ea8a4c", "\u2717"),
+    "inconclusive": ("#f0e08a", "?"),
+    "not attempted": ("#e3e6ea", "\u2013"),
+}
+LINKS = {  # claim -> the exhibit that shows its numbers
+    **dict.fromkeys(range(1, 8), "table2_imagenet"),
+    **dict.fromkeys(range(8, 17), "table3_ablations"),
+    **dict.fromkeys((17, 18, 19), "fig6_first_layers"),
+    20: "fig2_features",
+    21: "fig4_evolution",
+    **dict.fromkeys((22, 27, 28, 29), "occlusion_score"),
+    **dict.fromkeys(range(23, 27), "fig5_invariance"),
+    **dict.fromkeys((30, 31), "table1_correspondence"),
+    **dict.fromkeys((32, 34, 37), "table4_caltech101"),
+    33: "table5_caltech256",
+    **dict.fromkeys((35, 36), "fig9_caltech256"),
+    38: "table6_pascal2012",
+    39: "overlap",
+    **dict.fromkeys((40, 41, 42), "table7_layers"),
+}
+COLUMNS = (
+    Column("id", "Claim"),
+    Column("source", "Where", "label"),
+    Column("claim", "In our words", "label"),
+    Column("quantity", "What decides it", "label"),
+    Column("paper", "By the paper's numbers", "paper"),
+    Column("value", "Ours", "ours"),
+    Column("low", "Low", "ours"),
+    Column("high", "High", "ours"),
+    Column("unit", "Unit"),
+    Column("n", "n"),
+    Column("of", "n counts", "label"),
+    Column("verdict", "Verdict", "label"),
+    Column("reason", "Reason", "label"),
+    Column("contradicted", "Against it, from the paper itself", "label"),
+)
+WIDE, CELL, GAP, LEFT = 7.4, 0.56, 0.08, 1.45  # inches: the whole, a cell, between cells, room for topics
+HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
+
+
+def needs(config: Any) -> dict[str, str]:
+    return gather.needs(config)
+
+
+def build(files: Mapping[str, Path]) -> Table:
+    judged = gather.judge(files)
+    number = counts([one.finding for one in judged])
+    return Table(
+        caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
+        "at the scale of this experiment. A cell is a claim, by its number in the list.",
+        columns=COLUMNS,
+        rows=tuple(_row(one) for one in judged),
+        png=_board(judged, number),
+        alt=_alt(judged),
+        notes=NOTES,
+        highlights=(Highlight(f"Claims of the paper that hold here, of {len(judged)}", _tally(number)),),
+        data={"claims": [_plain(one) for one in judged], "counts": number},
+    )
+
+
+NOTES = (
+    "Reproduced: the whole 95 % interval lies on the claim's side of the threshold, in every part where the claim has several. "
+    "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: it lies on both sides, or nothing was "
+    "repeated that could give one. Where a claim has parts, the number is that of the part that decides.",
+    "Intervals are over pictures, folds, maps or filters, whichever n counts; between networks they hold the spread of seeds where "
+    "a network was trained several times, and otherwise not. They do not hold what another data set or another scale would bring.",
+    f"{gather.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 would "
+    f"still be called reproduced, about {gather.COUNT / 40:.0f} of {gather.COUNT}. Read them together, and a single one by its interval.",
+)
+
+
+def _row(one: Judged) -> Row:
+    claim, finding = one.claim, one.finding
+    return Row(
+        (
+            Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, *_numbers(finding.estimate),
+            finding.verdict, finding.reason, claim.contradicted,
+        )
+    )  # fmt: skip
+
+
+def _numbers(found: Estimate | None) -> tuple[Number | str | None, ...]:
+    """value, low, high, unit, n, of"""
+    if found is None:
+        return (None,) * 6
+    ends = (None if end is None else Number(end, found.digits) for end in (found.low, found.high))
+    return (Number(found.value, found.digits), *ends, found.unit, Number(found.n, 0), found.of)
+
+
+def _plain(one: Judged) -> dict[str, Any]:
+    claim, finding = one.claim, one.finding
+    found = finding.estimate
+    measured = {key: getattr(found, key, None) for key in ("value", "low", "high", "n", "of", "unit")}
+    return {
+        "number": claim.number,
+        "topic": GROUPS[one.group].topic,
+        "says": claim.says,
+        "where": claim.where,
+        "quantity": claim.quantity,
+        "paper": claim.paper,
+        "verdict": finding.verdict,
+        "symbol": LOOK[finding.verdict][1],
+        "reason": finding.reason,
+        "contradicted": claim.contradicted,
+        "estimate": "" if found is None else found.said(),
+        **measured,
+        "parts": [{"name": name, "said": part.said()} for name, part in (finding.parts or {}).items()],
+        "link": LINKS[claim.number],
+    }
+
+
+def _tally(number: Mapping[str, int]) -> str:
+    """`17 reproduced, 6 not reproduced, 9 inconclusive, 10 not attempted`"""
+    return ", ".join(f"{count} {verdict}" for verdict, count in number.items())
+
+
+def _alt(judged: Sequence[Judged]) -> str:
+    told = []
+    for verdict in VERDICTS:
+        of_it = [str(one.claim.number) for one in judged if one.finding.verdict == verdict]
+        told.append(f"{verdict}: {', '.join(of_it) or 'none'}")
+    return f"Scoreboard of {len(judged)} claims by number. {'; '.join(told)}."
+
+
+def _board(judged: Sequence[Judged], number: Mapping[str, int]) -> bytes:
+    """A line a topic, a cell a claim: its number and the verdict's symbol; above them how many of each."""
+    topics = {group: [one for one in judged if one.group == group] for group in GROUPS}
+    against = any(one.claim.contradicted for one in judged)
+    high = HEAD + len(topics) * (CELL + GAP) + FOOT * against
+    with draw.figure(WIDE, high) as drawn:
+        drawn.set_layout_engine("none")
+        ax = drawn.add_axes((0, 0, 1, 1))
+        ax.set(xlim=(0, WIDE), ylim=(high, 0))
+        ax.axis("off")
+        _legend(ax, number)
+        for line, (group, claims) in enumerate(topics.items()):
+            top = HEAD + line * (CELL + GAP)
+            ax.text(0.05, top + CELL / 2, GROUPS[group].topic, weight="bold", fontsize=9.5, va="center")
+            for place, one in enumerate(claims):
+                _cell(ax, LEFT + place * (CELL + GAP), top, one)
+        if against:
+            ax.text(0.05, high - FOOT / 2, "* the paper's own numbers speak against it", fontsize=8.5, va="center")
+        return draw.png(drawn)
+
+
+def _legend(ax: Axes, number: Mapping[str, int]) -> None:
+    for place, (verdict, count) in enumerate(number.items()):
+        left = 0.05 + place * (WIDE - 0.1) / len(number)
+        ground, symbol = LOOK[verdict]
+        _box(ax, left, 0.12, 0.3, ground)
+        ax.text(left + 0.15, 0.27, symbol, fontsize=10, weight="bold", ha="center", va="center")
+        ax.text(left + 0.4, 0.27, f"{count} {verdict}", fontsize=9.5, va="center")
+
+
+def _cell(ax: Axes, left: float, top: float, one: Judged) -> None:
+    ground, symbol = LOOK[one.finding.verdict]
+    _box(ax, left, top, CELL, ground)
+    middle = {"ha": "center", "va": "center"}
+    ax.text(left + CELL / 2, top + 0.37 * CELL, symbol, fontsize=14, weight="bold", **middle)
+    mark = "*" if one.claim.contradicted else ""
+    ax.text(left + CELL / 2, top + 0.78 * CELL, f"{one.claim.number}{mark}", fontsize=8, **middle)
+
+
+def _box(ax: Axes, left: float, top: float, side: float, ground: str) -> None:
+    style = f"round,pad=0,rounding_size={0.12 * side}"
+    ax.add_patch(FancyBboxPatch((left, top), side, side, boxstyle=style, facecolor=ground, linewidth=0))
