@@ -80,7 +80,7 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
 
 def _never_clipped(free: Layers, clipped: Layers) -> Finding:
     return Finding(
-        "not reproduced",
+        "inconclusive",
         f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are the same. Without "
         f"clipping the largest filter here has {free.ratio:.1f} times the median RMS.",
         Estimate(1.0, None, None, len(free.rms), "filters", 2),
