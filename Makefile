@@ -1,4 +1,5 @@
 # make report: set up, run the default experiment, say where the report lies.   make test: set up, pass the tests.
+# make publish: copy the finished report to reports/ and rebuild the site there.
 # CONFIG=workflow/experiments/NAME.yaml chooses another experiment, CORES=N limits the cores.
 PYTHON ?= python3
 CONFIG ?= config.yaml
@@ -10,7 +11,6 @@ READY := .venv/.ready
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) --cores $(CORES)
-	$(BIN)/zfrepro publish --config $(CONFIG)
 
 plan: $(READY)
 	$(BIN)/zfrepro plan --config $(CONFIG)

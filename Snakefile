@@ -4,6 +4,10 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+
+report: "workflow/report/workflow.rst"
+
+
 if not config:  # --configfile REPLACES the default experiment, Snakemake alone would merge the two
 
     configfile: "config.yaml"

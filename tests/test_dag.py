@@ -109,8 +109,10 @@ def test_publish_copies_the_report_whole(workspace):
     code, said = workspace.call("publish", "--config", "experiment.yaml")
     assert code == 0, said
     published = workspace.folder / "reports/smoke"
-    assert {path.name for path in published.iterdir()} == {path.name for path in report(workspace, ".").iterdir()}
-    assert [path.name for path in published.parent.iterdir()] == ["smoke"]
+    added = {"Snakefile", "config.yaml", "ro-crate-metadata.json", "SHA256SUMS"}
+    made = {path.name for path in report(workspace, ".").iterdir()}
+    assert {path.name for path in published.iterdir()} == made | added
+    assert {path.name for path in published.parent.iterdir()} == {"smoke", "index.html", "compare.html"}
 
 
 def test_snakemake_s_own_command_agrees(workspace):

@@ -7,19 +7,21 @@ import csv
 import dataclasses
 import importlib
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import test_latex
 import toy_results
 from PIL import Image
 
 from zfrepro import artifacts, paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits import draw, runs, table2_imagenet
-from zfrepro.exhibits.base import Column, Exhibit, Number, Row, difference, heading
+from zfrepro.exhibits.base import Column, Exhibit, Number, Row, difference, guarded, heading
 from zfrepro.stages import exhibits
 
 
@@ -53,17 +55,40 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy: Path,
     assert len(lines) == len(shown) > 0
     keys = [column["key"] for column in page["columns"]]
     for line, row in zip(lines, shown, strict=True):
-        expected = {key: cell["text"] for key, cell in zip(keys, row["cells"], strict=True)}
+        expected = {key: _in_csv(cell) for key, cell in zip(keys, row["cells"], strict=True)}
         for key, cell in zip(keys, row["cells"], strict=True):
             expected |= {f"{key}_{part}": cell[part] for part in ("low", "high", "pm") if part in cell}
         assert {key: value for key, value in line.items() if value and key != "section"} == {
             k: v for k, v in expected.items() if v
         }
+    types, typeset = test_latex.rows_of((tmp_path / f"{name}.tex").read_text())
+    heads = 1 + any(column["group"] for column in page["columns"])
+    assert len(typeset) == heads + len(page["rows"])
+    assert {len(row) for row in typeset} == {len(types)} == {len(page["columns"])}
     pictures = [(tmp_path / f"{name}.png").read_bytes(), *(base64.b64decode(piece["png"]) for piece in page["pieces"])]
     for data in pictures:
         assert len(data) < 1_500_000
         assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).std() > 5
     assert all(len(piece["alt"]) > 30 for piece in page["pieces"])
+
+
+def _in_csv(cell: dict[str, str]) -> str:
+    return guarded(cell["text"]) if cell["is"] == "text" else cell["text"]
+
+
+def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(toy, tmp_path / "results/toy")
+    monkeypatch.chdir(tmp_path)
+    files = files_of("table4_caltech101", Path("results/toy"))
+    files["folds"] = toy / "folds/caltech101/folds.json"  # of another folder
+    out = tmp_path / "results/toy/exhibits/table4_caltech101"
+    exhibits.run(exhibits.Spec(name="table4_caltech101", files=files), out)
+    told = artifacts.load_json(out / "exhibit.json")["files"]
+    assert told["pretrained"] == "probes/caltech101/improved.json"
+    assert told["folds"] == str(files["folds"])
+    assert told.keys() == files.keys()
 
 
 def test_same_input_same_bytes(toy: Path) -> None:

@@ -57,7 +57,8 @@ def test_no_stage_imports_a_stage_an_exhibit_or_the_config(name):
         name,
         "stages",
         "exhibits.base",
-    }  # the shape of an exhibit, which one stage builds
+        "exhibits.latex",
+    }  # the shape of an exhibit, which one stage builds, and its table for LaTeX
     assert not {
         module for module in others if module.startswith(("stages", "exhibits.", "commands", "config", "experiments"))
     }
@@ -69,6 +70,13 @@ def test_no_exhibit_imports_core_or_a_stage(name):
         module
         for module in sources.closure(name)
         if module.startswith(("stages", "core", "commands", "config", "experiments"))
+    }
+
+
+@pytest.mark.parametrize("name", [f"claims.{name}" for name in modules("claims")])
+def test_no_claim_imports_core_or_a_stage(name):
+    assert not {
+        module for module in sources.closure(name) if module.startswith(("stages", "core", "commands", "config"))
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import os
 import platform
@@ -14,15 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts
+from zfrepro import artifacts, jobs, trail
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "matplotlib", "pydantic", "safetensors",
     "snakemake", "jinja2", "weasyprint",
-)  # fmt: skip
-STAGES = (
-    "prepare", "train", "ablate", "evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence",
-    "folds", "features", "probes", "scratch", "exhibits",
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) -> dict[str, Any]:
     """Everything at once. `results`: the experiment's folder; only what `config` names is read."""
     networks = {run: artifacts.load_json(path) for run, path in _networks(results, config)}
+    data = {name: artifacts.load_json(path) for name, path in _manifests(results, config)}
     return {
         "made": moment().isoformat().replace("+00:00", "Z"),
         "versions": versions(),
@@ -38,7 +34,8 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "config": dict(config),
         "seeds": {run: network["spec"]["seed"] for run, network in networks.items()},
         "networks": {run: _of_network(network) for run, network in networks.items()},
-        "data": {name: artifacts.load_json(path) for name, path in _manifests(results, config)},
+        "data": data,
+        "exhibits": {name: trail.of(name, results, config, networks, data) for name in exhibits},
         "artifacts": dict(_digests(results, config, exhibits)),
         "time": spent(results / "benchmarks", _jobs(config, exhibits)),
     }
@@ -100,11 +97,10 @@ def _said(*command: str) -> str | None:
 
 
 def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    for stage in ("train", "ablate"):
-        for run in (config.get(stage) or {}).get("runs") or {}:
-            path = results / stage / run / "network.json"
-            if path.is_file():
-                yield run, path
+    for run, stage in jobs.runs(config).items():
+        path = results / stage / run / "network.json"
+        if path.is_file():
+            yield run, path
 
 
 def _of_network(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +122,7 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
         if beside.is_file():
             yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
     runs = {run for run, _ in _networks(results, config)}
-    for stage in STAGES[STAGES.index("evaluate") : STAGES.index("folds")]:
+    for stage in jobs.OF_RUNS:
         for path in sorted((results / stage).glob("*/[!.]*")):
             if path.parent.name in runs and path.is_file():
                 yield str(path.relative_to(results)), artifacts.sha256(path)
@@ -134,7 +130,7 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
         for path in sorted(results.glob(pattern)):
             yield str(path.relative_to(results)), artifacts.sha256(path)
     for name in exhibits:
-        for file in (f"{name}.csv", f"{name}.png", "exhibit.json"):
+        for file in (f"{name}.csv", f"{name}.tex", f"{name}.png", "exhibit.json"):
             path = results / "exhibits" / name / file
             yield str(path.relative_to(results)), artifacts.sha256(path)
 
@@ -143,47 +139,25 @@ def _transferred(config: Mapping[str, Any]) -> Iterator[str]:
     """Patterns of what was measured on the sets that features are transferred to; the features themselves are too large."""
     for target in config.get("folds") or {}:
         yield f"folds/{target}/[!.]*"
-        yield from (f"probes/{target}/{name}.json" for name in _features(config))
+        yield from (f"probes/{target}/{name}.json" for name in jobs.features(config))
     yield from (f"scratch/{target}.json" for target in (config.get("scratch") or {}).get("sets") or ())
-
-
-def _features(config: Mapping[str, Any]) -> list[str]:
-    given = config.get("features") or {}
-    return [*(given.get("runs") or ()), *(given.get("baselines") or ())]
 
 
 def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
     """Names of the jobs that belong to this experiment as it is now; earlier ones may have left their times."""
-    runs = {run for stage in ("train", "ablate") for run in (config.get(stage) or {}).get("runs") or {}}
-    pairs = {f"{target}-{name}" for target in config.get("folds") or {} for name in _features(config)}
-    return runs | set(config.get("prepare") or {}) | pairs | set(exhibits)
+    pairs = {f"{target}-{name}" for target in config.get("folds") or {} for name in jobs.features(config)}
+    return set(jobs.runs(config)) | set(config.get("prepare") or {}) | pairs | set(exhibits)
 
 
-def spent(benchmarks: Path, jobs: set[str]) -> dict[str, dict[str, float]]:
+def spent(benchmarks: Path, names: set[str]) -> dict[str, dict[str, float]]:
     """Stage -> jobs, seconds (of all jobs added up) and the largest memory in MB, from Snakemake's benchmark files."""
     found: dict[str, dict[str, float]] = {}
     for path in sorted(benchmarks.glob("*/*.tsv")):
-        if path.stem in jobs:
-            seconds, memory = _benchmark(path)
+        if path.stem in names:
+            seconds, memory = jobs.cost(path)
             stage = found.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
             stage["jobs"] += 1
             stage["seconds"] = round(stage["seconds"] + seconds, 1)
             stage["memory_mb"] = max(stage["memory_mb"], memory)
-    order = {stage: place for place, stage in enumerate(STAGES)}
+    order = {stage: place for place, stage in enumerate(jobs.STAGES)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
-
-
-def _benchmark(path: Path) -> tuple[float, float]:
-    """Seconds and MB of one job; a job too short to be measured counts 0 MB."""
-    with open(path, encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file, delimiter="\t"))
-    return sum(_float(line.get("s")) for line in lines), max(
-        (_float(line.get("max_rss")) for line in lines), default=0.0
-    )
-
-
-def _float(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0

@@ -1,5 +1,5 @@
 # needs:  whatever files the exhibit's module names
-# makes:  one table or figure: its text, numbers (CSV) and picture (PNG)
+# makes:  one table or figure: its text, numbers (CSV), the same for LaTeX, and picture (PNG)
 # config: none of its own
 rule exhibits:
     input:
@@ -7,7 +7,13 @@ rule exhibits:
     output:
         text=f"{R}/exhibits/{{exhibit}}/exhibit.json",
         numbers=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.csv",
-        picture=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png",
+        latex=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.tex",
+        picture=report(
+            f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png",
+            caption="../report/exhibit.rst",
+            category="Tables and figures",
+            labels={"exhibit": "{exhibit}"},
+        ),
     log:
         f"{R}/logs/exhibits/{{exhibit}}.log",
     benchmark:

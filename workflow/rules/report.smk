@@ -1,16 +1,22 @@
 # needs:  every exhibit
-# makes:  the report: one HTML page, the same as PDF, every table as CSV, every figure as PNG, provenance
+# makes:  the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, and a summary for the site
 # config: title, report, and the whole experiment for the provenance
 rule report:
     input:
         expand(f"{R}/exhibits/{{exhibit}}/exhibit.json", exhibit=EXPERIMENT.report.exhibits),
-        expand(f"{R}/exhibits/{{exhibit}}/{{exhibit}}.csv", exhibit=EXPERIMENT.report.exhibits),
-        expand(f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png", exhibit=EXPERIMENT.report.exhibits),
+        expand(
+            f"{R}/exhibits/{{exhibit}}/{{exhibit}}.{{kind}}",
+            exhibit=EXPERIMENT.report.exhibits,
+            kind=["csv", "tex", "png"],
+        ),
     output:
         page=f"{R}/report/index.html",
         pdf=f"{R}/report/report.pdf",
         provenance=f"{R}/report/provenance.json",
-        tables=expand(f"{R}/report/tables/{{exhibit}}.csv", exhibit=EXPERIMENT.report.exhibits),
+        summary=f"{R}/report/summary.json",
+        tables=expand(
+            f"{R}/report/tables/{{exhibit}}.{{kind}}", exhibit=EXPERIMENT.report.exhibits, kind=["csv", "tex"]
+        ),
         figures=expand(f"{R}/report/figures/{{exhibit}}.png", exhibit=EXPERIMENT.report.exhibits),
     log:
         f"{R}/logs/report.log",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from zfrepro import artifacts
 from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+from zfrepro.exhibits.base import Column, Face, Number, Picture, Piece, Row
 
 TITLE = "What excites the maps of each layer"
 PAPER = "Figure 2"
@@ -21,6 +21,9 @@ BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # a
 SHARE = {4: "half", 5: "half"}
 WIDTH = {"full": 1480, "half": 724}  # pixels of a piece, about; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
+GROUND = "#9a9a9a"  # between projections
+SHARPEST = 54  # pixels of a tile; one seen alone is drawn no larger than this, or than it is
+EXACT = 3_000_000  # bytes; below that a piece keeps its true colours
 COLUMNS = (
     Column("layer", "Layer"),
     Column("map", "Map"),
@@ -75,9 +78,30 @@ def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
     side = (room - INNER - 4) // 6
     pairs = []
     for projections, patch in zip(arrays[f"projections_{layer}"], patches, strict=True):
-        left = draw.block(list(draw.grey_zero(projections)), 3, side, 1, "#9a9a9a")
+        left = draw.block(list(draw.grey_zero(projections)), 3, side, 1, GROUND)
         pairs.append(draw.beside([left, draw.block(list(patch), 3, side, 1)], INNER))
     return draw.arranged(pairs, columns, GAP)
+
+
+def _alone(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
+    """One block a map, (maps, 9, f, f, 3) uint8, in the places that the maps have in `_layer`, twice as large."""
+    columns = COLUMNS_OF.get(layer, 4)
+    room = ((WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP - 2) // 3
+    side = min(room, max(tiles.shape[2], SHARPEST))
+    blocks = [draw.block(list(nine), 3, side, 1, ground) for nine in tiles]
+    return draw.arranged(blocks, columns, round(GAP * side / room))
+
+
+def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face, ...]:
+    """Projections and patches each alone; of layer 1 the filters are large already."""
+    if layer == 1:
+        return ()
+    projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
+    shown = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
+    return tuple(
+        Face(what, draw.encoded(_alone(layer, *drawn), EXACT), f"{alt}, only the {what}.")
+        for what, drawn in shown.items()
+    )
 
 
 def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> Image.Image:
@@ -102,14 +126,16 @@ def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], abo
     shown = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
     classes = sorted({name for row in shown for name in row})
     what = "filters and the patches they like best" if layer == 1 else "projections beside patches"
+    maps = f"Layer {layer}: {len(shown)} maps"
     return Piece(
         f"layer{layer}",
-        draw.encoded(image),
-        f"Layer {layer}: {len(arrays[f'maps_{layer}'])} maps, {what}, from pictures of {', '.join(classes[:12])}"
-        + (" and others." if len(classes) > 12 else "."),
+        draw.encoded(image, EXACT),
+        f"{maps}, {what}, from pictures of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),
         560 if layer not in SHARE else 0,
+        "" if layer == 1 else "side by side",
+        _faces(layer, arrays, maps),
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from zfrepro import artifacts
 from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+from zfrepro.exhibits.base import Column, Grid, Number, Picture, Piece, Row
 
 TITLE = "What happens when a part is covered"
 PAPER = "Figure 7"
@@ -83,8 +83,33 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
         _drawn([i], arrays, about),
         f"{row.cells[1]}: probability of the true class falls from {clean} uncovered to {least} at its lowest; "
         f"{row.cells[7].texts()['text']} % of positions keep the label.",
+        str(row.cells[1]),
         least=600,
+        grids=_grids(i, arrays, about),
     )
+
+
+def _grids(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> tuple[Grid, ...]:
+    """What the panels say at every position of the square; over the input, where its middle is."""
+    half, stride, side = about["square"] / 2, about["stride"], about["input_size"]
+    places = [f"{n * stride + half:g}" for n in range(about["positions"])]
+    activation, classes = arrays["activation"][i], about["classes"]
+    digits = 1 if activation.max() >= 10 else 3
+    first, across = (half - stride / 2) / side, about["positions"] * stride / side
+    return (
+        _grid(0, [[f"square at x {x}, y {y}" for x in places] for y in places], first, across),
+        _grid(1, [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
+        _grid(3, [[f"P(true) {number:.3f}" for number in line] for line in arrays["probability"][i].tolist()]),
+        _grid(4, [[f"says {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
+    )
+
+
+def _grid(column: int, cells: list[list[str]], first: float = 0.0, across: float = 1.0) -> Grid:
+    """Cells over a panel of a piece, from `first` on and `across` wide and high, both in shares of the panel."""
+    height = TOP + SIDE + FOOT
+    left, top, size = _left(column) + first * SIDE, TOP + first * SIDE, across * SIDE
+    shares = (left / WIDE, top / height, size / WIDE, size / height)
+    return Grid(*(round(share, 5) for share in shares), tuple(map(tuple, cells)))
 
 
 def _drawn(chosen: Iterable[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
@@ -103,11 +128,15 @@ def _drawn(chosen: Iterable[int], arrays: Mapping[str, np.ndarray], about: Mappi
 
 
 def _panel(drawn: Figure, column: int, bottom: float, height: float) -> Axes:
-    left = MARGIN + column * (SIDE + (WIDE - 2 * MARGIN - len(HEADS) * SIDE) / (len(HEADS) - 1))
-    ax = drawn.add_axes((left / WIDE, bottom / height, SIDE / WIDE, SIDE / height))
+    ax = drawn.add_axes((_left(column) / WIDE, bottom / height, SIDE / WIDE, SIDE / height))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _left(column: int) -> float:
+    """Inches from the figure's left side to that of a panel."""
+    return MARGIN + column * (SIDE + (WIDE - 2 * MARGIN - len(HEADS) * SIDE) / (len(HEADS) - 1))
 
 
 def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:

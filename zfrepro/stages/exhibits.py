@@ -12,6 +12,7 @@ from pydantic import Field
 
 from zfrepro import artifacts
 from zfrepro.errors import UserError
+from zfrepro.exhibits import latex
 from zfrepro.spec import Base
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Spec(Base):
 
 
 def run(spec: Spec, out: Path) -> None:
-    """Write out/<name>.csv, out/<name>.png and, last, out/exhibit.json with everything the page shows."""
+    """Write out/<name>.csv, .png and .tex and, last, out/exhibit.json with everything the page shows."""
     for label, path in spec.files.items():
         _check(spec.name, label, path)
     module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")
@@ -32,7 +33,10 @@ def run(spec: Spec, out: Path) -> None:
     artifacts.save_text(out / f"{spec.name}.csv", built.csv())
     with artifacts.atomic(out / f"{spec.name}.png") as temporary:
         temporary.write_bytes(built.png)
-    artifacts.save_json(out / "exhibit.json", _page(spec, module, built))
+    files = {label: _within(out.parent.parent, path) for label, path in spec.files.items()}
+    page = {**_page(spec, module, built), "files": files}
+    artifacts.save_text(out / f"{spec.name}.tex", latex.table(page))
+    artifacts.save_json(out / "exhibit.json", page)
 
 
 def _check(name: str, label: str, path: Path) -> None:
@@ -40,6 +44,12 @@ def _check(name: str, label: str, path: Path) -> None:
         raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that makes it")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: empty, but {name} needs it ({label}); delete it and run again")
+
+
+def _within(experiment: Path, path: Path) -> str:
+    """Relative to the experiment's folder; as it was given where it lies elsewhere."""
+    whole, root = path.absolute(), experiment.absolute()
+    return (whole.relative_to(root) if whole.is_relative_to(root) else path).as_posix()
 
 
 def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:

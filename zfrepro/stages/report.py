@@ -1,27 +1,28 @@
-"""Compile the report: one HTML page, the same page as PDF, every table as CSV, every figure as PNG, the provenance."""
+"""Compile the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, a summary for the site."""
 
 from __future__ import annotations
 
 import base64
-import re
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
-from markupsafe import Markup, escape
 from pydantic import Field
 
-from zfrepro import artifacts, paper, provenance
+from zfrepro import artifacts, paper, pictures, provenance, rendering, summary
 from zfrepro.errors import UserError
+from zfrepro.printing import PANGO, pdf
 from zfrepro.spec import Base
 
-DATA_FILES = ("templates/page.html", "templates/parts.html", "templates/style.css")
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+__all__ = ["PANGO", "Spec", "run"]
+
+DATA_FILES = ("templates/print.html", "templates/print.css")
+KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
 LONG = 24  # rows; a longer table behind a picture is left out of the PDF
 MOST = 600  # rows of one table on the page; its CSV has all
-PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
 class Spec(Base):
@@ -35,52 +36,42 @@ class Spec(Base):
 
 def run(spec: Spec, results: Path, out: Path) -> None:
     """results: the experiment's folder; out: folder to fill, index.html last."""
-    exhibits = [_exhibit(results / "exhibits" / name, name) for name in spec.exhibits]
+    folders = {name: results / "exhibits" / name for name in spec.exhibits}
+    exhibits = [_exhibit(folder, name) for name, folder in folders.items()]
     origin = provenance.gather(results, spec.config, spec.exhibits)
-    page = render(spec, exhibits, origin)
-    for kind, suffix in (("tables", "csv"), ("figures", "png")):
-        _copy(results, out / kind, spec.exhibits, suffix)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for_page, for_print = zip(*pool.map(_lighter, exhibits), strict=True)
+        drawn = list(pool.map(_drawn, folders.values()))
+    page = render("page.html", spec, for_page, origin)
+    _save_beside(out, folders, drawn)
     artifacts.save_json(out / "provenance.json", origin)
     try:
-        _save(out / "report.pdf", pdf(page))
+        _save(out / "report.pdf", pdf(render("print.html", spec, for_print, origin)))
+        files = summary.sizes(out, {"index.html": page})
+        artifacts.save_json(out / "summary.json", summary.of(spec, exhibits, origin, files))
     finally:
         artifacts.save_text(out / "index.html", page)
 
 
-def render(spec: Spec, exhibits: list[dict[str, Any]], origin: dict[str, Any]) -> str:
-    """The page as HTML; whatever comes from data or config is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
-    environment.filters |= {"typeset": typeset, "code": code, "duration": duration, "data_uri": data_uri}
-    return environment.get_template("page.html").render(
+def render(template: str, spec: Spec, exhibits: tuple[dict[str, Any], ...], origin: dict[str, Any]) -> str:
+    """page.html or print.html; whatever comes from data or config is escaped."""
+    made = rendering.environment().get_template(template)
+    return made.render(
         spec=spec,
         exhibits=exhibits,
         highlights=[one for exhibit in exhibits for one in exhibit["highlights"]],
         guesses=paper.GUESSES,
         origin=origin,
         config=yaml.safe_dump(spec.config, sort_keys=False, allow_unicode=True, width=100),
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        day=summary.day(origin["made"]),
         long=LONG,
         most=MOST,
     )
 
 
-def pdf(page: str) -> bytes:
-    """The page as PDF. Nothing is fetched; raises UserError where WeasyPrint cannot load its libraries."""
-    try:
-        import weasyprint
-        from weasyprint.urls import URLFetcher
-    except (OSError, ImportError) as error:
-        raise UserError(f"report.pdf cannot be made, a library of WeasyPrint is missing ({error}): {PANGO}") from error
-    fetcher = URLFetcher(allowed_protocols=["data"], fail_on_errors=True)
-    document = weasyprint.HTML(string=page, url_fetcher=fetcher, media_type="print")
-    return document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=b"zfrepro")
-
-
 def _exhibit(folder: Path, name: str) -> dict[str, Any]:
     """What the exhibits stage left, its pictures as base64. Raises UserError for one that is missing or another's."""
-    for path in (folder / "exhibit.json", folder / f"{name}.csv", folder / f"{name}.png"):
+    for path in (folder / "exhibit.json", *(folder / f"{name}.{suffix}" for _, suffix in KINDS)):
         if not path.is_file() or not path.stat().st_size:
             raise UserError(
                 f"{path}: missing or empty; build it with `zfrepro exhibits` or leave {name} out of report.exhibits"
@@ -108,43 +99,49 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
         i += width
 
 
-def _copy(results: Path, folder: Path, names: tuple[str, ...], suffix: str) -> None:
-    """One file an exhibit; files of exhibits that the report no longer has go."""
-    for old in folder.glob(f"*.{suffix}"):
-        if old.stem not in names:
-            old.unlink()
-    for name in names:
-        _save(folder / f"{name}.{suffix}", (results / "exhibits" / name / f"{name}.{suffix}").read_bytes())
+def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The exhibit with lighter pictures, for the page and for print; each picture with its `mime`, print without faces."""
+    on_page, on_paper = [], []
+    for piece in exhibit["pieces"]:
+        first = _opened(exhibit["name"], piece)
+        faces = [{**face, **_coded(pictures.for_page(_opened(exhibit["name"], face)))} for face in piece["faces"]]
+        on_page.append({**piece, **_coded(pictures.for_page(first)), "faces": faces})
+        on_paper.append({**piece, **_coded(pictures.for_print(first)), "faces": []})
+    return {**exhibit, "pieces": on_page}, {**exhibit, "pieces": on_paper}
+
+
+def _coded(picture: pictures.Coded) -> dict[str, str]:
+    return {"png": picture.text(), "mime": picture.mime}
+
+
+def _opened(name: str, piece: dict[str, Any]) -> pictures.Opened:
+    try:
+        return pictures.opened(base64.b64decode(piece["png"]))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"exhibits/{name}/exhibit.json: a picture in it is damaged; delete it and run again") from error
+
+
+def _drawn(folder: Path) -> bytes:
+    """The exhibit's picture as a file of the report."""
+    path = folder / f"{folder.name}.png"
+    try:
+        return pictures.for_file(pictures.opened(path.read_bytes(), pictures.ALL))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: not a whole picture; delete it and run again") from error
+
+
+def _save_beside(out: Path, folders: dict[str, Path], drawn: list[bytes]) -> None:
+    """tables/ and figures/: those of each exhibit; files of exhibits that the report no longer has go."""
+    for kind, suffix in KINDS:
+        for old in (out / kind).glob(f"*.{suffix}"):
+            if old.stem not in folders:
+                old.unlink()
+    for (name, folder), picture in zip(folders.items(), drawn, strict=True):
+        _save(out / f"figures/{name}.png", picture)
+        for suffix in ("csv", "tex"):
+            _save(out / f"tables/{name}.{suffix}", (folder / f"{name}.{suffix}").read_bytes())
 
 
 def _save(path: Path, content: bytes) -> None:
     with artifacts.atomic(path) as temporary:
         temporary.write_bytes(content)
-
-
-def typeset(number: str) -> str:
-    """A number for reading: a true minus sign, a comma at thousands."""
-    if re.fullmatch(r"\d{4,}", number):
-        return f"{int(number):,}"
-    return number.replace("-", "\u2212")
-
-
-def code(text: str) -> Markup:
-    """Text whose `words` between backticks are set as code; all of it escaped."""
-    parts = re.split(r"`([^`]*)`", text)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
-    )
-
-
-def duration(seconds: float) -> str:
-    """3 h 25 min, 4 min 10 s, 8.1 s"""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def data_uri(png: str) -> str:
-    return f"data:image/png;base64,{png}"

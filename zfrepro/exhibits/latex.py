@@ -1,0 +1,105 @@
+"""The table of an exhibit as LaTeX: booktabs rules, a `tabular`, or a `longtable` where it would not fit a page."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+LONG = 40  # rows; more do not fit a page
+WIDE = 48  # characters; a column with a longer text breaks its lines
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they show a line of source other than it is
+PRINTED = str.maketrans({
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\symbol{34}",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # first in a row, they would belong to the \\ before
+})  # fmt: skip
+
+Page = Mapping[str, Any]  # an exhibit.json: title, paper, caption, columns, rows
+
+
+def table(page: Page) -> str:
+    """The whole file. Title and caption stand above the table as comments, so that it can be set into any float."""
+    columns, rows = page["columns"], page["rows"]
+    kind = "longtable" if len(rows) > LONG else "tabular"
+    head = [*_groups(columns), _line(escape(column["label"]) for column in columns), r"\midrule"]
+    body = [line for place, row in enumerate(rows) for line in _row(row, len(columns), first=place == 0)]
+    if kind == "longtable":  # what is above \endhead and \endfoot comes again on every page
+        inside = [r"\toprule", *head, r"\endhead", r"\bottomrule", r"\endfoot", *body]
+    else:
+        inside = [r"\toprule", *head, *body, r"\bottomrule"]
+    begin = f"\\begin{{{kind}}}{{{''.join(_alignments(columns, rows))}}}"
+    return "\n".join([*_comments(page, kind), begin, *inside, f"\\end{{{kind}}}"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is, all of it on one line; characters that print nothing are left out."""
+    return re.sub(r"([-,'])(?=\1)", r"\1{}", _one_line(text).translate(PRINTED))  # "--" would become a dash
+
+
+def _one_line(text: str) -> str:
+    kept = (char for char in text if char.isspace() or (unicodedata.category(char) != "Cc" and char not in BIDI))
+    return " ".join("".join(kept).split())
+
+
+def _comments(page: Page, kind: str) -> Iterator[str]:
+    needed = r"\usepackage{booktabs}" + (r"\usepackage{longtable}" if kind == "longtable" else "")
+    yield f"% {_one_line(page['paper'])}: {_one_line(page['title'])}"
+    yield f"% {_one_line(page['caption'])}"
+    yield f"% {needed}"
+
+
+def _alignments(columns: Sequence[Mapping[str, str]], rows: Sequence[Page]) -> list[str]:
+    """Numbers to the right, text to the left; columns of long text share 0.7 of the line and break theirs."""
+    found = [_alignment(column, place, rows) for place, column in enumerate(columns)]
+    share = 0.7 / max(2, found.count("p"))
+    return [f"p{{{share:.3g}\\linewidth}}" if one == "p" else one for one in found]
+
+
+def _alignment(column: Mapping[str, str], place: int, rows: Sequence[Page]) -> str:
+    cells = [row["cells"][place] for row in rows if row["kind"] != "heading" and place < len(row["cells"])]
+    if column["role"] != "label" and any(cell["is"] == "number" for cell in cells):
+        return "r"
+    return "p" if any(len(cell["text"]) > WIDE for cell in cells) else "l"
+
+
+def _groups(columns: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """The line of headings above neighbouring columns, and the rules below them; nothing where no column has one."""
+    if not any(column["group"] for column in columns):
+        return
+    cells, rules, start = [], [], 1
+    for group, below in itertools.groupby(columns, key=lambda column: column["group"]):
+        width = len(list(below))
+        cells.extend([f"\\multicolumn{{{width}}}{{c}}{{{escape(group)}}}"] if group else [""] * width)
+        rules.extend([f"\\cmidrule(lr){{{start}-{start + width - 1}}}"] if group else [])
+        start += width
+    yield _line(cells)
+    yield " ".join(rules)
+
+
+def _row(row: Page, columns: int, first: bool) -> Iterator[str]:
+    if row["kind"] == "heading":
+        yield from () if first else (r"\addlinespace",)
+        yield _line([f"\\multicolumn{{{columns}}}{{l}}{{\\textbf{{{escape(row['cells'][0]['text'])}}}}}"])
+    else:
+        cells = [_number(cell) if cell["is"] == "number" else escape(cell["text"]) for cell in row["cells"]]
+        yield _line(cells + [""] * (columns - len(cells)))
+
+
+def _number(cell: Mapping[str, str]) -> str:
+    """As the page shows it: 12.3 ± 0.4, or 12.3 [11.0, 13.5]."""
+    spread = f" $\\pm$ {_digits(cell['pm'])}" if "pm" in cell else ""
+    interval = f" {{\\footnotesize [{_digits(cell['low'])}, {_digits(cell['high'])}]}}" if "low" in cell else ""
+    return f"{_digits(cell['text'])}{spread}{interval}"
+
+
+def _digits(text: str) -> str:
+    """A true minus sign, a comma at thousands."""
+    return f"{int(text):,}" if re.fullmatch(r"\d{4,}", text) else escape(text).replace("-", "$-$")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"

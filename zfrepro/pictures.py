@@ -1,0 +1,221 @@
+"""Pictures in fewer bytes, for the page, for print and as files: as many pixels, losses too small to see, the same bytes
+whenever the same picture comes.
+
+Plots have few colours and stay sharp in a palette; photographs and projections go into WebP or JPEG. Which of them a picture
+is like is not guessed: the ways are tried, the palette's loss is measured, and the smallest result wins.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+WEBP, JPEG = 82, 80  # quality of a lossy picture on a screen and on paper,
+WEBP_GRAIN, JPEG_GRAIN, GRAIN = 60, 62, 0.1  # and of one that even so takes more bytes a pixel: grain hides the loss
+EXACT = 1.4  # a picture without such losses may take this many times the bytes: text in it stays sharp
+ALIKE = 34.0  # dB; a palette that departs further from the picture is not used
+PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: nor is one that changes the mean of any patch by more
+COLOURS, COMMON = 256, 16  # of a palette; how many of them are kept for the picture's most common colours, unchanged
+ROUNDS = 6  # of k-means
+ALL = 64**3  # cells of the colour cube,
+CELLS = 24_000  # and those that a picture may have colours in before it is taken for a photograph, which saves time
+SPARSE = 0.05  # bytes a pixel; a picture with a palette that takes less is not tried with losses
+LARGE = 4  # times the bytes of a lossy picture: a PNG larger than that is not worth an exact WebP
+FILE = 500_000  # bytes; a file of a whole figure above that is made smaller in pixels too,
+AIM = 380_000  # to about so many
+PNG = "image/png"
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A picture file and its type."""
+
+    content: bytes
+    mime: str
+
+    def text(self) -> str:
+        """The file as base64."""
+        return base64.b64encode(self.content).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A PNG, and where it is opaque, the same as RGB and with a palette if that loses nothing to be seen."""
+
+    png: bytes
+    picture: Image.Image | None
+    few: Image.Image | None
+    few_png: bytes = b""
+
+    def exact(self) -> list[Coded]:
+        """The ways to keep it as a PNG."""
+        return [Coded(self.png, PNG), *([Coded(self.few_png, PNG)] if self.few else [])]
+
+
+def opened(png: bytes, cells: int = CELLS) -> Opened:
+    """Raises OSError for what is no whole picture. A picture with colours in more cells of the cube gets no palette."""
+    picture = _opaque(png)
+    few = picture and fewer(picture, cells)
+    had = Image.open(io.BytesIO(png)).mode == "P"
+    return Opened(png, picture, few, b"" if few is None else png if had else _png(few).content)
+
+
+def for_page(given: Opened) -> Coded:
+    """PNG or WebP, with as many pixels."""
+    if given.picture is None:
+        return Coded(given.png, PNG)
+    exact = given.exact()
+    if given.few:
+        exact.append(_saved(given.few.convert("RGB"), "WEBP", lossless=True, method=2))
+        if len(given.few_png) < SPARSE * math.prod(given.few.size):
+            return min(exact, key=_size)
+    lossy = _lossy(given.picture, "WEBP", WEBP_GRAIN, WEBP)
+    if given.few is None and len(given.png) < LARGE * len(lossy.content):
+        exact.append(_saved(given.picture, "WEBP", lossless=True, method=2))
+    return _best(exact, lossy)
+
+
+def for_print(given: Opened) -> Coded:
+    """PNG or JPEG, with as many pixels."""
+    if given.picture is None:
+        return Coded(given.png, PNG)
+    return _best(given.exact(), _lossy(given.picture, "JPEG", JPEG_GRAIN, JPEG))
+
+
+def for_file(given: Opened) -> bytes:
+    """PNG, with as many pixels unless it would be larger than FILE bytes."""
+    best, picture = min(given.exact(), key=_size).content, given.picture
+    while picture is not None and len(best) > FILE:
+        step = min(0.95, (AIM / len(best)) ** 0.5)
+        picture = picture.resize([max(1, round(step * size)) for size in picture.size], Image.Resampling.LANCZOS)
+        best = min(best, _png(with_palette(picture) if given.few else picture).content, key=len)
+    return best
+
+
+def fewer(picture: Image.Image, cells: int = ALL) -> Image.Image | None:
+    """An RGB picture with a palette of COLOURS; None where its loss could be seen, or with colours in more cells."""
+    pixels = np.asarray(picture)
+    if len(np.unique(_cells(pixels))) > cells:
+        return None
+    found = with_palette(picture)
+    return found if _alike(pixels, np.asarray(found.convert("RGB"))) else None
+
+
+def with_palette(picture: Image.Image) -> Image.Image:
+    """An RGB picture with a palette of COLOURS, its own ones if it has no more."""
+    pixels = np.asarray(picture).astype(np.uint32)
+    packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    colours, counts = np.unique(packed, return_counts=True)
+    if len(colours) <= COLOURS:
+        return _indexed(np.searchsorted(colours, packed), _unpacked(colours))
+    common = colours[np.argsort(counts, kind="stable")[-COMMON:]]
+    centres, places = _clusters(_unpacked(colours), counts, COLOURS - COMMON)
+    table = np.zeros(ALL, dtype=np.uint8)
+    table[_cells(_unpacked(colours))] = places
+    index = table[_cells(pixels)] + COMMON
+    for i, colour in enumerate(common):
+        index[packed == colour] = i
+    return _indexed(index, np.concatenate([_unpacked(common), centres]))
+
+
+def _unpacked(colours: np.ndarray) -> np.ndarray:
+    """(N, 3) uint8 of N colours that are one number each."""
+    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1).astype(np.uint8)
+
+
+def _cells(colours: np.ndarray) -> np.ndarray:
+    """(..., 3) levels -> which of 64**3 cells of the colour cube each lies in."""
+    parts = colours.astype(np.uint32) >> 2
+    return parts[..., 0] << 12 | parts[..., 1] << 6 | parts[..., 2]
+
+
+def _clusters(colours: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """k-means over the cells that hold colours: centres (K, 3) uint8 and the centre of each of the N colours, (N,).
+
+    A cell weighs the square root of its pixels: small things keep their colours beside a large ground.
+    """
+    _, cell = np.unique(_cells(colours), return_inverse=True)
+    filled = np.bincount(cell, weights=counts)
+    means = np.stack([np.bincount(cell, weights=counts * colours[:, i]) / filled for i in range(3)], axis=1)
+    means = means.astype(np.float32)
+    weights, centres = np.sqrt(filled), _spread(means, most)
+    for _ in range(ROUNDS):
+        near = _nearest(means, centres)
+        mass = np.bincount(near, weights=weights, minlength=len(centres))
+        for i in range(3):
+            sums = np.bincount(near, weights=weights * means[:, i], minlength=len(centres))
+            centres[:, i] = np.where(mass > 0, sums / np.maximum(mass, 1e-9), centres[:, i])
+    return np.round(centres).astype(np.uint8), _nearest(means, centres)[cell]
+
+
+def _spread(means: np.ndarray, most: int) -> np.ndarray:
+    """Centres to begin with, each as far as can be from those before it: no colour is far from all of them."""
+    chosen, away = [], np.full(len(means), np.inf, dtype=np.float32)
+    for _ in range(min(most, len(means))):
+        chosen.append(int(away.argmax()))
+        apart = means - means[chosen[-1]]
+        np.minimum(away, np.einsum("ij,ij->i", apart, apart), out=away)
+    return means[chosen]
+
+
+def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return np.argmin((centres**2).sum(axis=1) - 2 * points @ centres.T, axis=1)
+
+
+def _indexed(index: np.ndarray, colours: np.ndarray) -> Image.Image:
+    """index: (H, W); colours: (K, 3) uint8, K at most 256."""
+    made = Image.fromarray(index.astype(np.uint8))
+    made.putpalette(colours.tobytes())
+    return made
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> bool:
+    """Two (H, W, 3) pictures: not far apart as a whole, nor, where no grain hides it, in the mean of any patch."""
+    error = second.astype(np.float32) - first.astype(np.float32)
+    if 10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)) < ALIKE:
+        return False
+    high, wide = (size // PATCH * PATCH for size in error.shape[:2])
+    patches = error[:high, :wide].reshape(high // PATCH, PATCH, wide // PATCH, PATCH, 3).mean(axis=(1, 3))
+    return bool((np.abs(patches) <= DRIFT).all())
+
+
+def _opaque(png: bytes) -> Image.Image | None:
+    """As RGB; None where a palette or JPEG would lose transparency or depth."""
+    picture = Image.open(io.BytesIO(png))
+    picture.load()
+    if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
+        return None
+    if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
+        return None
+    return picture.convert("RGB")
+
+
+def _best(exact: list[Coded], lossy: Coded) -> Coded:
+    smallest = min(exact, key=_size)
+    return smallest if _size(smallest) <= EXACT * _size(lossy) else lossy
+
+
+def _size(one: Coded) -> int:
+    return len(one.content)
+
+
+def _lossy(picture: Image.Image, kind: str, low: int, high: int) -> Coded:
+    """Of the low quality where the picture is grainy, else of the high one."""
+    found = _saved(picture, kind, quality=low)
+    return found if _size(found) > GRAIN * math.prod(picture.size) else _saved(picture, kind, quality=high)
+
+
+def _png(picture: Image.Image) -> Coded:
+    return _saved(picture, "PNG", optimize=True)
+
+
+def _saved(picture: Image.Image, kind: str, **options: Any) -> Coded:
+    file = io.BytesIO()
+    picture.save(file, format=kind, **options)
+    return Coded(file.getvalue(), f"image/{kind.lower()}")

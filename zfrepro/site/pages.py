@@ -1,0 +1,87 @@
+"""The pages above all published reports: an index with their scoreboards, and the experiments side by side."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from zfrepro import artifacts, rendering
+from zfrepro.site.summaries import Claim, Summary
+
+LARGE = 1e5  # a value from here on is printed with an exponent
+
+
+def render(summaries: Sequence[Summary]) -> dict[str, str]:
+    """File name -> page; whatever comes from the reports is escaped."""
+    environment = rendering.environment()
+    environment.filters |= {"measured": measured, "day": day}
+    rows = {"summaries": summaries, "claims": claims(summaries), "highlights": highlights(summaries)}
+    rows["exhibits"] = exhibits(summaries)
+    return {name: environment.get_template(f"site_{name}").render(**rows) for name in ("index.html", "compare.html")}
+
+
+def save(reports: Path, pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        artifacts.save_text(reports / name, page)
+
+
+def claims(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Rows number, says, `one` (a claim or None for each experiment), whether their verdicts `differ`."""
+    numbered = [{claim.number: claim for claim in summary.claims} for summary in summaries]
+    rows = []
+    for number in sorted({number for one in numbered for number in one}):
+        ones = [by_number.get(number) for by_number in numbered]
+        there = [one for one in ones if one]
+        differ = len({one.verdict for one in there}) > 1
+        rows.append({"number": number, "says": there[0].says, "ones": ones, "differ": differ})
+    return rows
+
+
+def highlights(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Rows label, paper (what the first report that has it prints), `ones` (ours, or None for each experiment)."""
+    labelled = [{one.label: one for one in summary.highlights} for summary in summaries]
+    rows = []
+    for label in _order(labelled):
+        ones = [by_label.get(label) for by_label in labelled]
+        rows.append({"label": label, "paper": next((one.paper for one in ones if one and one.paper), ""), "ones": ones})
+    return rows
+
+
+def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Rows name, title, paper, `ones` (whether each experiment has it)."""
+    named = [{one.name: one for one in summary.exhibits if one.name in summary.anchors} for summary in summaries]
+    rows = []
+    for name in _order(named):
+        one = next(by_name[name] for by_name in named if name in by_name)
+        rows.append({"name": name, "title": one.title, "paper": one.paper, "ones": [name in there for there in named]})
+    return rows
+
+
+def measured(claim: Claim) -> Iterator[str]:
+    """`-2.1 points`, then `[-3.0, -1.2]`, with a true minus sign; nothing where nothing was measured."""
+    if claim.value is None:
+        return
+    said = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
+    if not claim.estimate and claim.low is not None and claim.high is not None:
+        said += f" [{_number(claim.low)}, {_number(claim.high)}]"
+    value, bracket, interval = said.replace("-", "\u2212").partition(" [")
+    yield value
+    if bracket:
+        yield f"[{interval}"
+
+
+def day(made: str) -> str:
+    """`2026-11-24` of `2026-11-24T04:08:18Z`"""
+    return made[:10]
+
+
+def _number(value: float) -> str:
+    """With two decimals at most."""
+    return f"{value:.3g}" if abs(value) >= LARGE else f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+
+
+def _order(several: Sequence[dict[str, Any]]) -> list[str]:
+    """All keys, in the order in which they first appear."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(several)))
