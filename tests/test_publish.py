@@ -315,6 +315,6 @@ def test_the_catalog_s_flags_are_there() -> None:
 
 
 def test_the_rule_graph_names_every_rule() -> None:
-    drawn = re.search(r"```mermaid\n(.*?)```", (ROOT / "docs/rulegraph.md").read_text(), re.S)[1]
+    drawn = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     rules = {path.stem for path in (ROOT / "workflow/rules").glob("*.smk")} | {"all"}
     assert set(re.findall(r"[a-z]+", drawn.replace("flowchart LR", ""))) == rules
