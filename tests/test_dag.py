@@ -295,6 +295,9 @@ def test_an_edit_leads_to_exactly_these_rules(workspace, name):
             found.setdefault(job.rule, []).append(job.name)
     finally:
         path.write_text(text)
+    expected = {rule: set(names) for rule, names in expected.items()}
+    if set(expected) - {"exhibits", "report"}:  # the claims read what all stages measure
+        expected["exhibits"].add("claims")
     assert {rule: sorted(names) for rule, names in found.items()} == {
         rule: sorted(names) for rule, names in expected.items()
     }
