@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages_read import Page
 from PIL import Image
-from test_report import INJECTIONS, Page
+from test_report import INJECTIONS
 from torch import nn
 
 from zfrepro import trained

@@ -7,21 +7,20 @@ import io
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
 import toy_results
+from pages_read import Page
 from test_exhibits import files_of
 
-from zfrepro import artifacts, paper, provenance, rendering, sources, summary
+from zfrepro import artifacts, paper, printing, provenance, rendering, sources, summary
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.stages import exhibits, report
 
-VOID = {"meta", "link", "img", "br", "hr", "input"}
 INJECTIONS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -36,39 +35,6 @@ INJECTIONS = (
     "\u202eesrever",
     "a" * 300,
 )  # fmt: skip
-
-
-class Page(HTMLParser):
-    """Elements, their nesting, the text of the page, and the cells of the bodies of its tables."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.rows: list[list[str]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if "tbody" in self.open:
-            if tag == "tr":
-                self.rows.append([])
-            elif tag in ("td", "th"):
-                self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-        if "tbody" in self.open and {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 def build(root: Path, **changes: Any) -> tuple[Path, dict[str, Any]]:
@@ -219,7 +185,7 @@ def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypat
 
 
 def _no_pango(page: str) -> bytes:
-    raise UserError(f"report.pdf cannot be made: {report.PANGO}")
+    raise UserError(f"report.pdf cannot be made: {printing.PANGO}")
 
 
 def test_an_unknown_name_in_a_template_is_an_error(made) -> None:

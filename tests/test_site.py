@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import types
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_report
+from pages_read import Page
 from toy_report import claim
 
 from zfrepro import rendering, summary
@@ -19,7 +19,6 @@ from zfrepro.errors import UserError
 from zfrepro.site import pages, summaries
 
 YES, NO, NONE = "\u2713", "\u2717", "\u2013"  # signs of verdicts
-VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -31,37 +30,14 @@ HOSTILE = (
 )
 
 
-class Page(HTMLParser):
-    """Elements in order, the text between them, and the cells of every table's rows."""
+class SitePage(Page):
+    """Every row of every table counts, and style sheets are no text."""
 
-    def __init__(self, text: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.rows: list[list[str]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+    within = "table"
 
     def handle_data(self, data: str) -> None:
         if "style" not in self.open:
-            self.words.append(data)
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
+            super().handle_data(data)
 
     def text(self) -> str:
         return " ".join("".join(self.words).split())
@@ -71,8 +47,8 @@ class Page(HTMLParser):
         return next([" ".join(cell.split()) for cell in row] for row in self.rows if row[0].strip().startswith(first))
 
 
-def site(folder: Path) -> dict[str, Page]:
-    return {name: Page(page) for name, page in pages.render(summaries.read_all(folder)).items()}
+def site(folder: Path) -> dict[str, SitePage]:
+    return {name: SitePage(page) for name, page in pages.render(summaries.read_all(folder)).items()}
 
 
 @pytest.fixture

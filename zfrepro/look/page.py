@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
+from zfrepro import rendering
 from zfrepro.exhibits import draw
 from zfrepro.look.draw import heat, number, percent, percents, ramp, rgb, sharp, source
 from zfrepro.look.looking import GREY
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from zfrepro.look.photographs import Photograph
     from zfrepro.look.sight import Sight
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 GENERATOR = "zfrepro look"
 TINY = 16  # pixels; a smaller tile is enlarged sharp-edged
 OTHERS = "#b9bec6"  # colour of the labels that are too many for the palette
@@ -56,13 +54,10 @@ class Panel:
 
 def render(sight: Sight, photographs: Sequence[Photograph], looks: Sequence[Look]) -> str:
     """The page as HTML; names of files and classes are escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+    environment = rendering.environment()
     environment.filters["percent"] = percent
     return environment.get_template("look.html").render(
         generator=GENERATOR,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         sight=sight,
         weights=printable(sight.weights.name),
         ramp=source(ramp()),
