@@ -109,7 +109,7 @@ def _of_network(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _manifests(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    for name in config.get("prepare") or {}:
+    for name in jobs.section(config, "prepare"):
         path = results / "prepare" / name / "manifest.json"
         if path.is_file():
             yield name, path
@@ -137,16 +137,16 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
 
 def _transferred(config: Mapping[str, Any]) -> Iterator[str]:
     """Patterns of what was measured on the sets that features are transferred to; the features themselves are too large."""
-    for target in config.get("folds") or {}:
+    for target in jobs.section(config, "folds"):
         yield f"folds/{target}/[!.]*"
         yield from (f"probes/{target}/{name}.json" for name in jobs.features(config))
-    yield from (f"scratch/{target}.json" for target in (config.get("scratch") or {}).get("sets") or ())
+    yield from (f"scratch/{target}.json" for target in jobs.section(config, "scratch").get("sets") or ())
 
 
 def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
     """Names of the jobs that belong to this experiment as it is now; earlier ones may have left their times."""
-    pairs = {f"{target}-{name}" for target in config.get("folds") or {} for name in jobs.features(config)}
-    return set(jobs.runs(config)) | set(config.get("prepare") or {}) | pairs | set(exhibits)
+    pairs = {f"{target}-{name}" for target in jobs.section(config, "folds") for name in jobs.features(config)}
+    return set(jobs.runs(config)) | set(jobs.section(config, "prepare")) | pairs | set(exhibits)
 
 
 def spent(benchmarks: Path, names: set[str]) -> dict[str, dict[str, float]]:

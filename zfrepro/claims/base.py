@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 Verdict = Literal["reproduced", "not reproduced", "inconclusive", "not attempted"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "inconclusive", "not attempted")
@@ -114,6 +114,13 @@ def _reason(verdict: Verdict, name: str, one: Estimate, asked: str) -> str:
     }[verdict]
 
 
-def counts(findings: Sequence[Finding]) -> dict[str, int]:
+class HasVerdict(Protocol):
+    """Whatever has a verdict."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+
+def counts(judged: Sequence[HasVerdict]) -> dict[str, int]:
     """Verdict -> how many, in the order of VERDICTS."""
-    return {verdict: sum(finding.verdict == verdict for finding in findings) for verdict in VERDICTS}
+    return {verdict: sum(one.verdict == verdict for one in judged) for verdict in VERDICTS}

@@ -39,7 +39,7 @@ def of_errors(first: np.ndarray, second: np.ndarray, spread: tuple[float, int] |
 def of_sums(terms: Sequence[tuple[float, np.ndarray]], spread: tuple[float, int] | None) -> Estimate:
     """The same for any weighted sum of errors, in points: (weight, wrong), each network in one term alone."""
     parts = [_over_pictures(terms), *_over_seeds([(weight, len(wrong)) for weight, wrong in terms], spread)]
-    return _student(_sum(terms), parts, terms[0][1].shape[1], _over("validation", spread), "points")
+    return student(_sum(terms), parts, terms[0][1].shape[1], _over("validation", spread), "points")
 
 
 def of_training(
@@ -52,7 +52,7 @@ def of_training(
     """
     value = sum(weight * float(np.mean(percents)) for weight, percents in terms)
     parts = [_of_shares(terms, pictures), *_over_seeds([(w, len(percents)) for w, percents in terms], spread)]
-    return _student(value, parts, pictures, _over("training", spread), "points")
+    return student(value, parts, pictures, _over("training", spread), "points")
 
 
 def of_gaps(
@@ -63,7 +63,7 @@ def of_gaps(
     value = _sum(wrong) - sum(weight * float(np.mean(percents)) for weight, percents in trained)
     seeds = _over_seeds([(weight, len(one)) for weight, one in wrong], spread)
     parts = [_over_pictures(wrong), _of_shares(trained, pictures), *seeds]
-    return _student(value, parts, terms[0][1].shape[1], _over("validation and training", spread), "points")
+    return student(value, parts, terms[0][1].shape[1], _over("validation and training", spread), "points")
 
 
 def of_folds(first: Sequence[float], second: Sequence[float], test_share: float) -> Estimate:
@@ -78,7 +78,7 @@ def of_folds(first: Sequence[float], second: Sequence[float], test_share: float)
     if shared < 2:
         return Estimate(float(each.mean()), None, None, shared, "fold", unit="points")
     variance = float(each.var(ddof=1)) * (1 / shared + test_share)
-    return _student(float(each.mean()), [(variance, shared - 1)], shared, "folds", "points")
+    return student(float(each.mean()), [(variance, shared - 1)], shared, "folds", "points")
 
 
 def of_pictures(values: np.ndarray, of: str = "pictures", digits: int = 1, unit: str = "") -> Estimate:
@@ -132,11 +132,11 @@ def _over(which: str, spread: tuple[float, int] | None) -> str:
     return f"{which} pictures" if spread is None else f"{which} pictures, with the spread of seeds"
 
 
-def _student(value: float, parts: Sequence[tuple[float, int]], n: int, of: str, unit: str) -> Estimate:
-    """parts: (variance of the mean, its degrees of freedom)."""
+def student(value: float, parts: Sequence[tuple[float, int]], n: int, of: str, unit: str, digits: int = 1) -> Estimate:
+    """A sum of independent means; parts: (variance of the mean, its degrees of freedom). Student's t, Welch's degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     if total == 0:
-        return Estimate(value, value, value, n, of, unit=unit)
+        return Estimate(value, value, value, n, of, digits, unit)
     freedom = total**2 / sum(variance**2 / free for variance, free in parts if variance)
     half = float(stats.t.ppf(LEVEL, freedom) * np.sqrt(total))
-    return Estimate(value, value - half, value + half, n, of, unit=unit)
+    return Estimate(value, value - half, value + half, n, of, digits, unit)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from zfrepro.claims import intervals
 from zfrepro.claims.base import Estimate, Unattempted
 from zfrepro.exhibits import runs
-
-LEVEL = 0.975  # both sides together leave 5 %
 
 
 def mean(values: np.ndarray, of: str, digits: int = 2, unit: str = "") -> Estimate:
@@ -56,7 +55,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray, of: str) -> Estimate
     if n < 5 or np.ptp(one) == 0 or np.ptp(other) == 0:
         raise Unattempted(f"Too few different {of} to rank.")
     value = float(np.clip(stats.spearmanr(one, other).statistic, -1, 1))
-    half = stats.norm.ppf(LEVEL) * np.sqrt((1 + value**2 / 2) / (n - 3))
+    half = stats.norm.ppf(intervals.LEVEL) * np.sqrt((1 + value**2 / 2) / (n - 3))
     middle = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
     return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)), n, of, digits=2)
 
@@ -70,9 +69,5 @@ def _finite(values: np.ndarray, of: str) -> np.ndarray:
 
 
 def _around(value: float, groups: Sequence[np.ndarray], n: int, of: str, digits: int, unit: str) -> Estimate:
-    variances = [float(group.var(ddof=1)) / len(group) for group in groups]
-    if not sum(variances):
-        return Estimate(value, value, value, n, of, digits, unit)
-    freedom = sum(variances) ** 2 / sum(v**2 / (len(group) - 1) for v, group in zip(variances, groups, strict=True))
-    half = float(stats.t.ppf(LEVEL, freedom) * np.sqrt(sum(variances)))
-    return Estimate(value, value - half, value + half, n, of, digits, unit)
+    variances = [(float(group.var(ddof=1)) / len(group), len(group) - 1) for group in groups]
+    return intervals.student(value, variances, n, of, unit, digits)

@@ -18,9 +18,9 @@ from pathlib import Path
 from zfrepro import experiments, manager
 from zfrepro.config import RESULTS, Config
 from zfrepro.errors import UserError
+from zfrepro.printing import PANGO
 from zfrepro.progress import Display
 from zfrepro.snakemake_log import Reader
-from zfrepro.stages.report import PANGO
 
 
 def main(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from zfrepro.claims.base import VERDICTS, Verdict
+from zfrepro.claims.base import Verdict, counts
 from zfrepro.errors import UserError
 
 AGAIN = "make and publish that report again, or delete the folder"
@@ -65,7 +65,7 @@ class Summary(_Part):
 
     def counts(self) -> dict[str, int]:
         """Verdict -> how many claims, in the order of VERDICTS."""
-        return {verdict: sum(claim.verdict == verdict for claim in self.claims) for verdict in VERDICTS}
+        return counts(self.claims)
 
     def machine(self) -> str:
         """`AMD EPYC, 2 cores`"""

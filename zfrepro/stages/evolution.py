@@ -75,9 +75,9 @@ def run(
     for layer in chosen:
         arrays |= {f"{key}_{layer}": np.stack([one[layer][key] for one in shown[:-1]]) for key in shown[0][layer]}
         filters, looks = [state[f"conv{layer}.weight"] for state in states], [one[layer] for one in seen]
-        arrays[f"likeness_{layer}"] = _likeness(looks)
+        likeness = arrays[f"likeness_{layer}"] = _likeness(looks)
         tiles = [one[layer]["projections"] for one in shown]
-        layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, tiles)
+        layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, likeness, tiles)
     head = _head(spec, viewing, len(searched), seen[-1]) | {
         "epochs": list(kept),
         "training": recipe["epochs"],
@@ -157,9 +157,14 @@ def _layer(viewing: Viewing, layer: int, look: Look, maps: np.ndarray) -> dict[s
 
 
 def _summary(
-    times: tuple[float, ...], least: float, filters: list[torch.Tensor], looks: list[Look], tiles: list[np.ndarray]
+    times: tuple[float, ...],
+    least: float,
+    filters: list[torch.Tensor],
+    looks: list[Look],
+    likeness: np.ndarray,
+    tiles: list[np.ndarray],
 ) -> dict[str, Any]:
-    """How near a layer is to its final state, which comes last of every list, at each snapshot.
+    """How near a layer is to its final state, which comes last of every list, at each snapshot; likeness: of `_likeness`.
 
     null where no map of the final network is ever active.
     """
@@ -168,7 +173,7 @@ def _summary(
     *before, last = looks
     live = last.values > 0
     similar = [filter_similarity(one, filters[-1]) for one in filters[:-1]]
-    responses = [_mean(one) for one in _likeness(looks)]
+    responses = [_mean(one) for one in likeness]
     return {
         "maps": len(live),
         "dead": [int((look.values <= 0).sum()) for look in before],

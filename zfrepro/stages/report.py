@@ -14,10 +14,8 @@ from pydantic import Field
 
 from zfrepro import artifacts, paper, pictures, provenance, rendering, summary
 from zfrepro.errors import UserError
-from zfrepro.printing import PANGO, pdf
+from zfrepro.printing import pdf
 from zfrepro.spec import Base
-
-__all__ = ["PANGO", "Spec", "run"]
 
 DATA_FILES = ("templates/print.html", "templates/print.css")
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
