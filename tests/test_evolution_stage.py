@@ -168,6 +168,7 @@ def test_deconvnet_measures_the_first_layers(place, tmp_path):
     assert (about["stride"], list(about["layers"])) == (2, ["2", "3"])
     assert 0 < about["projected"]["high"] < 1
     assert about["projected"]["lines"] > 0
+    assert arrays["lines_2"].shape == arrays["squares_2"].shape == (len(arrays["projections_2"]),) == (4,)
     assert [one["name"] for one in about["path"]][:4] == ["conv1", "relu1", "pool1", "norm1"]
     assert [example["unpooled"][0][2] for example in about["pooling"]] == [3, 5]
 

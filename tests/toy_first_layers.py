@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts
+from zfrepro.core import spectra
 
 TOP, COUNT, MAPS = 9, 24, 25
 KERNELS = {
@@ -30,6 +31,7 @@ def write(results: Path, classes: list[str], rng: np.random.Generator) -> None:
             about = about | artifacts.load_json(folder / "features.json")
         else:
             arrays["projections_2"] = _tiles(MAPS, field, rng)
+        arrays["lines_2"], arrays["squares_2"] = spectra.grids(arrays["projections_2"], stride)
         artifacts.save_arrays(folder / "features.npz", **arrays)
         artifacts.save_json(folder / "features.json", about)
         if not (results / f"train/{run}/network.json").is_file():

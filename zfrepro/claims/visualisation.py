@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts
-from zfrepro.claims import alike, base, grids, parts, samples, settling
+from zfrepro.claims import alike, base, parts, samples, settling
 from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
 from zfrepro.exhibits import fig2_features, fig4_evolution, fig6_first_layers, first_layers, occlusion_score
 from zfrepro.exhibits.first_layers import Layers
@@ -39,13 +39,11 @@ def _layers(files: Mapping[str, Path], *labels: str) -> list[Layers]:
 
 def _aliasing(files: Mapping[str, Path]) -> Finding:
     pair = _layers(files, "baseline", "improved")
-    if any("projections_2" not in one.arrays for one in pair):
+    if any("lines_2" not in one.arrays for one in pair):
         raise Unattempted("Layer 2 is not among the layers of `deconvnet.maps`.")
     found = {}
-    for name, measure in (("lines", grids.lines), ("squares", grids.squares)):
-        both = [
-            np.array([measure(tiles, one.about["stride"]) for tiles in one.arrays["projections_2"]]) for one in pair
-        ]
+    for name in ("lines", "squares"):
+        both = [10 * np.log10(one.arrays[f"{name}_2"]) for one in pair]
         found[name] = (samples.difference(*both, "maps of layer 2", 1, "dB"), *(np.nanmean(each) for each in both))
     means = "; ".join(f"{name} {one:.1f} and {other:.1f} dB" for name, (_, one, other) in found.items())
     return parts.told(base.above({name: one for name, (one, *_) in found.items()}), f"Baseline and improved: {means}.")

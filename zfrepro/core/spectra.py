@@ -89,6 +89,13 @@ def contrast(power: np.ndarray, period: int) -> float:
     return float(np.exp(density[at].mean() - density[around].mean())) if mean.any() else float("nan")
 
 
+def grids(tiles: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles (M, T, h, w, C) -> float64 (M,) twice: `contrast` of each map's tiles (lines), and of their changes (squares)."""
+    side = side_for(tiles)
+    lines = [contrast(power(one, side), period) for one in tiles]
+    return np.array(lines), np.array([contrast(power(changes(one), side), period) for one in tiles])
+
+
 def along_axes(power: np.ndarray) -> np.ndarray:
     """(side / 2 + 1,): mean share of the energy at each frequency along rows and along columns, from 0 to 1/2."""
     mean, side = _mean_spectrum(power), power.shape[1]

@@ -123,6 +123,7 @@ def _spectra(
     about = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
     if "projections_2" in arrays:
         found["spectrum_2"], about["projected"] = _projected(arrays["projections_2"], stride)
+        found["lines_2"], found["squares_2"] = spectra.grids(arrays["projections_2"], stride)
     return found, about
 
 
