@@ -13,7 +13,7 @@ from zfrepro.claims import gather
 from zfrepro.claims.base import VERDICTS, Estimate, counts
 from zfrepro.claims.gather import GROUPS, Judged
 from zfrepro.exhibits import draw
-from zfrepro.exhibits.base import Column, Highlight, Number, Row, Table
+from zfrepro.exhibits.base import Column, Number, Row, Table
 
 TITLE = "The paper's claims"
 PAPER = "Throughout"
@@ -74,7 +74,6 @@ def build(files: Mapping[str, Path]) -> Table:
         png=_board(judged, number),
         alt=_alt(judged),
         notes=NOTES,
-        highlights=(Highlight(f"Claims of the paper that hold here, of {len(judged)}", _tally(number)),),
         data={"claims": [_plain(one) for one in judged], "counts": number},
     )
 
@@ -128,11 +127,6 @@ def _plain(one: Judged) -> dict[str, Any]:
         "parts": [{"name": name, "said": part.said()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
     }
-
-
-def _tally(number: Mapping[str, int]) -> str:
-    """`17 reproduced, 6 not reproduced, 9 inconclusive, 10 not attempted`"""
-    return ", ".join(f"{count} {verdict}" for verdict, count in number.items())
 
 
 def _alt(judged: Sequence[Judged]) -> str:
