@@ -34,8 +34,39 @@ def test_another_key_sees_nothing(store, tmp_path):
 )
 def test_a_damaged_state_is_not_taken_up(store, damage):
     store.save_state({"net": torch.ones(100)})
-    store.state_file.write_bytes(damage(store.state_file.read_bytes()))
+    [state] = store.states()
+    state.write_bytes(damage(state.read_bytes()))
     assert store.load_state() is None
+
+
+def test_only_the_last_state_is_kept(store):
+    for epoch in range(3):
+        store.save_state({"epoch": epoch})
+    assert len(store.states()) == 1
+    assert store.load_state() == {"epoch": 2}
+    store.save_state({"epoch": 2})  # the same bytes again
+    assert store.load_state() == {"epoch": 2}
+
+
+@pytest.mark.parametrize(
+    "broken_at", ["torch.save", "zfrepro.artifacts.sha256", "pathlib.Path.replace", "zfrepro.checkpoints.Store.states"]
+)
+def test_a_kill_at_any_moment_of_saving_leaves_a_whole_state(store, monkeypatch, broken_at):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    store.save_state({"epoch": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(broken_at, kill)
+        with pytest.raises(Killed):
+            store.save_state({"epoch": 2})
+    assert store.load_state() == {"epoch": 2 if broken_at.endswith("states") else 1}
+    store.save_state({"epoch": 3})
+    assert store.load_state() == {"epoch": 3}
+    assert [path.name for path in store.folder.iterdir()] == [store.states()[0].name]
 
 
 def test_a_pickled_program_is_not_run(store, tmp_path):
@@ -44,8 +75,9 @@ def test_a_pickled_program_is_not_run(store, tmp_path):
             return os.mkdir, (str(tmp_path / "evil"),)
 
     store.save_state({"epoch": 1})
-    torch.save(Evil(), store.state_file)
-    artifacts.save_text(store.state_file.with_name("state.pt.sha256"), artifacts.sha256(store.state_file))
+    [state] = store.states()
+    torch.save(Evil(), state)
+    state.rename(state.with_name(f"state.{artifacts.sha256(state)}.pt"))
     assert store.load_state() is None
     assert not (tmp_path / "evil").exists()
 

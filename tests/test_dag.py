@@ -96,7 +96,7 @@ def test_provenance_names_data_weights_settings_and_times(workspace):
 def test_nothing_is_left_to_do_and_nothing_half_done(workspace):
     assert workspace.planned() == []
     results = workspace.folder / "results"
-    left = list(results.rglob("*.tmp")) + list(results.glob("smoke/*/.state/*/*/state.pt"))
+    left = list(results.rglob("*.tmp")) + list(results.glob("smoke/*/.state/*/*/state*"))
     left = [path.name for path in left if "scratch" not in path.parts]  # there folds are kept, not a state
     assert left == []
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import artifacts
-from zfrepro.errors import UserError
 
 
 def key(*parts: Any) -> str:
@@ -29,31 +28,42 @@ def key(*parts: Any) -> str:
 
 
 class Store:
-    """`folder`/<key>/ holds `state.pt` while a result is in the making, and its files once it is finished."""
+    """`folder`/<key>/ holds `state.<sha256>.pt` while a result is in the making, and its files once it is finished.
+
+    A state carries its digest in its name, so that one rename makes both: whenever the process is killed, a whole state is there.
+    """
 
     def __init__(self, folder: Path, key: str):
         self.folder = folder / key
-        self.state_file = self.folder / "state.pt"
+
+    def states(self) -> list[Path]:
+        """Saved states, the newest first; more than one only where a kill came before the older was dropped."""
+        return sorted(self.folder.glob("state.*.pt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def load_state(self) -> dict[str, Any] | None:
         """The last saved state, or None if there is none that can be read."""
         import torch
 
-        try:
-            artifacts.check_sha256(self.state_file)
-            return torch.load(self.state_file, map_location="cpu", weights_only=True)
-        except (UserError, OSError, RuntimeError, EOFError, pickle.UnpicklingError):
-            return None
+        for path in self.states():
+            try:
+                if artifacts.sha256(path) in path.name:
+                    return torch.load(path, map_location="cpu", weights_only=True)
+            except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+                continue
+        return None
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Replace the saved state; the one before stays until the new one is whole."""
+        """Add the state, then drop the one before."""
         import torch
 
-        with artifacts.atomic(self.state_file) as temporary:
+        unnamed = self.folder / "state.pt"
+        with artifacts.atomic(unnamed) as temporary:
             torch.save(state, temporary)
-            digest = artifacts.sha256(temporary)
-            # a kill between the two renames leaves a state whose digest differs: it is then not taken up
-            artifacts.save_text(self.state_file.with_name("state.pt.sha256"), f"{digest}  state.pt\n")
+        named = unnamed.with_name(f"state.{artifacts.sha256(unnamed)}.pt")
+        unnamed.replace(named)
+        for older in self.states():
+            if older != named:
+                older.unlink()
 
     def finished(self, names: tuple[str, ...]) -> bool:
         return all((self.folder / name).is_file() for name in names)
@@ -62,8 +72,8 @@ class Store:
         """Remember finished files (by hard link where the file system can) and drop the state."""
         for name in names:
             _link(out / name, self.folder / name)
-        for leftover in (self.state_file, self.state_file.with_name("state.pt.sha256")):
-            leftover.unlink(missing_ok=True)
+        for state in self.states():
+            state.unlink()
 
     def give_back(self, out: Path, names: tuple[str, ...]) -> None:
         out.mkdir(parents=True, exist_ok=True)
