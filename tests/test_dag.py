@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from workspace import ROOT, Workspace
 
-from zfrepro.snakemake_log import why
+from zfrepro import experiments, needs
+from zfrepro.snakemake_log import Job, why
 
 EXHIBITS = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())["report"]["exhibits"]
 RUNS = {
@@ -323,6 +325,22 @@ def test_the_reasons_are_told(workspace):
     assert reasons["evaluate improved-seed1"] == "what it reads is made anew"
     assert code == 0
     assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", said, re.M)
+
+
+def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
+    monkeypatch.chdir(workspace.folder)
+    config = experiments.load(Path("experiment.yaml"))
+    results = config.results()
+    written = {
+        kind: sorted(results.glob(f"{kind}/**/{pattern}.npy"))
+        for kind, pattern in (("prepare", "images"), ("features", "layer*"))
+    }
+    rows = {kind: sum(np.load(path, mmap_mode="r").nbytes for path in paths) for kind, paths in written.items()}
+    jobs = [Job("prepare", fields={"wildcards": f"set={path.parent.name}"}) for path in written["prepare"]]
+    folders = {path.parent for path in written["features"]}
+    jobs += [Job("features", fields={"wildcards": f"set={one.parent.name}, features={one.name}"}) for one in folders]
+    assert len(folders) > 2
+    assert needs.of(config, jobs).bytes == {"prepared pictures": rows["prepare"], "features": rows["features"]}
 
 
 def test_training_that_was_paid_for_is_taken_as_it_was(workspace):

@@ -1,26 +1,96 @@
-"""Say what a run would do and why, one line a stage, without doing it."""
+"""Say what a run would do and why, one line a stage, and what it needs, without doing it and without the data.
+
+Hours follow from the counted operations and a speed: that of this machine, with --measure, or one you name, with --tflops.
+"""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
-from zfrepro import experiments, manager
+from zfrepro import experiments, manager, needs, throughput
 from zfrepro.config import LOOKS, Config
 from zfrepro.errors import UserError
 from zfrepro.snakemake_log import Job, Reader, why
 
 
 def main(arguments: list[str]) -> None:
-    parser = manager.experiment_parser("plan", __doc__)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     config = experiments.load(options.config)
     jobs = planned(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     for line in describe(jobs, config):
         print(line)
+    found = needs.of(config, jobs)
+    for line in needed(found):
+        print(line)
+    if found.operations:
+        for line in hours(found, config, options):
+            print(line)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = manager.experiment_parser("plan", __doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument("--measure", action="store_true", help="train for some seconds on noise and tell the hours here")
+    speed.add_argument(
+        "--tflops",
+        type=_positive,
+        metavar="N",
+        help="10^12 operations a second that your hardware sustains in training",
+    )
+    parser.add_argument("--device", default="auto", help="to measure: auto, cpu, cuda or cuda:1")
+    return parser
+
+
+def _positive(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def needed(found: needs.Needs) -> Iterator[str]:
+    """`needs pictures: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; a line only where there is something."""
+    if found.pictures:
+        counted = (
+            f"{name} {'as many as its folder holds' if many is None else format(many, ',')}"
+            for name, many in found.pictures.items()
+        )
+        yield f"needs pictures: {', '.join(counted)}"
+    if found.bytes:
+        yield f"needs disk: {_sum({what: f'{much / 1e9:.1f} GB' for what, much in found.bytes.items()})}"
+    if found.operations:
+        yield f"needs operations: {_sum({what: f'{much:.1e}' for what, much in found.operations.items()})}"
+
+
+def _sum(parts: dict[str, str]) -> str:
+    return ", ".join(f"{what} {much}" for what, much in parts.items())
+
+
+def hours(found: needs.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
+    """How long the operations take at the speed that the options name; how to name one if they do not."""
+    total = sum(found.operations.values())
+    if options.tflops:
+        yield f"needs hours: {_hours(total / (options.tflops * 1e12))} at {options.tflops:g} TFLOP/s sustained in training"
+    elif options.measure:
+        run = next(iter(config.train.runs))
+        speed = throughput.measure(config, run, options.device)
+        yield (
+            f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
+            f"which trains {run} on {speed.images_per_second:.3g} pictures a second, "
+            f"{speed.operations_per_second / 1e12:.2g} TFLOP/s, measured now"
+        )
+    else:
+        yield "needs hours: say --measure to measure this machine, or --tflops N for another"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f}" if seconds < 36e4 else f"{seconds / 3600:,.0f}"
 
 
 def planned(config: Path) -> list[Job]:

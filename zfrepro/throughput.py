@@ -1,0 +1,59 @@
+"""How fast this machine trains a network of an experiment, measured on noise, so that no data need be there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from zfrepro.config import Config
+from zfrepro.core.architecture import describe
+from zfrepro.needs import PASSES, forward
+
+SECONDS = 10.0  # that the clock runs, at least; one step at least
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Of one run's network and settings, in training."""
+
+    run: str
+    device: str
+    precision: str
+    images_per_second: float
+    operations_per_second: float
+
+
+def measure(config: Config, run: str, device: str = "auto", classes: int = 1000) -> Throughput:
+    """Train the run's network for some seconds, one mini-batch uncounted before. All cores are used."""
+    import numpy as np
+
+    from zfrepro import devices
+    from zfrepro.core import nets
+    from zfrepro.core.training import Pictures, Recipe, Training
+
+    spec, chosen = config.training(run), devices.choose(device)
+    dtype = devices.precision(spec.precision, chosen)
+    stored, count = max(spec.input_size, config.prepare["source"].size), 4 * spec.batch
+    noise = np.random.default_rng(0).integers(256, size=(count, stored, stored, 3), dtype=np.uint8)
+    pictures = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
+    net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
+    nets.initialise(net, "he", spec.seed)
+    recipe = Recipe(input_size=spec.input_size, batch=spec.batch, input_scale=1 / 32, crops=spec.crops)
+    training = Training(net.to(chosen), pictures, recipe, chosen, dtype)
+    _step(training)
+    steps, started = 0, time.monotonic()
+    while not steps or time.monotonic() - started < SECONDS:
+        _step(training)
+        steps += 1
+    speed = steps * spec.batch / (time.monotonic() - started)
+    rows = describe(spec.network, spec.input_size, classes, spec.width)
+    precision = str(dtype).removeprefix("torch.")
+    return Throughput(run, str(chosen), precision, speed, speed * PASSES * forward(rows))
+
+
+def _step(training) -> None:
+    """One mini-batch, done when this returns."""
+    if training.epoch_done:
+        training.end_epoch(0.0)
+    training.step()
+    float(training.loss_sum)  # waits for the device
