@@ -10,8 +10,16 @@ rule report:
             kind=["csv", "tex", "png"],
         ),
     output:
-        page=f"{R}/report/index.html",
-        pdf=f"{R}/report/report.pdf",
+        page=report(
+            f"{R}/report/index.html",
+            caption="../report/report.rst",
+            category="Report",
+        ),
+        pdf=report(
+            f"{R}/report/report.pdf",
+            caption="../report/report.rst",
+            category="Report",
+        ),
         provenance=f"{R}/report/provenance.json",
         summary=f"{R}/report/summary.json",
         tables=expand(
