@@ -152,7 +152,7 @@ def test_a_speed_that_is_none_is_refused(speed, capsys):
 
 def test_a_speed_is_measured_on_noise(config, monkeypatch):
     monkeypatch.setattr("zfrepro.throughput.SECONDS", 0.0)
-    found = measure(config, "improved", "cpu", classes=10)
+    found = measure(config, "improved", "cpu")
     assert found.images_per_second > 0
     rows = describe(config.training("improved").network, 64, 10, 0.1)
     assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * needs.forward(rows))

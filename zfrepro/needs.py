@@ -40,7 +40,7 @@ class Needs:
 def of(config: Config, jobs: Iterable[Job]) -> Needs:
     """Of the jobs that are still to run. A set of unknown size is left out of the sums."""
     jobs = list(jobs)  # gone through twice
-    sets = {name: _counted(config, name) for name in config.prepare}
+    sets = {name: counted(config, name) for name in config.prepare}
     source = sets[SOURCE]
     size, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
     for job in jobs:
@@ -79,7 +79,7 @@ def _multiplications(row: Row) -> int:
     return row.inputs * row.outputs if isinstance(row.op, Full) else 0
 
 
-def _counted(config: Config, name: str) -> Counts | None:
+def counted(config: Config, name: str) -> Counts | None:
     """What has been prepared if it has, else what is published or can be listed without reading a folder."""
     spec = config.prepare[name]
     manifest = config.results() / "prepare" / name / "manifest.json"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from zfrepro.config import Config
+from zfrepro import needs
+from zfrepro.config import SOURCE, Config
 from zfrepro.core.architecture import describe
-from zfrepro.needs import PASSES, forward
+from zfrepro.datasets.published import WHOLE
+
+if TYPE_CHECKING:
+    from zfrepro.core.training import Training
 
 SECONDS = 10.0  # that the clock runs, at least; one step at least
+BATCHES = 4  # of noise, seen again and again
 
 
 @dataclass(frozen=True)
@@ -23,23 +29,29 @@ class Throughput:
     operations_per_second: float
 
 
-def measure(config: Config, run: str, device: str = "auto", classes: int = 1000) -> Throughput:
-    """Train the run's network for some seconds, one mini-batch uncounted before. All cores are used."""
+def measure(config: Config, run: str, device: str = "auto") -> Throughput:
+    """Train the run's network for some seconds, one mini-batch uncounted before. All cores are used.
+
+    Where the source set's classes are not known, they are taken to be as many as ImageNet's.
+    """
     import numpy as np
+    import torch
 
     from zfrepro import devices
     from zfrepro.core import nets
     from zfrepro.core.training import Pictures, Recipe, Training
 
-    spec, chosen = config.training(run), devices.choose(device)
+    spec, chosen, source = config.training(run), devices.choose(device), needs.counted(config, SOURCE)
+    classes = source.classes if source else WHOLE["imagenet"].classes
     dtype = devices.precision(spec.precision, chosen)
-    stored, count = max(spec.input_size, config.prepare["source"].size), 4 * spec.batch
+    stored, count = config.prepare[SOURCE].size, BATCHES * spec.batch
     noise = np.random.default_rng(0).integers(256, size=(count, stored, stored, 3), dtype=np.uint8)
     pictures = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
     nets.initialise(net, "he", spec.seed)
     recipe = Recipe(input_size=spec.input_size, batch=spec.batch, input_scale=1 / 32, crops=spec.crops)
-    training = Training(net.to(chosen), pictures, recipe, chosen, dtype)
+    net = net.to(chosen, memory_format=torch.channels_last)
+    training = Training(net, pictures, recipe, chosen, dtype)
     _step(training)
     steps, started = 0, time.monotonic()
     while not steps or time.monotonic() - started < SECONDS:
@@ -48,10 +60,10 @@ def measure(config: Config, run: str, device: str = "auto", classes: int = 1000)
     speed = steps * spec.batch / (time.monotonic() - started)
     rows = describe(spec.network, spec.input_size, classes, spec.width)
     precision = str(dtype).removeprefix("torch.")
-    return Throughput(run, str(chosen), precision, speed, speed * PASSES * forward(rows))
+    return Throughput(run, str(chosen), precision, speed, speed * needs.PASSES * needs.forward(rows))
 
 
-def _step(training) -> None:
+def _step(training: Training) -> None:
     """One mini-batch, done when this returns."""
     if training.epoch_done:
         training.end_epoch(0.0)
