@@ -27,8 +27,8 @@ ALL = 64**3  # cells of the colour cube,
 CELLS = 24_000  # and those that a picture may have colours in before it is taken for a photograph, which saves time
 SPARSE = 0.05  # bytes a pixel; a picture with a palette that takes less is not tried with losses
 LARGE = 4  # times the bytes of a lossy picture: a PNG larger than that is not worth an exact WebP
-FILE = 500_000  # bytes; a file of a whole figure above that is made smaller in pixels too,
-AIM = 380_000  # to about so many
+FILE = 340_000  # bytes; a file of a whole figure above that is made smaller in pixels too,
+AIM = 300_000  # to about so many
 PNG = "image/png"
 
 
