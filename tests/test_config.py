@@ -185,3 +185,7 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
         full["prepare"][name] = {"dataset": name, "size": 256, "options": {"root": "x"}}
     full["train"]["runs"]["baseline"] = {"base": "baseline"}
     assert experiments.parse(full, "a").reductions() == []
+    full["prepare"]["source"]["options"] |= {"classes": ["n01440764", "n01443537"], "train_per_class": 30}
+    assert experiments.parse(full, "a").reductions() == [
+        "Of `imagenet` only a part is taken: 2 classes, 30 training pictures a class."
+    ]

@@ -240,14 +240,15 @@ class Config(Base):
     def reductions(self) -> list[str]:
         """In plain sentences, what this experiment makes smaller than the paper did."""
         source, specs = self.prepare[SOURCE], [self.training(run) for run in self.train.runs]
-        kind = {"scenes": "drawn by the program itself (`scenes`)"}.get(
-            source.dataset, f"of the set `{source.dataset}`"
-        )
-        told = (
-            [f"The networks are trained on pictures {kind}, not on ImageNet 2012."]
-            if source.dataset != "imagenet"
-            else []
-        )
+        told = []
+        if source.dataset == "scenes":
+            told.append(
+                "The networks are trained on pictures drawn by the program itself (`scenes`), not on ImageNet 2012."
+            )
+        elif source.dataset != "imagenet":
+            told.append(f"The networks are trained on pictures of the set `{source.dataset}`, not on ImageNet 2012.")
+        if source.dataset != "scenes" and (part := _part(source.options)):
+            told.append(f"Of `{source.dataset}` only a part is taken: {part}.")
         for target, stand_in in sorted(self.prepare.items()):
             if target not in (SOURCE, stand_in.dataset):
                 told.append(f"The part of {target} is played by `{stand_in.dataset}`.")
@@ -271,3 +272,14 @@ class Config(Base):
                     )
                 )
         return told
+
+
+def _part(options: Mapping[str, Any]) -> str:
+    """What a data set's options leave of it: `48 classes, 200 training pictures a class`; empty if all."""
+    classes = options.get("classes")
+    limits = {
+        "classes": len(classes) if isinstance(classes, list) else classes,
+        "training pictures a class": options.get("train_per_class"),
+        "validation pictures a class": options.get("val_per_class"),
+    }
+    return ", ".join(f"{many} {what}" for what, many in limits.items() if many)
