@@ -39,12 +39,13 @@ def run(spec: Spec, results: Path, out: Path) -> None:
     origin = provenance.gather(results, spec.config, spec.exhibits)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for_page, for_print = zip(*pool.map(_lighter, exhibits), strict=True)
-        drawn = list(pool.map(_drawn, folders.values()))
-    page = render("page.html", spec, for_page, origin)
+        printed = pool.submit(lambda: pdf(render("print.html", spec, for_print, origin)))
+        drawn = list(pool.map(_drawn, folders.values()))  # while the PDF, the longest of all, is laid out
+        page = render("page.html", spec, for_page, origin)
     _save_beside(out, folders, drawn)
     artifacts.save_json(out / "provenance.json", origin)
     try:
-        _save(out / "report.pdf", pdf(render("print.html", spec, for_print, origin)))
+        _save(out / "report.pdf", printed.result())
         files = summary.sizes(out, {"index.html": page})
         artifacts.save_json(out / "summary.json", summary.of(spec, exhibits, origin, files))
     finally:
