@@ -1,4 +1,6 @@
 # The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
+import os
+
 from zfrepro import experiments, sources
 from zfrepro.errors import UserError
 
@@ -8,6 +10,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 R = str(EXPERIMENT.results())
+
+# For every job: glibc takes memory in huge pages, which spares the page faults that cost training a fifth of its time on a CPU.
+os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 
 wildcard_constraints:
