@@ -53,9 +53,9 @@ def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, *
 def claim(number: int) -> dict[str, Any]:
     verdict = VERDICTS[number % 4]
     measured = (
-        {"n": None, "of": None, "estimate": ""}
+        {"n": None, "of": None, "estimate": "", "part": ""}
         if number % 4 == 3
-        else {"n": 1200, "of": "pictures", "estimate": "1.9 points [0.1, 3.7]"}
+        else {"n": 1200, "of": "pictures", "estimate": "1.9 points [0.1, 3.7]", "part": ""}
     )
     return {
         "number": number, "says": f"Sentence {number} of the paper.", "where": "Table 2", "quantity": "Fall of error, above 0",

@@ -187,9 +187,9 @@ def test_a_broken_summary_is_one_message(tmp_path: Path, content: Any, message: 
 def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     """The report stage's own summary, not a copy of its form."""
     nothing = dict.fromkeys(("value", "low", "high", "unit", "n", "of"))
-    told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": ""}
+    told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": ""}
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
-    numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.said()}
+    numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.said(), "part": "top-5"}
     board = {"counts": {VERDICTS[0]: 1}, "claims": [{**told, **numbers}, {**told, "number": 3}]}
     shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}
     table = {
@@ -205,7 +205,7 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     (folder / "summary.json").write_text(json.dumps(written))
     read = summaries.read(folder)
     assert list(read.counts().values()) == [2, 0, 0, 0]
-    assert list(pages.measured(read.claims[0])) == ["\u22121.25 %", "[\u22122.00, 0.50]"]
+    assert list(pages.measured(read.claims[0])) == ["\u22121.25 %", "[\u22122.00, 0.50]", "top-5"]
     assert list(pages.measured(read.claims[1])) == []
     assert read.link(read.highlights[0].exhibit) == "toy/index.html#table2_imagenet"
     assert read.machine() == "Abacus, 2 cores, Slide rule"

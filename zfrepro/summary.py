@@ -30,9 +30,8 @@ def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, 
 
 
 def _claim(one: Plain) -> dict[str, Any]:
-    return {
-        key: one[key] for key in ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate")
-    }
+    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part")
+    return {key: one[key] for key in kept}
 
 
 def _highlight(exhibit: str, one: Plain) -> dict[str, str]:

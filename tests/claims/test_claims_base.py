@@ -39,6 +39,7 @@ def test_the_worst_part_decides() -> None:
     parts = {"first": estimate(5, 4, 6), "second": estimate(1, -1, 3), "third": estimate(0.5, -1, 2)}
     finding = base.above(parts)
     assert (finding.verdict, finding.estimate, finding.parts) == ("inconclusive", parts["third"], parts)
+    assert finding.part == "third"
     assert finding.reason == "The interval (third) lies only partly above 0."
     lost = base.above(parts | {"fourth": estimate(-0.1, -0.2, -0.05)})
     assert (lost.verdict, lost.estimate.value) == ("not reproduced", -0.1)
@@ -51,6 +52,7 @@ def test_of_parts_inside_the_largest_decides() -> None:
 
 def test_a_single_part_is_no_part() -> None:
     assert base.above({"only": estimate(1, 0.5, 2)}).parts is None
+    assert base.above({"only": estimate(1, 0.5, 2)}).part == ""
 
 
 def test_an_estimate_says_its_interval() -> None:

@@ -50,7 +50,7 @@ def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, 
     first, last = curves(saturating), curves(straight)
     found = DECIDE[number](write(tmp_path, first, last))
     assert found.verdict == "reproduced"
-    assert set(found.parts) == {"translation", "scale"}
+    assert {name.split(",")[0] for name in found.parts} == {"translation", "scale"}
     assert found.estimate.n == COUNT
     assert DECIDE[number](write(tmp_path, last, first)).verdict == "not reproduced"
     noise = np.random.default_rng(3).normal(size=(COUNT, 1))
@@ -58,7 +58,22 @@ def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, 
     def mixed(sign: int) -> dict[str, np.ndarray]:
         return {kind: np.where(sign * noise > 0, first[kind], last[kind]) for kind in AMOUNTS}
 
-    assert DECIDE[number](write(tmp_path, mixed(1), mixed(-1))).verdict == "inconclusive"
+    assert DECIDE[number](write(tmp_path, mixed(1), mixed(-1))).verdict == {
+        23: "inconclusive",
+        24: "not reproduced",  # half of the pictures saturate in layer 7 as well, which is not nearly straight
+    }[number]
+
+
+def test_nearly_straight_asks_for_more_than_straighter(tmp_path: Path) -> None:
+    """R\u00b2 of layer 7 is 0.3 higher than that of layer 1, and still a line leaves more than it explains."""
+    amount = AMOUNTS["shift"]
+    noise = {name: size * np.resize([1.0, -1.0], len(amount)) for name, size in (("one", 4.0), ("seven", 0.5))}
+    bent = {name: curves(straight) for name in noise}
+    for name, jagged in noise.items():
+        bent[name]["shift"] = bent[name]["shift"] + jagged
+    found = DECIDE[24](write(tmp_path, bent["one"], bent["seven"]))
+    assert found.parts["translation, layer 7 less layer 1"].low > 0
+    assert (found.verdict, found.part) == ("not reproduced", "translation, layer 7 less 0.5")
 
 
 def test_the_small_step_is_the_papers(tmp_path: Path) -> None:
@@ -77,14 +92,22 @@ def test_features_that_never_move_decide_nothing(tmp_path: Path) -> None:
 
 def test_stability(tmp_path: Path) -> None:
     def decide(shift: float, scale: float, turn: float):
-        moved = curves(straight)
-        return DECIDE[25](write(tmp_path, moved, moved, {"shift": shift, "scale": scale, "turn": turn}))
+        """The untouched view has probability 0.7."""
+        moved, jitter = curves(straight), np.random.default_rng(4).normal(0, 0.02, (COUNT, 1))
+        turned = np.where(np.arange(len(TURN)) == 0, 0.7, turn) + jitter
+        mean = {"shift": shift, "scale": scale}
+        return DECIDE[25](write(tmp_path, moved, moved, mean, probability_turn=turned))
 
     found = decide(0.6, 0.5, 0.2)
     assert found.verdict == "reproduced"
-    assert found.parts["translation"].value == pytest.approx(40)
-    assert found.estimate == found.parts["scale"]
+    over_turns = (70 + 8 * 20) / 9
+    assert found.parts["translation, less rotation"].value == pytest.approx(60 - over_turns, abs=2)
+    assert found.parts["rotation, half less what is kept"].value == pytest.approx(35 - over_turns, abs=2)
+    assert found.estimate == found.parts["rotation, half less what is kept"]
     assert decide(0.6, 0.1, 0.2).verdict == "not reproduced"
+    unstable = decide(0.6, 0.3, 0.1)  # better than under rotation, and still lost
+    assert (unstable.verdict, unstable.part) == ("not reproduced", "scale, what is kept less half")
+    assert decide(0.65, 0.6, 0.5).part == "rotation, half less what is kept"
 
 
 def symmetric(quarter: float, eighth: float, near: float, far: float) -> dict[str, np.ndarray]:

@@ -183,9 +183,14 @@ def test_settling(tmp_path: Path) -> None:
     early, late = 0.95 + jitter, np.array([[0.1], [0.3], [0.5]]) + jitter
     found = DECIDE[21](evolution(tmp_path, {"1": early, "2": early, "3": late, "4": late}))
     assert found.verdict == "reproduced"
-    assert found.estimate.n == 24
+    assert found.parts["upper later than lower"].n == 24
+    assert found.parts["lower before half of training"].value == 50 - 100 / 8
+    assert 0 < found.parts["upper after it"].value < 50
     assert found.reason.endswith("settle after 12, 25, 38 and 50 % of training.")
     assert DECIDE[21](evolution(tmp_path, {"1": late, "2": late, "3": early, "4": early})).verdict == "not reproduced"
+    latest = np.array([[0.1], [0.1], [0.1]]) + jitter
+    alllate = DECIDE[21](evolution(tmp_path, {"1": late, "2": late, "3": latest, "4": latest}))
+    assert (alllate.verdict, alllate.part) == ("not reproduced", "lower before half of training")
     mixed = np.hstack([early[:, :3], late[:, :3]])
     assert DECIDE[21](evolution(tmp_path, dict.fromkeys("1234", mixed))).verdict == "inconclusive"
 
@@ -196,8 +201,8 @@ def test_settling_from_what_is_shown(tmp_path: Path) -> None:
     moving = np.concatenate([RNG.normal(size=(2, 5, 6, 6, 3)), still[:1]])
     shown = {"projections_1": still, "projections_2": still, "projections_3": moving, "projections_4": moving}
     found = DECIDE[21](evolution(tmp_path, {}, **shown))
-    assert found.verdict == "reproduced"
-    assert 100 * (2 - 1) / 8 < found.estimate.value < 100 * (4 - 1) / 8
+    assert (found.verdict, found.part) == ("not reproduced", "upper after it")
+    assert 100 * (2 - 1) / 8 < found.parts["upper later than lower"].value < 100 * (4 - 1) / 8
 
 
 def test_projections_drive_their_map(tmp_path: Path) -> None:

@@ -40,12 +40,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Finding:
-    """`estimate` is the part that decides; `parts` are all, by name, where a claim has several."""
+    """`estimate` is what decides; where a claim has several parts, `part` is that one's name, and `parts` are all."""
 
     verdict: Verdict
     reason: str
     estimate: Estimate | None = None
     parts: Mapping[str, Estimate] | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _judged(
     worst = max(verdicts.values(), key=("reproduced", "inconclusive", "not reproduced").index)
     name = min((name for name in parts if verdicts[name] == worst), key=lambda name: strength(parts[name]))
     told = {name: parts[name] for name in parts} if len(parts) > 1 else None
-    return Finding(worst, _reason(worst, name if told else "", parts[name], asked), parts[name], told)
+    part = name if told else ""
+    return Finding(worst, _reason(worst, part, parts[name], asked), parts[name], told, part)
 
 
 def _reason(verdict: Verdict, name: str, one: Estimate, asked: str) -> str:

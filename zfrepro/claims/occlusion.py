@@ -113,7 +113,7 @@ CLAIMS = (
         "The strongest map of layer 5 need not be what the class depends on.",
         "Figure 7 (b), (d), rows 2 and 3",
         "Pictures in which the places that lower that map most and the true class most lie further apart than the square's side: "
-        f"above {SOME} %",
+        f"above {SOME} %, fewer being the odd exception",
         "in two of its three pictures",
         _minima,
     ),

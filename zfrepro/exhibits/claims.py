@@ -45,6 +45,7 @@ COLUMNS = (
     Column("claim", "In our words", "label"),
     Column("quantity", "What decides it", "label"),
     Column("paper", "By the paper's numbers", "paper"),
+    Column("part", "Part that decides", "label"),
     Column("value", "Ours", "ours"),
     Column("low", "Low", "ours"),
     Column("high", "High", "ours"),
@@ -93,8 +94,8 @@ def _row(one: Judged) -> Row:
     claim, finding = one.claim, one.finding
     return Row(
         (
-            Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, *_numbers(finding.estimate),
-            finding.verdict, finding.reason, claim.contradicted,
+            Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, finding.part,
+            *_numbers(finding.estimate), finding.verdict, finding.reason, claim.contradicted,
         )
     )  # fmt: skip
 
@@ -124,6 +125,7 @@ def _plain(one: Judged) -> dict[str, Any]:
         "contradicted": claim.contradicted,
         "estimate": "" if found is None else found.said(),
         **measured,
+        "part": finding.part,
         "parts": [{"name": name, "said": part.said()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
     }

@@ -32,6 +32,7 @@ class Claim(_Part):
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
     unit: str | None = None
+    part: str = ""  # of the quantity, where that has several: the one that decides
     estimate: str = ""  # value and interval in words; made from the numbers where it is missing
 
 
