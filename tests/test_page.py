@@ -127,7 +127,8 @@ def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "
         {
             "number": i + 1, "topic": f"Topic {i % 2} {text}", "says": f"Sentence {i + 1} {text}", "where": f"Section {i} {text}",
             "quantity": f"Quantity {text}", "paper": f"top-5 -0.{i} {text}", "verdict": verdict, "symbol": "", "reason": f"Because {text}",
-            "contradicted": f"Table 9 {text}" if i == 1 else "", "part": text if i == 2 else "", "estimate": "" if i == 3 else "-2.1 points [-3.0, -1.2]",
+            "contradicted": f"Table 9 {text}" if i == 1 else "", "part": text if i == 2 else "",
+            "estimate": "" if i == 3 else "-2.1 points [-3.0, -1.2]",
             "value": None if i == 3 else -2.1, "low": None, "high": None, "n": None if i == 3 else 1200, "of": f"pictures {text}",
             "unit": "points", "parts": [{"name": f"layer 1 {text}", "said": "-1.0"}] if i == 2 else [], "link": links[i],
         }

@@ -248,7 +248,15 @@ def provenance_of(made: tuple[Path, Path, dict[str, Any]]) -> dict[str, Any]:
 
 def test_verdicts_stand_in_the_summary() -> None:
     claim = {"number": 4, "says": "a", "verdict": "reproduced", "value": 1.2, "low": 0.6, "high": 1.9, "unit": "points"}
-    told = {**claim, "n": 9, "part": "", "of": "folds", "estimate": "1.2 points [0.6, 1.9]", "reason": "left out", "link": "t"}
+    told = {
+        **claim,
+        "n": 9,
+        "part": "",
+        "of": "folds",
+        "estimate": "1.2 points [0.6, 1.9]",
+        "reason": "left out",
+        "link": "t",
+    }
     exhibit = {
         "name": "claims",
         "title": "t",

@@ -58,10 +58,13 @@ def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, 
     def mixed(sign: int) -> dict[str, np.ndarray]:
         return {kind: np.where(sign * noise > 0, first[kind], last[kind]) for kind in AMOUNTS}
 
-    assert DECIDE[number](write(tmp_path, mixed(1), mixed(-1))).verdict == {
-        23: "inconclusive",
-        24: "not reproduced",  # half of the pictures saturate in layer 7 as well, which is not nearly straight
-    }[number]
+    assert (
+        DECIDE[number](write(tmp_path, mixed(1), mixed(-1))).verdict
+        == {
+            23: "inconclusive",
+            24: "not reproduced",  # half of the pictures saturate in layer 7 as well, which is not nearly straight
+        }[number]
+    )
 
 
 def test_nearly_straight_asks_for_more_than_straighter(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
     )
     found = base.above(measured)
     if found.verdict == "reproduced" and any(plain):  # the answer must not hang on the filter alone
-        found = dataclasses.replace(found, verdict="inconclusive", reason="Above 0, but only with the patches filtered.")
+        found = dataclasses.replace(
+            found, verdict="inconclusive", reason="Above 0, but only with the patches filtered."
+        )
     return parts.told(found, unfiltered)
 
 

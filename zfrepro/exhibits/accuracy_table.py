@@ -154,5 +154,5 @@ def _highlights(lines: Sequence[Mapping[str, Any]], curves: Curves, role: str) -
     gain = difference(curves["pretrained"][k].value, curves["scratch"][k].value)
     theirs = [runs.value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
     printed = difference(*theirs)
-    label = f"{role}: accuracy gained by pretraining, {k} pictures a class"
+    label = f"{role}: accuracy (points) gained by pretraining, {k} pictures a class"
     return (Highlight(label, gain.texts()["text"], printed.texts()["text"] if printed else ""),)

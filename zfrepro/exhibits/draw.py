@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -156,10 +156,16 @@ def shortened(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def dot_plot(labels: Sequence[str], panels: Sequence[tuple[str, Sequence, Sequence]], unit: str) -> bytes:
+def dot_plot(
+    labels: Sequence[str],
+    panels: Sequence[tuple[str, Sequence, Sequence]],
+    unit: str,
+    headings: Container[int] = (),
+) -> bytes:
     """A row a label, a panel a quantity: the paper's number hollow, ours filled, a line between them.
 
-    Each panel is (title, the paper's `Number | None`, ours): ours show their interval or spread.
+    Each panel is (title, the paper's `Number | None`, ours): ours show their interval or spread. `headings`: places of labels
+    that stand, bold, over those that follow.
     """
     wrapped = [textwrap.fill(label, 36) for label in labels]
     with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as drawn:
@@ -169,6 +175,8 @@ def dot_plot(labels: Sequence[str], panels: Sequence[tuple[str, Sequence, Sequen
             ax.set_title(title)
             ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(labels)), wrapped, linespacing=1.05)
+        for i, label in enumerate(axes[0].get_yticklabels()):
+            label.set_fontweight("bold" if i in headings else "normal")
         axes[0].set_ylim(len(labels) - 0.4, -0.6)
         handles = axes[0].get_legend_handles_labels()
         drawn.legend(*handles, loc="outside upper right", ncols=2, handletextpad=0.2)

@@ -46,9 +46,9 @@ def build(files: Mapping[str, Path]) -> Picture:
     paths, pooling = _paths(layer), _pooling(about["pooling"])
     passed = ", ".join(step["name"] for step in about["path"] if step["down"] == "passed by")
     return Picture(
-        caption="Right: layer 1 of the network of this experiment, upwards. Left: the deconvnet's layer that goes with it, downwards: "
+        caption="At the right layer 1 of the network of this experiment, upwards; at the left the deconvnet's layer for it, downwards: "
         "what comes from above is unpooled through the switches that pooling left, rectified, and filtered with the same filters "
-        "transposed. Below: pooling and unpooling of a map of 4 x 4 values. All of it is what the code did when asked, not a drawing "
+        "transposed. In numbers, pooling and unpooling of a map of 4 x 4 values. All of it is what the code did when asked, not a drawing "
         "of what it should do.",
         columns=COLUMNS,
         rows=tuple(_row(step) for step in about["path"]),

@@ -53,8 +53,8 @@ def build(files: Mapping[str, Path]) -> Picture:
     as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["t3r08"])
     pictures = {"full": _drawn(full["rows"]), "here": _drawn(here["rows"])}
     return Picture(
-        caption=f"Above: at full size, {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. Below: as trained "
-        f"here, {spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {here['parameters']:,} parameters. "
+        caption=f"At full size: {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. As trained here: "
+        f"{spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {here['parameters']:,} parameters. "
         "Both are drawn from the network that the code built, not by hand.",
         columns=COLUMNS,
         rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], here["rows"], strict=True)),

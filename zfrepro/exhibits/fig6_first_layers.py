@@ -93,13 +93,13 @@ def _caption(found: Mapping[str, Layers]) -> str:
     first = (
         "(a) First-layer filters trained without clipping, all on one scale, grey is zero, and the size of every filter. "
         if "unclipped" in found
-        else "(a) needs a network trained without clipping, which this experiment has not; the sizes of the filters of both. "
+        else "(a) needs a network trained without clipping, which this experiment has not; instead, how large the filters of both are. "
     )
     return (
         first
         + f"(b) Filters of the baseline, {base.side} pixels, stride {base.about['stride']}; (c) of the improved network, "
         f"{ours.side} pixels, stride {ours.about['stride']}; each stretched on its own. (d), (e) Layer 2 of the same two: the "
-        f"{base.about['top']} strongest activations of maps drawn at random, projected, one scale a map. Below: their spectra."
+        f"{base.about['top']} strongest activations of maps drawn at random, projected, one scale a map. Last, the spectra of all four."
     )
 
 

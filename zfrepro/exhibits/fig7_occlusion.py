@@ -62,6 +62,11 @@ def build(files: Mapping[str, Path]) -> Picture:
         notes=(
             "In (a) the square stands where it lowers the probability of the true class most. Maps are stretched to the picture's size, "
             "as in the paper; lighter is more (the paper uses the jet colour map).",
+            *(
+                ("No room: the square touches the object wherever it stands.",)
+                if any("no room" in row.cells for row in numbers)
+                else ()
+            ),
         ),
         pieces=tuple(_piece(i, arrays, about, numbers[i]) for i in range(count)),
         rows_title="The maps in numbers",
@@ -72,7 +77,7 @@ def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> 
     said, probability = about["pictures"][i], arrays["probability"][i]
     kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
     shares = (arrays["clean_probability"][i], probability.min(), said["touching"], said["elsewhere"])
-    numbers = [None if share is None else Number(float(share), 3) for share in shares]
+    numbers = ["no room" if share is None else Number(float(share), 3) for share in shares]
     return Row((said["file"], said["true"], Number(int(arrays["map"][i]), 0), *numbers, Number(kept)))
 
 

@@ -72,7 +72,9 @@ def build(files: Mapping[str, Path]) -> Table:
     targets = [_load(files, name) for name in sorted({label.partition("/")[0] for label in files})]
     rule = targets[0].told["overlap"]
     mirrored = ", as it is or mirrored" if rule["mirrored"] else ""
-    pieces = [Piece("correlations", _histograms(targets), _said(targets), "Each picture's largest correlation")]
+    pieces = [
+        Piece("correlations", _histograms(targets), _said(targets), "Each picture's largest correlation", least=560)
+    ]
     pieces += [_pairs(one) for one in targets]
     return Table(
         caption="Pictures of each target set whose small copy correlates with that of a training picture of the source"

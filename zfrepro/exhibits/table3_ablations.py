@@ -82,7 +82,7 @@ def _row(line: dict[str, Any], found: list[runs.Run], views: int) -> Row:
 
 def _label(line: dict[str, Any]) -> str:
     if line["change"] == "none":
-        return "Replication of Krizhevsky et al." if line["base_model"] != "fig3" else "Our model, as per Fig. 3"
+        return "Replication of Krizhevsky et al." if line["base_model"] != "fig3" else "The improved network of Fig. 3"
     return line["row_label"]
 
 
@@ -97,14 +97,13 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 
 
 def _plot(table: list[dict[str, Any]], rows: list[Row]) -> bytes:
-    labels = [
-        ("" if line["change"] == "none" else "  ") + str(row.cells[0]) for line, row in zip(table, rows, strict=True)
-    ]
+    lines = _under_headings(table, rows)
     panels = [
-        (title, [row.cells[1 + 3 * i] for row in rows], [_number(row.cells[2 + 3 * i]) for row in rows])
+        (title, [_number(row.cells[1 + 3 * i]) for row in lines], [_number(row.cells[2 + 3 * i]) for row in lines])
         for i, title in enumerate(ERRORS.values())
     ]
-    return draw.dot_plot(labels, panels, "error (%)")
+    headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
+    return draw.dot_plot([str(row.cells[0]) for row in lines], panels, "error (%)", headings)
 
 
 def _number(cell: Cell) -> Number | None:
@@ -126,7 +125,11 @@ def _highlights(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Highlight
     if not isinstance(base[5], Number) or not isinstance(bare[5], Number):
         return ()
     ours, theirs = difference(bare[5].value, base[5].value), difference(bare[4].value, base[4].value)
-    return (Highlight("Top-1 error added by removing layers 3, 4, 6, 7", ours.texts()["text"], theirs.texts()["text"]),)
+    return (
+        Highlight(
+            "Top-1 error (points) added by removing layers 3, 4, 6, 7", ours.texts()["text"], theirs.texts()["text"]
+        ),
+    )
 
 
 def _listed(numbers: list[int]) -> str:
