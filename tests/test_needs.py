@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -118,9 +119,18 @@ def test_nothing_to_do_needs_nothing(config):
     assert list(plan.needed(needs.of(config, []))) == []
 
 
-@pytest.mark.parametrize(("dataset", "options"), [("scenes", None), ("imagefolder", None)])
-def test_sets_of_ones_own_are_not_published(dataset, options):
-    assert counts(dataset, options) is None
+@pytest.mark.parametrize("dataset", ["scenes", "imagefolder"])
+def test_sets_of_ones_own_are_not_published(dataset):
+    assert counts(dataset, None) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option", "more"), [("caltech101", "background", 467), ("caltech256", "clutter", 827)]
+)
+def test_a_class_that_is_left_out_unless_asked_counts_when_asked(dataset, option, more):
+    without, asked = (counts(dataset, SimpleNamespace(**{option: flag})) for flag in (False, True))
+    assert (asked.classes, asked.pictures) == (without.classes + 1, without.pictures + more)
+    assert counts(dataset, SimpleNamespace(**{option: True}, per_class=10)).pictures == 10 * asked.classes
 
 
 def test_a_prepared_set_is_counted_as_it_is(config, improved, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zfrepro import artifacts
@@ -37,9 +37,8 @@ class Needs:
     operations: dict[str, int]
 
 
-def of(config: Config, jobs: Iterable[Job]) -> Needs:
+def of(config: Config, jobs: Sequence[Job]) -> Needs:
     """Of the jobs that are still to run. A set of unknown size is left out of the sums."""
-    jobs = list(jobs)  # gone through twice
     sets = {name: counted(config, name) for name in config.prepare}
     source = sets[SOURCE]
     size, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)

@@ -12,7 +12,7 @@ rule prepare:
         f"{R}/logs/prepare/{{set}}.log",
     benchmark:
         f"{R}/benchmarks/prepare/{{set}}.tsv"
-    priority: 10000  # it takes all cores: it must outweigh all the jobs that fit in its place, whose priorities Snakemake adds up
+    priority: 10000  # it takes all cores, and Snakemake adds up the priorities of the jobs that fit in its place
     conda:
         "../envs/zfrepro.yaml"
     threads: 64

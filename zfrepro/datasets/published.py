@@ -1,7 +1,7 @@
 """How many pictures and classes the published data sets hold, for plans that are made before the data are there.
 
 A split's pictures are taken to be spread evenly over its classes. ImageNet: ILSVRC 2012. VOC 2012: the classification splits.
-Caltech-101 and Caltech-256: without background and clutter, which their readers leave out unless asked.
+Caltech-101 and Caltech-256: without background and clutter, which their readers leave out unless asked (ASKED).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ WHOLE = {
     "voc2012": Counts(20, {"train": 5_717, "val": 5_823}),
 }
 
+ASKED = {"background": 467, "clutter": 827}  # option of a reader -> pictures of the class that it adds
+
 
 def counts(dataset: str, options: Any) -> Counts | None:
     """Of the part that `options`, the data set's Spec, asks for; None for a user's own folder."""
@@ -43,5 +45,6 @@ def counts(dataset: str, options: Any) -> Counts | None:
     for split, pictures in whole.splits.items():
         limit = getattr(options, "per_class" if split == "all" else f"{split}_per_class", None)
         each = pictures / whole.classes
-        splits[split] = round(classes * min(each, limit or each))
-    return Counts(classes, splits)
+        more = [pictures for option, pictures in ASKED.items() if getattr(options, option, False)]
+        splits[split] = round(classes * min(each, limit or each)) + sum(min(one, limit or one) for one in more)
+    return Counts(classes + len(more), splits)
