@@ -1,7 +1,7 @@
 # The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
 import os
 
-from zfrepro import experiments, sources
+from zfrepro import experiments, manager, sources
 from zfrepro.errors import UserError
 
 try:
@@ -11,8 +11,8 @@ except UserError as error:
 
 R = str(EXPERIMENT.results())
 
-# For every job: glibc takes memory in huge pages, which spares the page faults that cost training a fifth of its time on a CPU.
-os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+for variable, value in manager.JOBS.items():
+    os.environ.setdefault(variable, value)
 
 
 wildcard_constraints:

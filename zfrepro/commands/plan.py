@@ -6,9 +6,12 @@ Hours follow from the counted operations and a speed: that of this machine, with
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from zfrepro import experiments, manager, needs, throughput
@@ -79,7 +82,7 @@ def hours(found: needs.Needs, config: Config, options: argparse.Namespace) -> It
         yield f"needs hours: {_hours(total / (options.tflops * 1e12))} at {options.tflops:g} TFLOP/s sustained in training"
     elif options.measure:
         run = next(iter(config.train.runs))
-        speed = throughput.measure(config, run, options.device)
+        speed = _measured(config, run, options.device)
         yield (
             f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
             f"which trains {run} on {speed.images_per_second:.3g} pictures a second, "
@@ -87,6 +90,14 @@ def hours(found: needs.Needs, config: Config, options: argparse.Namespace) -> It
         )
     else:
         yield "needs hours: say --measure to measure this machine, or --tflops N for another"
+
+
+def _measured(config: Config, run: str, device: str) -> throughput.Throughput:
+    """In a process with the environment of a run's jobs."""
+    for variable, value in manager.JOBS.items():
+        os.environ.setdefault(variable, value)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(throughput.measure, config, run, device).result()
 
 
 def _hours(seconds: float) -> str:
