@@ -130,7 +130,7 @@ def _plot(targets: Sequence[_Target]) -> bytes:
         axes[0].set_ylim(bottom=0)
         named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
         named[CHANCE] = named.pop(CHANCE)  # last
-        drawn.legend(named.values(), named.keys(), loc="outside lower left", ncols=3)
+        drawn.legend(named.values(), named.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
         return draw.png(drawn)
 
 
