@@ -1,6 +1,4 @@
 # The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
-import os
-
 from zfrepro import experiments, manager, sources
 from zfrepro.errors import UserError
 
@@ -11,8 +9,7 @@ except UserError as error:
 
 R = str(EXPERIMENT.results())
 
-for variable, value in manager.JOBS.items():
-    os.environ.setdefault(variable, value)
+manager.adopt_job_environment()
 
 
 wildcard_constraints:

@@ -52,6 +52,12 @@ def environment(device: str = "auto") -> dict[str, str]:
     return {**os.environ, "PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
 
 
+def adopt_job_environment() -> None:
+    """Give this process, and whatever it starts, the environment of jobs."""
+    for variable, value in JOBS.items():
+        os.environ.setdefault(variable, value)
+
+
 @contextmanager
 def only_run(results: Path) -> Iterator[Path]:
     """Hold the folder's lock; yield the note's path. Raises UserError if another run is at work."""

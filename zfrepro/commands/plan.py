@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
@@ -94,8 +93,7 @@ def hours(found: needs.Needs, config: Config, options: argparse.Namespace) -> It
 
 def _measured(config: Config, run: str, device: str) -> throughput.Throughput:
     """In a process with the environment of a run's jobs."""
-    for variable, value in manager.JOBS.items():
-        os.environ.setdefault(variable, value)
+    manager.adopt_job_environment()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(throughput.measure, config, run, device).result()
 

@@ -41,10 +41,10 @@ def counts(dataset: str, options: Any) -> Counts | None:
         return None
     chosen = getattr(options, "classes", None)
     classes = len(chosen) if isinstance(chosen, list) else min(chosen or whole.classes, whole.classes)
+    more = [pictures for option, pictures in ASKED.items() if getattr(options, option, False)]
     splits = {}
     for split, pictures in whole.splits.items():
         limit = getattr(options, "per_class" if split == "all" else f"{split}_per_class", None)
         each = pictures / whole.classes
-        more = [pictures for option, pictures in ASKED.items() if getattr(options, option, False)]
         splits[split] = round(classes * min(each, limit or each)) + sum(min(one, limit or one) for one in more)
     return Counts(classes + len(more), splits)
