@@ -29,6 +29,7 @@ def of(source: prepare.Spec, targets: Mapping[str, prepare.Spec], runs: Sequence
         ("batch", 128, "Mini-batches hold {} pictures instead of 128."),
         ("learning_rate", 0.01, "The learning rate starts at {} instead of 0.01."),
         ("init", "gaussian", "Weights start as `{}` instead of Gaussian with standard deviation 0.01."),
+        ("dropout", 0.5, "Dropout in layers 6 and 7 is {} instead of 0.5."),
         ("input_scale", 1.0, "In training, inputs are multiplied by {}."),
         ("crops", "ten", "Training crops are `{}` instead of the paper's ten."),
         ("schedule", "stall", "The learning rate follows `{}` instead of falling when validation stalls."),

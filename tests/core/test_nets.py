@@ -117,7 +117,7 @@ def expected_std(scheme, name, fan_in, reference):
         return 0.01
     if scheme == "matched":
         return 0.01 * math.sqrt(reference[name] / fan_in)
-    return math.sqrt(2 / fan_in) * (0.25 if name == "conv1" else 1)
+    return math.sqrt(2 / fan_in) * {"conv1": 0.25, "full8": 0.2}.get(name, 1)
 
 
 @pytest.mark.parametrize("scheme", ["gaussian", "matched", "he"])
@@ -130,7 +130,8 @@ def test_initial_spread(scheme):
         layer = getattr(net, name)
         assert layer.weight[0].numel() == fan_in
         assert layer.weight.std().item() == pytest.approx(expected_std(scheme, name, fan_in, reference), rel=0.05)
-        assert not layer.bias.any()
+        opened = scheme == "he" and name not in ("conv1", "full8")
+        assert (layer.bias == (0.1 if opened else 0)).all()
 
 
 def test_unknown_initialisation():

@@ -31,25 +31,26 @@ class CrossMapNorm(nn.Module):
 
 
 class _Normalise(torch.autograd.Function):
-    """y = a * s^-beta with s = k + alpha * band(a^2); backward keeps a and s only."""
+    """y = a * s^-beta with s = k + alpha * band(a^2). Works in place where it can: these passes are bound by memory."""
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx, maps: Tensor, band: Tensor, alpha: float, beta: float, k: float) -> Tensor:
         band = band.to(maps.dtype)
-        scale = functional.conv2d(maps * maps, band).mul_(alpha).add_(k)
-        ctx.save_for_backward(maps, scale, band)
-        ctx.alpha, ctx.beta = alpha, beta
-        return maps * _power(scale, beta)
+        scale = functional.conv2d(maps * maps, alpha * band, band.new_full((len(band),), k))
+        power = _power(scale, beta)
+        ctx.save_for_backward(maps, scale, power, band)
+        ctx.factor = -2 * alpha * beta
+        return maps * power
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad: Tensor):
-        maps, scale, band = ctx.saved_tensors
+        maps, scale, power, band = ctx.saved_tensors
         grad = grad.to(maps.dtype)
-        power = _power(scale, ctx.beta)
-        across = functional.conv2d(grad * maps * power / scale, band)  # the band is symmetric
-        return grad * power - 2 * ctx.alpha * ctx.beta * maps * across, None, None, None, None
+        through = grad * power
+        across = functional.conv2d((through * maps).div_(scale), ctx.factor * band)  # the band is symmetric
+        return through.addcmul_(maps, across), None, None, None, None
 
 
 def _power(scale: Tensor, beta: float) -> Tensor:
@@ -57,4 +58,4 @@ def _power(scale: Tensor, beta: float) -> Tensor:
     if beta != 0.75:
         return scale.pow(-beta)
     root = scale.rsqrt()
-    return root * root.sqrt()
+    return root.sqrt().mul_(root)

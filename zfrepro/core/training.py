@@ -58,7 +58,7 @@ class Training:
         self.labels = torch.from_numpy(pictures.labels).to(device)
         self.subtract = crops.MeanSubtraction(pictures.mean, device, recipe.input_scale)
         self.optimiser = torch.optim.SGD(
-            _decayed(net, recipe.weight_decay), recipe.learning_rate, recipe.momentum, foreach=device.type == "cuda"
+            _decayed(net, recipe.weight_decay), recipe.learning_rate, recipe.momentum, fused=True
         )
         self.schedule = _schedule(self.optimiser, recipe)
         self.epoch = self.batch = 0  # what comes next
