@@ -20,7 +20,7 @@ class Spec(Base):
     train_images: int = Field(
         50_000, ge=1, description="training pictures for the training error, evenly taken; all if fewer"
     )
-    batch: int = Field(256, ge=1, description="pictures")
+    batch: int = Field(128, ge=1, description="pictures")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the hardware has it"
     )
