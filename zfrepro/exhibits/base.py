@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -124,7 +124,12 @@ class Exhibit:
 
     def csv(self) -> str:
         """What the table shows: one column more for each interval or spread, and one for the headings over rows."""
-        names = [name for i, column in enumerate(self.columns) for name in self._names(i, column)]
+        parts = [self._parts(i) for i in range(len(self.columns))]
+        names = [
+            name
+            for column, some in zip(self.columns, parts, strict=True)
+            for name in (column.key, *(f"{column.key}_{part}" for part in some))
+        ]
         sections = any(row.kind == "heading" for row in self.rows)
         text, section = io.StringIO(), ""
         writer = csv.writer(text, lineterminator="\n")
@@ -133,7 +138,7 @@ class Exhibit:
             if row.kind == "heading":
                 section = guarded(_plain(row.cells[0])["text"])
             else:
-                writer.writerow(([section] if sections else []) + self._values(row))
+                writer.writerow(([section] if sections else []) + _values(row, parts))
         return text.getvalue()
 
     def table(self) -> dict[str, Any]:
@@ -143,20 +148,10 @@ class Exhibit:
             "rows": [{"kind": row.kind, "cells": [_plain(cell) for cell in row.cells]} for row in self.rows],
         }
 
-    def _suffixes(self, index: int) -> list[str]:
-        found = [_plain(row.cells[index]) for row in self.rows if index < len(row.cells)]
-        return [part for part in ("low", "high", "pm") if any(part in cell for cell in found)]
-
-    def _names(self, index: int, column: Column) -> list[str]:
-        return [column.key, *(f"{column.key}_{part}" for part in self._suffixes(index))]
-
-    def _values(self, row: Row) -> list[str]:
-        values = []
-        for index, cell in enumerate(row.cells):
-            shown = _plain(cell)
-            text = shown["text"] if isinstance(cell, Number) else guarded(shown["text"])
-            values += [text, *(shown.get(part, "") for part in self._suffixes(index))]
-        return values
+    def _parts(self, index: int) -> list[str]:
+        """What the numbers of a column have besides their text: low, high, pm."""
+        found = {part for row in self.rows if index < len(row.cells) for part in _plain(row.cells[index])}
+        return [part for part in ("low", "high", "pm") if part in found]
 
 
 @dataclass(frozen=True)
@@ -195,6 +190,16 @@ def _plain(cell: Cell) -> dict[str, str]:
     if isinstance(cell, Number):
         return {"is": "number", **cell.texts()}
     return {"is": "text", "text": cell or ""}
+
+
+def _values(row: Row, parts: Sequence[Sequence[str]]) -> list[str]:
+    """A line of the CSV; parts: of each column."""
+    values = []
+    for cell, some in zip(row.cells, parts, strict=False):
+        shown = _plain(cell)
+        text = shown["text"] if isinstance(cell, Number) else guarded(shown["text"])
+        values += [text, *(shown.get(part, "") for part in some)]
+    return values
 
 
 def _fixed(value: float, digits: int, signed: bool) -> str:
