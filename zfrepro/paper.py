@@ -76,7 +76,7 @@ GUESSES: tuple[Guess, ...] = (
     Guess(
         "Initial weights",
         "At full size Gaussian with standard deviation 0.01, biases 0; a reduced experiment may choose `matched` (the spread "
-        "grows as fan-in shrinks) or `he` (He et al. 2015, a quarter of it in layer 1, a fifth in layer 8, biases 0.1 in layers "
+        "grows as fan-in shrinks) or `he` (He et al. 2015, a tenth of it in layer 1, a fifth in layer 8, biases 0.1 in layers "
         "2 to 7) with inputs scaled down",
         "`Initialised to 1e-2` cannot be literal, since equal weights stay equal. At a quarter of the width a spread of 0.01 "
         "leaves the scores so small that training stays at chance; of the two remedies `he` learned faster where both were tried. "

@@ -16,7 +16,7 @@ from zfrepro.core.architecture import SOFTMAX_LAYER, Conv, Full, Network, Norm, 
 from zfrepro.core.normalisation import CrossMapNorm
 
 # For `he`: the share of He et al.'s standard deviation in the first and the last layer, and the biases of those between.
-HE_PARTS = {"conv1": 0.25, "full8": 0.2}
+HE_PARTS = {"conv1": 0.1, "full8": 0.2}
 HE_BIAS = 0.1
 
 
@@ -50,7 +50,7 @@ def initialise(net: nn.Sequential, scheme: str, seed: int, reference: dict[str, 
 
     scheme  gaussian: std 0.01 and biases 0, the paper's. matched: std 0.01 times the root of (full-size fan-in / fan-in), which
             keeps the full-size network's activations at reduced width; `reference` maps a layer's name to its full-size
-            fan-in. he: for inputs scaled to about -4..4 and few epochs: std sqrt(2 / fan-in), a quarter of it in layer 1, so
+            fan-in. he: for inputs scaled to about -4..4 and few epochs: std sqrt(2 / fan-in), a tenth of it in layer 1, so
             that what layer 1 learns soon outweighs what it began with, and a fifth in layer 8; biases 0.1 in layers 2 to 7.
             Small first scores and open rectifiers together shorten the time that the loss stays where chance has it.
     """

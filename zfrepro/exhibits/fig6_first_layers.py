@@ -123,8 +123,9 @@ def _filter_pieces(found: Mapping[str, Layers]) -> list[Piece]:
 
 
 def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) -> Piece:
-    """11 columns for the paper's 96 filters, and that shape for fewer."""
-    columns = math.ceil(math.sqrt(len(tiles) * 11 / 9))
+    """11 columns for the paper's 96 filters, and about that shape for fewer, with as few empty places as it allows."""
+    shape = math.sqrt(len(tiles) * 11 / 9)
+    columns = min(math.ceil(shape), max(1, math.floor(shape)), key=lambda columns: -len(tiles) % columns)
     grid = draw.block(list(tiles), columns, (WIDTH + GAP) // columns - GAP, GAP)
     alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
     return Piece(letter, draw.encoded(grid), alt, title, "half")
