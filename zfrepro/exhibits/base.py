@@ -150,7 +150,7 @@ class Exhibit:
 
     def _parts(self, index: int) -> list[str]:
         """What the numbers of a column have besides their text: low, high, pm."""
-        found = {part for row in self.rows if index < len(row.cells) for part in _plain(row.cells[index])}
+        found = {part for row in self.rows for part in _plain(row.cells[index])}
         return [part for part in ("low", "high", "pm") if part in found]
 
 
@@ -195,7 +195,7 @@ def _plain(cell: Cell) -> dict[str, str]:
 def _values(row: Row, parts: Sequence[Sequence[str]]) -> list[str]:
     """A line of the CSV; parts: of each column."""
     values = []
-    for cell, some in zip(row.cells, parts, strict=False):
+    for cell, some in zip(row.cells, parts, strict=True):
         shown = _plain(cell)
         text = shown["text"] if isinstance(cell, Number) else guarded(shown["text"])
         values += [text, *(shown.get(part, "") for part in some)]
