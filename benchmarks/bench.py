@@ -166,7 +166,8 @@ def _our_steps(images: Any, labels: Any) -> Iterator[None]:
     from zfrepro import devices
     from zfrepro.core import nets
     from zfrepro.core.architecture import Network
-    from zfrepro.core.training import Pictures, Recipe, Training
+    from zfrepro.core.recipe import Recipe
+    from zfrepro.core.training import Pictures, Training
 
     device = torch.device("cpu")
     net = nets.build(Network(base="improved"), SIZE, CLASSES, 0.25).to(memory_format=torch.channels_last)
