@@ -62,6 +62,11 @@ def row(lines: list[str], number: int) -> str:
     return found[0]
 
 
+def spaced(line: str) -> str:
+    """Its words with one space between them."""
+    return " ".join(line.split())
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as exit_:
         main(["compare", *arguments])
@@ -83,10 +88,8 @@ def test_two_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ["seeds 0-2, 7", "training not recorded"],
         ["claim", "bfloat16, cpu", "what the paper says"],
     ]
-    assert (
-        row(lines, 2).split() == "! 2 \u2713 yes -2.1 points [-3.0, -1.2] \u2717 no -2.5 [-3, -2] Sentence 2.".split()
-    )
-    assert row(lines, 7).split() == "7 \u2013 none \u2013 none Sentence 7.".split()
+    assert spaced(row(lines, 2)) == "! 2 \u2713 yes -2.1 points [-3.0, -1.2] \u2717 no -2.5 [-3, -2] Sentence 2."
+    assert spaced(row(lines, 7)) == "7 \u2013 none \u2013 none Sentence 7."
     assert lines[-4:] == [
         "alpha: 1 reproduced, 1 not attempted",
         "beta: 1 not reproduced, 1 not attempted",
@@ -98,7 +101,7 @@ def test_two_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_six_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, *six(tmp_path))
     assert lines[0].split() == [f"demo-{i}" for i in range(6)]
-    assert " ".join(lines[1].split()) == "seeds 0-2 seeds 0-2 seeds 100-102 seeds 100-102 seeds 200-202 seeds 200-202"
+    assert spaced(lines[1]) == "seeds 0-2 seeds 0-2 seeds 100-102 seeds 100-102 seeds 200-202 seeds 200-202"
     assert lines[2].split("  ")[-1] == "what the paper says"
     assert lines[2].count("float32, cpu") == 3 + lines[2].count("bfloat16, cpu") - 3 == 3
     assert {number: row(lines, number)[0] for number in SIX} == {1: " ", 2: "*", 3: "!", 4: "!", 5: "*", 6: " ", 7: " "}

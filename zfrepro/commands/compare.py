@@ -162,7 +162,7 @@ def table(runs: Sequence[Run], rows: Sequence[Row], plain: bool = False) -> Tabl
     made.add_column("", no_wrap=True)
     made.add_column("claim", justify="right", no_wrap=True)
     for name, run in zip(names(runs), runs, strict=True):
-        made.add_column("\n".join([name, *run.setup()]), no_wrap=plain, overflow="fold")
+        made.add_column("\n".join(_heading(name, run)), no_wrap=plain, overflow="fold")
     made.add_column("what the paper says", no_wrap=plain, overflow="fold")
     for row in rows:
         mark = FLIPS if row.flips else DIFFERS if row.differ else ""
@@ -170,6 +170,11 @@ def table(runs: Sequence[Run], rows: Sequence[Row], plain: bool = False) -> Tabl
         cells = [_cell(one, plain, part=len(parts) > 1) for one in row.ones]
         made.add_row(mark, str(row.number), *cells, Text(row.says), style="bold" if row.differ else None)
     return made
+
+
+def _heading(name: str, run: Run) -> tuple[str, ...]:
+    """Always three lines, so that names stand beside each other."""
+    return (name, *run.setup(), "")[:3]
 
 
 def _cell(claim: Claim | None, plain: bool, part: bool) -> Text:
