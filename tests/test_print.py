@@ -171,6 +171,17 @@ def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[
     )
 
 
+def test_the_first_page_says_precision_and_device() -> None:
+    given = everything()
+    trained = {"precision": "bfloat16", "device": "cpu", "hardware": "AMD EPYC", "torch": "2.13.0", "images": 960}
+    spec = {"network": {"base": "improved"}, "input_size": 64, "epochs": 8, "seed": 0}
+    given["origin"] |= {"networks": {"improved": {**trained, "spec": spec, "parameters": 5, "seconds": 42.0}}}
+    document = printing._weasyprint().HTML(string=report.render(**given), media_type="print").render()
+    first = " ".join(said(document.pages[0]._page_box).split())
+    sentence = "Trained in bfloat16 on a CPU (AMD EPYC), PyTorch 2.13.0."
+    assert first.index("14 November 2023") < first.index(sentence) < first.index("42 claims of the paper")
+
+
 def test_the_contents_give_the_page_of_every_part(laid_out: list[Any]) -> None:
     contents = " ".join(said(laid_out[1]).split())
     for title in ("Title of claims", "Title of table9", "Title of fig1", "Title of fig2", "Provenance"):

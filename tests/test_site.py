@@ -133,6 +133,20 @@ def test_experiments_stand_side_by_side(reports: Path) -> None:
     assert "Not on the page" not in page.text()
 
 
+def test_both_pages_say_how_networks_were_trained_and_which_claims_flip(tmp_path: Path) -> None:
+    training = {"precisions": ["float32"], "devices": ["cpu"], "seeds": [0], "text": "Trained in float32 on a CPU."}
+    verdicts = {
+        "alpha": ("reproduced", "reproduced, small", "inconclusive"),
+        "beta": ("inconclusive", "not reproduced", "inconclusive"),
+    }
+    for name, ones in verdicts.items():
+        found = [claim(number, verdict) for number, verdict in enumerate(ones, 1)]
+        toy_report.write(tmp_path / name, name, claims=found, **({"training": training} if name == "alpha" else {}))
+    made = site(tmp_path)
+    assert all(page.text().count("Trained in float32 on a CPU.") == 1 for page in made.values())
+    assert "do not agree: 1, 2. Between reproduced and not reproduced: 2." in made["compare.html"].text()
+
+
 def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
     verdicts = ("reproduced", "reproduced, small", "reproduced, small", "not reproduced")
     toy_report.write(tmp_path / "alpha", "alpha", claims=[claim(i, verdict) for i, verdict in enumerate(verdicts, 1)])
