@@ -91,8 +91,8 @@ def test_two_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert spaced(row(lines, 2)) == "! 2 \u2713 yes -2.1 points [-3.0, -1.2] \u2717 no -2.5 [-3, -2] Sentence 2."
     assert spaced(row(lines, 7)) == "7 \u2013 none \u2013 none Sentence 7."
     assert lines[-4:] == [
-        "alpha: 1 reproduced, 1 not attempted",
-        "beta: 1 not reproduced, 1 not attempted",
+        "alpha: 1 reproduced; 1 not attempted",
+        "beta: 1 not reproduced; 1 not attempted",
         "* 1 of 2 claims differ: 2",
         "! 1 of them flips between reproduced and not reproduced: 2",
     ]
@@ -107,7 +107,7 @@ def test_six_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {number: row(lines, number)[0] for number in SIX} == {1: " ", 2: "*", 3: "!", 4: "!", 5: "*", 6: " ", 7: " "}
     assert row(lines, 4).split()[2:-2] == ["\u2717", "no", "+", "small", *["\u2717", "no"] * 4]
     assert row(lines, 6).split()[1] == "missing"
-    assert "demo-0: 3 reproduced, 1 not reproduced, 1 inconclusive, 1 not attempted, 1 missing" in lines
+    assert "demo-0: 3 reproduced; 1 not reproduced; 1 inconclusive; 1 not attempted; 1 missing" in lines
     assert lines[-2:] == [
         "* 4 of 7 claims differ: 2, 3, 4, 5",
         "! 2 of them flip between reproduced and not reproduced: 3, 4",

@@ -206,7 +206,7 @@ def summary(runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[str]:
     yield "   ".join(f"{symbol} {word}: {verdict}" for verdict, (symbol, word, _) in SHORT.items())
     for name, run in zip(names(runs), runs, strict=True):
         number = counts(run.claims) | {MISSING: len(rows) - len(run.claims)}
-        yield f"{name}: {', '.join(f'{count} {verdict}' for verdict, count in number.items() if count)}"
+        yield f"{name}: {'; '.join(f'{count} {verdict}' for verdict, count in number.items() if count)}"
     differ, flips = (
         [row.number for row in rows if test(row)] for test in (lambda row: row.differ, lambda row: row.flips)
     )
