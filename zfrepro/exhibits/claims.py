@@ -189,7 +189,7 @@ def _legend(ax: Axes, number: Mapping[str, int]) -> None:
         ground, symbol = LOOK[verdict]
         _box(ax, left, 0.12, 0.3, ground)
         ax.text(left + 0.15, 0.27, symbol, fontsize=10, weight="bold", ha="center", va="center")
-        ax.text(left + 0.38, 0.27, f"{count}\n{verdict}", fontsize=9, va="center", linespacing=1.1)
+        ax.text(left + 0.38, 0.39, f"{count}\n{verdict}", fontsize=9, va="baseline", linespacing=1.1)
         left += (WIDE - 0.1) * room[verdict] / sum(room.values())
 
 

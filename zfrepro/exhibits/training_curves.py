@@ -118,7 +118,7 @@ def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: 
             look["label"] = "_"
         elif run in diverged and i < LABELLED:
             look |= {"label": f"{run} (diverged)", "linestyle": ":"}
-        finite = history[np.isfinite(history[column])]
+        finite = history[np.isfinite(history[column].astype(float))]
         ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **look)
     whole = [history[column].max() for run, history in histories.items() if run not in diverged]
     if whole:
