@@ -80,9 +80,11 @@ class Networks:
     def _require(self, rows: Iterable[str]) -> None:
         missing = [row for row in rows if not runs.of_row(self.found, row)]
         diverged = {row: runs.diverged_in_row(self.found, row) for row in missing}
-        gone = [f"{run.diverged}, {ROWS[row]}" for row, some in diverged.items() for run in some]
+        gone = [
+            f"The run {run.diverged}, so {ROWS[row]} has no errors." for row, some in diverged.items() for run in some
+        ]
         if gone:
-            raise Unattempted(f"A network has no errors: {'; '.join(gone)}.")
+            raise Unattempted(" ".join(gone))
         if missing:
             raise Unattempted(f"The experiment does not train {'; '.join(ROWS[row] for row in missing)}.")
 
