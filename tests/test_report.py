@@ -262,6 +262,7 @@ def test_verdicts_stand_in_the_summary() -> None:
         **claim,
         "n": 9,
         "part": "",
+        "effect": "effect 1.2 points; the paper's 2.1",
         "of": "folds",
         "estimate": "1.2 points [0.6, 1.9]",
         "reason": "left out",
