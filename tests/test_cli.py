@@ -22,7 +22,7 @@ def said(capsys, *arguments):
 def test_help_lists_every_command(capsys):
     main(["--help"])
     out = capsys.readouterr().out
-    assert [name for name in [*STAGES, "run", "plan", "publish"] if f"\n  {name} " not in out] == []
+    assert [name for name in [*STAGES, "run", "plan", "publish", "compare", "vary"] if f"\n  {name} " not in out] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -34,7 +34,7 @@ def test_a_stage_explains_itself(capsys, stage):
     assert "settings (--spec):" in text
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "publish"])
+@pytest.mark.parametrize("command", ["run", "plan", "publish", "vary"])
 def test_a_verb_explains_itself(capsys, command):
     code, text = said(capsys, command, "--help")
     assert code == 0
@@ -52,6 +52,8 @@ def test_a_verb_explains_itself(capsys, command):
          "none.safetensors: no such weights file"),
         (["plan", "--config", "none.yaml"], "none.yaml: cannot be read"),
         (["run", "--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["vary", "--config", "none.yaml", "--name", "x"], "none.yaml: cannot be read"),
+        (["compare", "none", "none"], "none: does not exist"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_message_and_exit_code_2(capsys, arguments, message):

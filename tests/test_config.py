@@ -189,3 +189,12 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
     assert experiments.parse(full, "a").reductions() == [
         "Of `imagenet` only a part is taken: 2 classes, 30 training pictures a class."
     ]
+
+
+def test_the_report_depends_on_the_networks_behind_its_exhibits():
+    whole = experiments.parse(SMOKE, "my.yaml")
+    assert {path.parent.name for path in whole.networks_of_report()} == set(whole.runs())
+    one = experiments.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")
+    assert one.networks_of_report() == [Path("results/smoke/train/improved/network.json")]
+    none = experiments.parse(changed("report.exhibits", ["overlap"]), "my.yaml")
+    assert none.networks_of_report() == []

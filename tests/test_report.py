@@ -16,7 +16,7 @@ import toy_results
 from pages_read import Page
 from test_exhibits import files_of
 
-from zfrepro import artifacts, paper, printing, provenance, rendering, sources, summary
+from zfrepro import artifacts, machine, paper, printing, provenance, rendering, sources, summary
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.stages import exhibits, report
@@ -125,6 +125,16 @@ def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page)
     for guess in paper.GUESSES:
         assert guess.what.split("`")[0] in words
         assert guess.reason.split("`")[0].rstrip() in words
+
+
+def test_the_first_lines_say_precision_and_device(page: Page, made) -> None:
+    """The toy's network.json name neither hardware nor version: the report's own are printed, as the report's."""
+    words = " ".join(" ".join(page.words).split())
+    told = json.loads((made[1] / "summary.json").read_text())["training"]
+    torch = provenance.versions()["torch"]
+    assert told["text"] == f"Trained in bfloat16 on a CPU. Report made on {machine.cpu()} with PyTorch {torch}."
+    assert words.index(told["text"]) < words.index("This is a reduced experiment")
+    assert (told["precisions"], told["devices"], told["seeds"]) == (["bfloat16"], ["cpu"], [0, 1, 2])
 
 
 def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
@@ -252,6 +262,7 @@ def test_verdicts_stand_in_the_summary() -> None:
         **claim,
         "n": 9,
         "part": "",
+        "effect": "effect 1.2 points; the paper's 2.1",
         "of": "folds",
         "estimate": "1.2 points [0.6, 1.9]",
         "reason": "left out",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from zfrepro import reductions
+from zfrepro import jobs, reductions
 from zfrepro.core.architecture import Network
 from zfrepro.spec import Base
 from zfrepro.stages import correspondence as correspondence_stage
@@ -228,6 +228,13 @@ class Config(Base):
         """Files that an exhibit reads, by label."""
         module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
         return {label: self.results() / path for label, path in module.needs(self).items()}
+
+    def networks_of_report(self) -> list[Path]:
+        """network.json of every network that an exhibit of the report depends on: its first page says how they were trained."""
+        files = {path for name in self.report.exhibits for path in self.needs(name).values()}
+        within = [path.relative_to(self.results()).as_posix() for path in files]
+        trained = [job for job in jobs.before(within, self.model_dump(mode="json")) if job[0] in jobs.TRAINING]
+        return [self.results().joinpath(*job, "network.json") for job in trained]
 
     def _report_settings(self) -> dict[str, Any]:
         return {

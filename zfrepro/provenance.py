@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts, jobs, trail
+from zfrepro import artifacts, jobs, machine, trail
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "matplotlib", "pydantic", "safetensors",
@@ -59,15 +59,7 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The machine that makes the report; networks.json says on what kind of device each network was trained."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpus": _gpus()}
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return {"cpu": machine.cpu(), "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpus": _gpus()}
 
 
 def _gpus() -> list[str]:
@@ -105,6 +97,7 @@ def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, P
 
 def _of_network(network: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters", "seconds")}
+    kept |= {key: network.get(key) for key in ("hardware", "torch")}  # of the training; older files do not name them
     return {**kept, "full_size_parameters": network["full_size"]["parameters"]}
 
 

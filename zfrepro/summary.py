@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from zfrepro import training_setup
+
 Plain = Mapping[str, Any]
 
 
@@ -22,6 +24,7 @@ def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, 
         "counts": dict(board.get("counts", {})),
         "claims": [_claim(one) for one in board.get("claims", ())],
         "highlights": [_highlight(exhibit["name"], one) for exhibit in exhibits for one in exhibit["highlights"]],
+        "training": training_setup.summarise(origin.get("networks", {}), origin),
         "hardware": {key: origin["hardware"][key] for key in ("cpu", "cores", "gpus")},
         "seconds": round(sum(stage["seconds"] for stage in origin["time"].values()), 1),
         "exhibits": [{key: one[key] for key in ("name", "title", "paper")} for one in exhibits],
@@ -30,7 +33,7 @@ def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, 
 
 
 def _claim(one: Plain) -> dict[str, Any]:
-    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part")
+    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
     return {key: one[key] for key in kept}
 
 

@@ -62,6 +62,24 @@ def test_training_errors_are_independent_binomials() -> None:
     assert half(with_seeds) == pytest.approx(1.96 * math.sqrt(variance + 4 * 1.5), rel=0.01)
 
 
+def test_an_ensembles_spread_is_that_of_a_mean() -> None:
+    """Of four members, with a spread of 2 points: 4 / 4 = 1 square point beside that over images."""
+    wrong = np.arange(1000)[None] < 100  # 10 %
+    one, four = (intervals.of_error(wrong, (2.0, 100_000), members) for members in (1, 4))
+    images = 1e4 * 0.1 * 0.9 / 999
+    assert (four.value, four.unit) == (pytest.approx(10), "%")
+    assert half(four) == pytest.approx(1.96 * math.sqrt(images + 1), rel=0.002)
+    assert half(one) == pytest.approx(1.96 * math.sqrt(images + 4), rel=0.002)
+
+
+def test_errors_stay_within_0_and_100() -> None:
+    wide = intervals.of_error(np.arange(100)[None] < 1, (30.0, 1000))
+    assert wide.low == 0
+    assert intervals.of_error(np.arange(100)[None] < 99, (30.0, 1000)).high == 100
+    assert intervals.of_training_error([1.0, 3.0], 100, (30.0, 1000)).low == 0
+    assert intervals.of_training_error([1.0, 3.0], 100, None).value == 2
+
+
 def test_a_gap_has_the_variance_of_both_its_errors() -> None:
     gap = intervals.of_gaps([(1.0, FIRST, [10.0]), (-1.0, THIRD, [12.0])], 1000, None)
     validation, training = intervals.of_errors(FIRST, THIRD, None), (10 * 90 + 12 * 88) / 1000

@@ -1,4 +1,4 @@
-# needs:  every exhibit
+# needs:  every exhibit, and how the networks behind them were trained
 # makes:  the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, and a summary for the site
 # config: title, report, and the whole experiment for the provenance
 rule report:
@@ -9,6 +9,7 @@ rule report:
             exhibit=EXPERIMENT.report.exhibits,
             kind=["csv", "tex", "png"],
         ),
+        networks=[str(path) for path in EXPERIMENT.networks_of_report()],
     output:
         page=report(
             f"{R}/report/index.html",

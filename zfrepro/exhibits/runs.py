@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import statistics
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zfrepro import artifacts, paper
+from zfrepro.claims.base import Estimate
+from zfrepro.errors import UserError
 from zfrepro.exhibits.base import Number
 
 PLAIN_NETWORK = {"remove": [], "maps": [384, 384, 256], "units": 4096}
@@ -30,6 +32,12 @@ class Run:
     def recipe(self) -> str:
         """How it was trained, whatever the network and the seed."""
         return json.dumps({k: v for k, v in self.spec.items() if k not in NOT_RECIPE}, sort_keys=True)
+
+    @property
+    def diverged(self) -> str:
+        """`no-34 diverged in epoch 3 (the training loss is NaN)`; "" for a network that did not."""
+        found = self.errors.get("diverged")
+        return f"{self.name} diverged in epoch {found['epoch']} ({found['what']})" if found else ""
 
     def error(self, what: str, views: int) -> float | None:
         """Percent; `what` is top1 or top5. None where that many views were not taken."""
@@ -61,13 +69,24 @@ def improved(config: Any, names: Iterable[str]) -> str:
 
 
 def load(files: Mapping[str, Path]) -> list[Run]:
+    """Raises UserError naming the file where an error is not a finite number, unless the run diverged."""
     found = []
     for label in sorted(files):
         kind, _, name = label.partition("/")
         if kind == "network":
             network, errors = artifacts.load_json(files[label]), artifacts.load_json(files[f"errors/{name}"])
-            found.append(Run(name, network["spec"], errors, network["full_size"]["parameters"]))
+            run = Run(name, network["spec"], errors, network["full_size"]["parameters"])
+            _require_finite(run, files[f"errors/{name}"])
+            found.append(run)
     return found
+
+
+def _require_finite(run: Run, path: Path) -> None:
+    errors = [run.errors["train_top1"], *(error for view in run.errors["views"].values() for error in view.values())]
+    if not run.diverged and not all(isinstance(error, int | float) and math.isfinite(error) for error in errors):
+        raise UserError(
+            f"{path}: run {run.name} has an error that is not a finite number; delete the file and run again"
+        )
 
 
 def normal(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +95,19 @@ def normal(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
-    """The runs of one row of Table 3: its network, trained alike, seed by seed.
+    """The runs of one row of Table 3: its network, trained alike, seed by seed; those that diverged are left out.
 
     Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
     """
+    return [run for run in _in_row(runs, row_id) if not run.diverged]
+
+
+def diverged_in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    """The runs of the row that `of_row` leaves out."""
+    return [run for run in _in_row(runs, row_id) if run.diverged]
+
+
+def _in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
     runs = list(runs)
     common = Counter(run.recipe for run in runs)
     matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row_id])]
@@ -89,15 +117,27 @@ def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
     return sorted((run for run in matching if run.recipe == usual), key=lambda run: (run.spec["seed"], run.name))
 
 
-def number(values: Sequence[float | None], n: int) -> Number | None:
-    """One run: its error with a 95 % interval over `n` pictures. Several seeds: mean and standard deviation."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    if len(known) > 1:
-        return Number(statistics.fmean(known), spread=statistics.stdev(known))
-    low, high = interval(known[0], n)
-    return Number(known[0], low=low, high=high)
+def measured(error: Estimate | None) -> Number | None:
+    """An error as a cell of a table, with its interval."""
+    return error and Number(error.value, error.digits, low=error.low, high=error.high)
+
+
+def divergences(runs: Iterable[Run]) -> list[str]:
+    """A note for each run that diverged: its row counts the other seeds, or says `diverged`."""
+    return [f"{run.diverged}: its row counts the other seeds, or has no errors." for run in runs if run.diverged]
+
+
+def kind_of_interval(spread: bool) -> str:
+    """For the notes of a table; spread: whether a network was trained several times."""
+    seeds = (
+        "the spread of seeds, pooled over all networks that were trained several times; small dots in the plot are single seeds"
+        if spread
+        else "no spread of seeds, as no network was trained twice"
+    )
+    return (
+        "Brackets: 95 % interval of the mean, of one kind in every row, whatever its number of seeds: over the images, with "
+        f"{seeds}."
+    )
 
 
 def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -109,8 +149,9 @@ def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]
 
 
 def views_taken(runs: Iterable[Run]) -> int:
-    """10 where every run was seen in ten views, else 1."""
-    return 10 if all("10" in run.errors["views"] for run in runs) else 1
+    """10 where every run that did not diverge was seen in ten views, else 1."""
+    measured = [run for run in runs if not run.diverged]
+    return 10 if measured and all("10" in run.errors["views"] for run in measured) else 1
 
 
 def said(views: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts, rendering
+from zfrepro import artifacts, comparison, rendering
 from zfrepro.site.summaries import Claim, Summary
 
 LARGE = 1e5  # a value from here on is printed with an exponent
@@ -17,7 +17,11 @@ def render(summaries: Sequence[Summary]) -> dict[str, str]:
     """File name -> page; whatever comes from the reports is escaped."""
     environment = rendering.environment()
     environment.filters |= {"measured": measured, "day": day}
-    rows = {"summaries": summaries, "claims": claims(summaries), "highlights": highlights(summaries)}
+    rows = {
+        "summaries": summaries,
+        "claims": comparison.compare([one.claims for one in summaries]),
+        "highlights": highlights(summaries),
+    }
     rows["exhibits"] = exhibits(summaries)
     return {name: environment.get_template(f"site_{name}").render(**rows) for name in ("index.html", "compare.html")}
 
@@ -25,18 +29,6 @@ def render(summaries: Sequence[Summary]) -> dict[str, str]:
 def save(reports: Path, pages: dict[str, str]) -> None:
     for name, page in pages.items():
         artifacts.save_text(reports / name, page)
-
-
-def claims(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
-    """Rows number, says, `one` (a claim or None for each experiment), whether their verdicts `differ`."""
-    numbered = [{claim.number: claim for claim in summary.claims} for summary in summaries]
-    rows = []
-    for number in sorted({number for one in numbered for number in one}):
-        ones = [by_number.get(number) for by_number in numbered]
-        there = [one for one in ones if one]
-        differ = len({one.verdict for one in there}) > 1
-        rows.append({"number": number, "says": there[0].says, "ones": ones, "differ": differ})
-    return rows
 
 
 def highlights(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
@@ -60,7 +52,7 @@ def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 
 def measured(claim: Claim) -> Iterator[str]:
-    """`-2.1 points`, then `[-3.0, -1.2]`, with a true minus sign, then which part it is; nothing where nothing was measured."""
+    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, its effect; nothing where nothing was measured."""
     if claim.value is None:
         return
     said = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
@@ -72,6 +64,8 @@ def measured(claim: Claim) -> Iterator[str]:
         yield f"[{interval}"
     if claim.part:
         yield claim.part
+    if claim.effect:
+        yield claim.effect.replace("-", "\u2212")
 
 
 def day(made: str) -> str:

@@ -33,6 +33,7 @@ class Claim(_Part):
     high: FiniteFloat | None = None
     unit: str | None = None
     part: str = ""  # of the quantity, where that has several: the one that decides
+    effect: str = ""  # beside the paper's, or beside the largest possible
     estimate: str = ""  # value and interval in words; made from the numbers where it is missing
 
 
@@ -41,6 +42,15 @@ class Highlight(_Part):
     ours: str
     paper: str | None = None
     exhibit: str | None = None
+
+
+class Training(_Part):
+    """Of all networks of the experiment, without repetition."""
+
+    precisions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    text: str = ""
 
 
 class Exhibit(_Part):
@@ -59,6 +69,7 @@ class Summary(_Part):
     reductions: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     highlights: tuple[Highlight, ...] = ()
+    training: Training | None = None
     hardware: str | dict[str, Any] | None = None
     seconds: FiniteFloat | None = Field(None, ge=0)
     exhibits: tuple[Exhibit, ...] = ()
@@ -84,20 +95,27 @@ class Summary(_Part):
 
 def read(folder: Path, name: str | None = None) -> Summary:
     """`folder`: a report; `name`: the experiment it must be of, else the folder's. Raises UserError naming file and key."""
-    path = folder / "summary.json"
+    path, page = folder / "summary.json", folder / "index.html"
+    summary = load(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        anchors = _anchors((folder / "index.html").read_text(encoding="utf-8"))
-        summary = Summary.model_validate({**content, "anchors": anchors})
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); {AGAIN}") from error
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first(error)}; {AGAIN}") from error
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: is not the summary of a report ({error}); {AGAIN}") from error
+        summary = summary.model_copy(update={"anchors": _anchors(page.read_text(encoding="utf-8"))})
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{page}: cannot be read ({getattr(error, 'strerror', error)}); {AGAIN}") from error
     if summary.experiment != (name or folder.name):
         raise UserError(f"{path}: is of the experiment {summary.experiment}, not of {name or folder.name}; {AGAIN}")
     return summary
+
+
+def load(path: Path, advice: str = AGAIN) -> Summary:
+    """A summary.json by itself, without anchors. Raises UserError naming file and key; `advice` says what to do."""
+    try:
+        return Summary.model_validate({**json.loads(path.read_text(encoding="utf-8")), "anchors": ()})
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {advice}") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first(error)}; {advice}") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: is not the summary of a report ({error}); {advice}") from error
 
 
 def read_all(reports: Path) -> list[Summary]:

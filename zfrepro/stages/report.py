@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from zfrepro import artifacts, paper, pictures, provenance, rendering, summary
+from zfrepro import artifacts, paper, pictures, provenance, rendering, summary, training_setup
 from zfrepro.errors import UserError
 from zfrepro.printing import pdf
 from zfrepro.spec import Base
@@ -61,6 +61,7 @@ def render(template: str, spec: Spec, exhibits: tuple[dict[str, Any], ...], orig
         highlights=[one for exhibit in exhibits for one in exhibit["highlights"]],
         guesses=paper.GUESSES,
         origin=origin,
+        training=training_setup.summarise(origin["networks"], origin),
         config=yaml.safe_dump(spec.config, sort_keys=False, allow_unicode=True, width=100),
         day=summary.day(origin["made"]),
         long=LONG,

@@ -1,0 +1,62 @@
+"""Write a complete experiment file that differs from another in its name, its seeds and its precision.
+
+The demo with three base seeds in two precisions is six files, and six runs:
+
+  for seed in 0 100 200; do for precision in float32 bfloat16; do
+    name=demo-$seed-$precision
+    zfrepro vary --name $name --seed $seed --precision $precision --out $name.yaml && zfrepro run --config $name.yaml
+  done; done
+  zfrepro compare results/demo-*
+
+The seed is added to the seeds of every network's training, of the splits of `folds`, and of what the stages choose (images,
+maps, random weights). The images of drawn data sets stay the same unless --data-seed asks for others. Comments are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from zfrepro import artifacts, experiments, manager
+from zfrepro.errors import UserError
+from zfrepro.variation import Changes, vary
+
+
+def main(arguments: list[str]) -> None:
+    options = _parser().parse_args(arguments)
+    experiments.load(options.config)
+    changes = Changes(options.name, options.seed, options.data_seed, options.precision)
+    derived = vary(options.config.read_text(encoding="utf-8"), changes, str(options.config))
+    text = f"# Derived by: zfrepro vary {' '.join(shlex.join(arguments).split())}\n{derived}"
+    if options.out is None:
+        sys.stdout.write(text)
+        return
+    if options.out.exists():
+        raise UserError(f"{options.out}: already exists; delete it or name another file with --out")
+    artifacts.save_text(options.out, text)
+    print(f"experiment: {options.out}  (run it with: zfrepro run --config {shlex.quote(str(options.out))})")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = manager.experiment_parser("vary", __doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--name", required=True, help="of the new experiment; names its folder under results/")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="added to every seed but those of data; default: 0"
+    )
+    parser.add_argument(
+        "--data-seed", type=_seed, default=0, metavar="N", help="added to the seeds of drawn data sets; default: 0"
+    )
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), help="of training and evaluation; default: as it is"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="a new file; default: print the experiment")
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
+    return int(text)
