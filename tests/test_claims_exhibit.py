@@ -17,7 +17,7 @@ from PIL import Image
 
 from zfrepro import sources
 from zfrepro.claims import gather
-from zfrepro.claims.base import VERDICTS, Claim, Estimate, Finding, Unattempted
+from zfrepro.claims.base import VERDICTS, Claim, Effect, Estimate, Finding, Unattempted
 from zfrepro.exhibits import claims
 from zfrepro.exhibits.base import Table
 
@@ -117,6 +117,20 @@ def test_numbers_are_shown_with_their_own_digits() -> None:
         {"text": "0.12"}, {"text": "0.10"}, None, "", {"text": "5"}, "maps",
     ]  # fmt: skip
     assert claims._numbers(None) == (None,) * 6
+    assert claims._effect(None) == (None,) * 3
+    size = claims._effect(Effect(0.5, 2.06, "the paper's", "points"))
+    assert [one.texts() for one in size[:2]] == [{"text": "0.5"}, {"text": "2.1"}]
+    assert size[2] == "the paper's"
+
+
+def test_only_the_papers_numbers_count_against_a_claim() -> None:
+    """A mere remark does not: the text of claim 34 names the wrong rival, Table 4 bears its sentence out."""
+    marked = {claim.number for group in gather.GROUPS.values() for claim in group.module.CLAIMS if claim.contradicted}
+    noted = {
+        claim.number: claim.remark for group in gather.GROUPS.values() for claim in group.module.CLAIMS if claim.remark
+    }
+    assert 34 not in marked
+    assert "Bo et al." in noted[34]
 
 
 def test_claims_know_neither_core_nor_stages_and_their_digest_holds_every_group() -> None:

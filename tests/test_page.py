@@ -24,10 +24,10 @@ import toy_results
 from PIL import Image
 
 from zfrepro import rendering
+from zfrepro.claims.base import VERDICTS
 from zfrepro.exhibits import fig7_occlusion
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
-VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not attempted")
 HOSTILE = (
     "</script><script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -121,16 +121,17 @@ def _row(cells: tuple[str, str]) -> dict[str, Any]:
     return {"kind": "", "cells": [{"is": "text", "text": cells[0]}, {"is": kind, "text": cells[1]}]}
 
 
-def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "table1")) -> dict[str, Any]:
-    """Four claims, one of each verdict."""
+def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "fig7", "table1")) -> dict[str, Any]:
+    """Five claims, one of each verdict."""
     found = [
         {
             "number": i + 1, "topic": f"Topic {i % 2} {text}", "says": f"Sentence {i + 1} {text}", "where": f"Section {i} {text}",
             "quantity": f"Quantity {text}", "paper": f"top-5 -0.{i} {text}", "verdict": verdict, "symbol": "", "reason": f"Because {text}",
-            "contradicted": f"Table 9 {text}" if i == 1 else "", "part": text if i == 2 else "",
-            "estimate": "" if i == 3 else "-2.1 points [-3.0, -1.2]",
-            "value": None if i == 3 else -2.1, "low": None, "high": None, "n": None if i == 3 else 1200, "of": f"pictures {text}",
-            "unit": "points", "parts": [{"name": f"layer 1 {text}", "said": "-1.0"}] if i == 2 else [], "link": links[i],
+            "contradicted": f"Table 9 {text}" if i == 2 else "", "part": text if i == 3 else "",
+            "remark": f"Section 9 names another {text}" if i == 0 else "", "effect": f"effect -0.1 {text}" if i == 1 else "",
+            "estimate": "" if i == 4 else "-2.1 points [-3.0, -1.2]",
+            "value": None if i == 4 else -2.1, "low": None, "high": None, "n": None if i == 4 else 1200, "of": f"pictures {text}",
+            "unit": "points", "parts": [{"name": f"layer 1 {text}", "said": "-1.0"}] if i == 3 else [], "link": links[i],
         }
         for i, verdict in enumerate(VERDICTS)
     ]  # fmt: skip
@@ -225,7 +226,7 @@ def test_the_scoreboard_comes_first(page: Page) -> None:
     sections = [attrs["id"] for attrs in page.all("section")]
     assert sections[0] == "claims"
     text = page.text()
-    for verdict, sign in zip(VERDICTS, "\u2713\u2717?\u2013", strict=True):
+    for verdict, sign in zip(VERDICTS, "\u2713+\u2717?\u2013", strict=True):
         assert f"1{sign}{verdict}" in text
     assert (
         text.index("1\u2713reproduced")
@@ -241,7 +242,7 @@ def test_each_claim_says_what_was_found_and_where_it_is_shown(source: str) -> No
         int(text[0]): text.partition("</details>\n</li>")[0]
         for text in source.split('<li class="claim" id="claim-')[1:]
     }
-    assert sorted(told) == [1, 2, 3, 4]
+    assert sorted(told) == [1, 2, 3, 4, 5]
     assert all(f"Sentence {n}" in text and "Quantity" in text and "Because" in text for n, text in told.items())
     assert "<b>\u22122.1 points [\u22123.0, \u22121.2]</b>" in told[1]
     assert "n = 1,200 pictures" in told[1]
@@ -249,16 +250,18 @@ def test_each_claim_says_what_was_found_and_where_it_is_shown(source: str) -> No
     assert 'href="#table1"' in told[1]
     assert 'href="#fig7"' in told[2]
     assert "href" not in told[3]  # no such exhibit on this page
-    assert "contradict" in told[2]
-    assert "contradict" not in told[1]
-    assert "layer 1 : \u22121.0" in told[3]
-    assert "here <b>" not in told[4]
+    assert "contradict" in told[3]
+    assert not [n for n in (1, 2, 4, 5) if "contradict" in told[n]]
+    assert "Note: Section 9 names another" in told[1]
+    assert "effect \u22120.1" in told[2]
+    assert "layer 1 : \u22121.0" in told[4]
+    assert "here <b>" not in told[5]
 
 
 def test_an_exhibit_links_back_to_its_claims(source: str) -> None:
     section = source[source.index('<section class="exhibit table" id="table1"') :]
     section = section[: section.index("</section>")]
-    assert re.findall(r'href="#claim-(\d)"', section) == ["1", "4"]
+    assert re.findall(r'href="#claim-(\d)"', section) == ["1", "5"]
     for file in ("tables/table1.csv", "tables/table1.tex", "figures/table1.png"):
         assert f'href="{file}"' in section
     assert "How this was made" in section

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image, ImageFile
 
 from zfrepro import printing
+from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.stages import report
 
-VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not attempted")
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7 * 7 }}' + "a" * 300
 
 
@@ -51,21 +51,22 @@ def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, *
 
 
 def claim(number: int) -> dict[str, Any]:
-    verdict = VERDICTS[number % 4]
+    verdict = VERDICTS[number % 5]
     measured = (
         {"n": None, "of": None, "estimate": "", "part": ""}
-        if number % 4 == 3
+        if number % 5 == 4
         else {"n": 1200, "of": "pictures", "estimate": "1.9 points [0.1, 3.7]", "part": ""}
     )
     return {
         "number": number, "says": f"Sentence {number} of the paper.", "where": "Table 2", "quantity": "Fall of error, above 0",
-        "paper": "1.6 points", "verdict": verdict, "reason": "Because.", "contradicted": "Not so." if number == 8 else "", **measured,
+        "paper": "1.6 points", "verdict": verdict, "reason": "Because.", "contradicted": "Not so." if number == 8 else "",
+        "effect": "effect 1.9 points; the paper's 2.1" if number == 5 else "", "remark": "By the way." if number == 9 else "", **measured,
     }  # fmt: skip
 
 
 def everything(title: str = "Toy report") -> dict[str, Any]:
     """Arguments of report.render."""
-    counts = {verdict: sum(VERDICTS[n % 4] == verdict for n in range(1, 43)) for verdict in VERDICTS}
+    counts = {verdict: sum(VERDICTS[n % 5] == verdict for n in range(1, 43)) for verdict in VERDICTS}
     shown = (
         exhibit("claims", "table", [piece("board", "full")], data={"claims": [claim(n) for n in range(1, 43)], "counts": counts}),
         exhibit("table9", "table", [piece("dots", "full")]),
@@ -165,7 +166,9 @@ def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[
         "Networks see 64 pixels instead of 224.",
     ):
         assert words in first
-    assert re.search(r"10 ✓ reproduced 11 ✗ not reproduced 11 \? inconclusive 10 \S not attempted", first)
+    assert re.search(
+        r"8 ✓ reproduced 9 \+ reproduced, small 9 ✗ not reproduced 8 \? inconclusive 8 \S not attempted", first
+    )
 
 
 def test_the_contents_give_the_page_of_every_part(laid_out: list[Any]) -> None:
@@ -181,7 +184,7 @@ def test_pages_are_numbered_and_name_their_section(laid_out: list[Any]) -> None:
         assert f"{i} / {len(laid_out)}" in margins
         assert ("Toy report" in margins) == (i > 1)
     last = [" ".join(said(one).split()) for one in laid_out[-1].children]
-    assert "The whole configuration" in last
+    assert {"Networks and data", "Provenance", "The whole configuration"} & set(last)
 
 
 def test_captions_stay_with_their_pictures(laid_out: list[Any]) -> None:
@@ -211,8 +214,11 @@ def test_halves_stand_side_by_side(laid_out: list[Any]) -> None:
 def test_claims_have_their_verdict_in_words_and_signs(laid_out: list[Any], page: str) -> None:
     everywhere = " ".join(" ".join(said(box) for box in laid_out).split())
     assert all(f"Sentence {n} of the paper." in everywhere for n in range(1, 43))
-    assert everywhere.count("✗ not reproduced") >= 11
-    assert "Not so." in everywhere
+    assert everywhere.count("✗ not reproduced") >= 9
+    assert everywhere.count("numbers contradict this") == 1
+    assert "contradict this: Not so." in everywhere
+    assert "Note: By the way." in everywhere
+    assert "effect 1.9 points; the paper's 2.1" in everywhere
     assert "1.9 points [0.1, 3.7]" in everywhere
     assert "30 rows, in" in everywhere  # a long table is left to its file
     assert "x" * 500 not in page  # as are long parts of the provenance

@@ -100,10 +100,13 @@ def test_index_shows_each_scoreboard(reports: Path) -> None:
     page = site(reports)["index.html"]
     text = page.text()
     assert text.index("The alpha experiment") < text.index("The beta experiment")
-    counts = re.findall(r"(\d+)\S(reproduced|not reproduced|inconclusive|not attempted) in The (\w+)", text)
+    counts = re.findall(
+        r"(\d+)\S(reproduced, small|reproduced|not reproduced|inconclusive|not attempted) in The (\w+)", text
+    )
     assert counts == [
-        ("1", "reproduced", "alpha"), ("0", "not reproduced", "alpha"), ("0", "inconclusive", "alpha"),
-        ("1", "not attempted", "alpha"), ("0", "reproduced", "beta"), ("1", "not reproduced", "beta"),
+        ("1", "reproduced", "alpha"), ("0", "reproduced, small", "alpha"), ("0", "not reproduced", "alpha"),
+        ("0", "inconclusive", "alpha"), ("1", "not attempted", "alpha"),
+        ("0", "reproduced", "beta"), ("0", "reproduced, small", "beta"), ("1", "not reproduced", "beta"),
         ("1", "inconclusive", "beta"), ("1", "not attempted", "beta"),
     ]  # fmt: skip
     assert "Abacus, 2 cores, 4 min 10 s of computing" in text
@@ -128,6 +131,15 @@ def test_experiments_stand_side_by_side(reports: Path) -> None:
     assert {"alpha/index.html#claim-2", "alpha/index.html#table2_imagenet", "beta/index.html#claims"} <= links
     assert [attrs["id"] for attrs in page.all("tr") if attrs.get("class") == "differ"] == ["row-2"]
     assert "Not on the page" not in page.text()
+
+
+def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
+    verdicts = ("reproduced", "reproduced, small", "reproduced, small", "not reproduced")
+    toy_report.write(tmp_path / "alpha", "alpha", claims=[claim(i, verdict) for i, verdict in enumerate(verdicts, 1)])
+    made = site(tmp_path)
+    assert made["compare.html"].row("Reproduced")[1] == "3 of 4, 2 of them small"
+    assert made["compare.html"].row("2 ")[1] == "+reproduced, small"
+    assert "count reproduced-small" in {attrs.get("class") for attrs in made["index.html"].all("a")}
 
 
 def test_hostile_reports_stay_text(tmp_path: Path) -> None:
@@ -187,9 +199,10 @@ def test_a_broken_summary_is_one_message(tmp_path: Path, content: Any, message: 
 def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     """The report stage's own summary, not a copy of its form."""
     nothing = dict.fromkeys(("value", "low", "high", "unit", "n", "of"))
-    told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": ""}
+    told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": "", "effect": ""}
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
     numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.said(), "part": "top-5"}
+    numbers["effect"] = "effect -1.25 %; the paper's 5.00"
     board = {"counts": {VERDICTS[0]: 1}, "claims": [{**told, **numbers}, {**told, "number": 3}]}
     shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}
     table = {
@@ -204,8 +217,10 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     folder = toy_report.write(tmp_path / "toy")
     (folder / "summary.json").write_text(json.dumps(written))
     read = summaries.read(folder)
-    assert list(read.counts().values()) == [2, 0, 0, 0]
-    assert list(pages.measured(read.claims[0])) == ["\u22121.25 %", "[\u22122.00, 0.50]", "top-5"]
+    assert list(read.counts().values()) == [2, 0, 0, 0, 0]
+    assert list(pages.measured(read.claims[0])) == [
+        "\u22121.25 %", "[\u22122.00, 0.50]", "top-5", "effect \u22121.25 %; the paper's 5.00",
+    ]  # fmt: skip
     assert list(pages.measured(read.claims[1])) == []
     assert read.link(read.highlights[0].exhibit) == "toy/index.html#table2_imagenet"
     assert read.machine() == "Abacus, 2 cores, Slide rule"

@@ -30,7 +30,7 @@ def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, 
 
 
 def _claim(one: Plain) -> dict[str, Any]:
-    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part")
+    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
     return {key: one[key] for key in kept}
 
 

@@ -163,8 +163,8 @@ def test_the_papers_side() -> None:
     assert CLAIMS[32].paper == "points: +61.0 with 15, +40.0 with 30 a class"
     assert CLAIMS[33].paper == "points: +56.7 with 15, +48.1 with 30, +41.5 with 45, +35.4 with 60 a class"
     assert "+2.2 (Caltech-101, 30 a class), +19.0 (Caltech-256, 60)" in CLAIMS[34].paper
-    assert "Bo et al. (81.4 %)" in CLAIMS[34].contradicted
-    assert "Yang et al. (84.3 %)" in CLAIMS[34].contradicted
+    assert "Bo et al. (81.4 %)" in CLAIMS[34].remark
+    assert "Yang et al. (84.3 %)" in CLAIMS[34].remark
     assert CLAIMS[35].paper == "+1.8 points with 6 a class, -0.3 with 5, against Bo et al. with 60"
     assert CLAIMS[36].paper == "35.4 points from 1 to 10, 11.6 from 10 to 60"
     for number in (

@@ -7,13 +7,21 @@ naming the section that the experiment leaves out) and `CLAIMS`. A claim's `deci
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-Verdict = Literal["reproduced", "not reproduced", "inconclusive", "not attempted"]
-VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "inconclusive", "not attempted")
+Verdict = Literal["reproduced", "reproduced, small", "not reproduced", "inconclusive", "not attempted"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+Yardstick = Literal["the paper's", "the most possible"]
+SMALL: Mapping[Yardstick, float] = {
+    "the paper's": 0.25,
+    "the most possible": 0.1,
+}  # an effect below this share is small
+IN_WORDS = {0.25: "a quarter", 0.1: "a tenth"}
 
 
 class Unattempted(Exception):
@@ -22,7 +30,10 @@ class Unattempted(Exception):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured quantity with its 95 % interval; no interval where nothing was repeated."""
+    """A measured quantity with its 95 % interval; no interval where nothing was repeated.
+
+    Raises ValueError for a number that is not finite: comparisons with NaN would decide a claim.
+    """
 
     value: float
     low: float | None
@@ -32,6 +43,10 @@ class Estimate:
     digits: int = 1
     unit: str = ""  # `points`, `%`, nothing
 
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(one) for one in (self.value, self.low, self.high) if one is not None):
+            raise ValueError(f"an estimate must be finite: {self.value} [{self.low}, {self.high}] {self.unit}".rstrip())
+
     def said(self) -> str:
         """`-2.1 points [-3.0, -1.2]`"""
         value = f"{self.value:.{self.digits}f}{' ' if self.unit else ''}{self.unit}"
@@ -39,19 +54,55 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """The size of what a claim states, in the claim's direction, beside the size it is compared with.
+
+    The yardstick is the paper's own effect where the paper prints one in comparable units, else the largest effect possible:
+    for a share, what lies between its threshold and 100 %; for a probability that falls, all of it.
+    Raises ValueError where a number is not finite or the yardstick is not above 0.
+    """
+
+    value: float
+    yardstick: float
+    of: Yardstick
+    unit: str = ""  # as of an Estimate
+    digits: int = 1
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and math.isfinite(self.yardstick)):
+            raise ValueError(f"an effect must be finite: {self}")
+        if self.yardstick <= 0:
+            raise ValueError(f"an effect is compared with one above 0: {self}")
+
+    @property
+    def small(self) -> bool:
+        """Below a quarter of the paper's, or below a tenth of the most possible."""
+        return self.value < SMALL[self.of] * self.yardstick
+
+    def text(self) -> str:
+        """`effect 0.9 points; the paper's 2.1`"""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"effect {self.value:.{self.digits}f}{unit}; {self.of} {self.yardstick:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
 class Finding:
-    """`estimate` is what decides; where a claim has several parts, `part` is that one's name, and `parts` are all."""
+    """`estimate` is what decides; where a claim has several parts, `part` is that one's name, and `parts` are all.
+
+    `effect` is printed beside the verdict; `sized` judges by it.
+    """
 
     verdict: Verdict
     reason: str
     estimate: Estimate | None = None
     parts: Mapping[str, Estimate] | None = None
     part: str = ""
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`contradicted` says, where it is so, which of the paper's own numbers do not bear its sentence out."""
+    """`contradicted`: which of the paper's own numbers speak against its sentence. `remark`: a note that does not count against it."""
 
     number: int  # 1 to 42
     says: str  # in our words
@@ -62,6 +113,7 @@ class Claim:
     paper: str  # the same quantity by the paper's numbers; "" where it gives none
     decide: Callable[[Mapping[str, Path]], Finding]
     contradicted: str = ""
+    remark: str = ""
 
 
 def above(parts: Mapping[str, Estimate], than: float = 0.0) -> Finding:
@@ -114,6 +166,33 @@ def _reason(verdict: Verdict, name: str, one: Estimate, asked: str) -> str:
         "not reproduced": f"The interval{of} does not reach what is {asked}.",
         "inconclusive": f"The interval{of} lies only partly {asked}.",
     }[verdict]
+
+
+def sized(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
+    """The finding with its effect; one that is reproduced with a small effect becomes "reproduced, small".
+
+    Several effects are named by the finding's parts; the one of the part that decides counts. A part without one is no error:
+    the finding stays as it is.
+    """
+    own = effect if isinstance(effect, Effect) else effect.get(finding.part)
+    if own is None:
+        return finding
+    finding = dataclasses.replace(finding, effect=own)
+    if finding.verdict != "reproduced" or not own.small:
+        return finding
+    reason = f"{finding.reason} The effect is small: less than {IN_WORDS[SMALL[own.of]]} of {own.of}."
+    return dataclasses.replace(finding, verdict="reproduced, small", reason=reason)
+
+
+def not_trained_out(finding: Finding, reason: str) -> Finding:
+    """For a claim about what trained networks do: "not reproduced" becomes "inconclusive", with its numbers.
+
+    `reason` says how the networks were not trained out, without a full stop at its end; "" where they were. No other verdict
+    changes.
+    """
+    if not reason or finding.verdict != "not reproduced":
+        return finding
+    return dataclasses.replace(finding, verdict="inconclusive", reason=f"Not trained out: {reason}. {finding.reason}")
 
 
 class HasVerdict(Protocol):

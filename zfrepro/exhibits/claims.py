@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from zfrepro.claims import gather
-from zfrepro.claims.base import VERDICTS, Estimate, counts
+from zfrepro.claims.base import VERDICTS, Effect, Estimate, counts
 from zfrepro.claims.gather import GROUPS, Judged
 from zfrepro.exhibits import draw
 from zfrepro.exhibits.base import Column, Number, Row, Table
@@ -19,6 +19,7 @@ TITLE = "The paper's claims"
 PAPER = "Throughout"
 LOOK = {  # verdict -> ground of its cell, symbol
     "reproduced": ("#4dbb99", "\u2713"),
+    "reproduced, small": ("#bfe6d9", "+"),
     "not reproduced": ("#ea8a4c", "\u2717"),
     "inconclusive": ("#f0e08a", "?"),
     "not attempted": ("#e3e6ea", "\u2013"),
@@ -53,8 +54,12 @@ COLUMNS = (
     Column("n", "n"),
     Column("of", "n counts", "label"),
     Column("verdict", "Verdict", "label"),
+    Column("effect", "Effect", "ours"),
+    Column("yardstick", "Compared with", "paper"),
+    Column("yardstick_is", "That is", "label"),
     Column("reason", "Reason", "label"),
     Column("contradicted", "Against it, from the paper itself", "label"),
+    Column("remark", "Note", "label"),
 )
 WIDE, CELL, GAP, LEFT = 7.4, 0.56, 0.08, 1.45  # inches: the whole, a cell, between cells, room for topics
 HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
@@ -81,6 +86,8 @@ def build(files: Mapping[str, Path]) -> Table:
 
 NOTES = (
     "Reproduced: the whole 95 % interval lies on the claim's side of the threshold, in every part where the claim has several. "
+    "Reproduced, small: so it does, but the effect is less than a quarter of the paper's; where the paper prints none in comparable "
+    "units, less than a tenth of the largest that was possible. "
     "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: it lies on both sides, or nothing was "
     "repeated that could give one. Where a claim has parts, the number is that of the part that decides.",
     "Intervals are over pictures, folds, maps or filters, whichever n counts; between networks they hold the spread of seeds where "
@@ -95,7 +102,7 @@ def _row(one: Judged) -> Row:
     return Row(
         (
             Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, finding.part,
-            *_numbers(finding.estimate), finding.verdict, finding.reason, claim.contradicted,
+            *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
         )
     )  # fmt: skip
 
@@ -106,6 +113,13 @@ def _numbers(found: Estimate | None) -> tuple[Number | str | None, ...]:
         return (None,) * 6
     ends = (None if end is None else Number(end, found.digits) for end in (found.low, found.high))
     return (Number(found.value, found.digits), *ends, found.unit, Number(found.n, 0), found.of)
+
+
+def _effect(found: Effect | None) -> tuple[Number | str | None, ...]:
+    """effect, yardstick, what the yardstick is"""
+    if found is None:
+        return (None,) * 3
+    return (Number(found.value, found.digits), Number(found.yardstick, found.digits), found.of)
 
 
 def _plain(one: Judged) -> dict[str, Any]:
@@ -121,8 +135,10 @@ def _plain(one: Judged) -> dict[str, Any]:
         "paper": claim.paper,
         "verdict": finding.verdict,
         "symbol": LOOK[finding.verdict][1],
+        "effect": "" if finding.effect is None else finding.effect.text(),
         "reason": finding.reason,
         "contradicted": claim.contradicted,
+        "remark": claim.remark,
         "estimate": "" if found is None else found.said(),
         **measured,
         "part": finding.part,
@@ -161,12 +177,15 @@ def _board(judged: Sequence[Judged], number: Mapping[str, int]) -> bytes:
 
 
 def _legend(ax: Axes, number: Mapping[str, int]) -> None:
-    for place, (verdict, count) in enumerate(number.items()):
-        left = 0.05 + place * (WIDE - 0.1) / len(number)
+    """Room by the length of the words."""
+    room = {verdict: 5 + len(verdict) for verdict in number}
+    left = 0.05
+    for verdict, count in number.items():
         ground, symbol = LOOK[verdict]
         _box(ax, left, 0.12, 0.3, ground)
         ax.text(left + 0.15, 0.27, symbol, fontsize=10, weight="bold", ha="center", va="center")
-        ax.text(left + 0.4, 0.27, f"{count} {verdict}", fontsize=9.5, va="center")
+        ax.text(left + 0.38, 0.27, f"{count}\n{verdict}", fontsize=9, va="center", linespacing=1.1)
+        left += (WIDE - 0.1) * room[verdict] / sum(room.values())
 
 
 def _cell(ax: Axes, left: float, top: float, one: Judged) -> None:

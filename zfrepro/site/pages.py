@@ -60,7 +60,7 @@ def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 
 def measured(claim: Claim) -> Iterator[str]:
-    """`-2.1 points`, then `[-3.0, -1.2]`, with a true minus sign, then which part it is; nothing where nothing was measured."""
+    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, its effect; nothing where nothing was measured."""
     if claim.value is None:
         return
     said = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
@@ -72,6 +72,8 @@ def measured(claim: Claim) -> Iterator[str]:
         yield f"[{interval}"
     if claim.part:
         yield claim.part
+    if claim.effect:
+        yield claim.effect.replace("-", "\u2212")
 
 
 def day(made: str) -> str:

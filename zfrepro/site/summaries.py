@@ -33,6 +33,7 @@ class Claim(_Part):
     high: FiniteFloat | None = None
     unit: str | None = None
     part: str = ""  # of the quantity, where that has several: the one that decides
+    effect: str = ""  # beside the paper's, or beside the largest possible
     estimate: str = ""  # value and interval in words; made from the numbers where it is missing
 
 
