@@ -112,7 +112,7 @@ def test_an_effect_changes_no_other_verdict() -> None:
         sized = base.sized(found, Effect(0.1, 2.1, "the paper's"))
         assert (sized.verdict, sized.reason, sized.effect.value) == (found.verdict, found.reason, 0.1)
     with pytest.raises(ValueError, match="above 0"):
-        Effect(1, 0, "the paper's")
+        base.sized(base.above({"": estimate(2, 1, 3)}), Effect(1, 0, "the paper's"))
 
 
 def test_the_effect_is_that_of_the_part_that_decides() -> None:

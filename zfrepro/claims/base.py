@@ -59,7 +59,7 @@ class Effect:
 
     The yardstick is the paper's own effect where the paper prints one in comparable units, else the largest effect possible:
     for a share, what lies between its threshold and 100 %; for a probability that falls, all of it.
-    Raises ValueError where a number is not finite or the yardstick is not above 0.
+    Raises ValueError where a number is not finite.
     """
 
     value: float
@@ -71,12 +71,12 @@ class Effect:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.yardstick)):
             raise ValueError(f"an effect must be finite: {self}")
-        if self.yardstick <= 0:
-            raise ValueError(f"an effect is compared with one above 0: {self}")
 
     @property
     def small(self) -> bool:
-        """Below a quarter of the paper's, or below a tenth of the most possible."""
+        """Below a quarter of the paper's, or below a tenth of the most possible. Raises ValueError for none above 0."""
+        if self.yardstick <= 0:
+            raise ValueError(f"an effect is compared with one above 0: {self}")
         return self.value < SMALL[self.of] * self.yardstick
 
     def text(self) -> str:
@@ -171,6 +171,7 @@ def _reason(verdict: Verdict, name: str, one: Estimate, asked: str) -> str:
 def sized(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
     """The finding with its effect; one that is reproduced with a small effect becomes "reproduced, small".
 
+    Not for a claim that something is small: there `dataclasses.replace(finding, effect=...)` shows it and judges nothing.
     Several effects are named by the finding's parts; the one of the part that decides counts. A part without one is no error:
     the finding stays as it is.
     """

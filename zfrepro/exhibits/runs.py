@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import artifacts, paper
+from zfrepro.errors import UserError
 from zfrepro.exhibits.base import Number
 
 PLAIN_NETWORK = {"remove": [], "maps": [384, 384, 256], "units": 4096}
@@ -30,6 +32,12 @@ class Run:
     def recipe(self) -> str:
         """How it was trained, whatever the network and the seed."""
         return json.dumps({k: v for k, v in self.spec.items() if k not in NOT_RECIPE}, sort_keys=True)
+
+    @property
+    def diverged(self) -> str:
+        """`no-34 diverged in epoch 3 (the training loss is NaN)`; "" for a network that did not."""
+        found = self.errors.get("diverged")
+        return f"{self.name} diverged in epoch {found['epoch']} ({found['what']})" if found else ""
 
     def error(self, what: str, views: int) -> float | None:
         """Percent; `what` is top1 or top5. None where that many views were not taken."""
@@ -61,13 +69,24 @@ def improved(config: Any, names: Iterable[str]) -> str:
 
 
 def load(files: Mapping[str, Path]) -> list[Run]:
+    """Raises UserError naming the file where an error is not a finite number, unless the run diverged."""
     found = []
     for label in sorted(files):
         kind, _, name = label.partition("/")
         if kind == "network":
             network, errors = artifacts.load_json(files[label]), artifacts.load_json(files[f"errors/{name}"])
-            found.append(Run(name, network["spec"], errors, network["full_size"]["parameters"]))
+            run = Run(name, network["spec"], errors, network["full_size"]["parameters"])
+            _require_finite(run, files[f"errors/{name}"])
+            found.append(run)
     return found
+
+
+def _require_finite(run: Run, path: Path) -> None:
+    errors = [run.errors["train_top1"], *(error for view in run.errors["views"].values() for error in view.values())]
+    if not run.diverged and not all(isinstance(error, int | float) and math.isfinite(error) for error in errors):
+        raise UserError(
+            f"{path}: run {run.name} has an error that is not a finite number; delete the file and run again"
+        )
 
 
 def normal(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +95,19 @@ def normal(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
-    """The runs of one row of Table 3: its network, trained alike, seed by seed.
+    """The runs of one row of Table 3: its network, trained alike, seed by seed; those that diverged are left out.
 
     Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
     """
+    return [run for run in _in_row(runs, row_id) if not run.diverged]
+
+
+def diverged_in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    """The runs of the row that `of_row` leaves out."""
+    return [run for run in _in_row(runs, row_id) if run.diverged]
+
+
+def _in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
     runs = list(runs)
     common = Counter(run.recipe for run in runs)
     matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row_id])]
@@ -109,8 +137,9 @@ def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]
 
 
 def views_taken(runs: Iterable[Run]) -> int:
-    """10 where every run was seen in ten views, else 1."""
-    return 10 if all("10" in run.errors["views"] for run in runs) else 1
+    """10 where every run that did not diverge was seen in ten views, else 1."""
+    measured = [run for run in runs if not run.diverged]
+    return 10 if measured and all("10" in run.errors["views"] for run in measured) else 1
 
 
 def said(views: int) -> str:
