@@ -1,7 +1,7 @@
 """Claims 27 to 29: what covering a part of the image does to the true class, to the strongest map, to the label (Fig 7).
 
-They are judged on images that the network classifies correctly, so none waits for a network that is trained out: one that is
-not has fewer of them and wider intervals. Claim 28 asks that the network goes by places at all.
+Claims 27 and 29 are about networks that were trained out: what they go by is what they have learned. Claim 28 only says what
+need not be, and asks besides that the network goes by places at all.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ CLAIMS = (
         "Correctly classified images whose true class is less probable with the square on the object than elsewhere: above "
         f"{MOST} % by more than {margins.SHARE:g} points; effect: the fall, as a share of P(true class) elsewhere",
         "",
-        _localises,
+        parts.trained(_localises, "scores/scores"),
     ),
     Claim(
         28,
@@ -143,6 +143,6 @@ CLAIMS = (
         f"Positions that keep the label in the half of the images with the highest P(true class), above {MOST} %; and positions that "
         "change it, of those on the object minus of those beside it, above 0; each by a twentieth of what is possible",
         f"{' / '.join(f'{100 * one / POSITIONS:.1f}' for one in KEPT)} % of the positions of its three images keep the label",
-        _label,
+        parts.trained(_label, "scores/scores"),
     ),
 )  # fmt: skip

@@ -12,10 +12,17 @@ from zfrepro.exhibits.base import Number
 RESAMPLES = 2000
 
 
-def mean(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
-    """The mean of what is finite, percentile bootstrap over pictures; None where nothing is, no interval for one value."""
+def present(values: np.ndarray) -> np.ndarray:
+    """float64: what is not missing (NaN). Raises ValueError for infinite values, which no stage writes for missing ones."""
     known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    if np.isinf(known).any():
+        raise ValueError(f"{np.isinf(known).sum()} of {known.size} values are infinite")
+    return known[~np.isnan(known)]
+
+
+def mean(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
+    """The mean of what is `present`, percentile bootstrap over images; None where nothing is, no interval for one value."""
+    known = present(values)
     if not len(known):
         return None
     low, high = _interval(known)
