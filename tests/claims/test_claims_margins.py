@@ -76,7 +76,8 @@ def test_a_claim_waits_for_its_own_network(tmp_path: Path, monkeypatch: pytest.M
     }
     waiting = parts.trained(lambda _: lost, "arrays")(files)
     assert (waiting.verdict, waiting.reason) == ("inconclusive", "Not trained out: it still improves. So it is.")
-    assert parts.trained(lambda _: won, "probes", run=lambda path: path.stem)(files) == won
+    parts.trained(lambda _: lost, "probes", run=lambda path: path.stem)(files)
+    assert parts.trained(lambda _: won, "arrays")(files) == won
     assert asked == [["improved-seed1"], ["wide"]]
 
 

@@ -56,6 +56,8 @@ def trained(decide: Decide, *labels: str, run: Callable[[Path], str] = lambda pa
 
     def decided(files: Mapping[str, Path]) -> Finding:
         finding = decide(files)
+        if finding.verdict != "not reproduced":
+            return finding
         names = {run(files[label]) for label in labels if label in files}
         return base.not_trained_out(finding, convergence.reason(files, sorted(names)))
 
