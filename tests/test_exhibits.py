@@ -19,8 +19,9 @@ import toy_results
 from PIL import Image
 
 from zfrepro import artifacts, paper
+from zfrepro.claims.networks import Networks
 from zfrepro.errors import UserError
-from zfrepro.exhibits import draw, runs, table2_imagenet
+from zfrepro.exhibits import draw, runs
 from zfrepro.exhibits.base import Column, Exhibit, Number, Row, difference, guarded, heading
 from zfrepro.stages import exhibits
 
@@ -137,16 +138,49 @@ def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     assert float(line["val_top1_diff"]) == pytest.approx(float(line["val_top1_ours"]) - 44.8)
     assert float(line["val_top1_ours_low"]) < float(line["val_top1_ours"]) < float(line["val_top1_ours_high"])
     assert lines[5]["val_top1_ours"] == "not run"
-    assert line["parameters_full_size"] == "13.0"
+    improved = next(one for one in lines if one["row"] == "The improved network of Fig. 3")
+    assert "val_top1_ours_pm" not in improved
+    width = [float(one["val_top1_ours_high"]) - float(one["val_top1_ours_low"]) for one in (improved, lines[0])]
+    assert width[0] > 0.57 * width[1]  # three seeds against one: at most the square root of 3 surer, not four times
 
 
-def test_an_ensemble_averages_probabilities() -> None:
+def test_diverged_networks_are_named_and_sink_no_exhibit(tmp_path: Path) -> None:
+    toy_results.write(tmp_path)
+    for name in ("no-34", "wide", "improved-1"):
+        toy_results.diverge(tmp_path, name)
+    built = {}
+    for name in ("table2_imagenet", "table3_ablations", "training_curves", "claims", "fig3_architecture"):
+        built[name] = importlib.import_module(f"zfrepro.exhibits.{name}").build(files_of(name, tmp_path))
+    note = "wide diverged in epoch 3 (the training loss is NaN)"
+    for name in ("table2_imagenet", "table3_ablations", "training_curves"):
+        assert [one for one in built[name].notes if one.startswith(note)], name
+    second = {line["row"]: line for line in rows_of(built["table2_imagenet"].csv())}
+    assert (
+        second["1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps - (b)"]["val_top1_ours"] == "diverged"
+    )
+    assert second["6 convnets, (a) & (b) combined"]["val_top5_ours"] == "diverged"
+    assert second["5 convnets as per Fig. 3 - (a)"]["networks"] == "2"
+    third = rows_of(built["table3_ablations"].csv())
+    assert third[1]["val_top1_ours"] == third[1]["train_top1_ours"] == "diverged"
+    assert next(one for one in third if one["row"] == "The improved network of Fig. 3")["runs"] == "2"
+    verdicts = {one["number"]: one for one in built["claims"].data["claims"]}
+    assert "no-34 diverged in epoch 3" in verdicts[10]["reason"]
+    assert {verdicts[number]["verdict"] for number in (5, 6, 10, 11)} == {"not attempted"}
+    assert "Left out: improved-1 diverged in epoch 3" in verdicts[2]["reason"]
+    assert "no-34 diverged" in built["training_curves"].alt
+
+
+def test_an_ensemble_averages_probabilities(tmp_path: Path) -> None:
     one = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7]])
     two = np.array([[0.1, 0.9, 0.0], [0.1, 0.8, 0.1]])
-    labels = np.array([1, 1])
-    assert table2_imagenet.top_error(one, labels, 1) == 100
-    assert table2_imagenet.top_error((one + two) / 2, labels, 1) == 0
-    assert table2_imagenet.top_error(one, labels, 2) == 0
+    members = []
+    for name, said in (("one", one), ("two", two)):
+        artifacts.save_arrays(tmp_path / f"{name}.npz", labels=np.array([1, 1]), probabilities_1=said)
+        members.append(runs.Run(name, toy_results.spec_of("improved"), {"views": {"1": {"top1": 50.0}}}, 0))
+    networks = Networks(tuple(members), {name: tmp_path / f"{name}.npz" for name in ("one", "two")})
+    assert networks.ensemble(members[:1], 1, 1).tolist() == [[True, True]]
+    assert networks.ensemble(members, 1, 1).tolist() == [[False, False]]
+    assert networks.ensemble(members[:1], 2, 1).tolist() == [[False, False]]
 
 
 def test_table2_ensembles_hold_the_seeds_that_were_trained(toy: Path) -> None:
@@ -246,4 +280,4 @@ def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) 
 
     assert table3_ablations._unfinished([run("t3r01", 10.0), run("t3r05", 40.0)]) == []
     assert table3_ablations._unfinished([run("t3r01", 10.0)]) == []
-    assert "in 6 epochs" in table3_ablations._unfinished([run("t3r01", 40.0), run("t3r05", 10.0)])[0]
+    assert "After 6 epochs" in table3_ablations._unfinished([run("t3r01", 40.0), run("t3r05", 10.0)])[0]

@@ -182,6 +182,20 @@ def _trained(results: Path, name: str, classes: list[str], labels: np.ndarray) -
     artifacts.save_json(folder / "errors.json", errors)
 
 
+def diverge(results: Path, name: str) -> None:
+    """Leaves of a run what training and evaluation leave of one whose loss was NaN in epoch 3."""
+    what = {"epoch": 3, "step": 120, "what": "the training loss is NaN"}
+    network, folder = results / RUNS[name][0] / name / "network.json", results / "evaluate" / name
+    artifacts.save_json(network, artifacts.load_json(network) | {"diverged": what})
+    errors = artifacts.load_json(folder / "errors.json")
+    artifacts.save_json(folder / "errors.json", errors | {"diverged": what, "views": {}, "train_top1": None})
+    artifacts.save_arrays(folder / "scores.npz", labels=artifacts.load_arrays(folder / "scores.npz")["labels"])
+    history = network.with_name("history.csv")
+    head, *epochs = history.read_text().splitlines()
+    kept = [] if name == "wide" else epochs[:2]  # or none, where it diverged in its first epoch
+    artifacts.save_text(history, "\n".join([head, *kept]) + "\n")
+
+
 def _row(row: Any) -> dict[str, Any]:
     plain = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "op"}
     window = {field: getattr(row.op, field, None) for field in ("kernel", "stride", "pad")}

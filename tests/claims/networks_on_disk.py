@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from zfrepro import artifacts, paper
 
-CLASSES, PICTURES = 24, 2000
+CLASSES, PICTURES = 120, 2000  # classes enough for top-5 error to count
 RECIPE = {"width": 0.25, "input_size": 80, "epochs": 6, "learning_rate": 0.01}
 
 
@@ -24,9 +24,12 @@ def ranks(top1: float, top5: float, start: int = 0, pictures: int = PICTURES) ->
 
 def write(
     folder: Path, name: str, row: str, ranked: np.ndarray, train_top1: float = 30.0, seed: int = 0, classes: int = CLASSES,
-    ten: np.ndarray | None = None, **recipe: Any,
+    ten: np.ndarray | None = None, history: Sequence[float] = (50.0, 50.0), **recipe: Any,
 ) -> dict[str, Path]:  # fmt: skip
-    """One network of a row of Table 3; `ranked` in the centre view, and `ten` in ten views, or the same."""
+    """One network of a row of Table 3; `ranked` in the centre view, and `ten` in ten views, or the same.
+
+    `history`: validation error after each epoch; by default it falls no longer.
+    """
     network = {k: list(v) if isinstance(v, tuple) else v for k, v in paper.VARIANTS[row].items()}
     spec = {**RECIPE, "network": network, "seed": seed, "snapshots": [], **recipe}
     views = {1: ranked, 10: ranked if ten is None else ten}
@@ -44,7 +47,24 @@ def write(
     artifacts.save_json(files[f"errors/{name}"], errors)
     said = {f"probabilities_{v}": probabilities(labels, of, classes) for v, of in views.items()}
     artifacts.save_arrays(files[f"scores/{name}"], labels=labels, **said)
-    return files
+    lines = ["epoch,val_top1_error", *(f"{epoch},{error}" for epoch, error in enumerate(history, 1))]
+    artifacts.save_text(folder / f"{name}/history.csv", "\n".join(lines) + "\n")
+    return files | trained(files) | {f"trained/history/{name}": folder / f"{name}/history.csv"}
+
+
+def trained(files: Mapping[str, Path]) -> dict[str, Path]:
+    """The same networks and errors, by the labels of claims.convergence."""
+    return {f"trained/{label}": path for label, path in files.items() if label.startswith(("network/", "errors/"))}
+
+
+def diverge(files: Mapping[str, Path], name: str) -> None:
+    """Leaves of a run what is left of one whose loss was NaN in epoch 3."""
+    what = {"epoch": 3, "step": 120, "what": "the training loss is NaN"}
+    network = artifacts.load_json(files[f"network/{name}"])
+    errors = artifacts.load_json(files[f"errors/{name}"])
+    artifacts.save_json(files[f"network/{name}"], network | {"diverged": what})
+    artifacts.save_json(files[f"errors/{name}"], errors | {"diverged": what, "views": {}, "train_top1": None})
+    artifacts.save_arrays(files[f"scores/{name}"], labels=artifacts.load_arrays(files[f"scores/{name}"])["labels"])
 
 
 def probabilities(labels: np.ndarray, ranked: np.ndarray, classes: int) -> np.ndarray:
@@ -62,12 +82,18 @@ def source(folder: Path, **changes: Any) -> dict[str, Path]:
     return {"source": folder / "manifest.json"}
 
 
-def all_rows(folder: Path, top1: Mapping[str, float], train: Mapping[str, float] | None = None) -> dict[str, Path]:
-    """One network a row, and a second seed of the improved one that errs 0.1 points more; top-5 is a half of top-1."""
+def all_rows(
+    folder: Path, top1: Mapping[str, float], train: Mapping[str, float] | None = None, falling: str = ""
+) -> dict[str, Path]:
+    """One network a row, and a second seed of the improved one that errs 0.1 points more; top-5 is a half of top-1.
+
+    falling: the row whose validation error still falls at the end.
+    """
     files = source(folder)
     for row, error in top1.items():
         trained = (train or {}).get(row, 30.0)
-        files |= write(folder, row, row, ranks(error, error / 2), trained)
+        history = (90.0, 70.0, 50.0) if row == falling else (50.0, 50.0)
+        files |= write(folder, row, row, ranks(error, error / 2), trained, history=history)
     again = top1["t3r08"] + 0.1
     files |= write(folder, "again", "t3r08", ranks(again, again / 2), (train or {}).get("t3r08", 30.0) + 0.1, seed=1)
     return files

@@ -49,11 +49,8 @@ def networks(
     """Runs named by their row of Table 3, as `needs` labels their files."""
     files: dict[str, Path] = {}
     for row, errors in histories.items():
-        made = disk.write(folder, row, row, disk.ranks(errors[-1], 10), (train or {}).get(row, 30.0))
-        made[f"history/{row}"] = history(folder / f"{row}/history.csv", errors)
-        files |= {
-            f"{convergence.PREFIX}{label}": path for label, path in made.items() if not label.startswith("scores/")
-        }
+        trained = (train or {}).get(row, 30.0)
+        files |= disk.write(folder, row, row, disk.ranks(errors[-1], 10), trained, history=errors)
     return files
 
 
@@ -65,7 +62,6 @@ def test_only_the_networks_that_a_claim_uses_count(tmp_path: Path) -> None:
         "50.0 % after epoch 5, noise 3.1 points)"
     )
     assert "of the network still falls" in convergence.reason(files, ["t3r01"])
-    assert convergence.names_in_rows(files, ["t3r08", "t3r01", "t3r05"]) == ["t3r08", "t3r01"]
 
 
 def test_a_single_epoch_shows_no_end(tmp_path: Path) -> None:
@@ -80,6 +76,9 @@ def test_a_full_network_that_fits_worse_than_the_shallow_one(tmp_path: Path) -> 
         "baseline 45.1 %, without them 40.2 %)"
     )
     assert convergence.reason(networks(tmp_path / "better", flat, {"t3r01": 40.2, "t3r05": 45.1}), ["t3r08"]) == ""
+    files = networks(tmp_path / "diverged", flat, {"t3r01": 45.1, "t3r05": 40.2})
+    disk.diverge(files, "t3r05")
+    assert convergence.reason(files, ["t3r08", "t3r05"]) == ""
     del flat["t3r05"]
     assert convergence.reason(networks(tmp_path / "alone", flat, {"t3r01": 99.0}), ["t3r08"]) == ""
 

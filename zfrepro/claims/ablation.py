@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zfrepro.claims import base
+from zfrepro.claims import base, convergence
 from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
-from zfrepro.claims.networks import ROWS, Networks, Sum, printed, said, total
+from zfrepro.claims.networks import (
+    ROWS,
+    Networks,
+    Sum,
+    above_zero,
+    deciding,
+    effect,
+    printed,
+    printed_errors,
+    said,
+    total,
+)
 from zfrepro.exhibits import runs
 
 NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference it makes something of
@@ -34,60 +46,131 @@ WIDE_TO_WIDEST = {WIDEST: 1, WIDE: -1}
 OVERFITS = {NO_FULL: 1, BASELINE: -1}
 
 Parts = Mapping[str, Estimate]
+Sized = tuple[Parts, Mapping[str, float]]  # what must be above 0, and the paper's numbers of the same names
 
 
 def needs(config: Any) -> dict[str, str]:
-    return runs.needs(config, scores=True)
+    return runs.needs(config, scores=True) | convergence.needs(config)
 
 
-def _deciding(parts: Callable[[Networks], Parts]) -> Callable[[Mapping[str, Path]], Finding]:
-    """All parts above 0."""
-    return lambda files: base.above(parts(Networks.load(files)))
+def _above(rows: Iterable[str], parts: Callable[[Networks], Sized]) -> Callable[[Mapping[str, Path]], Finding]:
+    """All parts above 0, about the networks of these rows."""
+    return deciding(rows, lambda networks: above_zero(*parts(networks)))
 
 
-def _without_layer_7(files: Mapping[str, Path]) -> Finding:
-    return base.inside(Networks.load(files).errors(ONE_FULL), NOTHING)
+def _without_layer_7(networks: Networks) -> Finding:
+    parts = networks.errors(ONE_FULL)
+    finding = base.inside(parts, NOTHING)
+    top = finding.part or next(iter(parts))
+    return dataclasses.replace(finding, effect=effect(parts[top], printed_errors(ONE_FULL)[top]))
 
 
-def _slight(rows: Sum) -> Callable[[Networks], Parts]:
-    """Beside a rise without layers 3, 4, 6, 7 that is one: where there is none, nothing is slight beside it."""
+def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
+    """What removing `removed` adds to the error, beside what removing layers 3, 4, 6, 7 does."""
 
-    def parts(networks: Networks) -> Parts:
-        left = networks.errors(total((SLIGHT, BOTH), (-1, rows)))
-        return {**left, **{f"rise without 3, 4, 6, 7, {top}": one for top, one in networks.errors(BOTH).items()}}
+    def decide(networks: Networks) -> Finding:
+        own, left = networks.errors(rows), networks.errors(total((SLIGHT, BOTH), (-1, rows)))
+        name = f"rise without {removed}, {{}}"
+        return _beside_both(
+            networks, SLIGHT, _named(name, own), _named(name, left), _named(name, printed_errors(rows)), "this rise"
+        )
 
-    return parts
+    return decide
 
 
-def _resized(networks: Networks) -> Parts:
+def _resized(networks: Networks) -> Finding:
     limit = total((LITTLE, BOTH))
     networks.alike([row for rows in (BOTH, *RESIZED.values()) for row in rows])
-    found = {name: networks.below(rows, limit) for name, rows in RESIZED.items()}
-    return {f"{name}, {top}": one for name, parts in found.items() for top, one in parts.items()}
+    own, left, theirs = {}, {}, {}
+    for kind, rows in RESIZED.items():
+        name = f"change, {kind}, {{}}"
+        own |= _named(name, networks.errors(rows))
+        left |= _named(name, networks.below(rows, limit))
+        theirs |= _named(name, printed_errors(rows))
+    return _beside_both(networks, LITTLE, own, left, theirs, "the size of this change")
 
 
-def _fits(networks: Networks) -> Parts:
+def _named(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """By name and top: `rise without 6, 7, top-1`."""
+    return {name.format(top): number for top, number in numbers.items()}
+
+
+def _beside_both(
+    networks: Networks, share: float, own: Parts, left: Parts, theirs: Mapping[str, float], what: str
+) -> Finding:
+    """A change is little beside a share of the rise without layers 3, 4, 6, 7: of each in `own`, `left` is what remains of it.
+
+    The change itself is the number shown; `left` above 0 decides. Where the whole rise is not above 0 there is nothing to
+    compare with, and the claim is inconclusive.
+    """
+    rise = networks.errors(BOTH)
+    judged = base.above(left)
+    name = judged.part or next(iter(left))
+    parts = {**own, **{f"rise without 3, 4, 6, 7, {top}": one for top, one in rise.items()}}
+    finding = Finding(judged.verdict, "", own[name], parts, name, effect(own[name], theirs[name]))
+    least = min(rise.values(), key=lambda one: one.low)
+    if least.low <= 0:
+        return dataclasses.replace(finding, verdict="inconclusive", reason=_no_yardstick(least))
+    lies = {"reproduced": "above 0", "not reproduced": "not above 0", "inconclusive": "only partly above 0"}
+    reason = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 less {what} is {left[name].said()}, {lies[judged.verdict]}."
+    return dataclasses.replace(finding, reason=reason)
+
+
+def _no_yardstick(rise: Estimate) -> str:
+    """`No yardstick here: removing four layers lowered the error by 10.7 points [8.1, 13.3].`"""
+    low, high = rise.low, rise.high
+    if rise.value < 0:
+        return f"No yardstick here: removing four layers lowered the error by {-rise.value:.1f} points [{-high:.1f}, {-low:.1f}]."
+    return f"No yardstick here: removing four layers raised the error by {rise.said()}, which includes 0."
+
+
+def _superadditive(networks: Networks) -> Sized:
+    """And removing all four must raise the error at all."""
+    beyond, whole = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
+    parts = _named(beyond, networks.errors(SUPERADDITIVE)) | _named(whole, networks.errors(BOTH))
+    return parts, _named(beyond, printed_errors(SUPERADDITIVE)) | _named(whole, printed_errors(BOTH))
+
+
+def _fits(networks: Networks) -> Sized:
     networks.alike([row for rows in FITS.values() for row in rows])
-    return {name: networks.training(rows) for name, rows in FITS.items()}
+    parts = {name: networks.training(rows) for name, rows in FITS.items()}
+    return parts, {name: printed(rows, "train_top1") for name, rows in FITS.items()}
 
 
-def _depth(networks: Networks) -> Parts:
-    worst = _least(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
-    underfits = networks.gap({BASELINE: 1, SHALLOW: -1})
-    return {f"error, above that of {ROWS[worst[0]]}": worst[1], "gap, below the baseline's": underfits}
+def _depth(networks: Networks) -> Sized:
+    row, worse = _least(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
+    error, gap = f"error, above that of {ROWS[row]}", "gap, below the baseline's"
+    parts = {error: worse, gap: networks.gap({BASELINE: 1, SHALLOW: -1})}
+    return parts, {
+        error: printed({SHALLOW: 1, row: -1}, "val_top1"),
+        gap: _gap_printed(BASELINE) - _gap_printed(SHALLOW),
+    }
 
 
-def _overfits(networks: Networks) -> Parts:
+def _overfits(networks: Networks) -> Sized:
     """Of the widest network."""
-    rises = {f"{top} error rises": one for top, one in networks.errors(WIDE_TO_WIDEST).items()}
     row, gap = _least(networks, WIDEST, networks.gap)
-    falls = networks.training(total((-1, WIDE_TO_WIDEST)))
-    return {"training error falls": falls, **rises, f"gap, above that of {ROWS[row]}": gap}
+    trains, rises, opens = "training error falls", "{} error rises", f"gap, above that of {ROWS[row]}"
+    falls = total((-1, WIDE_TO_WIDEST))
+    parts = {
+        trains: networks.training(falls),
+        **_named(rises, networks.errors(WIDE_TO_WIDEST)),
+        opens: gap,
+    }
+    return parts, {
+        trains: printed(falls, "train_top1"),
+        **_named(rises, printed_errors(WIDE_TO_WIDEST)),
+        opens: _gap_printed(WIDEST) - _gap_printed(row),
+    }
 
 
-def _overfits_without_full(networks: Networks) -> Parts:
-    rises = networks.errors(OVERFITS)["top-1"]
-    return {"training error falls": networks.training(total((-1, OVERFITS))), "top-1 error rises": rises}
+def _overfits_without_full(networks: Networks) -> Sized:
+    falls, rises = "training error falls", "top-1 error rises"
+    parts = {falls: networks.training(total((-1, OVERFITS))), rises: networks.errors(OVERFITS)["top-1"]}
+    return parts, {
+        falls: printed(total((-1, OVERFITS)), "train_top1"),
+        rises: printed(OVERFITS, "val_top1"),
+    }
 
 
 def _least(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> tuple[str, Estimate]:
@@ -111,8 +194,8 @@ def _changes(parts: Mapping[str, Sum], what: str) -> str:
 
 def _beside(removed: str) -> str:
     return (
-        f"{_percent(SLIGHT)} of the rise of error without layers 3, 4, 6, 7, less the rise without {removed}, above 0; and the "
-        "former rise itself above 0"
+        f"Rise of error without {removed}: {_percent(SLIGHT)} of the rise without layers 3, 4, 6, 7, less this rise, above 0; only "
+        "where the latter is above 0"
     )
 
 
@@ -128,7 +211,7 @@ CLAIMS = (
         SECTION,
         _beside("6, 7"),
         f"without 6, 7: {said(FULL)}; without 3, 4, 6, 7: {said(BOTH)}",
-        _deciding(_slight(FULL)),
+        deciding((*BOTH, *FULL), _slight("6, 7", FULL)),
         f"By itself the rise is not slight: {printed(FULL):.1f} points on {printed({BASELINE: 1}):.1f}, about a quarter of the error.",
     ),
     Claim(
@@ -137,7 +220,7 @@ CLAIMS = (
         SECTION,
         f"Rise of error without layer 7, between -{NOTHING:g} and {NOTHING:g} points",
         said(ONE_FULL),
-        _without_layer_7,
+        deciding(ONE_FULL, _without_layer_7),
     ),
     Claim(
         10,
@@ -145,15 +228,16 @@ CLAIMS = (
         SECTION,
         _beside("3, 4"),
         f"without 3, 4: {said(CONV)}; without 3, 4, 6, 7: {said(BOTH)}",
-        _deciding(_slight(CONV)),
+        deciding((*BOTH, *CONV), _slight("3, 4", CONV)),
     ),
     Claim(
         11,
         "Removing both is dramatically worse: by more than the two together.",
         SECTION,
-        "Rise of error without layers 3, 4, 6, 7, less the rise without 3, 4 and the rise without 6, 7, above 0",
+        "Rise of error without layers 3, 4, 6, 7, less the rise without 3, 4 and the rise without 6, 7, above 0; and the former rise "
+        "itself above 0",
         said(SUPERADDITIVE),
-        _deciding(lambda networks: networks.errors(SUPERADDITIVE)),
+        _above(SUPERADDITIVE, _superadditive),
     ),
     Claim(
         12,
@@ -163,16 +247,16 @@ CLAIMS = (
         "validation and training error (top-1, single view) below the baseline's",
         f"top-1 error {printed({SHALLOW: 1}, 'val_top1')}, the next worst {printed({'t3r02': 1}, 'val_top1')}; gap "
         f"{_gap_printed(SHALLOW):.1f}, the baseline's {_gap_printed(BASELINE):.1f} points",
-        _deciding(_depth),
+        _above(ROWS, _depth),
     ),
     Claim(
         13,
         "The size of the fully connected layers makes little difference.",
         SECTION,
-        f"{_percent(LITTLE)} of the rise of error without layers 3, 4, 6, 7, less the change with 2048 or 8192 units (either sign), "
-        "above 0",
+        f"Change of error with 2048 or 8192 units: {_percent(LITTLE)} of the rise without layers 3, 4, 6, 7, less the size of this "
+        "change, above 0; only where that rise is above 0",
         f"top-5 error, points: {_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed(BOTH):+.1f}",
-        _deciding(_resized),
+        deciding(dict.fromkeys(row for rows in (BOTH, *RESIZED.values()) for row in rows), _resized),
     ),
     Claim(
         14,
@@ -180,7 +264,7 @@ CLAIMS = (
         SECTION,
         "Fall of training error (top-1) from 2048 to 4096 and from 4096 to 8192 units, above 0",
         f"fall in points: {_changes(FITS, 'train_top1').replace('+', '')}",
-        _deciding(_fits),
+        _above(dict.fromkeys(row for rows in FITS.values() for row in rows), _fits),
     ),
     Claim(
         15,
@@ -190,7 +274,7 @@ CLAIMS = (
         "between top-1 errors (single view) less the next largest of Table 3, above 0",
         f"training error {printed(WIDE_TO_WIDEST, 'train_top1'):+.1f} points; {said(WIDE_TO_WIDEST)}; gap "
         f"{_gap_printed(WIDEST):.1f}, the next largest {max(_gap_printed(row) for row in ROWS if row != WIDEST):.1f}",
-        _deciding(_overfits),
+        _above(ROWS, _overfits),
     ),
     Claim(
         16,
@@ -198,6 +282,6 @@ CLAIMS = (
         "Table 3",
         "From the baseline to it without layers 6 and 7: fall of training error and rise of validation error (top-1), above 0",
         f"training error {printed(OVERFITS, 'train_top1'):+.1f}, validation error {printed(OVERFITS, 'val_top1'):+.1f} points",
-        _deciding(_overfits_without_full),
+        _above(OVERFITS, _overfits_without_full),
     ),
 )

@@ -118,10 +118,3 @@ def _errors(path: Path) -> list[float]:
     if not errors or not all(math.isfinite(one) for one in errors):
         raise UserError(f"{path}: lacks the validation error of an epoch; delete it and run again")
     return errors
-
-
-def names_in_rows(files: Mapping[str, Path], rows: Iterable[str]) -> list[str]:
-    """Runs of these rows of Table 3 that did not diverge."""
-    own = {label.removeprefix(PREFIX): path for label, path in files.items() if label.startswith(PREFIX)}
-    found = runs.load(own)
-    return [run.name for row in rows for run in runs.of_row(found, row)]

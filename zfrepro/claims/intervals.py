@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,6 +65,28 @@ def of_gaps(
     seeds = _over_seeds([(weight, len(one)) for weight, one in wrong], spread)
     parts = [_over_pictures(wrong), _of_shares(trained, pictures), *seeds]
     return student(value, parts, terms[0][1].shape[1], _over("validation and training", spread), "points")
+
+
+def of_error(wrong: np.ndarray, spread: tuple[float, int] | None, members: int = 1) -> Estimate:
+    """Mean error of bool (seeds, N) in percent, by the same rule as differences, the interval within 0 and 100.
+
+    `members`: of an ensemble whose averaged answer is `wrong` (1, N); its spread is taken for that of a mean of so many networks,
+    which is rather too wide.
+    """
+    if spread is not None:
+        spread = spread[0] / members**0.5, spread[1]
+    return _within_range(of_sums([(1.0, wrong)], spread))
+
+
+def of_training_error(percents: Sequence[float], pictures: int, spread: tuple[float, int] | None) -> Estimate:
+    """Mean training error of a network's seeds in percent, the interval within 0 and 100."""
+    return _within_range(of_training([(1.0, percents)], pictures, spread))
+
+
+def _within_range(one: Estimate) -> Estimate:
+    if one.low is None or one.high is None:
+        return dataclasses.replace(one, unit="%")
+    return dataclasses.replace(one, low=max(0.0, one.low), high=min(100.0, one.high), unit="%")
 
 
 def of_folds(first: Sequence[float], second: Sequence[float], test_share: float) -> Estimate:

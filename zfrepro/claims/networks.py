@@ -5,17 +5,19 @@ A sum is a mapping from row to weight: `{"t3r02": 1, "t3r01": -1}` is what remov
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from zfrepro import artifacts, paper
-from zfrepro.claims import intervals
-from zfrepro.claims.base import Estimate, Unattempted
+from zfrepro.claims import base, convergence, intervals
+from zfrepro.claims.base import Effect, Estimate, Finding, Unattempted
+from zfrepro.errors import UserError
 from zfrepro.exhibits import runs
 from zfrepro.exhibits.runs import Run
 
@@ -35,7 +37,8 @@ ROWS = {
     "t3r12": "the improved network with 512, 1024, 512 maps and 8192 units",
 }
 TOPS = {"top-5": 5, "top-1": 1}
-ENOUGH_CLASSES = 20  # with fewer, five guesses are a quarter of the classes or more: top-5 error says little
+PRINTED = {"top-5": "val_top5", "top-1": "val_top1"}  # columns of the paper's Table 3
+ENOUGH_CLASSES = 100  # with fewer, five guesses are more than a twentieth of the classes: top-5 error says little
 
 
 def total(*scaled: tuple[float, Sum]) -> Sum:
@@ -47,7 +50,10 @@ def total(*scaled: tuple[float, Sum]) -> Sum:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of an experiment by rows of Table 3, in the views that its Table 2 shows."""
+    """The networks of an experiment by rows of Table 3, in the views that its Table 2 shows.
+
+    Runs that diverged have no errors: a row counts its other seeds, and a row without any is not attempted.
+    """
 
     found: tuple[Run, ...]
     scores: Mapping[str, Path]  # run -> scores.npz
@@ -63,22 +69,36 @@ class Networks:
 
     @property
     def rows(self) -> list[str]:
-        """Those of Table 3 that were trained."""
+        """Those of Table 3 that were trained and did not diverge."""
         return [row for row in ROWS if runs.of_row(self.found, row)]
 
     def row(self, row: str) -> list[Run]:
-        """The runs of a row, seed by seed. Raises Unattempted for none."""
-        found = runs.of_row(self.found, row)
-        if not found:
-            raise Unattempted(f"The experiment does not train {ROWS[row]}.")
-        return found
+        """The runs of a row, seed by seed. Raises Unattempted for none, naming run and epoch where they diverged."""
+        self._require([row])
+        return runs.of_row(self.found, row)
+
+    def _require(self, rows: Iterable[str]) -> None:
+        missing = [row for row in rows if not runs.of_row(self.found, row)]
+        diverged = {row: runs.diverged_in_row(self.found, row) for row in missing}
+        gone = [f"{run.diverged}, {ROWS[row]}" for row, some in diverged.items() for run in some]
+        if gone:
+            raise Unattempted(f"A network has no errors: {'; '.join(gone)}.")
+        if missing:
+            raise Unattempted(f"The experiment does not train {'; '.join(ROWS[row] for row in missing)}.")
+
+    def names(self, rows: Iterable[str]) -> list[str]:
+        """The runs of these rows that did not diverge."""
+        return [run.name for row in rows for run in runs.of_row(self.found, row)]
+
+    def left_out(self, rows: Iterable[str]) -> str:
+        """` Left out: no-34 diverged in epoch 3 (the training loss is NaN).`; "" where none of these rows' runs diverged."""
+        gone = [run.diverged for row in rows for run in runs.diverged_in_row(self.found, row)]
+        return f" Left out: {'; '.join(gone)}." if gone else ""
 
     def alike(self, rows: Iterable[str]) -> None:
         """Raises Unattempted for rows that were not trained, or by recipes that differ."""
         rows = list(dict.fromkeys(rows))
-        missing = [ROWS[row] for row in rows if not runs.of_row(self.found, row)]
-        if missing:
-            raise Unattempted(f"The experiment does not train {'; '.join(missing)}.")
+        self._require(rows)
         recipes = [json.loads(self.row(row)[0].recipe) for row in rows]
         differ = sorted(key for key in recipes[0] if any(one.get(key) != recipes[0][key] for one in recipes))
         if differ:
@@ -86,12 +106,37 @@ class Networks:
 
     def tops(self) -> dict[str, int]:
         """`top-5` only where there are classes enough to make it mean something."""
-        enough = _measured(self.scores[self.found[0].name]).classes >= ENOUGH_CLASSES
+        measured = [run for run in self.found if not run.diverged]
+        enough = bool(measured) and self._measured(measured[0]).classes >= ENOUGH_CLASSES
         return {name: k for name, k in TOPS.items() if enough or k == 1}
 
     def wrong(self, row: str, k: int, views: int) -> np.ndarray:
         """Bool (seeds, N): whose label is not among the k most probable. Raises Unattempted where the views were not taken."""
         return np.stack([self._wrong(run, k, views) for run in self.row(row)])
+
+    def error(self, row: str, k: int, views: int) -> Estimate | None:
+        """Mean error of a row's seeds, in percent; None where the views were not taken. Raises Unattempted for no runs."""
+        if not all(str(views) in run.errors["views"] for run in self.row(row)):
+            return None
+        return intervals.of_error(self.wrong(row, k, views), self.spread_of_error(k, views))
+
+    def training_error(self, row: str) -> Estimate:
+        """Mean training error of a row's seeds, in percent, top-1, centre view. Raises Unattempted for no runs."""
+        percents = [run.errors["train_top1"] for run in self.row(row)]
+        spread = self.spread(lambda run: run.errors["train_top1"])
+        return intervals.of_training_error(percents, self._train_n({row: 1}), spread)
+
+    def ensemble(self, members: Sequence[Run], k: int, views: int) -> np.ndarray:
+        """Bool (1, N): which images the mean of the members' probabilities gets wrong."""
+        stored = [_stored(run.name, self.scores[run.name]) for run in members]
+        mean = sum(one[f"probabilities_{views}"] / len(stored) for one in stored)
+        return (ranks(np.asarray(mean), stored[0]["labels"]) >= k)[None]
+
+    def ensemble_error(self, members: Sequence[Run], k: int, views: int) -> Estimate | None:
+        """In percent; None where a member was not measured in these views."""
+        if not all(str(views) in run.errors["views"] for run in members):
+            return None
+        return intervals.of_error(self.ensemble(members, k, views), self.spread_of_error(k, views), len(members))
 
     def errors(self, rows: Sum) -> dict[str, Estimate]:
         """`top-5`, `top-1` -> the weighted sum of validation errors."""
@@ -99,7 +144,7 @@ class Networks:
         return {name: self._sum(rows, k) for name, k in self.tops().items()}
 
     def below(self, rows: Sum, limit: Sum) -> dict[str, Estimate]:
-        """By how much the sum of `rows` stays, whatever its sign, below that of `limit`: the less certain of both sides."""
+        """By how much the size of the sum of `rows` stays below that of `limit`: the less certain of both signs."""
         sides = [self.errors(total((1, limit), (sign, rows))) for sign in (-1, 1)]
         return {name: min((side[name] for side in sides), key=lambda one: one.low) for name in sides[0]}
 
@@ -119,27 +164,77 @@ class Networks:
         return intervals.of_gaps(terms, self._train_n(rows), self.spread(_gap))
 
     def spread(self, measure: Callable[[Run], float]) -> tuple[float, int] | None:
-        """`intervals.seed_spread` of a run's number, over all networks that were trained several times."""
+        """`intervals.seed_spread` of a run's number, over all networks that were trained several times and did not diverge."""
         kinds: dict[str, list[float]] = {}
-        for run in self.found:
+        for run in (run for run in self.found if not run.diverged):
             kinds.setdefault(f"{runs.normal(run.spec['network'])} {run.recipe}", []).append(measure(run))
         return intervals.seed_spread(list(kinds.values()))
 
+    def spread_of_error(self, k: int, views: int) -> tuple[float, int] | None:
+        """`spread` of the validation error; None where a network was not measured in these views."""
+        if not all(str(views) in run.errors["views"] for run in self.found if not run.diverged):
+            return None
+        return self.spread(lambda run: run.errors["views"][str(views)][f"top{k}"])
+
     def _sum(self, rows: Sum, k: int) -> Estimate:
         terms = [(weight, self.wrong(row, k, self.views)) for row, weight in rows.items()]
-        return intervals.of_sums(terms, self.spread(lambda run: run.error(f"top{k}", self.views)))
+        return intervals.of_sums(terms, self.spread_of_error(k, self.views))
 
     def _wrong(self, run: Run, k: int, views: int) -> np.ndarray:
         if str(views) not in run.errors["views"]:
             raise Unattempted(f"Errors were not measured in {'ten views' if views == 10 else 'the centre view'}.")
-        return _measured(self.scores[run.name]).ranks[views] >= k
+        return self._measured(run).ranks[views] >= k
+
+    def _measured(self, run: Run) -> _Measured:
+        path = self.scores[run.name]
+        found = path.stat()
+        return _kept(run.name, path, found.st_mtime_ns, found.st_size)
 
     def _train_n(self, rows: Sum) -> int:
         return min(run.errors["train_n"] for row in rows for run in self.row(row))
 
 
+def deciding(rows: Iterable[str], decide: Callable[[Networks], Finding]) -> Callable[[Mapping[str, Path]], Finding]:
+    """A claim's `decide`, about what the trained networks of these rows do.
+
+    Seeds left out because they diverged are named in the reason; what networks that were not trained out do not reproduce is
+    inconclusive.
+    """
+    rows = tuple(dict.fromkeys(rows))
+
+    def found(files: Mapping[str, Path]) -> Finding:
+        networks = Networks.load(files)
+        finding = decide(networks)
+        if finding.verdict == "not reproduced":
+            finding = base.not_trained_out(finding, convergence.reason(files, networks.names(rows)))
+        return dataclasses.replace(finding, reason=finding.reason + networks.left_out(rows))
+
+    return found
+
+
+def above_zero(parts: Mapping[str, Estimate], papers: Mapping[str, float]) -> Finding:
+    """`base.above`, sized by the paper's own numbers of the same parts, in points."""
+    finding = base.above(parts)
+    name = finding.part or next(iter(parts))
+    return base.sized(finding, effect(parts[name], papers[name]))
+
+
+def effect(ours: Estimate, paper: float) -> Effect:
+    return Effect(ours.value, paper, "the paper's", ours.unit, ours.digits)
+
+
+def printed_errors(rows: Sum) -> dict[str, float]:
+    """`top-5`, `top-1` -> the sum by the paper's Table 3, in points."""
+    return {top: printed(rows, what) for top, what in PRINTED.items()}
+
+
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,): how many classes of (N, C) are more probable than the label; of equal ones the lower class comes first."""
+    """(N,): how many classes of (N, C) are more probable than the label; of equal ones the lower class comes first.
+
+    Raises ValueError where a probability is not finite: comparisons with NaN would count it as right.
+    """
+    if not np.isfinite(probabilities).all():
+        raise ValueError("probabilities must be finite")
     of_label = probabilities[np.arange(len(labels)), labels][:, None]
     before = np.arange(probabilities.shape[1]) < labels[:, None]
     return ((probabilities > of_label) | ((probabilities == of_label) & before)).sum(1)
@@ -167,15 +262,21 @@ class _Measured:
     classes: int
 
 
-def _measured(path: Path) -> _Measured:
-    found = path.stat()
-    return _kept(path, found.st_mtime_ns, found.st_size)
+def _stored(run: str, path: Path) -> Mapping[str, np.ndarray]:
+    """labels (N,), probabilities_1 and probabilities_10 (N, C). Raises UserError where one is not finite."""
+    stored = artifacts.load_arrays(path)
+    for name, values in stored.items():
+        if name != "labels" and not np.isfinite(values).all():
+            raise UserError(
+                f"{path}: {name} of run {run} holds values that are not finite; delete the file and run again"
+            )
+    return stored
 
 
 @functools.cache
-def _kept(path: Path, *stamp: int) -> _Measured:
-    """Read once, however many claims ask. The stamp lets a file be written anew."""
-    stored = artifacts.load_arrays(path)
+def _kept(run: str, path: Path, *stamp: int) -> _Measured:
+    """Read once, however many claims ask. The stamp lets a file be written again."""
+    stored = _stored(run, path)
     said = {int(name.removeprefix("probabilities_")): value for name, value in stored.items() if name != "labels"}
     return _Measured(
         {views: ranks(value, stored["labels"]) for views, value in said.items()}, next(iter(said.values())).shape[1]

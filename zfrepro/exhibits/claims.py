@@ -89,7 +89,12 @@ NOTES = (
     "Reproduced, small: so it does, but the effect is less than a quarter of the paper's; where the paper prints none in comparable "
     "units, less than a tenth of the largest that was possible. "
     "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: it lies on both sides, or nothing was "
-    "repeated that could give one. Where a claim has parts, the number is that of the part that decides.",
+    "repeated that could give one. Where a claim has parts, the number is that of the part that decides. Top-5 error is a part only "
+    "where there are 100 classes or more. Claims that a change is little beside removing layers 3, 4, 6, 7 show the change itself.",
+    "Not trained out: what networks do that were not trained to their end does not refute a claim about trained networks. Where the "
+    "validation error of a network still falls over the last fifth of its epochs by more than its noise (1.96 standard errors of the "
+    "difference of two shares), or the baseline fits its training images worse than without layers 3, 4, 6, 7, such a verdict is "
+    "inconclusive. Networks that diverged are left out; a claim that needs one is not attempted.",
     "Intervals are over pictures, folds, maps or filters, whichever n counts; between networks they hold the spread of seeds where "
     "a network was trained several times, and otherwise not. They do not hold what another data set or another scale would bring.",
     f"{gather.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 would "

@@ -161,17 +161,19 @@ def dot_plot(
     panels: Sequence[tuple[str, Sequence, Sequence]],
     unit: str,
     headings: Container[int] = (),
+    seeds: Sequence[Sequence[Sequence[float]]] = (),
 ) -> bytes:
     """A row a label, a panel a quantity: the paper's number hollow, ours filled, a line between them.
 
     Each panel is (title, the paper's `Number | None`, ours): ours show their interval or spread. `headings`: places of labels
-    that stand, bold, over those that follow.
+    that stand, bold, over those that follow. `seeds`: of each panel, row by row, single measurements behind a mean of ours, drawn
+    as small dots where there are several.
     """
     wrapped = [textwrap.fill(label, 36) for label in labels]
     with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as drawn:
         axes = drawn.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for ax, (title, paper, ours) in zip(axes, panels, strict=True):
-            _dots(ax, paper, ours)
+        for i, (ax, (title, paper, ours)) in enumerate(zip(axes, panels, strict=True)):
+            _dots(ax, paper, ours, seeds[i] if seeds else ())
             ax.set_title(title)
             ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(labels)), wrapped, linespacing=1.05)
@@ -183,7 +185,9 @@ def dot_plot(
         return png(drawn)
 
 
-def _dots(ax: Axes, paper: Sequence[Number | None], ours: Sequence[Number | None]) -> None:
+def _dots(
+    ax: Axes, paper: Sequence[Number | None], ours: Sequence[Number | None], seeds: Sequence[Sequence[float]]
+) -> None:
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0)
@@ -194,6 +198,9 @@ def _dots(ax: Axes, paper: Sequence[Number | None], ours: Sequence[Number | None
             low = own.low if own.low is not None else own.value - (own.spread or 0)
             high = own.high if own.high is not None else own.value + (own.spread or 0)
             ax.plot([low, high], [y, y], color=OURS, linewidth=1.2, zorder=2)
+    for y, several in enumerate(seeds):
+        if len(several) > 1:
+            ax.scatter(several, [y + 0.24] * len(several), zorder=2, color=OURS, s=5, linewidths=0)
     _scatter(ax, ours, "this experiment", {"color": OURS, "marker": "D", "s": 15, "linewidths": 0})
     _scatter(ax, paper, "paper", {"facecolors": "none", "edgecolors": PAPER, "marker": "o", "s": 34, "linewidths": 1.4})
     ax.margins(x=0.08)

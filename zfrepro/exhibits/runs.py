@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zfrepro import artifacts, paper
+from zfrepro.claims.base import Estimate
 from zfrepro.errors import UserError
 from zfrepro.exhibits.base import Number
 
@@ -117,15 +117,27 @@ def _in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
     return sorted((run for run in matching if run.recipe == usual), key=lambda run: (run.spec["seed"], run.name))
 
 
-def number(values: Sequence[float | None], n: int) -> Number | None:
-    """One run: its error with a 95 % interval over `n` pictures. Several seeds: mean and standard deviation."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    if len(known) > 1:
-        return Number(statistics.fmean(known), spread=statistics.stdev(known))
-    low, high = interval(known[0], n)
-    return Number(known[0], low=low, high=high)
+def measured(error: Estimate | None) -> Number | None:
+    """An error as a cell of a table, with its interval."""
+    return error and Number(error.value, error.digits, low=error.low, high=error.high)
+
+
+def divergences(runs: Iterable[Run]) -> list[str]:
+    """A note for each run that diverged: its row counts the other seeds, or says `diverged`."""
+    return [f"{run.diverged}: its row counts the other seeds, or has no errors." for run in runs if run.diverged]
+
+
+def kind_of_interval(spread: bool) -> str:
+    """For the notes of a table; spread: whether a network was trained several times."""
+    seeds = (
+        "the spread of seeds, pooled over all networks that were trained several times; small dots in the plot are single seeds"
+        if spread
+        else "no spread of seeds, as no network was trained twice"
+    )
+    return (
+        "Brackets: 95 % interval of the mean, of one kind in every row, whatever its number of seeds: over the images, with "
+        f"{seeds}."
+    )
 
 
 def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from zfrepro import artifacts, paper
+from zfrepro import paper
+from zfrepro.claims.base import Estimate
+from zfrepro.claims.networks import Networks
 from zfrepro.exhibits import draw, runs
 from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
 
 TITLE = "Classification error on the source set"
 PAPER = "Table 2"
 ERRORS = {"val_top1": "Validation top-1", "val_top5": "Validation top-5"}
+TOPS = {"val_top1": 1, "val_top5": 5}
 ABLATION_ROW = {
     "t2r07": "t3r01",
     "t2r08": "t3r08",
@@ -51,10 +52,10 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def build(files: Mapping[str, Path]) -> Table:
-    found = runs.load(files)
-    views = runs.views_taken(found)
+    networks = Networks.load(files)
+    found, views = networks.found, networks.views
     table = paper.table("table2_imagenet_error").to_dict("records")
-    rows = [_row(line, found, views, files) for line in table]
+    rows = [_row(line, networks) for line in table]
     own = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
     pictures = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
     return Table(
@@ -62,68 +63,66 @@ def build(files: Mapping[str, Path]) -> Table:
         "The paper's numbers are ImageNet 2012's; its test labels are not public, so that column is the paper's alone.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(own),
+        png=_plot(own, [_seeds(line["row_id"], networks) for line in table if line["group"] == "ours"]),
         alt=_alt(own),
         notes=(
-            "Brackets: 95 % interval over the validation pictures (Wilson) for one network or one ensemble; ± is the standard "
-            "deviation over seeds where a single network was trained several times. An ensemble averages "
-            "probabilities; the last column says of how many networks, which may be fewer than the paper's.",
+            runs.kind_of_interval(networks.spread_of_error(1, views) is not None),
+            "An ensemble averages probabilities; the last column says of how many networks, which may be fewer than the paper's. Its "
+            "spread of seeds is taken for that of the mean of so many networks.",
+            *runs.divergences(found),
         ),
         highlights=_highlights(table, rows),
     )
 
 
-def _row(line: dict[str, Any], found: list[runs.Run], views: int, files: Mapping[str, Path]) -> Row:
-    measured, networks = _measured(line["row_id"], found, files)
+def _row(line: dict[str, Any], networks: Networks) -> Row:
+    measured, members = _measured(line["row_id"], networks)
+    missing = _missing(line, networks)
     cells: list[Cell] = [line["row_label"]]
-    ours_alone = line["group"] == "ours"
     for key in ERRORS:
         theirs = runs.value(line[f"{key}_err_pct"])
-        what = key.removeprefix("val_")
-        main, single = measured.get((what, views)), measured.get((what, 1))
+        main = runs.measured(measured.get((TOPS[key], networks.views)))
+        single = runs.measured(measured.get((TOPS[key], 1)))
         cells += [
             runs.shown(theirs),
-            main or ("not run" if ours_alone else None),
+            main or missing,
             difference(main and main.value, theirs),
             Number(single.value) if single else None,
         ]
-    cells += [runs.shown(line["test_top5_err_pct"]), Number(networks, 0) if networks else None]
-    return Row(tuple(cells), "unrun" if ours_alone and not networks else "")
+    cells += [runs.shown(line["test_top5_err_pct"]), Number(members, 0) if members else None]
+    return Row(tuple(cells), "unrun" if missing and not members else "")
 
 
-def _measured(row_id: str, found: list[runs.Run], files: Mapping[str, Path]) -> tuple[dict, int]:
-    """(top1 or top5, views) -> our number, and how many networks it rests on."""
-    if row_id in ABLATION_ROW:
-        single = runs.of_row(found, ABLATION_ROW[row_id])
-        n = single[0].errors["n"] if single else 0
-        kinds = [(what, views) for what in ("top1", "top5") for views in (1, 10)]
-        return {kind: runs.number([run.error(*kind) for run in single], n) for kind in kinds if single}, len(single)
-    if row_id not in ENSEMBLES:
-        return {}, 0
-    parts = [runs.of_row(found, row) for row in ENSEMBLES[row_id]]
+def _missing(line: dict[str, Any], networks: Networks) -> str | None:
+    """What stands in place of an error that was not measured."""
+    if line["group"] != "ours":
+        return None
+    diverged = [run for row in _table3_rows(line["row_id"]) for run in runs.diverged_in_row(networks.found, row)]
+    return "diverged" if diverged else "not run"
+
+
+def _table3_rows(row_id: str) -> tuple[str, ...]:
+    """Whose networks a row of Table 2 is made of."""
+    return (ABLATION_ROW[row_id],) if row_id in ABLATION_ROW else ENSEMBLES.get(row_id, ())
+
+
+def _measured(row_id: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
+    """(k, views) -> our top-k error, and how many networks it rests on."""
+    parts = [runs.of_row(networks.found, row) for row in _table3_rows(row_id)]
     members = [run for part in parts for run in part]
-    if not all(parts) or len(members) < 2:
+    kinds = [(k, views) for k in TOPS.values() for views in (1, 10)]
+    if not parts or not all(parts) or (row_id in ENSEMBLES and len(members) < 2):
         return {}, 0
-    return _ensemble([files[f"scores/{run.name}"] for run in members]), len(members)
+    if row_id in ENSEMBLES:
+        return {kind: networks.ensemble_error(members, *kind) for kind in kinds}, len(members)
+    return {kind: networks.error(ABLATION_ROW[row_id], *kind) for kind in kinds}, len(members)
 
 
-def _ensemble(scores: list[Path]) -> dict[tuple[str, int], Number | None]:
-    stored = [artifacts.load_arrays(path) for path in scores]
-    labels = stored[0]["labels"]
-    measured = {}
-    for views in (1, 10):
-        if all(f"probabilities_{views}" in one for one in stored):
-            mean = np.mean([one[f"probabilities_{views}"] for one in stored], axis=0)
-            for what, k in (("top1", 1), ("top5", 5)):
-                measured[what, views] = runs.number([top_error(mean, labels, k)], len(labels))
-    return measured
-
-
-def top_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Percent of rows whose label is not among the k most probable classes."""
-    of_label = probabilities[np.arange(len(labels)), labels][:, None]
-    better = (probabilities > of_label).sum(1)
-    return 100 * float((better >= k).mean())
+def _seeds(row_id: str, networks: Networks) -> list[list[float]]:
+    """Of the columns of ERRORS: the errors of single seeds, in percent."""
+    single = runs.of_row(networks.found, ABLATION_ROW[row_id]) if row_id in ABLATION_ROW else []
+    errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
+    return [[error for error in one if error is not None] for one in errors]
 
 
 def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, ...]:
@@ -134,12 +133,13 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
     return tuple(placed)
 
 
-def _plot(own: list[Row]) -> bytes:
+def _plot(own: list[Row], seeds: list[list[list[float]]]) -> bytes:
     panels = [
         (title, [row.cells[1 + 4 * i] for row in own], [_number(row.cells[2 + 4 * i]) for row in own])
         for i, title in enumerate(ERRORS.values())
     ]
-    return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)")
+    by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
+    return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)", seeds=by_panel)
 
 
 def _number(cell: Cell) -> Number | None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
+from zfrepro.claims import convergence
+from zfrepro.claims.ablation import BOTH
+from zfrepro.claims.base import Unattempted
+from zfrepro.claims.networks import Networks, printed
 from zfrepro.exhibits import draw, runs
 from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
 
 TITLE = "Ablations: layers removed and resized"
 PAPER = "Table 3"
 ERRORS = {"train_top1": "Train top-1", "val_top1": "Validation top-1", "val_top5": "Validation top-5"}
+TOPS = {"val_top1": 1, "val_top5": 5}
 COLUMNS = (
     Column("row", "Network", "label"),
     *(
@@ -26,58 +31,71 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return runs.needs(config)
+    return runs.needs(config, scores=True)
 
 
 def build(files: Mapping[str, Path]) -> Table:
-    found = runs.load(files)
-    views = runs.views_taken(found)
+    networks = Networks.load(files)
+    found, views = networks.found, networks.views
     table = paper.table("table3_ablation").to_dict("records")
-    rows = [_row(line, runs.of_row(found, line["row_id"]), views) for line in table]
+    rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
     pictures = sorted({run.errors["n"] for run in found})
+    seeds = {line["row_id"]: _seeds(line["row_id"], networks) for line in table}
     return Table(
         caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
         f"{runs.said(views)}, {_listed(pictures)} pictures; training error: centre crop, without dropout, "
         f"{_listed(sorted({run.errors['train_n'] for run in found}))} pictures.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(table, rows),
+        png=_plot(table, rows, seeds),
         alt=_alt(ran),
         notes=(
-            "Brackets: 95 % interval over the validation pictures (Wilson) where a row is one run; ± is the standard "
-            "deviation over seeds where it is several. Difference: ours minus the paper's.",
+            f"{runs.kind_of_interval(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
             *_unfinished(found),
+            *runs.divergences(found),
         ),
-        highlights=_highlights(table, rows),
+        highlights=_highlights(networks),
     )
 
 
-def _unfinished(found: list[runs.Run]) -> list[str]:
-    """A warning where a shallower network also fits its training set better: then the deep one is not trained to its end."""
-    full, shallow = (runs.of_row(found, row_id) for row_id in ("t3r01", "t3r05"))
-    if not full or not shallow or full[0].errors["train_top1"] <= shallow[0].errors["train_top1"]:
+def _unfinished(found: Sequence[runs.Run]) -> list[str]:
+    """A warning where a shallower network also fits its training set better: then the deep one is not trained out."""
+    told = convergence.shallow_fits_better(found)
+    if not told:
         return []
+    epochs = runs.of_row(found, convergence.FULL)[0].spec["epochs"]
     return [
-        "Here the network without layers 3, 4, 6, 7 has the lower error on its training set as well, so the full network "
-        f"was not trained to its end in {full[0].spec['epochs']} epochs: the ranks say how fast networks learn, not how well "
-        "they could."
+        f"Not trained out: {told}. After {epochs} epochs the ranks say how fast networks learn, not how well they could."
     ]
 
 
-def _row(line: dict[str, Any], found: list[runs.Run], views: int) -> Row:
+def _row(line: dict[str, Any], networks: Networks) -> Row:
     cells: list[Cell] = [_label(line)]
-    n = found[0].errors["n"] if found else 0
+    row_id = line["row_id"]
+    own = runs.of_row(networks.found, row_id)
+    missing = "diverged" if runs.diverged_in_row(networks.found, row_id) else "not run"
     for key in ERRORS:
         theirs = runs.value(line[f"{key}_err_pct"])
         ours = None
-        if found and key == "train_top1":
-            ours = runs.number([run.errors["train_top1"] for run in found], found[0].errors["train_n"])
-        elif found:
-            ours = runs.number([run.error(key.removeprefix("val_"), views) for run in found], n)
-        cells += [runs.shown(theirs), ours or "not run", difference(ours and ours.value, theirs)]
-    size = Number(found[0].full_size / 1e6) if found else None
-    return Row((*cells, size, Number(len(found), 0) if found else None), "" if found else "unrun")
+        if own:
+            error = (
+                networks.error(row_id, TOPS[key], networks.views) if key in TOPS else networks.training_error(row_id)
+            )
+            ours = runs.measured(error)
+        cells += [runs.shown(theirs), ours or missing, difference(ours and ours.value, theirs)]
+    size = Number(own[0].full_size / 1e6) if own else None
+    return Row((*cells, size, Number(len(own), 0) if own else None), "" if own else "unrun")
+
+
+def _seeds(row_id: str, networks: Networks) -> list[list[float]]:
+    """Of the columns of ERRORS: the errors of single seeds, in percent."""
+    own = runs.of_row(networks.found, row_id)
+    validation = [[run.error(f"top{k}", networks.views) for run in own] for k in TOPS.values()]
+    return [
+        [run.errors["train_top1"] for run in own],
+        *([one for one in some if one is not None] for some in validation),
+    ]
 
 
 def _label(line: dict[str, Any]) -> str:
@@ -96,14 +114,18 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
     return tuple(placed)
 
 
-def _plot(table: list[dict[str, Any]], rows: list[Row]) -> bytes:
+def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
+    """seeds: row of the paper's table -> the errors of single seeds, by panel."""
     lines = _under_headings(table, rows)
     panels = [
         (title, [_number(row.cells[1 + 3 * i]) for row in lines], [_number(row.cells[2 + 3 * i]) for row in lines])
         for i, title in enumerate(ERRORS.values())
     ]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
-    return draw.dot_plot([str(row.cells[0]) for row in lines], panels, "error (%)", headings)
+    placed = iter(line["row_id"] for line in table)
+    single = [[[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines]
+    by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
+    return draw.dot_plot([str(row.cells[0]) for row in lines], panels, "error (%)", headings, by_panel)
 
 
 def _number(cell: Cell) -> Number | None:
@@ -118,18 +140,14 @@ def _alt(ran: list[Row]) -> str:
     )
 
 
-def _highlights(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Highlight, ...]:
-    """The price of taking out the middle and the full layers together, if that was run."""
-    by_id = {line["row_id"]: row for line, row in zip(table, rows, strict=True)}
-    base, bare = by_id["t3r01"].cells, by_id["t3r05"].cells
-    if not isinstance(base[5], Number) or not isinstance(bare[5], Number):
+def _highlights(networks: Networks) -> tuple[Highlight, ...]:
+    """The price of taking out the middle and the full layers together, if that was run: the number that claims 8 to 13 print."""
+    try:
+        rise = networks.errors(BOTH)["top-1"]
+    except Unattempted:
         return ()
-    ours, theirs = difference(bare[5].value, base[5].value), difference(bare[4].value, base[4].value)
-    return (
-        Highlight(
-            "Top-1 error (points) added by removing layers 3, 4, 6, 7", ours.texts()["text"], theirs.texts()["text"]
-        ),
-    )
+    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed(BOTH, "val_top1")))
+    return (Highlight("Top-1 error (points) added by removing layers 3, 4, 6, 7", ours, theirs),)
 
 
 def _listed(numbers: list[int]) -> str:

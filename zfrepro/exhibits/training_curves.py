@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from zfrepro import artifacts
 from zfrepro.errors import UserError
 from zfrepro.exhibits import draw
 from zfrepro.exhibits.base import Column, Number, Picture, Row
@@ -18,6 +20,7 @@ from zfrepro.exhibits.base import Column, Number, Picture, Row
 TITLE = "Training curves"
 PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
+NETWORK = "network/"
 LABELLED = len(draw.CYCLE)  # more curves than colours: the rest stay grey
 COLUMNS = (
     Column("run", "Run", "label"),
@@ -33,33 +36,53 @@ DIGITS = {"epoch": 0, "learning_rate": 5, "train_loss": 3, "val_loss": 3}
 
 
 def needs(config: Any) -> dict[str, str]:
-    """The runs of `train` come first: their labels sort before those of `ablate`."""
+    """The runs of `train` come first: their labels sort before those of `ablate`, and both before the networks'."""
     place = {"train": 1, "ablate": 2}
-    return {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
+    histories = {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
+    return histories | {f"network/{run}": f"{stage}/{run}/network.json" for run, stage in config.runs().items()}
 
 
 def build(files: Mapping[str, Path]) -> Picture:
-    histories = {label.partition(" ")[2]: _history(files[label]) for label in sorted(files)}
-    epochs = max(int(history["epoch"].max()) for history in histories.values())
+    diverged = _diverged(files)
+    names = [label.partition(" ")[2] for label in sorted(files) if not label.startswith(NETWORK)]
+    labels = {label.partition(" ")[2]: label for label in files}
+    histories = {name: _history(files[labels[name]], name in diverged) for name in names}
+    epochs = max((int(history["epoch"].max()) for history in histories.values() if len(history)), default=0)
     return Picture(
         caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are those "
         "met while training, on crops and with dropout; validation is the single centre view.",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
-        png=_plot(histories),
+        png=_plot(histories, diverged),
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
-        + "; ".join(f"{run} {history['val_top1_error'].iloc[-1]:.1f}" for run, history in histories.items()),
+        + "; ".join(f"{run} {_last(history, run in diverged)}" for run, history in histories.items()),
+        notes=tuple(f"{run} diverged in epoch {found['epoch']} ({found['what']})." for run, found in diverged.items()),
         rows_title="Every epoch of every run",
     )
 
 
-def _history(path: Path) -> pd.DataFrame:
+def _diverged(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Run -> epoch and what happened, of those that diverged."""
+    found = {
+        label.removeprefix(NETWORK): artifacts.load_json(path).get("diverged")
+        for label, path in sorted(files.items())
+        if label.startswith(NETWORK)
+    }
+    return {run: one for run, one in found.items() if one}
+
+
+def _last(history: pd.DataFrame, diverged: bool) -> str:
+    return "diverged" if diverged else f"{history['val_top1_error'].iloc[-1]:.1f}"
+
+
+def _history(path: Path, diverged: bool) -> pd.DataFrame:
+    """One that diverged may have no whole epoch. Raises UserError."""
     try:
         history = pd.read_csv(path)
     except ValueError as error:
         raise UserError(f"{path}: not a history of training ({error}); delete it and run again") from error
     missing = {column.key for column in COLUMNS[1:]} - set(history)
-    if missing or history.empty:
+    if missing or (history.empty and not diverged):
         raise UserError(f"{path}: lacks {', '.join(sorted(missing)) or 'any epoch'}; delete it and run again")
     return history
 
@@ -69,11 +92,11 @@ def _row(run: str, line: dict[str, Any]) -> Row:
     return Row((run, *(number if math.isfinite(number.value) else None for number in numbers)))
 
 
-def _plot(histories: dict[str, pd.DataFrame]) -> bytes:
+def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:
     with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // 4)) as drawn:
         axes = drawn.subplots(1, len(PANELS))
         for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
-            _panel(ax, histories, column)
+            _panel(ax, histories, column, diverged)
             ax.set_title(title)
             ax.set_xlabel("epoch")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -81,7 +104,8 @@ def _plot(histories: dict[str, pd.DataFrame]) -> bytes:
         return draw.png(drawn)
 
 
-def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str) -> None:
+def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: Container[str]) -> None:
+    """The other runs set the limits: what one that diverged reached last may be beyond all measure."""
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for i, (run, history) in reversed(list(enumerate(histories.items()))):
@@ -92,4 +116,10 @@ def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str) -> None:
         )
         if i > LABELLED:
             look["label"] = "_"
-        ax.plot(history["epoch"], history[column], marker="o" if len(history) == 1 else "", **look)
+        elif run in diverged and i < LABELLED:
+            look |= {"label": f"{run} (diverged)", "linestyle": ":"}
+        finite = history[np.isfinite(history[column])]
+        ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **look)
+    whole = [history[column].max() for run, history in histories.items() if run not in diverged]
+    if whole:
+        ax.set_ylim(top=min(ax.get_ylim()[1], 1.05 * max(whole)))
