@@ -62,7 +62,10 @@ def test_the_figure_says_what_the_curves_are(tmp_path):
     for one, seven in straight:
         assert seven.value == pytest.approx(1, abs=1e-4)
         assert one.value < 0.5
-    kept = [cells[3].value for (_, name), cells in rows.items() if name.endswith("whole range")]
+    differences = [cells[3] for (_, name), cells in rows.items() if name.startswith("R")]
+    for (one, seven), less in zip(straight, differences, strict=True):
+        assert less.value == pytest.approx(seven.value - one.value)
+    kept = [cells[4].value for (_, name), cells in rows.items() if name.endswith("whole range")]
     assert kept[2] < kept[0]
     assert kept[2] < kept[1]
     assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]

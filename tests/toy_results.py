@@ -315,19 +315,27 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
     about = {
         "classes": classes, "input_size": INPUT, "positions": positions, "square": square, "stride": stride, "grey": 124,
         "layer": 5, "split": "val", "seed": 0,
-        "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "pictures": told, "width": WIDTH,
+        "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "correct_with_box": 120, "correct_with_room": 40,
+        "pictures": told, "width": WIDTH,
     }  # fmt: skip
     artifacts.save_json(folder / "occlusion.json", about)
 
 
 def _scores(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """40 pictures, the true class 0.2 less probable on the object; of the first, the box covers every position."""
+    """40 images, the true class 0.2 less probable on the object; the first never falls, so it lacks the share of its fall.
+
+    Of the other 39, the last 30 have clear minima; both lie at the same position, but for 12 images 18 pixels apart.
+    """
     inside = rng.uniform(0.2, 0.6, 40)
-    outside = np.append(np.nan, inside[1:] + 0.2)
+    outside, places = inside + 0.2, rng.integers(0, 8, (2, 40)) * 6
     return {
         "picture": np.arange(40), "clean": inside + 0.3, "inside": inside, "outside": outside, "touching": inside + 0.05,
-        "elsewhere": outside + 0.05, "energy": np.full(40, 0.8), "pointing": np.append(np.zeros(10), np.ones(30)),
-        "area": np.full(40, 0.5), "kept": rng.uniform(0.7, 1, 40), "projection": np.full(40, 0.9), "minima": rng.uniform(0, 9, 40),
+        "elsewhere": outside + 0.05, "energy": np.append(np.nan, np.full(39, 0.8)),
+        "pointing": np.append(np.zeros(10), np.ones(30)), "area": np.full(40, 0.5), "kept": rng.uniform(0.7, 1, 40),
+        "kept_inside": np.full(40, 0.6), "kept_outside": np.full(40, 0.9), "projection": np.full(40, 0.9),
+        "map_top": places[0], "map_left": places[1] + 18 * (np.arange(40) >= 28), "map_fall": np.full(40, 0.3),
+        "map_rival": np.full(40, 0.4), "true_top": places[0], "true_left": places[1], "true_fall": np.full(40, 0.5),
+        "true_rival": np.where(np.arange(40) < 10, 0.95, 0.5),
     }  # fmt: skip
 
 

@@ -113,11 +113,14 @@ def _precisions(name: str, layer: int, classes: int) -> list[dict[str, Any]]:
 def _scratch(target: str, classes: int) -> dict[str, Any]:
     sizes, count = SCRATCH[target]
     accuracies = [
-        {"per_class": k, "folds": [round(accuracy(target, "scratch", k), 1) + shift for shift in _shifts(count)]}
+        {
+            "per_class": k, "folds": [round(accuracy(target, "scratch", k), 1) + shift for shift in _shifts(count)],
+            "train_error": [2.0 + shift for shift in _shifts(count)], "still_falling": [0.5] * count,
+        }
         for k in sizes
-    ]
+    ]  # fmt: skip
     return {
-        "target": "scenes", "classes": classes, "run": RUNS[0], "steps": 300, "folds": count,
+        "target": "scenes", "classes": classes, "run": RUNS[0], "steps": 1500, "folds": count,
         "accuracies": accuracies,
     }  # fmt: skip
 

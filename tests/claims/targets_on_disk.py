@@ -1,4 +1,4 @@
-"""Folds, probes and training from nothing with accuracies that a test chooses, as the stages leave them."""
+"""Folds, probes and training from scratch with accuracies that a test chooses, as the stages leave them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def measured(
         f"{name}/{method}",
         {"accuracies": [*known, *({**kind, "per_class": k, "folds": _folds(of)} for k, of in curve.items())]},
     )
+
+
+def trained_from_scratch(folder: Path, name: str, fell: Mapping[int, Sequence[float]]) -> None:
+    """Adds to what `measured` left how far each fold's training error fell over the last fifth of training; it ends at 5 %."""
+    path = folder / f"{name}/scratch.json"
+    told = artifacts.load_json(path)
+    for one in told["accuracies"]:
+        falls = list(fell[one["per_class"]])
+        one |= {"train_error": [5.0] * len(falls), "still_falling": falls}
+    artifacts.save_json(path, told)
 
 
 def precisions(folder: Path, pretrained: float, hog: float, half: float = 1.0) -> dict[str, Path]:

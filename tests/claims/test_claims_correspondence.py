@@ -63,7 +63,7 @@ def test_layer_7_against_layer_5(tmp_path: Path) -> None:
     assert decide(pairs(0.08, 0.1, 3, 0.05), pairs(0.08, 0.1, 4, 0.05)).verdict == "inconclusive"
     with pytest.raises(Unattempted, match="change nothing"):
         decide(0 * clear, faint)
-    with pytest.raises(Unattempted, match="2 pictures were compared"):
+    with pytest.raises(Unattempted, match="2 images were compared"):
         decide(clear[:, :2, :2], faint[:, :2, :2])
 
 

@@ -75,8 +75,8 @@ def test_nearly_straight_asks_for_more_than_straighter(tmp_path: Path) -> None:
     for name, jagged in noise.items():
         bent[name]["shift"] = bent[name]["shift"] + jagged
     found = DECIDE[24](write(tmp_path, bent["one"], bent["seven"]))
-    assert found.parts["translation, layer 7 less layer 1"].low > 0
-    assert (found.verdict, found.part) == ("not reproduced", "translation, layer 7 less 0.5")
+    assert found.parts["translation, layer 7 minus layer 1"].low > 0
+    assert (found.verdict, found.part) == ("not reproduced", "translation, layer 7 minus 0.5")
 
 
 def test_the_small_step_is_the_papers(tmp_path: Path) -> None:
@@ -104,13 +104,13 @@ def test_stability(tmp_path: Path) -> None:
     found = decide(0.6, 0.5, 0.2)
     assert found.verdict == "reproduced"
     over_turns = (70 + 8 * 20) / 9
-    assert found.parts["translation, less rotation"].value == pytest.approx(60 - over_turns, abs=2)
-    assert found.parts["rotation, half less what is kept"].value == pytest.approx(35 - over_turns, abs=2)
-    assert found.estimate == found.parts["rotation, half less what is kept"]
+    assert found.parts["translation, minus rotation"].value == pytest.approx(60 - over_turns, abs=2)
+    assert found.parts["rotation, half minus what is kept"].value == pytest.approx(35 - over_turns, abs=2)
+    assert found.estimate == found.parts["rotation, half minus what is kept"]
     assert decide(0.6, 0.1, 0.2).verdict == "not reproduced"
     unstable = decide(0.6, 0.3, 0.1)  # better than under rotation, and still lost
-    assert (unstable.verdict, unstable.part) == ("not reproduced", "scale, what is kept less half")
-    assert decide(0.65, 0.6, 0.5).part == "rotation, half less what is kept"
+    assert (unstable.verdict, unstable.part) == ("not reproduced", "scale, what is kept minus half")
+    assert decide(0.65, 0.6, 0.5).part == "rotation, half minus what is kept"
 
 
 def symmetric(quarter: float, eighth: float, near: float, far: float) -> dict[str, np.ndarray]:

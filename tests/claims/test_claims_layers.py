@@ -86,8 +86,9 @@ def test_what_is_read_is_the_network_named_first(tmp_path: Path) -> None:
         folds=settings["folds"],
         features=types.SimpleNamespace(**settings["features"]),
         scratch=types.SimpleNamespace(**settings["scratch"]),
+        runs=lambda: {"improved": "train"},
     )
-    found = layers.needs(config)
+    found = {label: path for label, path in layers.needs(config).items() if not label.startswith("trained/")}
     assert found == {
         f"{name}/{label}": path
         for name in ("caltech101", "caltech256")

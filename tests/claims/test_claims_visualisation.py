@@ -12,6 +12,7 @@ from zfrepro import artifacts
 from zfrepro.claims import alike, samples, settling, visualisation
 from zfrepro.claims.base import Estimate, Finding, Unattempted
 from zfrepro.core import spectra
+from zfrepro.exhibits import occlusion_score
 
 DECIDE = {claim.number: claim.decide for claim in visualisation.CLAIMS}
 RNG = np.random.default_rng(0)
@@ -207,11 +208,16 @@ def test_settling_from_what_is_shown(tmp_path: Path) -> None:
 
 def test_projections_drive_their_map(tmp_path: Path) -> None:
     def decide(ratios: list[float]) -> Finding:
-        artifacts.save_arrays(tmp_path / "scores.npz", projection=np.array(ratios))
-        return DECIDE[22]({"covered/scores": tmp_path / "scores.npz"})
+        plain = dict.fromkeys(("clean", *occlusion_score.NEEDED), np.full(len(ratios), 0.5))
+        artifacts.save_arrays(tmp_path / "scores.npz", **plain | {"projection": np.array(ratios)})
+        artifacts.save_json(tmp_path / "occlusion.json", {"square": 4})
+        return DECIDE[22]({"covered/scores": tmp_path / "scores.npz", "covered/about": tmp_path / "occlusion.json"})
 
-    found = decide([0.9] * 45 + [1.1] * 5 + [float("nan")])
+    found = decide([0.8] * 45 + [1.1] * 5 + [float("nan")])
     assert (found.verdict, found.estimate.value, found.estimate.n) == ("reproduced", 90, 50)
+    assert found.effect.value == pytest.approx(17)  # 1 - (45 * 0.8 + 5 * 1.1) / 50, in percent of all of it
+    small = decide([0.98] * 45 + [1.0] * 5)  # 1.8 %
+    assert (small.verdict, small.effect.value) == ("reproduced, small", pytest.approx(1.8))
     assert decide([1.0] * 40 + [0.9] * 5).verdict == "not reproduced"
     assert decide([0.9, 1.1] * 20).verdict == "inconclusive"
     with pytest.raises(Unattempted):
@@ -227,9 +233,14 @@ def test_needs_leave_out_what_the_experiment_leaves_out() -> None:
         seed=0, network=SimpleNamespace(base="improved", model_dump=lambda: network), filter_rms=0.1
     )
     named = SimpleNamespace(runs=("improved",))
-    config = SimpleNamespace(**{**nothing, "deconvnet": named, "evolution": named}, training=lambda name: training)
+    config = SimpleNamespace(
+        **{**nothing, "deconvnet": named, "evolution": named},
+        training=lambda name: training,
+        runs=lambda: {"improved": "train"},
+    )
     assert sorted(visualisation.needs(config)) == [  # no baseline, so nothing of Fig 6
         "evolution/about", "evolution/arrays", "features/about", "features/arrays",
+        "trained/errors/improved", "trained/history/improved", "trained/network/improved",
     ]  # fmt: skip
 
 
@@ -253,4 +264,4 @@ def test_intervals_of_few() -> None:
 def test_the_papers_numbers() -> None:
     told = {claim.number: claim.paper for claim in visualisation.CLAIMS}
     assert "40 to 50 of 70 epochs (57 to 71 %)" in told[21]
-    assert [number for number, paper in told.items() if paper] == [21]
+    assert [number for number, paper in told.items() if paper] == [19, 21]

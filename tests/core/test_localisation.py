@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from zfrepro.core import localisation
 
@@ -52,11 +53,34 @@ def test_ratio_of_weighted_to_plain_mean():
     assert math.isnan(localisation.weighted_ratio(0 * values, weights))
 
 
-def test_minima_apart():
-    other = MAP.copy()
-    other[0, 0] = 0
-    assert localisation.distance_of_minima(MAP, MAP, 3) == 0
-    assert math.isclose(localisation.distance_of_minima(MAP, other, 3), 3 * 2**0.5)
+def test_the_minimum_and_its_rival():
+    """Median 0.9. The minimum falls by 0.8 of it; of positions more than 4 pixels away, the corners, the best falls by 0.1."""
+    found = localisation.minimum(MAP, square=4, stride=3)
+    assert (found.top, found.left) == (3, 3)
+    assert math.isclose(found.fall, 0.8 / 0.9)
+    assert math.isclose(found.rival, 0.1 / 0.8)
+    rival = MAP.copy()
+    rival[2, 0] = 0.3  # sqrt(2) * 3 pixels away, more than the square's side; falls by 0.6
+    assert math.isclose(localisation.minimum(rival, square=4, stride=3).rival, 0.6 / 0.8)
+    assert localisation.minimum(rival, square=5, stride=3).rival == 0  # the square's side reaches it
+
+
+def test_a_flat_map_has_no_clear_minimum():
+    flat = localisation.minimum(np.full((3, 3), 0.5), square=4, stride=3)
+    assert (flat.top, flat.left, flat.fall) == (0, 0, 0)
+    assert math.isnan(flat.rival)
+    silent = np.zeros((3, 3))
+    assert math.isnan(localisation.minimum(silent, square=4, stride=3).fall)
+    with pytest.raises(ValueError, match="not finite"):
+        localisation.minimum(np.where(MAP > 0.9, math.nan, MAP), square=4, stride=3)
+
+
+def test_room_beside_the_object():
+    # 10 px, square 4, stride 3: corners 0, 3, 6, middles 2, 5, 8
+    assert localisation.leaves_room(10, 4, 3, (4, 2, 8, 6))
+    assert not localisation.leaves_room(10, 4, 3, (3, 3, 7, 7))  # the square touches it at all nine positions
+    assert not localisation.leaves_room(10, 4, 3, (0, 0, 1, 1))  # no middle lies in it
+    assert not localisation.leaves_room(10, 4, 3, (0, 0, 10, 10))
 
 
 def test_positions_that_touch_a_box():
@@ -77,5 +101,7 @@ def test_the_scores_of_one_picture():
     assert math.isclose(found["energy"], 0.8 / 1.3)
     assert (found["pointing"], found["area"], found["kept"]) == (1, 2 / 9, 8 / 9)
     assert math.isclose(found["projection"], 1)
-    assert found["minima"] == 0
+    assert (found["map_top"], found["map_left"], found["true_top"], found["true_left"]) == (3, 3, 3, 3)
+    assert math.isclose(found["map_fall"], 0.8 / 0.9)  # ten times as high, the same share
+    assert math.isclose(found["true_rival"], 0.1 / 0.8)
     assert tuple(found) == localisation.SCORES

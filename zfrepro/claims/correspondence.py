@@ -1,4 +1,7 @@
-"""Claims 30 and 31: whether covering the same part changes features alike from picture to picture (Table 1)."""
+"""Claims 30 and 31: whether covering the same part changes features alike from image to image (Table 1).
+
+Both are about networks that were trained out: a correspondence between parts is learned.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts, paper
-from zfrepro.claims import base, parts
+from zfrepro.claims import convergence, margins, parts
 from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims.margins import sized
 from zfrepro.exhibits import fig8_masked_parts, table1_correspondence
 from zfrepro.exhibits.table1_correspondence import MASKS, PARTS
 
@@ -25,40 +29,41 @@ def needs(config: Any) -> dict[str, str]:
         "pairs": ("correspondence", fig8_masked_parts.needs),
     }
     found = parts.gathered(config, wanted)
-    return {"about": found["table/about"], "arrays": found["pairs/arrays"]}
+    own = {"about": found["table/about"], "arrays": found["pairs/arrays"]}
+    return own | convergence.needs(config)
 
 
 def _parts_alike(files: Mapping[str, Path]) -> Finding:
     sample = artifacts.load_json(files["about"])["samples"]["all"]
     found = sample["layers"]["5"]["part_below_random"]
     if any(found[part]["value"] is None or found[part]["low"] is None for part in PARTS):
-        raise Unattempted("Random squares change nothing in layer 5, or too few pictures were compared.")
-    measured = {
-        part: Estimate(
-            *(100 * found[part][key] for key in ("value", "low", "high")), sample["pictures"], "pictures", unit="%"
-        )
-        for part in PARTS
-    }
-    return base.above(measured)
+        raise Unattempted("Random squares change nothing in layer 5, or too few images were compared.")
+    printed, measured = _printed(5), {}
+    for part in PARTS:
+        numbers = (100 * found[part][key] for key in ("value", "low", "high"))
+        theirs = 100 * (1 - printed[part] / printed["random"])
+        measured[part] = sized(Estimate(*numbers, sample["pictures"], "images", unit="%"), theirs, "the paper's")
+    return margins.above(measured)
 
 
 def _less_so_above(files: Mapping[str, Path]) -> Finding:
-    arrays, pictures = (
-        artifacts.load_arrays(files["arrays"]),
-        artifacts.load_json(files["about"])["samples"]["all"]["pictures"],
-    )
+    arrays = parts.load_arrays(files["arrays"], "different_")
+    pictures = artifacts.load_json(files["about"])["samples"]["all"]["pictures"]
     if pictures < LEAST:
-        raise Unattempted(f"{pictures} pictures were compared; {LEAST} are needed.")
+        raise Unattempted(f"{pictures} images were compared; {LEAST} are needed.")
     five, seven = (arrays[f"different_{layer}"] for layer in (5, 7))
     again = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES)
-    margins = [_margin(pairs, np.vstack([np.ones(pictures, int), again])) for pairs in (five, seven)]
-    value, *drawn = 100 * (margins[0] - margins[1])
-    known = np.array(drawn)[np.isfinite(drawn)]
-    if not np.isfinite(value) or not len(known):
+    shares = [_margin(pairs, np.vstack([np.ones(pictures, int), again])) for pairs in (five, seven)]
+    value, *drawn = 100 * (shares[0] - shares[1])
+    known = np.array(drawn)[~np.isnan(drawn)]  # missing where random squares change nothing in the images drawn
+    if np.isnan(value) or not len(known):
         raise Unattempted("Random squares change nothing in layer 5 or in layer 7.")
     low, high = np.percentile(known, (2.5, 97.5)).tolist()
-    told = f"Layer 5: {100 * margins[0][0]:.1f} %, layer 7: {100 * margins[1][0]:.1f} %."
-    return parts.told(base.above({"": Estimate(float(value), low, high, pictures, "pictures", unit="points")}), told)
+    told = f"Layer 5: {100 * shares[0][0]:.1f} %, layer 7: {100 * shares[1][0]:.1f} %."
+    estimate = Estimate(float(value), low, high, pictures, "images", unit="points")
+    return parts.told(
+        margins.above({"": sized(estimate, _printed_margin(5) - _printed_margin(7), "the paper's")}), told
+    )
 
 
 def _margin(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -93,19 +98,19 @@ def _printed_parts() -> str:
 CLAIMS = (
     Claim(
         30,
-        "Covering an eye or the nose changes layer 5 more alike from picture to picture than covering random places.",
+        "Covering an eye or the nose changes layer 5 more alike from image to image than covering random places.",
         "Table 1, section 4.3",
         "Sign change of each part less than of random places, as a share of the latter, in layer 5: above 0",
         _printed_parts(),
-        _parts_alike,
+        parts.trained(_parts_alike, "arrays"),
     ),
     Claim(
         31,
         "In layer 7 the parts stand out less from random places than in layer 5.",
         "Table 1, section 4.3",
-        "The same share, mean of the three parts, layer 5 less layer 7: above 0",
+        "The same share, mean of the three parts, layer 5 minus layer 7: above 0",
         f"{_printed_margin(5) - _printed_margin(7):.0f} points: {_printed_margin(5):.0f} % in layer 5, {_printed_margin(7):.0f} % in "
         "layer 7",
-        _less_so_above,
+        parts.trained(_less_so_above, "arrays"),
     ),
 )  # fmt: skip

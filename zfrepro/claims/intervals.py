@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from zfrepro.claims.base import Estimate
-from zfrepro.exhibits import estimates
+from zfrepro.exhibits import estimates, transfers
 
 LEVEL = 0.975  # both sides together leave 5 %
 
@@ -96,8 +96,8 @@ def of_folds(first: Sequence[float], second: Sequence[float], test_share: float)
     (1/folds + test_share) times the variance between folds, test_share = test pictures / all others, which are the training
     pictures where every picture is used.
     """
-    shared = min(len(first), len(second))
-    each = np.asarray(first[:shared], dtype=float) - np.asarray(second[:shared], dtype=float)
+    each = np.array(transfers.fold_by_fold(first, second))
+    shared = len(each)
     if shared < 2:
         return Estimate(float(each.mean()), None, None, shared, "fold", unit="points")
     variance = float(each.var(ddof=1)) * (1 / shared + test_share)
@@ -105,9 +105,8 @@ def of_folds(first: Sequence[float], second: Sequence[float], test_share: float)
 
 
 def of_pictures(values: np.ndarray, of: str = "pictures", digits: int = 1, unit: str = "") -> Estimate:
-    """Mean of what is finite, percentile bootstrap. Raises ValueError where nothing is finite."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    """Mean of what is not missing (NaN), percentile bootstrap. Raises ValueError for infinite values, and where all are missing."""
+    known = estimates.present(values)
     number = estimates.mean(known)
     if number is None:
         raise ValueError("no finite value")

@@ -1,4 +1,7 @@
-"""Claims 23 to 26: how features move and what is still recognised when pictures are shifted, scaled and turned (Fig 5)."""
+"""Claims 23 to 26: how features move and what is still recognised when images are shifted, scaled and turned (Fig 5).
+
+All four are about networks that were trained out: what they are invariant to they have learned.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,21 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts
-from zfrepro.claims import base, intervals, parts, samples
+from zfrepro.claims import intervals, margins, parts, samples
 from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims.margins import sized
 from zfrepro.exhibits import fig5_invariance
-from zfrepro.exhibits.fig5_invariance import EIGHTHS, KINDS, PRINTED, QUARTERS, at, linearity, share_of_largest
+from zfrepro.exhibits.fig5_invariance import (
+    EIGHTHS,
+    KINDS,
+    PRINTED,
+    QUARTERS,
+    SMALL_STEP,
+    TURNED,
+    at,
+    linearity,
+    share_of_largest,
+)
 
 STRAIGHT = ("shift", "scale")  # transformations with a small step and an end
 EXPLAINED = 0.5  # R\u00b2: a straight line accounts for more than what it leaves
@@ -25,6 +39,10 @@ def needs(config: Any) -> dict[str, str]:
     return {label.removeprefix("curves/"): path for label, path in found.items()}
 
 
+def _arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
+    return parts.load_arrays(files["arrays"], "distance", "probability", "symmetric_")
+
+
 def _amounts(arrays: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
     """(T,): how far from the untouched view."""
     return np.abs(arrays[kind] - KINDS[kind][2])
@@ -35,46 +53,46 @@ def _of_layers(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.ndarray,
 
 
 def _reaction(files: Mapping[str, Path]) -> Finding:
-    arrays, measured, means = artifacts.load_arrays(files["arrays"]), {}, []
+    arrays, measured, means = _arrays(files), {}, []
     for kind in STRAIGHT:
         small = KINDS[kind][3]
         one, seven = (share_of_largest(curve, _amounts(arrays, kind), small) for curve in _of_layers(arrays, kind))
-        measured[NAMES[kind]] = _mean(one - seven)
+        theirs, theirs_seven = SMALL_STEP[kind]
+        measured[NAMES[kind]] = sized(_mean(one - seven), theirs - theirs_seven, "the paper's")
         means.append(f"{np.nanmean(one):.2f} and {np.nanmean(seven):.2f} ({NAMES[kind]})")
-    return parts.told(base.above(measured), f"Layers 1 and 7: {', '.join(means)}.")
+    return parts.told(margins.above(measured), f"Layers 1 and 7: {', '.join(means)}.")
 
 
 def _straightness(files: Mapping[str, Path]) -> Finding:
-    arrays, measured, means = artifacts.load_arrays(files["arrays"]), {}, []
+    arrays, measured, means = _arrays(files), {}, []
     for kind in STRAIGHT:
-        one, seven = (_finite(linearity(curve, _amounts(arrays, kind))) for curve in _of_layers(arrays, kind))
-        measured[f"{NAMES[kind]}, layer 7 less layer 1"] = _mean(seven - one)
-        measured[f"{NAMES[kind]}, layer 7 less {EXPLAINED:g}"] = _mean(seven - EXPLAINED)
-        means.append(f"{np.nanmedian(seven):.2f} and {np.nanmedian(one):.2f} ({NAMES[kind]})")
-    return parts.told(base.above(measured), f"Median R\u00b2 of layers 7 and 1: {', '.join(means)}.")
+        one, seven = (linearity(curve, _amounts(arrays, kind)) for curve in _of_layers(arrays, kind))
+        straighter, straight = _mean(seven - one), _mean(seven - EXPLAINED)
+        first, last = float(np.nanmean(one)), float(np.nanmean(seven))
+        measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = sized(straighter, 1 - first, "the most possible")
+        measured[f"{NAMES[kind]}, layer 7 minus {EXPLAINED:g}"] = sized(straight, 1 - EXPLAINED, "the most possible")
+        means.append(f"{last:.2f} and {first:.2f} ({NAMES[kind]})")
+    return parts.told(margins.above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
 
 
 def _mean(values: np.ndarray) -> Estimate:
-    if not np.isfinite(values).any():
+    if np.isnan(values).all():
         raise Unattempted("The steps of `invariance` are too wide for a small one, or no feature moves.")
     return intervals.of_pictures(values, digits=2)
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
 def _stability(files: Mapping[str, Path]) -> Finding:
-    arrays = artifacts.load_arrays(files["arrays"])
+    arrays = _arrays(files)
     kept = {kind: 100 * arrays[f"probability_{kind}"].mean(axis=1) for kind in NAMES}
     half = KEPT * arrays["probability_turn"][:, 0]
-    measured = {"rotation, half less what is kept": _points(half - kept["turn"])}
+    untouched = 100 * float(arrays["probability_turn"][:, 0].mean())  # all of it, the most that can be kept or lost
+    most = {"all": (untouched, "the most possible"), "half": (untouched * KEPT / 100, "the most possible")}
+    measured = {"rotation, half minus what is kept": sized(_points(half - kept["turn"]), *most["half"])}
     for kind in STRAIGHT:
-        measured[f"{NAMES[kind]}, less rotation"] = _points(kept[kind] - kept["turn"])
-        measured[f"{NAMES[kind]}, what is kept less half"] = _points(kept[kind] - half)
-    untouched = 100 * arrays["probability_turn"][:, 0].mean()
+        measured[f"{NAMES[kind]}, minus rotation"] = sized(_points(kept[kind] - kept["turn"]), *most["all"])
+        measured[f"{NAMES[kind]}, what is kept minus half"] = sized(_points(kept[kind] - half), *most["half"])
     means = ", ".join(f"{kept[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
-    return parts.told(base.above(measured), f"Mean probability: {untouched:.1f} % untouched, {means}.")
+    return parts.told(margins.above(measured), f"Mean probability: {untouched:.1f} % untouched, {means}.")
 
 
 def _points(values: np.ndarray) -> Estimate:
@@ -82,18 +100,21 @@ def _points(values: np.ndarray) -> Estimate:
 
 
 def _symmetry(files: Mapping[str, Path]) -> Finding:
-    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    arrays, about = _arrays(files), artifacts.load_json(files["about"])
     if "symmetric_probability_turn" not in arrays:
         raise Unattempted("`invariance.symmetric` names no class whose objects look alike after a quarter turn.")
     others = ~np.isin([one["class"] for one in about["pictures"]], about["symmetric"])
     measured = {}
     for name, curve, sign in (("P(true class)", "probability_turn", 1), ("layer 7", "distance7_turn", -1)):
         round_, rest = (sign * _gain(one, arrays["turn"]) for one in (arrays[f"symmetric_{curve}"], arrays[curve]))
-        measured[name] = samples.mean(round_, "pictures of symmetric objects")
-        measured[f"{name}, more than others"] = samples.difference(round_, rest[others], "pictures")
+        printed = abs(TURNED[name][0] - TURNED[name][1])
+        own = samples.mean(round_, "images of symmetric objects")
+        more = samples.difference(round_, rest[others], "images")
+        measured[name] = sized(own, printed, "the paper's")
+        measured[f"{name}, more than others"] = sized(more, printed, "the paper's")
     kept, lost = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
     return parts.told(
-        base.above(measured),
+        margins.above(measured),
         f"P(true class) over all turns: {kept:.1f} % ({', '.join(about['symmetric'])}), {lost:.1f} % (others).",
     )
 
@@ -109,36 +130,36 @@ CLAIMS = (
         23,
         "A small translation or scaling changes the first layer's features much, those of layer 7 little.",
         "Figure 5 (a), (b), section 4",
-        "Distance at a small step (10 of 60 pixels, 0.2 of 0.8 in ratio) as a share of that at the largest, layer 1 less layer 7: "
+        "Distance at a small step (10 of 60 pixels, 0.2 of 0.8 in ratio) as a share of that at the largest, layer 1 minus layer 7: "
         "above 0",
         f"translation: {PRINTED['shift', 'small']}; scale: {PRINTED['scale', 'small']}; {READ}",
-        _reaction,
+        parts.trained(_reaction, "arrays"),
     ),
     Claim(
         24,
         "Features of layer 7 move nearly in proportion to translation and scaling, those of layer 1 do not.",
         "Figure 5 (a), (b), section 4",
-        "R\u00b2 of a straight line through the untouched view, picture by picture, layer 7 less layer 1, and layer 7 less "
+        "R\u00b2 of a straight line through the untouched view, picture by picture, layer 7 minus layer 1, and layer 7 minus "
         f"{EXPLAINED:g}: above 0",
         "",
-        _straightness,
+        parts.trained(_straightness, "arrays"),
     ),
     Claim(
         25,
         "The output is stable under translation and scaling, not under rotation.",
         "Figure 5, section 4",
-        "Probability of the true class, mean over the range of translation or scale: less that over all rotations, and less half of "
-        "the untouched view's; half of that less the mean over all rotations: all above 0",
+        "Probability of the true class, mean over the range of translation or scale: minus that over all rotations, and minus half of "
+        "the untouched view's; half of that minus the mean over all rotations: all above 0",
         "",
-        _stability,
+        parts.trained(_stability, "arrays"),
     ),
     Claim(
         26,
         "Rotation is forgiven where the object looks alike after it.",
         "Figure 5 (c), section 4",
-        "P(true class) at quarter turns less that halfway between them, and the distance of layer 7 the other way round, for "
-        "symmetric objects, and the same less that of other objects (quarter turns alone have no black corners): all above 0",
+        "P(true class) at quarter turns minus that halfway between them, and the distance of layer 7 the other way round, for "
+        "symmetric objects, and the same minus that of other objects (quarter turns alone have no black corners): all above 0",
         f"P(true class) {PRINTED['turn', 'at quarters']}, against {PRINTED['turn', 'at eighths']}; {PRINTED['turn', 'quarters']}",
-        _symmetry,
+        parts.trained(_symmetry, "arrays"),
     ),
 )  # fmt: skip

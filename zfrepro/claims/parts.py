@@ -7,13 +7,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from zfrepro import artifacts
+from zfrepro.claims import base, convergence
 from zfrepro.claims.base import Finding, Unattempted
+from zfrepro.errors import UserError
 
 Needs = Callable[[Any], Mapping[str, str]]
+Decide = Callable[[Mapping[str, Path]], Finding]
 
 
 def gathered(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
-    """`part/label` -> file, of parts given as name -> (section of the config, its needs).
+    """`part/label` -> file, of parts given as name -> (section of the config, its needs), and what `trained` reads.
 
     A part is left out whose section names no run or whose needs raise LookupError; raises LookupError where all are.
     """
@@ -26,7 +32,7 @@ def gathered(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, s
         files |= {f"{part}/{label}": path for label, path in found.items()}
     if not files:
         raise LookupError(f"the experiment leaves out {', '.join(dict.fromkeys(name for name, _ in parts.values()))}")
-    return files
+    return files | convergence.needs(config)
 
 
 def of(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
@@ -40,3 +46,34 @@ def of(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
 def told(finding: Finding, more: str) -> Finding:
     """The finding with another sentence in its reason."""
     return dataclasses.replace(finding, reason=f"{finding.reason} {more}".strip())
+
+
+def trained(decide: Decide, *labels: str, run: Callable[[Path], str] = lambda path: path.parent.name) -> Decide:
+    """`decide` for a claim about what trained networks do: "not reproduced" is inconclusive where they were not trained out.
+
+    The networks are those whose results stand under these labels; `run`: a result's file -> name of its run.
+    """
+
+    def decided(files: Mapping[str, Path]) -> Finding:
+        finding = decide(files)
+        if finding.verdict != "not reproduced":
+            return finding
+        names = {run(files[label]) for label in labels if label in files}
+        return base.not_trained_out(finding, convergence.reason(files, sorted(names)))
+
+    return decided
+
+
+def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
+    """The arrays of a stage, in which NaN marks what is missing.
+
+    Raises UserError where a number is infinite, or missing in an array whose name starts with one of `full`.
+    """
+    arrays = artifacts.load_arrays(path)
+    for name, values in arrays.items():
+        if values.dtype.kind != "f":
+            continue
+        wrong = ~np.isfinite(values) if name.startswith(full) else np.isinf(values)
+        if wrong.any():
+            raise UserError(f"{path}: {name} holds {wrong.sum()} values that are not finite; delete it and run again")
+    return arrays

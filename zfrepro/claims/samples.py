@@ -9,12 +9,12 @@ from scipy import stats
 
 from zfrepro.claims import intervals
 from zfrepro.claims.base import Estimate, Unattempted
-from zfrepro.exhibits import runs
+from zfrepro.exhibits import estimates, runs
 
 
 def mean(values: np.ndarray, of: str, digits: int = 2, unit: str = "") -> Estimate:
-    """Mean of what is finite; Student's t."""
-    known = _finite(values, of)
+    """Mean of what is not missing (NaN); Student's t."""
+    known = _present(values, of)
     value, n = float(known.mean()), len(known)
     if n < 2:
         return Estimate(value, None, None, n, of, digits, unit)
@@ -22,8 +22,8 @@ def mean(values: np.ndarray, of: str, digits: int = 2, unit: str = "") -> Estima
 
 
 def difference(first: np.ndarray, second: np.ndarray, of: str, digits: int = 2, unit: str = "") -> Estimate:
-    """Mean of first less that of second, unpaired, of what is finite; Welch's t."""
-    one, other = _finite(first, of), _finite(second, of)
+    """Mean of first less that of second, unpaired, of what is not missing (NaN); Welch's t."""
+    one, other = _present(first, of), _present(second, of)
     value, n = float(one.mean() - other.mean()), len(one) + len(other)
     if min(len(one), len(other)) < 2:
         return Estimate(value, None, None, n, of, digits, unit)
@@ -60,9 +60,9 @@ def rank_correlation(first: np.ndarray, second: np.ndarray, of: str) -> Estimate
     return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)), n, of, digits=2)
 
 
-def _finite(values: np.ndarray, of: str) -> np.ndarray:
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+def _present(values: np.ndarray, of: str) -> np.ndarray:
+    """Raises ValueError for infinite values, Unattempted where all are missing."""
+    known = estimates.present(values)
     if not len(known):
         raise Unattempted(f"None of the {of} gives a number.")
     return known

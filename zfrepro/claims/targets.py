@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from zfrepro.claims import intervals
 from zfrepro.claims.base import Estimate, Finding, Unattempted
 from zfrepro.exhibits import transfers
 
-BASELINES = {"hog": transfers.HOG, "scratch": "the network trained from nothing"}
+BASELINES = {"hog": transfers.HOG, "scratch": "the network trained from scratch"}
 NAMES = {"caltech101": "Caltech-101", "caltech256": "Caltech-256", "voc2012": "PASCAL VOC"}
 
 
@@ -37,12 +38,8 @@ class Target:
         return max(self.told["per_class"])
 
     def curve(self, method: str) -> dict[int, list[float]]:
-        """Training pictures a class -> accuracy of each fold, of the classifier that Tables 4 and 5 show; empty: not run."""
-        own = self.found[self.found["method"] == method]
-        if method != "scratch":
-            deepest, classifier = own["layer"].max(), "svm" if method == "hog" else "softmax"
-            own = own[(own["layer"] == deepest) & (own["classifier"] == classifier)]
-        return {int(k): list(folds) for k, folds in zip(own["per_class"], own["folds"], strict=True)}
+        """Training images per class -> accuracy of each fold, of the classifier that Tables 4 and 5 show; empty: not run."""
+        return transfers.series(self.found, method)
 
     def folds(self, **wanted: Any) -> list[float] | None:
         """Of the one measurement that fits: `folds(method="pretrained", layer=7, classifier="svm", per_class=30)`."""
@@ -50,6 +47,12 @@ class Target:
         for column, value in wanted.items():
             found = found[found[column] == value]
         return None if found.empty else list(found["folds"].iloc[0])
+
+    def still_falling(self, per_class: int) -> float | None:
+        """Points by which the training error from scratch fell over the last fifth of training, mean over folds; None: not known."""
+        own = self.found[(self.found["method"] == "scratch") & (self.found["per_class"] == per_class)]
+        falls = own["still_falling"].iloc[0] if len(own) else None
+        return statistics.fmean(falls) if isinstance(falls, list) and falls else None
 
     def shared(self, first: str, second: str) -> list[int]:
         """Training pictures a class that both methods were measured with. Raises Unattempted for none."""
@@ -71,7 +74,7 @@ class Target:
 
     def fold_by_fold(self, first: str, second: str, per_class: int) -> list[float]:
         """First less second on the folds that both have."""
-        return [a - b for a, b in zip(self.curve(first)[per_class], self.curve(second)[per_class], strict=False)]
+        return transfers.fold_by_fold(self.curve(first)[per_class], self.curve(second)[per_class])
 
     def less(self, first: Sequence[float], second: Sequence[float], per_class: int) -> Estimate:
         """Fold by fold; the more training pictures of the two decide which test pictures the folds share."""

@@ -23,9 +23,26 @@ def sizes(name: str) -> list[int]:
 
 
 def gains(name: str) -> str:
-    _, scratch, pretrained = PRINTED[name]
-    said = [f"{value(name, pretrained, k) - value(name, scratch, k):+.1f} with {k}" for k in sizes(name)]
+    said = [f"{gain(name, k):+.1f} with {k}" for k in sizes(name)]
     return f"points: {', '.join(said)} a class"
+
+
+def nearest(name: str, per_class: int) -> int:
+    """The number of training images per class of the paper's table that is nearest to ours; of two the smaller."""
+    return min(sizes(name), key=lambda size: (abs(size - per_class), size))
+
+
+def gain(name: str, per_class: int) -> float:
+    """Points that pretraining adds, at the nearest printed number of training images."""
+    _, scratch, pretrained = PRINTED[name]
+    k = nearest(name, per_class)
+    return value(name, pretrained, k) - value(name, scratch, k)
+
+
+def below_published(name: str, per_class: int) -> float:
+    """Points by which the network from scratch is below the best published, at the nearest printed number."""
+    k = nearest(name, per_class)
+    return best_published(name, k) - value(name, PRINTED[name][1], k)
 
 
 def best_published(name: str, per_class: int) -> float:
@@ -40,11 +57,7 @@ def above_published(name: str) -> float:
 
 
 def scratch_below(names: Sequence[str]) -> str:
-    said = [
-        f"{best_published(name, k) - value(name, PRINTED[name][1], k):.1f} ({NAMES[name]}, {k})"
-        for name in names
-        for k in sizes(name)
-    ]
+    said = [f"{below_published(name, k):.1f} ({NAMES[name]}, {k})" for name in names for k in sizes(name)]
     return f"points below: {', '.join(said)}"
 
 

@@ -1,4 +1,8 @@
-"""Claims 17 to 22: what the first layers look like, what excites each map, when layers settle (Figs 2, 4, 6, 7)."""
+"""Claims 17 to 22: what the first layers look like, what excites each map, when layers settle (Figs 2, 4, 6, 7).
+
+All six are about networks that were trained out: filters need many epochs to leave their first weights, to outgrow the others
+(19) and to settle (21), and what excites a map (20, 22) is what it has learned.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,24 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts
-from zfrepro.claims import alike, base, parts, samples, settling
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims import alike, margins, parts, samples, settling
+from zfrepro.claims.base import Claim, Effect, Estimate, Finding, Unattempted
+from zfrepro.claims.margins import Part, sized
 from zfrepro.exhibits import fig2_features, fig4_evolution, fig6_first_layers, first_layers, occlusion_score
 from zfrepro.exhibits.first_layers import Layers
+from zfrepro.exhibits.occlusion_score import Scores
 
 RESAMPLES = 2000
 MOST = 50  # percent
 ENDS = 2  # layers that count as the lower ones, and as the upper ones
-EPOCHS, LATE = 70, (40, 50)  # of the paper's training, and when its upper layers have developed
+EPOCHS, LATE, EARLY = (
+    70,
+    (40, 50),
+    (5, 10),
+)  # of the paper's training; when its upper and lower layers look settled in Fig 4
 HALF = 50  # percent of training: between the paper's lower layers, a few epochs of 70, and its upper ones
+DECIBEL = 1.0  # margin for another training: a quarter of the energy
+PRINTED_RATIO = 10.0  # times the median, at least: in Fig 6 (a), on the scale of one filter the others are nearly black
 PARTS = {
     "first": ("deconvnet", fig6_first_layers.needs),
     "features": ("deconvnet", fig2_features.needs),
@@ -42,24 +54,27 @@ def _aliasing(files: Mapping[str, Path]) -> Finding:
     pair = _layers(files, "baseline", "improved")
     if any("lines_2" not in one.arrays for one in pair):
         raise Unattempted("Layer 2 is not among the layers of `deconvnet.maps`.")
-    found = {}
+    measured, means = {}, []
     for name in ("lines", "squares"):
-        both = [10 * np.log10(one.arrays[f"{name}_2"]) for one in pair]
-        found[name] = (samples.difference(*both, "maps of layer 2", 1, "dB"), *(np.nanmean(each) for each in both))
-    means = "; ".join(f"{name} {one:.1f} and {other:.1f} dB" for name, (_, one, other) in found.items())
-    return parts.told(base.above({name: one for name, (one, *_) in found.items()}), f"Baseline and improved: {means}.")
+        both = [one.grids(name) for one in pair]
+        difference = samples.difference(*both, "maps of layer 2", 1, "dB")
+        first, second = (float(np.nanmean(each)) for each in both)
+        measured[name] = sized(difference, first, "the most possible", DECIBEL)  # none is left of the baseline's
+        means.append(f"{name} {first:.1f} and {second:.1f} dB")
+    return parts.told(margins.above(measured), f"Baseline and improved: {'; '.join(means)}.")
 
 
 def _frequencies(files: Mapping[str, Path]) -> Finding:
     baseline, improved = _layers(files, "baseline", "improved")
     middle = [np.digitize(one.arrays["peaks_1"], one.about["bands"]) == 1 for one in (improved, baseline)]
     dead = [np.arange(len(one.rms)) < one.dead for one in (baseline, improved)]  # how many, not which
+    outside, gone = 100 * float(np.mean(~middle[1])), 100 * float(np.mean(dead[0]))  # of the baseline's filters
     measured = {
-        "middle band": samples.difference_of_shares(*middle, "filters"),
-        "dead": samples.difference_of_shares(*dead, "filters"),
+        "middle band": sized(samples.difference_of_shares(*middle, "filters"), outside, "the most possible"),
+        "dead": sized(samples.difference_of_shares(*dead, "filters"), gone, "the most possible"),
     }
     counts = f"Dead: {baseline.dead} of {len(baseline.rms)} and {improved.dead} of {len(improved.rms)}."
-    return parts.told(base.above(measured), counts)
+    return parts.told(margins.above(measured), counts)
 
 
 def _dominance(files: Mapping[str, Path]) -> Finding:
@@ -72,8 +87,10 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     low, high = np.percentile(_ratios(free.rms, 0) / _ratios(clipped.rms, 1), (2.5, 97.5)).tolist()
     n = len(free.rms) + len(clipped.rms)
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
+    effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2)
     return parts.told(
-        base.above({"": estimate}, 1), "A bootstrap says little of a maximum, and nothing of other trainings."
+        margins.above({"": Part(estimate, effect)}, 1),
+        "A bootstrap says little of a maximum, and nothing of other trainings.",
     )
 
 
@@ -101,18 +118,18 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
     measured, plain = {}, []
     for layer in upper:
         projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
-        own = alike.beyond_chance(projections)
-        measured[f"layer {layer}"] = samples.mean(
-            own - alike.beyond_chance(alike.matched(patches, projections)), "maps", 3
-        )
+        own, filtered = alike.beyond_chance(projections), alike.beyond_chance(alike.matched(patches, projections))
+        more, most = samples.mean(own - filtered, "maps", 3), 1 - samples.mean(filtered, "maps").value
+        measured[f"layer {layer}"] = sized(more, most, "the most possible")
         plain.append(np.nanmean(own - alike.beyond_chance(patches)) <= 0)
     if len(layers) > 1:
-        measured["variety with depth"] = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
+        variety = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
+        measured["variety with depth"] = sized(variety, 1, "the most possible")
     unfiltered = (
         f"Patches as they are, which are smoother, would be the more alike in {sum(plain)} of {len(plain)} layers."
     )
-    found = base.above(measured)
-    if found.verdict == "reproduced" and any(plain):  # the answer must not hang on the filter alone
+    found = margins.above(measured)
+    if found.verdict.startswith("reproduced") and any(plain):  # the answer must not hang on the filter alone
         found = dataclasses.replace(
             found, verdict="inconclusive", reason="Above 0, but only with the patches filtered."
         )
@@ -134,23 +151,25 @@ def _settling(files: Mapping[str, Path]) -> Finding:
         layer: 100 * settling.epochs(settling.likeness(arrays, layer), about) / about["training"] for layer in layers
     }
     lower, upper = (np.concatenate([shares[layer] for layer in some]) for some in (layers[:ENDS], layers[-ENDS:]))
+    late, early = (100 * sum(some) / len(some) / EPOCHS for some in (LATE, EARLY))
+    maps = ("maps of one network", 1, "points")
     measured = {
-        "upper later than lower": samples.difference(upper, lower, "maps of one network", 1, "points"),
-        "lower before half of training": samples.mean(HALF - lower, "maps of one network", 1, "points"),
-        "upper after it": samples.mean(upper - HALF, "maps of one network", 1, "points"),
+        "upper later than lower": sized(samples.difference(upper, lower, *maps), late - early, "the paper's"),
+        "lower before half of training": sized(samples.mean(HALF - lower, *maps), HALF - early, "the paper's"),
+        "upper after it": sized(samples.mean(upper - HALF, *maps), late - HALF, "the paper's"),
     }
-    return parts.told(base.above(measured), settling.layer_by_layer(about, layers))
+    return parts.told(margins.above(measured), settling.layer_by_layer(about, layers))
 
 
 def _projected(files: Mapping[str, Path]) -> Finding:
-    scores = artifacts.load_arrays(
-        parts.of(files, "covered", "`occlusion.runs` names no network that takes part.")["scores"]
-    )
-    known = scores["projection"][np.isfinite(scores["projection"])]
-    if not len(known):
-        raise Unattempted("No picture with a known box is classified correctly.")
-    mean = f"On average the activation there is {known.mean():.3f} times that over all positions."
-    return parts.told(base.above({"": samples.share(known < 1, "pictures")}, MOST), mean)
+    scores = Scores.load(parts.of(files, "covered", "`occlusion.runs` names no network that takes part."))
+    if not len(scores):
+        raise Unattempted("No image with a known box that leaves room for the square is classified correctly.")
+    ratio = scores.of["projection"]
+    effect = Effect(100 * (1 - float(ratio.mean())), 100, "the most possible", "% of the activation")
+    measured = {"": Part(samples.share(ratio < 1, "images"), effect, margins.SHARE)}
+    mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
+    return parts.told(margins.above(measured, MOST), mean)
 
 
 CLAIMS = (
@@ -159,53 +178,54 @@ CLAIMS = (
         "The large stride of the baseline's first layer leaves aliasing in layer 2; the improved network has none.",
         "Figure 6 (d), (e), section 4.1",
         "How far energy at the multiples of 1 / stride stands out of what lies around it, in each map's layer-2 projections "
-        "(lines) and in their changes from pixel to pixel (squares): baseline less improved, above 0 dB",
+        f"(lines) and in their changes from pixel to pixel (squares): baseline minus improved, above 0 by more than {DECIBEL:g} dB",
         "",
-        _aliasing,
+        parts.trained(_aliasing, "first/arrays/baseline", "first/arrays/improved"),
     ),
     Claim(
         18,
         "First-layer filters of the baseline are of very high and very low frequencies with few between, and some are dead; "
         "smaller filters at a smaller stride cover the middle and leave fewer dead.",
         "Figure 6 (b), (c), section 4.1",
-        "Filters that peak in the middle band, improved less baseline, and dead filters, baseline less improved: both above 0",
+        "Filters that peak in the middle band, improved minus baseline, and dead filters, baseline minus improved: both above 0",
         "",
-        _frequencies,
+        parts.trained(_frequencies, "first/arrays/baseline", "first/arrays/improved"),
     ),
     Claim(
         19,
         "Unless filters are clipped to a fixed RMS, a few of the first layer come to dominate.",
         "Figure 6 (a), section 3",
         "Largest over median RMS of the first-layer filters, without clipping over with it: above 1",
-        "",
-        _dominance,
+        f"read from the figure: at least about {PRINTED_RATIO:g} times the median, all other filters being nearly black on one's scale",
+        parts.trained(_dominance, "first/arrays/unclipped", "first/arrays/improved"),
     ),
     Claim(
         20,
-        "What excites a map in nine pictures is alike, while the pictures themselves vary, the more so the higher the layer.",
+        "What excites a map in nine images is alike, while the images themselves vary, the more so the higher the layer.",
         "Figure 2, section 4",
-        "Correlation of a map's projections with each other less that of its patches, each beyond that with other maps, patches "
+        "Correlation of a map's projections with each other minus that of its patches, each beyond that with other maps, patches "
         "filtered to the projections' mean spectrum; and rank correlation of the patches' variety with the layer: all above 0; "
         "inconclusive where patches as they are say the opposite",
         "",
-        _grouping,
+        parts.trained(_grouping, "features/arrays"),
     ),
     Claim(
         21,
         "Lower layers converge within a few epochs, upper ones only late in training.",
         "Figure 4, section 4",
-        f"Share of training after which a map stays as it ends: that of the upper {ENDS} layers less that of the lower {ENDS}, "
-        f"{HALF} % less that of the lower, and that of the upper less {HALF} %: all above 0",
+        f"Share of training after which a map stays as it ends: that of the upper {ENDS} layers minus that of the lower {ENDS}, "
+        f"{HALF} % minus that of the lower, and that of the upper minus {HALF} %: all above 0",
         f"upper layers after {LATE[0]} to {LATE[1]} of {EPOCHS} epochs ({100 * LATE[0] / EPOCHS:.0f} to "
-        f"{100 * LATE[1] / EPOCHS:.0f} %), lower ones after a few",
-        _settling,
+        f"{100 * LATE[1] / EPOCHS:.0f} %), lower ones after a few (in the figure {EARLY[0]} to {EARLY[1]})",
+        parts.trained(_settling, "evolution/arrays"),
     ),
     Claim(
         22,
         "A projection shows what really drives its map: the map falls when just that is covered.",
         "Figure 7 (b), (c), section 4.2",
-        f"Pictures whose strongest map is weaker than on average where the square covers its projection: above {MOST} %",
+        f"Images whose strongest map is weaker than on average where the square covers its projection: above {MOST} % by more than "
+        f"{margins.SHARE:g} points; effect: the fall there, as a share of that average",
         "",
-        _projected,
+        parts.trained(_projected, "covered/scores"),
     ),
 )  # fmt: skip

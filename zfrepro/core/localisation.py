@@ -5,13 +5,26 @@ All maps are (P, P) over positions of the square; boxes are x0, y0, x1, y1 in pi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 Box = tuple[float, float, float, float]
 SCORES = (
     "clean", "touching", "elsewhere", "inside", "outside", "energy", "pointing", "area", "kept", "kept_inside",
-    "kept_outside", "projection", "minima",
+    "kept_outside", "projection", "map_top", "map_left", "map_fall", "map_rival", "true_top", "true_left", "true_fall",
+    "true_rival",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The position at which a map is lowest, and how clearly."""
+
+    top: int  # of the square, pixels of the network's input
+    left: int
+    fall: float  # below the map's median, as a share of it; NaN where the median is not above 0
+    rival: float  # the largest fall further from it than the square's side, as a share of `fall`; 0: no other position falls
 
 
 def scores(
@@ -34,10 +47,11 @@ def scores(
     energy, pointing      see energy_share, points_inside
     kept                  share of positions; kept_inside, kept_outside: of those with the square's middle in the box, or not
     projection            see weighted_ratio: the map's activation where the square covers what its projection shows
-    minima                pixels between the lowest places of the map and of the probability
+    map_..., true_...     the `Minimum` of the map and of the probability: top, left, fall, rival
     """
     geometry = (projection.shape[0], square, stride)
     inside, near = centred_in(*geometry, box), touching(*geometry, box)
+    lowest = {"map": minimum(activation, square, stride), "true": minimum(probability, square, stride)}
     return {
         "clean": clean,
         "touching": mean_where(probability, near),
@@ -51,8 +65,14 @@ def scores(
         "kept_inside": mean_where(kept, inside),
         "kept_outside": mean_where(kept, ~inside),
         "projection": weighted_ratio(activation, covered_energy(projection, square, stride)),
-        "minima": distance_of_minima(activation, probability, stride),
+        **{f"{name}_{key}": value for name, one in lowest.items() for key, value in vars(one).items()},
     }
+
+
+def leaves_room(size: int, square: int, stride: int, box: Box) -> bool:
+    """Whether some positions of the square lie on the box and some beside it, by its middle and by whether it touches it."""
+    inside, near = centred_in(size, square, stride, box), touching(size, square, stride, box)
+    return bool(inside.any() and not inside.all() and not near.all())
 
 
 def touching(size: int, square: int, stride: int, box: Box) -> np.ndarray:
@@ -107,7 +127,19 @@ def weighted_ratio(values: np.ndarray, weights: np.ndarray) -> float:
     return float((values * weights).sum() / weights.sum() / values.mean())
 
 
-def distance_of_minima(one: np.ndarray, other: np.ndarray, stride: int) -> float:
-    """Pixels between the positions at which two maps are lowest."""
-    places = [np.array(np.unravel_index(values.argmin(), values.shape)) for values in (one, other)]
-    return float(np.linalg.norm((places[0] - places[1]) * stride))
+def minimum(values: np.ndarray, square: int, stride: int) -> Minimum:
+    """Of several equal positions the first. Raises ValueError where a value is not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("a map holds a value that is not finite")
+    row, column = np.unravel_index(values.argmin(), values.shape)
+    rows, columns = np.indices(values.shape)
+    falls = np.median(values) - values
+    away = falls[stride * np.hypot(rows - row, columns - column) > square]
+    fall, rival = float(falls[row, column]), float(max(0.0, away.max())) if away.size else 0.0
+    middle = float(np.median(values))
+    return Minimum(
+        int(row * stride),
+        int(column * stride),
+        fall / middle if middle > 0 else float("nan"),
+        rival / fall if fall > 0 else float("nan"),
+    )

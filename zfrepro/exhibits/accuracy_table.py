@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from zfrepro import artifacts, paper
 from zfrepro.exhibits import draw, runs, transfers
@@ -47,7 +50,7 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
         png=_plot([*rows, *own], columns),
         alt=_alt([*rows, *own], columns),
         notes=tuple(_notes(files, told, folds)),
-        highlights=_highlights(lines, curves, role),
+        highlights=_highlights(lines, found, role),
     )
 
 
@@ -93,18 +96,25 @@ def _notes(files: Mapping[str, Path], told: Mapping[str, Any], folds: transfers.
     )
     notes = [f"{spread} The paper does not say what its ± is."]
     if "scratch" in files:
-        notes.append(_said_of_scratch(artifacts.load_json(files["scratch"]), folds))
+        notes.append(_scratch_note(artifacts.load_json(files["scratch"]), folds))
     gone = _left_out(told)
     return [*notes, gone] if gone else notes
 
 
-def _said_of_scratch(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
+def _scratch_note(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
+    """How long the network was trained from scratch, and how well it fits its training images in the end."""
+    steps = f" for {scratch['steps']:,} mini-batches" if "steps" in scratch else ""
     fewer = f", on the first {scratch['folds']} of the splits only" if 1 < scratch["folds"] < folds.folds else ""
     fewer = ", on the first split only, hence without ±" if scratch["folds"] == 1 < folds.folds else fewer
-    return (
-        "Non-pretrained: a network of the same kind, trained on the target's training pictures alone for "
-        f"{scratch['steps']:,} mini-batches{fewer}."
-    )
+    errors = [_training_error(one) for one in scratch["accuracies"] if "train_error" in one]
+    fits = f" Its training error in the last epoch: {'; '.join(errors)}." if errors else ""
+    return f"Non-pretrained: a network of the same kind, trained on the target's training images alone{steps}{fewer}.{fits}"
+
+
+def _training_error(one: Mapping[str, Any]) -> str:
+    error, fell = (statistics.fmean(one[name]) for name in ("train_error", "still_falling"))
+    change = f"{'down' if fell >= 0 else 'up'} {abs(fell):.1f} points over the last fifth of training"
+    return f"{error:.1f} % with {one['per_class']} per class ({change})"
 
 
 def _left_out(told: Mapping[str, Any]) -> str:
@@ -143,14 +153,15 @@ def _alt(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return "Dot plot of accuracy by method, paper hollow, ours filled. Ours in percent: " + "; ".join(said)
 
 
-def _highlights(lines: Sequence[Mapping[str, Any]], curves: Curves, role: str) -> tuple[Highlight, ...]:
-    """What pretraining adds at the most training pictures that both methods have."""
-    both = sorted(set(curves["scratch"]) & set(curves["pretrained"]))
+def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: str) -> tuple[Highlight, ...]:
+    """What pretraining adds at the most training images that both methods have: the mean over the folds that both have."""
+    scratch, pretrained = (transfers.series(found, method) for method in ("scratch", "pretrained"))
+    both = sorted(set(scratch) & set(pretrained))
     if not both:
         return ()
     k, by_method = both[-1], {METHODS[line["row_id"]][0]: line for line in lines if line["row_id"] in METHODS}
-    gain = difference(curves["pretrained"][k].value, curves["scratch"][k].value)
+    gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
     theirs = [runs.value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
     printed = difference(*theirs)
-    label = f"{role}: accuracy (points) gained by pretraining, {k} pictures a class"
+    label = f"{role}: accuracy (points) gained by pretraining, {k} images per class"
     return (Highlight(label, gain.texts()["text"], printed.texts()["text"] if printed else ""),)

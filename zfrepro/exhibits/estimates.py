@@ -1,23 +1,41 @@
-"""Means over pictures with 95 % intervals: scipy's bootstrap, seeded, so that the same pictures give the same interval."""
+"""Means and shares of images with 95 % intervals: scipy's bootstrap, seeded, so that the same images give the same interval;
+Wilson's for shares."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import stats
 
+from zfrepro.exhibits import runs
 from zfrepro.exhibits.base import Number
 
 RESAMPLES = 2000
 
 
-def mean(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
-    """The mean of what is finite, percentile bootstrap over pictures; None where nothing is, no interval for one value."""
+def present(values: np.ndarray) -> np.ndarray:
+    """float64: what is not missing (NaN). Raises ValueError for infinite values, which no stage writes for missing ones."""
     known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    if np.isinf(known).any():
+        raise ValueError(f"{np.isinf(known).sum()} of {known.size} values are infinite")
+    return known[~np.isnan(known)]
+
+
+def mean(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
+    """The mean of what is `present`, percentile bootstrap over images; None where nothing is, no interval for one value."""
+    known = present(values)
     if not len(known):
         return None
     low, high = _interval(known)
     return Number(float(known.mean()), digits, signed=signed, low=low, high=high)
+
+
+def share(hits: np.ndarray, digits: int = 1) -> Number | None:
+    """Percent of bool (N,) that are true, Wilson's interval; None where there are none."""
+    if not len(hits):
+        return None
+    percent = 100 * float(np.mean(hits))
+    low, high = runs.interval(percent, len(hits))
+    return Number(percent, digits, low=low, high=high)
 
 
 def _interval(values: np.ndarray) -> tuple[float | None, float | None]:

@@ -26,6 +26,7 @@ COLUMNS = (
     Column("measure", "Mean over all pictures", "label"),
     Column("layer1", "Layer 1", "ours"),
     Column("layer7", "Layer 7", "ours"),
+    Column("difference", "Layer 7 minus layer 1", "ours"),
     Column("probability", "P(true class)", "ours"),
     Column("paper", "Paper, read from the figure", "paper"),
 )
@@ -38,6 +39,14 @@ PRINTED = {  # read by eye from the paper's curves of five pictures
     ("turn", "quarters"): "layer 7: 0.5 to 0.6 against 1.2 to 1.35, one picture",
     ("turn", "at quarters"): "0.75 to 0.85, one picture",
     ("turn", "at eighths"): "about 0, one picture",
+}
+SMALL_STEP = {  # the middles of these ranges, layers 1 and 7; of the scale's layer 1 the lower end is all that can be read
+    "shift": ((0.5 + 0.85) / 2, (0.1 + 0.2) / 2),
+    "scale": (0.7, (0.2 + 0.35) / 2),
+}
+TURNED = {  # of the one picture at quarter turns and halfway between them
+    "P(true class)": ((0.75 + 0.85) / 2, 0.0),
+    "layer 7": ((0.5 + 0.6) / 2, (1.2 + 1.35) / 2),
 }
 QUARTERS, EIGHTHS = (90, 180, 270), (45, 135, 225, 315)  # degrees at which a symmetric object fits itself, and between
 WIDE, HIGH = 7.4, 1.75  # inches of one transformation
@@ -80,38 +89,48 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
     amount, curves = np.abs(arrays[kind] - neutral), [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
     probability = arrays[f"probability_{kind}"]
     untouched = probability[:, int(amount.argmin())]
-    kept = ("P(true class) over the whole range", None, None, estimates.mean(probability.mean(1), 3))
+    kept = ("P(true class) over the whole range", None, None, None, estimates.mean(probability.mean(1), 3))
     rows = [heading(head, COLUMNS), Row((*_at_the_end(kind, curves, amount), PRINTED[kind, "largest"]))]
     if small is not None:
-        shares = [estimates.mean(share_of_largest(curve, amount, small), 2) for curve in curves]
+        shares = _both([share_of_largest(curve, amount, small) for curve in curves])
         rows.append(Row(("Distance at a small step, over that at the end", *shares, None, PRINTED[kind, "small"])))
-        fits = [estimates.mean(linearity(curve, amount), 2) for curve in curves]
+        fits = _both([linearity(curve, amount) for curve in curves])
         rows.append(Row(("R\u00b2 of a straight line", *fits, None, "layer 7 called quasi-linear")))
     else:
         rows += _at_angles(arrays[kind], curves, probability)
     return [
         *rows,
-        Row(("P(true class), untouched", None, None, estimates.mean(untouched, 3), None)),
+        Row(("P(true class), untouched", None, None, None, estimates.mean(untouched, 3), None)),
         Row((*kept, None)),
     ]
 
 
+def _both(layers: list[np.ndarray]) -> tuple[Cell, ...]:
+    """Means over the images of layers 1 and 7, and of their differences."""
+    one, seven = layers
+    return (*(estimates.mean(values, 2) for values in layers), estimates.mean(seven - one, 2, signed=True))
+
+
 def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> tuple[Cell, ...]:
     if kind == "turn":
-        return ("Distance, mean over all angles", *(estimates.mean(curve.mean(1), 2) for curve in curves), None)
+        return ("Distance, mean over all angles", *(estimates.mean(curve.mean(1), 2) for curve in curves), None, None)
     ends = amount >= amount.max() - 1e-9
-    return ("Distance at the end of the range", *(estimates.mean(curve[:, ends].mean(1), 2) for curve in curves), None)
+    return (
+        "Distance at the end of the range",
+        *(estimates.mean(curve[:, ends].mean(1), 2) for curve in curves),
+        None,
+        None,
+    )
 
 
 def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.ndarray) -> list[Row]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = [at(curve, degrees, QUARTERS) / at(curve, degrees, EIGHTHS) for curve in curves]
+    shares = [ratio(at(curve, degrees, QUARTERS), at(curve, degrees, EIGHTHS)) for curve in curves]
     ratios: list[Cell] = [estimates.mean(share, 2) for share in shares]
     angles = {"quarters": ("90, 180, 270", QUARTERS), "eighths": ("45, 135, 225, 315", EIGHTHS)}
     return [
-        Row(("Distance at 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, PRINTED["turn", "quarters"])),
+        Row(("Distance at 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, None, PRINTED["turn", "quarters"])),
         *(
-            Row((f"P(true class) at {said} degrees", None, None, estimates.mean(at(probability, degrees, some), 3),
+            Row((f"P(true class) at {said} degrees", None, None, None, estimates.mean(at(probability, degrees, some), 3),
                  PRINTED["turn", f"at {name}"]))
             for name, (said, some) in angles.items()
         ),
@@ -127,17 +146,23 @@ def share_of_largest(curve: np.ndarray, amount: np.ndarray, small: float) -> np.
     if near.min() > small * amount.max() / 2:
         return np.full(len(curve), np.nan)
     at, ends = near <= near.min() + 1e-9, amount >= amount.max() - 1e-9
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return curve[:, at].mean(1) / curve[:, ends].mean(1)
+    return ratio(curve[:, at].mean(1), curve[:, ends].mean(1))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """float64 (N,): part / whole; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
 
 
 def linearity(curve: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """(N,): R^2 = 1 - residual / total sum of squares of the best line through the origin, for each curve (N, T)."""
+    """(N,): R^2 = 1 - residual / total sum of squares of the best line through the origin, for each curve (N, T).
+
+    NaN for a curve that does not change.
+    """
     slope = (curve @ amount) / (amount @ amount)
     residual = ((curve - slope[:, None] * amount) ** 2).sum(1)
     total = ((curve - curve.mean(1, keepdims=True)) ** 2).sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return 1 - residual / total
+    return 1 - ratio(residual, total)
 
 
 def at(curve: np.ndarray, degrees: np.ndarray, angles: tuple[int, ...]) -> np.ndarray:

@@ -35,8 +35,8 @@ COLUMNS = (
     Column("energy_middle", "Middle", group="Energy there (%)"),
     Column("energy_high", "High", group="Energy there (%)"),
     Column("high", "High (%)", group="Layer-2 projections"),
-    Column("lines", "Lines", group="Layer-2 projections"),
-    Column("squares", "Squares", group="Layer-2 projections"),
+    Column("lines", "Lines (dB)", group="Layer-2 projections"),
+    Column("squares", "Squares (dB)", group="Layer-2 projections"),
 )
 
 
@@ -186,7 +186,7 @@ def _wide(image: Image.Image, width: int) -> Image.Image:
 
 def _row(label: str, layers: Layers) -> Row:
     energy = 100 * layers.arrays["bands_1"].mean(axis=0)
-    projected = layers.about["projected"] or {"high": None, "lines": None, "squares": None}
+    projected = layers.about["projected"]
     return Row(
         (
             "improved, filters not clipped" if label == "unclipped" else NAMES[label],
@@ -197,8 +197,8 @@ def _row(label: str, layers: Layers) -> Row:
             Number(layers.dead, 0),
             *(Number(share, 0) for share in layers.peaks),
             *(Number(float(share), 0) for share in energy),
-            None if projected["high"] is None else Number(100 * projected["high"], 0),
-            *(None if projected[key] is None else Number(projected[key], 1) for key in ("lines", "squares")),
+            None if projected is None else Number(100 * projected["high"], 0),
+            *(layers.grid(name) for name in ("lines", "squares")),
         )
     )
 
@@ -216,8 +216,8 @@ def _notes(found: Mapping[str, Layers]) -> list[str]:
         "A filter's mean counts as the lowest frequency; zeros are added around filters of either size up to one side.",
         f"Layer-2 projections: high is the share of energy above {found['improved'].about['high']:g} cycles per pixel. A stride "
         "may leave a grid: lines is how far energy at the multiples of 1 / stride (triangles) stands out of what lies around them, "
-        "squares the same of the changes from pixel to pixel; 1 is no grid. The paper sees a grid in (d) and none in (e), and gives "
-        "no numbers.",
+        "squares the same of the changes from pixel to pixel, mean over maps; 0 dB is no grid. The paper sees a grid in (d) and none "
+        "in (e), and gives no numbers.",
     ]
     if "unclipped" not in found:
         return [

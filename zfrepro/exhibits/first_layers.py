@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from zfrepro import artifacts
-from zfrepro.exhibits import draw
+from zfrepro.exhibits import draw, estimates
+from zfrepro.exhibits.base import Number
 
 NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
 LOOK = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
@@ -46,6 +47,18 @@ class Layers:
         """Percent of the filters whose strongest frequency lies in the low, the middle, the high band."""
         band = np.digitize(self.arrays["peaks_1"], self.about["bands"])
         return [100 * float((band == one).mean()) for one in range(3)]
+
+    def grids(self, name: str) -> np.ndarray:
+        """float64 (M,), dB: how far the stride's `lines` or `squares` stand out in each map of layer 2; NaN where that is none."""
+        contrast = self.arrays[f"{name}_2"].astype(np.float64)
+        return 10 * np.log10(contrast, out=np.full(len(contrast), np.nan), where=contrast > 0)
+
+    def grid(self, name: str) -> Number | None:
+        """Mean of `grids`; None where layer 2 was not projected or shows nothing."""
+        if f"{name}_2" not in self.arrays:
+            return None
+        known = estimates.present(self.grids(name))
+        return Number(float(known.mean())) if len(known) else None
 
     @property
     def dead(self) -> int:

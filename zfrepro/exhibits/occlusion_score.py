@@ -1,25 +1,37 @@
-"""How much the object matters: occlusion maps of many pictures scored against the object's box."""
+"""How much the object matters: occlusion maps of many images scored against the object's box.
+
+All rows, and claims 22 and 27 to 29, are about the same images: those for which every row's quantity is defined. A row with a
+further condition states it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zfrepro import artifacts
+from zfrepro.errors import UserError
 from zfrepro.exhibits import draw, estimates, runs
 from zfrepro.exhibits.base import Column, Highlight, Number, Row, Table
 
-TITLE = "Covering the object, over many pictures"
+TITLE = "Covering the object, over many images"
 PAPER = "Section 4.2, with Figure 7"
 COLUMNS = (
     Column("quantity", "Quantity", "label"),
     Column("value", "Mean", "ours"),
-    Column("expected", "If the place did not matter"),
-    Column("pictures", "Pictures"),
+    Column("expected", "Expected by chance"),
+    Column("images", "Images"),
 )
+NEEDED = (  # NaN where an image does not allow it
+    "inside", "outside", "touching", "elsewhere", "energy", "kept_inside", "kept_outside", "projection", "map_fall", "true_fall",
+)  # fmt: skip
+FALL = 0.2  # of the map's median: a minimum that falls by less is not clear
+RIVAL = 0.8  # of the fall at the minimum: nor is one whose rival, further away than the square's side, falls by more
+LOWER, NONE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -27,92 +39,169 @@ def needs(config: Any) -> dict[str, str]:
     return {"scores": f"occlusion/{run}/scores.npz", "about": f"occlusion/{run}/occlusion.json"}
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What `core.localisation.scores` gives, name -> (N,), of the images for which all of it is defined."""
+
+    of: Mapping[str, np.ndarray]
+    left_out: int  # images that were scored and lack a quantity
+    square: int  # pixels of its side
+
+    @classmethod
+    def load(cls, files: Mapping[str, Path]) -> Scores:
+        """Of the labels of `needs`. Raises UserError where a number is infinite, or a probability is not one."""
+        arrays, about = artifacts.load_arrays(files["scores"]), artifacts.load_json(files["about"])
+        wrong = [name for name, values in arrays.items() if np.isinf(values).any()]
+        wrong += ["clean"] * bool(len(arrays["clean"]) and not np.isfinite(arrays["clean"]).all())
+        if wrong:
+            raise UserError(f"{files['scores']}: {wrong[0]} holds values that are not finite; delete it and run again")
+        known = np.all([np.isfinite(arrays[name]) for name in NEEDED], axis=0)
+        return cls({name: values[known] for name, values in arrays.items()}, int((~known).sum()), about["square"])
+
+    def __len__(self) -> int:
+        return len(self.of["clean"])
+
+    @property
+    def surer(self) -> np.ndarray:
+        """bool (N,): the half of the images whose true class is most probable uncovered."""
+        return self.of["clean"] >= np.median(self.of["clean"])
+
+    @property
+    def clear(self) -> np.ndarray:
+        """bool (N,): both minima are clear, that of the strongest map and that of P(true class)."""
+        both = [(self.of[f"{name}_fall"] >= FALL) & (self.of[f"{name}_rival"] <= RIVAL) for name in ("map", "true")]
+        return both[0] & both[1]
+
+    def apart(self) -> np.ndarray:
+        """bool (C, C), of the C images that are `clear`: the minimum of the strongest map of image i and that of P(true class)
+        of image j lie further apart than the square's side. The diagonal is what is observed; off it, what unrelated minima
+        would give."""
+        places = {name: [self.of[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")}
+        rows, columns = (one[:, None] - other for one, other in zip(places["map"], places["true"], strict=True))
+        return np.hypot(rows, columns) > self.square
+
+
+def unrelated(apart: np.ndarray) -> float:
+    """Percent of the pairs of different images, (C, C) bool, that are apart. Raises ValueError for fewer than two images."""
+    count = len(apart)
+    if count < 2:
+        raise ValueError("minima are compared between two images or more")
+    return 100 * float(apart.sum() - np.trace(apart)) / (count * (count - 1))
+
+
 def build(files: Mapping[str, Path]) -> Table:
-    scores, about = artifacts.load_arrays(files["scores"]), artifacts.load_json(files["about"])
-    rows = tuple(_rows(scores)) if len(scores["picture"]) else ()
+    scores, about = Scores.load(files), artifacts.load_json(files["about"])
+    rows = tuple(_rows(scores)) if len(scores) else ()
     return Table(
-        caption=f"{len(scores['picture'])} pictures of the {about['split']} split that are classified correctly and whose object's "
-        f"box is known; the square of {about['square']} pixels moves in steps of {about['score_stride']}. It is on the object "
-        "where its middle lies in the box. Intervals: 95 %, bootstrap over pictures.",
+        caption=_caption(scores, about),
         columns=COLUMNS,
-        rows=rows or (Row(("no picture with a known box is classified correctly", None, None, Number(0, 0))),),
+        rows=rows or (Row((NONE, None, None, Number(0, 0))),),
         png=_plot(scores),
         alt=_alt(rows),
         notes=(
-            "The fall is what the probability of the true class loses against the uncovered picture, added up over positions. "
+            "The fall is what the probability of the true class loses against the uncovered image, added up over positions. "
             "Its share on the object, and the pointing game (does the position with the lowest probability lie on the object?), "
-            "are to be compared with the share of positions that lie on the object. The paper shows three pictures and gives no "
+            "are to be compared with the share of positions that lie on the object. The paper shows three images and gives no "
             "such numbers.",
+            f"A minimum is clear where the map falls there by at least {100 * FALL:.0f} % of its median, and nowhere further away "
+            f"than the square's side by more than {100 * RIVAL:.0f} % of that fall. Expected by chance: the strongest map's minimum "
+            "in one image against the probability's in another, over all pairs.",
         ),
         highlights=_highlights(rows),
     )
 
 
-def _rows(scores: Mapping[str, np.ndarray]) -> list[Row]:
-    both = np.isfinite(scores["inside"]) & np.isfinite(scores["outside"])
-    apart = np.isfinite(scores["touching"]) & np.isfinite(scores["elsewhere"])
-    inside, outside = scores["inside"][both], scores["outside"][both]
-    touching, elsewhere = scores["touching"][apart], scores["elsewhere"][apart]
-    area = 100 * scores["area"]
+def _caption(scores: Scores, about: Mapping[str, Any]) -> str:
+    lacking = f" {scores.left_out} more lack one of the quantities and are left out." if scores.left_out else ""
+    return (
+        f"{len(scores)} images of the {about['split']} split, the same in every row but where it states a condition: classified "
+        f"correctly ({about['split_correct']:,} of {about['split_pictures']:,}), their object's box is known "
+        f"({about['correct_with_box']:,}) and the square has positions on it and beside it ({about['correct_with_room']:,}).{lacking} "
+        f"The square of {about['square']} pixels moves in steps of {about['score_stride']}. It is on the object where its middle "
+        "lies in the box. Intervals: 95 %, bootstrap over images for means, Wilson's for shares of images."
+    )
+
+
+def _rows(scores: Scores) -> list[Row]:
+    of = scores.of
+    inside, outside, area = of["inside"], of["outside"], _mean(100 * of["area"])
     return [
-        _row("P(true class), uncovered", scores["clean"], 3),
+        _row("P(true class), uncovered", of["clean"], 3),
         _row("P(true class), square on the object", inside, 3),
         _row("P(true class), square elsewhere", outside, 3),
-        _row("Difference, on the object less elsewhere", inside - outside, 3, Number(0, 0), signed=True),
-        _row("Lower on the object (% of pictures)", 100.0 * (inside < outside), 1, Number(50, 0)),
-        _row(
-            "Lower where the square touches the box at all (% of pictures)",
-            100.0 * (touching < elsewhere),
-            1,
-            Number(50, 0),
+        _row("Difference, on the object minus elsewhere", inside - outside, 3, Number(0, 0), signed=True),
+        _share(LOWER, inside < outside, Number(50, 0)),
+        _share(
+            "Lower where the square touches the box at all (% of images)", of["touching"] < of["elsewhere"], Number(50, 0)
         ),
-        _row("Fall that lies on the object (%)", 100 * scores["energy"], 1, _mean(area)),
-        _row("Pointing game (% of pictures)", 100 * scores["pointing"], 1, _mean(area)),
-        _row("Positions that keep the label (%)", 100 * scores["kept"], 1),
+        _row("Fall that lies on the object (%)", 100 * of["energy"], 1, area),
+        _share("Pointing game (% of images)", of["pointing"] > 0, area),
+        _row("Positions that keep the label (%)", 100 * of["kept"], 1),
+        _row("The same, half of the images with the highest P(true class) (%)", 100 * of["kept"][scores.surer], 1),
         _row(
-            "Strongest map where the square covers its projection, over its mean", scores["projection"], 3, Number(1, 0)
+            "Positions that change the label, on the object minus elsewhere (points)",
+            100 * (of["kept_outside"] - of["kept_inside"]), 1, Number(0, 0), signed=True,
         ),
-        _row("Pixels between the lowest places of that map and of P(true class)", scores["minima"], 1),
-    ]
+        _row("Strongest map where the square covers its projection, over its mean", of["projection"], 3, Number(1, 0)),
+        _share("The same, below its mean (% of images)", of["projection"] < 1, Number(50, 0)),
+        _share("Minima of that map and of P(true class) both clear (% of images)", scores.clear),
+        *_minima(scores),
+    ]  # fmt: skip
+
+
+def _minima(scores: Scores) -> list[Row]:
+    apart = scores.apart()
+    if len(apart) < 2:
+        return []
+    label = f"These minima more than {scores.square} pixels apart (% of images with both clear)"
+    return [_share(label, np.diag(apart), Number(unrelated(apart)))]
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    known = int(np.isfinite(values).sum())
-    return Row((label, estimates.mean(values, digits, signed), expected, Number(known, 0)))
+    return Row((label, estimates.mean(values, digits, signed), expected, Number(len(values), 0)))
+
+
+def _share(label: str, hits: np.ndarray, expected: Number | None = None) -> Row:
+    return Row((label, estimates.share(hits), expected, Number(len(hits), 0)))
 
 
 def _mean(values: np.ndarray) -> Number:
     return Number(float(values.mean()), 1)
 
 
-def _plot(scores: Mapping[str, np.ndarray]) -> bytes:
-    """Every picture a point: below the diagonal, the true class is less probable when the object is covered."""
+def _plot(scores: Scores) -> bytes:
+    """Every image a point: below the diagonal, the true class is less probable when the object is covered."""
+    of = scores.of
     with draw.figure(6.6, 2.9) as drawn:
         left, right = drawn.subplots(1, 2)
-        both = np.isfinite(scores["inside"]) & np.isfinite(scores["outside"])
         left.plot([0, 1], [0, 1], color=draw.LINE, linewidth=1)
-        left.scatter(scores["outside"][both], scores["inside"][both], s=9, color=draw.OURS, alpha=0.6, linewidths=0)
+        left.scatter(of["outside"], of["inside"], s=9, color=draw.OURS, alpha=0.6, linewidths=0)
         left.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title="Mean P(true class)")
         left.set(xlabel="square elsewhere", ylabel="square on the object")
-        gain = 100 * (scores["energy"] - scores["area"])
+        gain = 100 * (of["energy"] - of["area"])
         right.axvline(0, color=draw.LINE, linewidth=1)
-        right.hist(gain[np.isfinite(gain)], bins=np.arange(-100, 101, 5), color=draw.OURS)
-        right.set(title="Fall on the object, beyond chance", xlabel="points of its share", ylabel="pictures")
-        known = np.abs(gain[np.isfinite(gain)])
-        reach = max(20.0, 5 * np.ceil(known.max() / 5)) if len(known) else 20.0
+        right.hist(gain, bins=np.arange(-100, 101, 5), color=draw.OURS)
+        right.set(title="Fall on the object, beyond chance", xlabel="points of its share", ylabel="images")
+        reach = max(20.0, 5 * np.ceil(np.abs(gain).max() / 5)) if len(gain) else 20.0
         right.set_xlim(-reach, reach)
         return draw.png(drawn)
 
 
 def _alt(rows: tuple[Row, ...]) -> str:
-    said = [f"{row.cells[0]}: {row.cells[1].texts()['text']}" for row in rows if isinstance(row.cells[1], Number)]
-    return "Scatter of the true class's probability by picture, square on the object against elsewhere. " + "; ".join(
-        said
+    texts = [f"{row.cells[0]}: {row.cells[1].texts()['text']}" for row in rows if isinstance(row.cells[1], Number)]
+    return "Scatter of the true class's probability by image, square on the object against elsewhere. " + "; ".join(
+        texts
     )
 
 
 def _highlights(rows: tuple[Row, ...]) -> tuple[Highlight, ...]:
-    if not rows or not isinstance(rows[4].cells[1], Number):
-        return ()
-    share, count = rows[4].cells[1].texts()["text"], rows[4].cells[3].texts()["text"]
-    return (Highlight(f"Pictures (%) whose true class is less probable when the object is covered, of {count}", share),)
+    for label, value, _, count in (row.cells for row in rows):
+        if label == LOWER:
+            number = count.texts()["text"]
+            return (
+                Highlight(
+                    f"Images (%) whose true class is less probable when the object is covered, of {number}",
+                    value.texts()["text"],
+                ),
+            )
+    return ()

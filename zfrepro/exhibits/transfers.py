@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from zfrepro import artifacts
+from zfrepro.errors import UserError
 from zfrepro.exhibits.base import Number
 
 DEEPEST = 7  # the layer whose features Tables 4 to 6 and Fig 9 classify
@@ -57,15 +59,43 @@ class Folds:
 
 
 def accuracies(files: Mapping[str, Path]) -> pd.DataFrame:
-    """One row a measurement: method (a label of `needs`), layer (0: hand-made features; missing: trained from nothing),
-    classifier, per_class, folds (list of mean per-class accuracies in percent)."""
+    """One row a measurement: method (a label of `needs`), layer (0: hand-crafted features; missing: trained from scratch),
+    classifier, per_class, folds (list of mean per-class accuracies in percent).
+
+    Of training from scratch besides, one a fold: train_error (percent, in the last epoch) and still_falling (points by which it
+    fell over the last fifth of training); missing for the others. Raises UserError for an accuracy that is not finite.
+    """
     rows = [
-        {"method": method, **one}
+        {"method": method, **_finite(one, path)}
         for method, path in sorted(files.items())
         if method != "folds"
         for one in artifacts.load_json(path)["accuracies"]
     ]
-    return pd.DataFrame(rows, columns=["method", "layer", "classifier", "per_class", "folds"])
+    columns = ["method", "layer", "classifier", "per_class", "folds", "train_error", "still_falling"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _finite(one: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    for name in ("folds", "train_error", "still_falling"):
+        if not all(value is not None and math.isfinite(value) for value in one.get(name, ())):
+            raise UserError(f"{path}: {name} with {one['per_class']} a class are not finite; delete it and run again")
+    return one
+
+
+def series(found: pd.DataFrame, method: str) -> dict[int, list[float]]:
+    """Training images per class -> accuracy of each fold, fewest first, as Tables 4, 5 and Fig 9 show it: the softmax on the
+    deepest layer, the linear SVM on hand-crafted features. Empty where the method was not run."""
+    own = found[found["method"] == method]
+    if method != "scratch":
+        deepest, classifier = own["layer"].max(), "svm" if method == "hog" else "softmax"
+        own = own[(own["layer"] == deepest) & (own["classifier"] == classifier)]
+    own = own.sort_values("per_class")
+    return {int(k): list(folds) for k, folds in zip(own["per_class"], own["folds"], strict=True)}
+
+
+def fold_by_fold(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """First minus second on the folds that both have."""
+    return [one - other for one, other in zip(first, second, strict=False)]
 
 
 def number(found: pd.DataFrame, **wanted: Any) -> Number | None:
@@ -83,12 +113,5 @@ def averaged(folds: Sequence[float]) -> Number:
 
 
 def curve(found: pd.DataFrame, method: str) -> dict[int, Number]:
-    """Training pictures a class -> accuracy, fewest first, as Tables 4, 5 and Fig 9 show it: the softmax on the deepest layer,
-    the linear SVM on hand-made features. Empty where the method was not run."""
-    own = found[found["method"] == method]
-    if method != "scratch":
-        own = own[
-            (own["layer"] == own["layer"].max()) & (own["classifier"] == ("svm" if method == "hog" else "softmax"))
-        ]
-    own = own.sort_values("per_class")
-    return {int(k): averaged(folds) for k, folds in zip(own["per_class"], own["folds"], strict=True)}
+    """Training images per class -> mean over the folds of `series`, with their standard deviation."""
+    return {k: averaged(folds) for k, folds in series(found, method).items()}

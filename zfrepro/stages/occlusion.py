@@ -14,7 +14,9 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
 if TYPE_CHECKING:
-    from zfrepro.core.occlusion import Occluder
+    import torch
+
+    from zfrepro.core.occlusion import Answer, Occluder
     from zfrepro.core.strongest import Strongest
     from zfrepro.viewing import Viewing
 
@@ -36,7 +38,8 @@ class Spec(Base):
     scored: int = Field(
         300,
         ge=0,
-        description="pictures with a known object box whose maps are scored against it, of those classified correctly; all if fewer",
+        description="images classified correctly whose maps are scored against the object's known box, of those where the square has "
+        "positions on and beside it; all if fewer",
     )
     score_stride: int = Field(18, ge=1, description="pixels from one position to the next in the scored maps")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -72,13 +75,14 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     name = viewing.rectified(spec.layer)
     survey = _survey(spec, viewing, name, weights)
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
-    occluder = _occluder(spec, viewing, name, spec.stride)
-    rows = [_occlude(spec, viewing, name, occluder, survey, index) for index in indices.tolist()]
+    occluder = _occluder(spec, viewing, name, spec.stride, weights)
+    rows = [_occlude(viewing, occluder, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    scores = _scores(spec, viewing, name, survey)
+    candidates = _candidates(spec, viewing, survey)
+    scores = _scores(spec, viewing, survey, candidates, _occluder(spec, viewing, name, spec.score_stride, weights))
     artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
     artifacts.save_arrays(out / "scores.npz", **scores)
-    artifacts.save_json(out / "occlusion.json", _summary(spec, viewing, survey, indices, arrays))
+    artifacts.save_json(out / "occlusion.json", _summary(spec, viewing, survey, indices, arrays, candidates))
 
 
 def choose_pictures(
@@ -123,74 +127,125 @@ def _survey(spec: Spec, viewing: Viewing, name: str, weights: Path) -> Survey:
     return Survey(probabilities.cpu().numpy(), viewing.set.labels(spec.split), strongest)
 
 
-def _scores(spec: Spec, viewing: Viewing, name: str, survey: Survey) -> dict[str, np.ndarray]:
-    """Arrays (M,) over the scored pictures; M is 0 where no box is known."""
+@dataclass(frozen=True)
+class Candidates:
+    """Images that can be scored, as positions in the split."""
+
+    with_box: np.ndarray  # int64: correctly classified, their object's box is known
+    with_room: np.ndarray  # int64: of these, where the square has positions on the object and beside it
+
+
+def _candidates(spec: Spec, viewing: Viewing, survey: Survey) -> Candidates:
+    from zfrepro.core.localisation import leaves_room
+
+    boxes = viewing.boxes()
+    with_box = np.flatnonzero(np.isfinite(boxes).all(axis=1) & survey.correct)
+    geometry = (viewing.size, spec.square, spec.score_stride)
+    room = [leaves_room(*geometry, tuple(boxes[index].tolist())) for index in with_box.tolist()]
+    return Candidates(with_box, with_box[np.array(room, dtype=bool)])
+
+
+def _scores(
+    spec: Spec, viewing: Viewing, survey: Survey, candidates: Candidates, occluder: _Occluder
+) -> dict[str, np.ndarray]:
+    """Arrays (M,) over the scored images; M is 0 where there is no candidate."""
     from zfrepro.core.localisation import SCORES
 
-    known = np.isfinite(viewing.set.boxes(spec.split)).all(axis=1)
-    drawn = np.random.default_rng([spec.seed, 1]).permutation(np.flatnonzero(known & survey.correct))
-    occluder = _occluder(spec, viewing, name, spec.score_stride)
+    drawn = np.random.default_rng([spec.seed, 1]).permutation(candidates.with_room)
     chosen = np.sort(drawn[: spec.scored])
-    rows = [_score(spec, viewing, name, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
+    rows = [_score(spec, viewing, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
     return {"picture": chosen, **{key: np.array([row[key] for row in rows]) for key in SCORES}}
 
 
-def _occluder(spec: Spec, viewing: Viewing, name: str, stride: int) -> Occluder:
+@dataclass(frozen=True)
+class _Covered:
+    """One image and what the network makes of it, uncovered and with the square at every position; P positions each way."""
+
+    crop: np.ndarray  # uint8 (1, S, S, 3)
+    inputs: torch.Tensor  # (1, 3, S, S)
+    clean: Answer
+    seen: Answer
+    watched: int  # the map of the watched layer that is strongest uncovered
+
+    def probability(self, label: int) -> np.ndarray:
+        """float32 (P, P)"""
+        return self.seen.probabilities[..., label].cpu().numpy()
+
+    @property
+    def activation(self) -> np.ndarray:
+        """float32 (P, P): of the watched map, summed over space."""
+        return self.seen.activations[..., self.watched].cpu().numpy()
+
+
+@dataclass(frozen=True)
+class _Occluder:
+    """Covers one image after another. Raises UserError where an output or an activation is not finite."""
+
+    viewing: Viewing
+    name: str  # of the watched layer
+    grey: int
+    cover: Occluder
+    weights: Path
+
+    def __call__(self, index: int) -> _Covered:
+        from zfrepro.core.occlusion import answer
+
+        crop = self.viewing.crops(np.array([index]))
+        inputs, grey = self.viewing.inputs(crop), self.viewing.inputs(np.full_like(crop, self.grey))[0]
+        clean, seen = answer(self.viewing.net, inputs, self.name), self.cover(inputs[0], grey)
+        for one in (clean, seen):
+            if not (one.probabilities.isfinite().all() and one.activations.isfinite().all()):
+                raise UserError(
+                    f"{self.weights}: outputs for image {index} of split {self.viewing.split} are not finite; train again at a "
+                    "lower rate, or set occlusion.precision to float32"
+                )
+        return _Covered(crop, inputs, clean, seen, int(clean.activations[0].argmax()))
+
+
+def _occluder(spec: Spec, viewing: Viewing, name: str, stride: int, weights: Path) -> _Occluder:
     import torch
 
     from zfrepro.core.occlusion import Occluder
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
-    return Occluder(viewing.net, name, spec.square, stride, spec.batch, dtype)
+    cover = Occluder(viewing.net, name, spec.square, stride, spec.batch, dtype)
+    return _Occluder(viewing, name, spec.grey, cover, weights)
 
 
-def _score(spec: Spec, viewing: Viewing, name: str, occluder: Occluder, index: int, true: int) -> dict[str, float]:
-    """One picture's numbers; what they are, see core/localisation.py."""
+def _score(spec: Spec, viewing: Viewing, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
+    """One image's numbers; what they are, see core/localisation.py."""
     from zfrepro.core import localisation
-    from zfrepro.core.occlusion import answer
     from zfrepro.core.tiles import picture_projections, strongest_places
 
-    crop = viewing.crops(np.array([index]))
-    picture, grey = viewing.inputs(crop), viewing.inputs(np.full_like(crop, spec.grey))[0]
-    clean, seen = answer(viewing.net, picture, name), occluder(picture[0], grey)
-    watched = int(clean.activations[0].argmax())
-    shown = picture_projections(viewing.net, name, picture, *strongest_places(viewing.net, name, picture, watched))
+    one = occluder(index)
+    places = strongest_places(viewing.net, occluder.name, one.inputs, one.watched)
+    shown = picture_projections(viewing.net, occluder.name, one.inputs, *places)
     return localisation.scores(
-        seen.probabilities[..., true].cpu().numpy(),
-        float(clean.probabilities[0, true]),
-        seen.activations[..., watched].cpu().numpy(),
+        one.probability(true),
+        float(one.clean.probabilities[0, true]),
+        one.activation,
         (shown[0] ** 2).sum(axis=2),
-        (seen.probabilities.argmax(dim=-1) == clean.probabilities[0].argmax()).cpu().numpy(),
+        (one.seen.probabilities.argmax(dim=-1) == one.clean.probabilities[0].argmax()).cpu().numpy(),
         tuple(viewing.boxes()[index].tolist()),
         spec.square,
         spec.score_stride,
     )
 
 
-def _occlude(
-    spec: Spec, viewing: Viewing, name: str, occluder: Occluder, survey: Survey, index: int
-) -> dict[str, np.ndarray]:
-    """Everything about one picture; P positions each way."""
-    from zfrepro.core.occlusion import answer
-
-    crop = viewing.crops(np.array([index]))
-    picture = viewing.inputs(crop)
-    grey = viewing.inputs(np.full_like(crop, spec.grey))[0]
-    clean = answer(viewing.net, picture, name)
-    watched = int(clean.activations[0].argmax())
-    seen = occluder(picture[0], grey)
-    true = survey.labels[index]
+def _occlude(viewing: Viewing, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
+    """Everything about one image; P positions each way."""
+    one, true = occluder(index), int(survey.labels[index])
     return {
-        "inputs": crop[0],
-        "true": true,
-        "probability": seen.probabilities[..., true].cpu().numpy(),
-        "label": seen.probabilities.argmax(dim=-1).cpu().numpy(),
-        "activation": seen.activations[..., watched].cpu().numpy(),
-        "map": np.int64(watched),
-        "clean_probability": clean.probabilities[0, true].cpu().numpy(),
-        "clean_label": clean.probabilities[0].argmax().cpu().numpy(),
-        "clean_activation": clean.activations[0, watched].cpu().numpy(),
-        **_companions(viewing, name, survey.strongest, index, watched),
+        "inputs": one.crop[0],
+        "true": np.int64(true),
+        "probability": one.probability(true),
+        "label": one.seen.probabilities.argmax(dim=-1).cpu().numpy(),
+        "activation": one.activation,
+        "map": np.int64(one.watched),
+        "clean_probability": one.clean.probabilities[0, true].cpu().numpy(),
+        "clean_label": one.clean.probabilities[0].argmax().cpu().numpy(),
+        "clean_activation": one.clean.activations[0, one.watched].cpu().numpy(),
+        **_companions(viewing, occluder.name, survey.strongest, index, one.watched),
     }
 
 
@@ -211,7 +266,12 @@ def _companions(viewing: Viewing, name: str, strongest: Strongest, index: int, w
 
 
 def _summary(
-    spec: Spec, viewing: Viewing, survey: Survey, indices: np.ndarray, arrays: dict[str, np.ndarray]
+    spec: Spec,
+    viewing: Viewing,
+    survey: Survey,
+    indices: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    candidates: Candidates,
 ) -> dict[str, Any]:
     classes, files = viewing.set.classes, viewing.set.files(spec.split)
     pictures = [
@@ -233,6 +293,8 @@ def _summary(
         **spec.model_dump(mode="json", include={"square", "stride", "score_stride", "grey", "layer", "split", "seed"}),
         "split_pictures": len(survey.labels),
         "split_correct": int(survey.correct.sum()),
+        "correct_with_box": len(candidates.with_box),
+        "correct_with_room": len(candidates.with_room),
         "pictures": pictures,
     }
 
