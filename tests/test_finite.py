@@ -1,11 +1,16 @@
 """NaN and infinity stop every stage with one message that names the file and the layer; the checks by hand, and their limits."""
 
+import dataclasses
+import importlib
+import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toy_results
 
 from zfrepro import artifacts, trained
 from zfrepro.core import correspondence as core_correspondence
@@ -19,18 +24,21 @@ from zfrepro.core.images import stored_box
 from zfrepro.datasets import scenes
 from zfrepro.datasets.base import Listing, Picture
 from zfrepro.errors import UserError
+from zfrepro.exhibits.base import Column, Number, Row, Table
 from zfrepro.look import looking, sight, torchvision_networks
 from zfrepro.prepared import PreparedSet
 from zfrepro.stages import (
     correspondence,
     deconvnet,
     evolution,
+    exhibits,
     features,
     folds,
     invariance,
     occlusion,
     prepare,
     probes,
+    report,
 )
 
 PACKAGE = Path(__file__).parent.parent / "zfrepro"
@@ -404,3 +412,119 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
         UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*: take other weights"
     ):
         sight.torchvisions("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
+
+
+# Exhibits and the report
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    results = tmp_path_factory.mktemp("experiment") / "results/toy"
+    toy_results.write(results)
+    return results
+
+
+def read_by(name, toy):
+    module = importlib.import_module(f"zfrepro.exhibits.{name}")
+    return {label: toy / path for label, path in module.needs(toy_results.config()).items()}
+
+
+def arrays_of(files):
+    """(label, name, array) of every array of numbers that is not whole."""
+    for label, path in files.items():
+        for key, array in artifacts.load_arrays(path).items() if path.suffix == ".npz" else ():
+            if array.dtype.kind == "f" and array.size:
+                yield label, key, array
+
+
+def with_array(path, out, **changed):
+    artifacts.save_arrays(out, **{**artifacts.load_arrays(path), **changed})
+    return out
+
+
+@pytest.mark.parametrize("name", toy_results.EXHIBITS)
+def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path, name):
+    """One file of each name, every array: NaN stops the exhibit unless it is one in which NaN means "none"; infinity always does."""
+    files = {path.name: (label, path) for label, path in read_by(name, toy).items()}
+    for label, path in files.values():
+        for _, key, array in arrays_of({label: path}):
+            for value in (INFINITY,) if key in exhibits.MISSING else (INFINITY, NAN):
+                wrong = array.copy()
+                wrong.flat[0] = value
+                spoilt = with_array(path, tmp_path / "wrong.npz", **{key: wrong})
+                spec = exhibits.Spec(name=name, files={label: spoilt})
+                message = rf"wrong\.npz: {key}: 1 of [0-9]+ values (is|are) not finite; delete it and run again"
+                with pytest.raises(UserError, match=message):
+                    exhibits.run(spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["claims", "fig2_features", "fig6_first_layers", "occlusion_score"])
+def test_exhibits_show_what_is_missing_as_missing(toy, tmp_path, name):
+    """NaN in half of what may be missing: nothing printed reads "nan"."""
+    files = read_by(name, toy)
+    for label, path in list(files.items()):
+        absent = {}
+        for _, key, array in arrays_of({label: path}):
+            if key in exhibits.MISSING:
+                absent[key] = np.where(np.arange(len(array)) % 2, array, NAN)
+        if absent:
+            files[label] = with_array(path, tmp_path / f"{label.replace('/', '-')}.npz", **absent)
+    exhibits.run(exhibits.Spec(name=name, files=files), tmp_path / "out")
+    for file in (f"{name}.csv", f"{name}.tex"):
+        assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", (tmp_path / "out" / file).read_text())
+    page = artifacts.load_json(tmp_path / "out/exhibit.json")
+    told = str([page[key] for key in ("caption", "alt", "notes", "highlights", "rows", "data")])
+    assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", told)
+
+
+def test_exhibits_name_a_record_that_is_not_finite(toy, tmp_path):
+    files = read_by("table2_imagenet", toy)
+    record = artifacts.load_json(files["errors/improved"])
+    record["views"]["1"]["top1"] = NAN
+    (tmp_path / "errors.json").write_text(json.dumps(record))
+    files["errors/improved"] = tmp_path / "errors.json"
+    spec = exhibits.Spec(name="table2_imagenet", files=files)
+    with pytest.raises(UserError, match=r"errors\.json: views\.1\.top1: nan is not finite; delete it and run again"):
+        exhibits.run(spec, tmp_path / "out")
+
+
+@pytest.mark.parametrize("part", ["value", "low", "high", "spread"])
+def test_a_cell_that_is_not_finite_is_named_and_never_printed(part):
+    number = Number(**{"value": 1.0, part: NAN})
+    with pytest.raises(FloatingPointError, match=rf"not finite \({part} nan\)"):
+        number.texts()
+    table = Table(
+        "caption", (Column("run", "Run", "label"), Column("top1", "Top-1")), (Row(("ours", number)),), b"", ""
+    )
+    with pytest.raises(FloatingPointError, match=rf"row 'ours', column top1: a number is not finite \({part} nan\)"):
+        table.table()
+    with pytest.raises(FloatingPointError):
+        table.csv()
+    assert Number(1.0, low=0.5, high=2.0).texts() == {"text": "1.0", "low": "0.5", "high": "2.0"}
+
+
+def test_exhibits_turn_a_cell_that_is_not_finite_into_a_message(toy, tmp_path, monkeypatch):
+    from zfrepro.exhibits import fig3_architecture
+
+    build = fig3_architecture.build
+    row = Row(("conv1", *[Number(INFINITY)] * 3))
+    monkeypatch.setattr(fig3_architecture, "build", lambda files: dataclasses.replace(build(files), rows=(row,)))
+    spec = exhibits.Spec(name="fig3_architecture", files=read_by("fig3_architecture", toy))
+    with pytest.raises(
+        UserError, match=r"exhibit fig3_architecture: row 'conv1', column \w+: .*value inf\); run the stages"
+    ):
+        exhibits.run(spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_names_the_exhibit_that_is_not_finite(tmp_path):
+    folder = tmp_path / "exhibits/fig3_architecture"
+    folder.mkdir(parents=True)
+    for suffix in ("csv", "tex", "png"):
+        (folder / f"fig3_architecture.{suffix}").write_text("some")
+    (folder / "exhibit.json").write_text('{"name": "fig3_architecture", "data": {"share": NaN}}')
+    spec = report.Spec(experiment="toy", title="Toy", exhibits=("fig3_architecture",))
+    with pytest.raises(UserError, match=r"exhibit\.json: data\.share: nan is not finite; delete it and run again"):
+        report.run(spec, tmp_path, tmp_path / "report")
+    assert not (tmp_path / "report").exists()

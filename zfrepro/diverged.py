@@ -25,7 +25,7 @@ Parameters = ParamSpec("Parameters")
 
 
 @contextmanager
-def named(source: Path, advice: str = ADVICE) -> Iterator[None]:
+def named(source: Path | str, advice: str = ADVICE) -> Iterator[None]:
     """Turn a value that is not finite into the user's message: source, what was found, advice."""
     try:
         yield

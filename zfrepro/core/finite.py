@@ -39,7 +39,8 @@ def require_finite(values: Values, what: str, where: str = "") -> Values:
 def require_finite_arrays(arrays: Mapping[str, np.ndarray], missing: Collection[str] = ()) -> None:
     """Check arrays that are about to be written, by name; those in `missing` may hold NaN, which there means "none"."""
     for name, array in arrays.items():
-        require_finite(array[~np.isnan(array)] if name in missing else array, "values", name)
+        known = array[~np.isnan(array)] if name in missing and _is_float(array) else array
+        require_finite(known, "values", name)
 
 
 def require_finite_record(record: Any, where: str = "") -> None:
