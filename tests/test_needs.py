@@ -35,7 +35,7 @@ evaluate: {views: [1, 10], train_images: 200}
 folds:
   caltech101: {per_class: [5, 10], folds: 4}
 features: {runs: [improved], baselines: [random, hog], layers: [1, 7]}
-scratch: {sets: {caltech101: [5]}, epochs: 2, least_steps: 30, folds: 3}
+scratch: {sets: {caltech101: [5]}, steps: 30, folds: 3}
 report: {exhibits: [table4_caltech101]}
 """
 
@@ -108,10 +108,10 @@ def test_features_are_half_precision_and_hand_made_ones_cost_no_operations(confi
     assert found.operations == {"features": 2 * 1718 * improved}
 
 
-def test_training_on_a_target_lasts_at_least_so_many_steps(config):
+def test_training_on_a_target_lasts_so_many_steps(config):
     found = needs.of(config, [job("scratch", set="caltech101")])
     one = needs.forward(describe(config.training("improved").network, 64, 20, 0.1))
-    epochs = 3  # 30 mini-batches of 8 of the 100 pictures
+    epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
     assert found.operations == {"training on targets alone": 3 * 3 * epochs * 100 * one}
 
 
@@ -166,3 +166,11 @@ def test_a_speed_is_measured_on_noise(config, monkeypatch):
     assert found.images_per_second > 0
     rows = describe(config.training("improved").network, 64, 10, 0.1)
     assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * needs.forward(rows))
+
+
+def test_how_far_first_weights_fade_is_planned(config):
+    """1,000 training images in batches of 8 for 3 epochs at 0.01 throughout: exp(-375 x 0.01 x 5e-4 / 0.1)."""
+    (found,) = needs.fading(config, config.runs())
+    assert found.runs == ("baseline", "improved")
+    assert found.share == pytest.approx(0.98142, abs=1e-5)
+    assert list(plan.faded([found])) == ["first weights fade to 98 % (weight decay 0.0005): baseline, improved"]

@@ -108,6 +108,66 @@ def test_snapshots_come_in_order_each_once():
     assert train.Spec.model_validate({**SMALL, "snapshots": [2, 0.25, 2]}).snapshots == (0.25, 2.0)
 
 
+BROKEN = {**SMALL, "learning_rate": 1000, "filter_rms": None, "epochs": 6}
+
+
+def test_a_training_that_diverges_stops_and_says_where_and_what_to_do(place, tmp_path):
+    images = place / "source/manifest.json"
+    with pytest.raises(
+        UserError, match=r"odd: training diverged in epoch \d, step \d: .*Lower learning_rate, now 1000"
+    ):
+        train.run(train.Spec.model_validate(BROKEN), images, tmp_path / "odd", "odd", device="cpu")
+    assert not (tmp_path / "odd").exists()
+
+
+def test_a_recorded_divergence_has_no_numbers(place, tmp_path):
+    """What `ablate` asks for: files without weights, which the stages refuse, and an evaluation without errors."""
+    images, out = place / "source/manifest.json", tmp_path / "odd"
+    train.run(train.Spec.model_validate(BROKEN), images, out, "odd", device="cpu", on_divergence="record")
+    about = artifacts.load_json(out / "network.json")
+    assert set(about["diverged"]) == {"epoch", "step", "what"}
+    assert (
+        len((out / "history.csv").read_text().splitlines()) == about["diverged"]["epoch"]
+    )  # the heading, epochs before
+    with pytest.raises(UserError, match=r"model\.safetensors: holds no weights, its training diverged \(epoch"):
+        trained.load(out / "model.safetensors")
+    evaluate.run(evaluate.Spec(), out / "model.safetensors", out / "network.json", images, tmp_path / "e", device="cpu")
+    errors, scores = artifacts.load_json(tmp_path / "e/errors.json"), artifacts.load_arrays(tmp_path / "e/scores.npz")
+    assert errors["diverged"] == about["diverged"]
+    assert errors["views"] == {}
+    assert errors["train_top1"] is None
+    assert list(scores) == ["labels"]
+
+
+def test_weights_that_are_not_finite_are_not_evaluated(place, inputs, tmp_path):
+    tensors, metadata = artifacts.load_weights(inputs["weights"])
+    tensors["full8.bias"][0] = float("nan")
+    artifacts.save_weights(tmp_path / "model.safetensors", tensors, metadata)
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: the class probabilities of 48 of 48 images are not finite"
+    ):
+        evaluate.run(
+            evaluate.Spec(),
+            network=place / "network/network.json",
+            out=tmp_path / "e",
+            **{**inputs, "weights": tmp_path / "model.safetensors"},
+        )
+
+
+def test_a_fade_needs_a_schedule_of_known_length():
+    with pytest.raises(ValidationError, match="fade: with the schedule `stall`"):
+        train.Spec.model_validate({**SMALL, "fade": 0.2})
+    assert train.Spec.model_validate({**SMALL, "fade": 0.2, "schedule": "cosine"}).fade == 0.2
+
+
+def test_how_far_first_weights_fade_is_written_down(place, tmp_path):
+    spec = train.Spec.model_validate({**SMALL, "fade": 0.5, "schedule": "cosine"})
+    train.run(spec, place / "source/manifest.json", tmp_path / "n", "n", device="cpu")
+    about = artifacts.load_json(tmp_path / "n/network.json")
+    assert about["faded_to"] == pytest.approx(0.5)
+    assert about["diverged"] is None
+
+
 def test_the_history_is_the_evaluation(place, inputs, tmp_path):
     """The last epoch's validation error is what `evaluate` finds in one view with the saved weights."""
     evaluate.run(

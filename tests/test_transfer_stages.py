@@ -239,7 +239,7 @@ def test_pictures_of_difficult_objects_alone_do_not_train_the_softmax(place, tmp
 
 
 def trained_alone(place, out, **settings):
-    spec = scratch.Spec(**{"epochs": 1, "per_class": (1, 2, 15), "folds": 2, **settings})
+    spec = scratch.Spec(**{"steps": 1, "per_class": (1, 2, 15), "folds": 2, **settings})
     network, summary = place / "network/network.json", place / "folds/caltech/folds.json"
     scratch.run(spec, network, summary, manifest(place, "caltech"), out, device="cpu")
     return artifacts.load_json(out)
@@ -260,8 +260,50 @@ def test_few_pictures_are_seen_for_longer(place, tmp_path, monkeypatch):
     steps = []
     step = training.Training.step
     monkeypatch.setattr(training.Training, "step", lambda work: (steps.append(work.epoch), step(work)))
-    trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), least_steps=3)  # 24 pictures are one batch of 32
-    assert steps == [0, 1, 2, 3]
+    trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)  # 24 images are one batch of 32
+    assert steps == [0, 1, 2]
+
+
+def test_the_fall_of_the_error_over_the_last_fifth_by_hand():
+    """Of 20 epochs the tenth before the last fifth are the 15th and 16th, the last tenth the 19th and 20th."""
+    errors = [90.0] * 14 + [20.0, 18.0, 15.0, 12.0, 11.0, 9.0]
+    assert scratch.fall_at_end(errors) == pytest.approx((20 + 18) / 2 - (11 + 9) / 2)
+    assert scratch.fall_at_end([50.0, 30.0]) == 20
+    assert scratch.fall_at_end([50.0]) == 0
+
+
+def test_training_from_scratch_takes_the_recipe_of_pretraining(place, tmp_path, monkeypatch):
+    from zfrepro.core import training
+
+    recipes = []
+    built = training.Training.__init__
+    monkeypatch.setattr(
+        training.Training, "__init__", lambda work, *given: (recipes.append(given[2]), built(work, *given))[1]
+    )
+    found = trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)
+    settings = artifacts.load_json(place / "network/network.json")["spec"]
+    for field in ("learning_rate", "momentum", "weight_decay", "fade", "batch", "crops", "schedule", "filter_rms"):
+        assert getattr(recipes[0], field) == settings[field]
+    assert recipes[0].epochs == 3
+    assert [len(found["accuracies"][0][what]) for what in ("folds", "train_error", "still_falling")] == [1, 1, 1]
+
+
+def test_a_training_from_scratch_that_diverges_is_named(place, tmp_path):
+    about = artifacts.load_json(place / "network/network.json")
+    about["spec"] |= {"learning_rate": 1e6, "filter_rms": None, "init": "he", "input_scale": 1.0}
+    artifacts.save_json(tmp_path / "network.json", about)
+    spec, folds = scratch.Spec(steps=40, per_class=(1,), folds=1), place / "folds/caltech/folds.json"
+    with pytest.raises(
+        UserError, match=r"scratch of caltech101, 1 images per class, fold 0: training diverged \(epoch"
+    ):
+        scratch.run(
+            spec,
+            tmp_path / "network.json",
+            folds,
+            manifest(place, "caltech"),
+            tmp_path / "caltech101.json",
+            device="cpu",
+        )
 
 
 def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):

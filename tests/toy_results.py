@@ -163,6 +163,7 @@ def _trained(results: Path, name: str, classes: list[str], labels: np.ndarray) -
     summary = {
         "run": name, "spec": spec, "device": "cpu", "precision": "bfloat16", "classes": len(classes), "images": 960,
         "rows": [_row(row) for row in here], "parameters": parameter_count(here), "seconds": 42.0,
+        "weight_decay": 0.002, "faded_to": 0.2 if "seed1" in name else 0.25, "diverged": None,
         "full_size": {"rows": [_row(row) for row in full], "parameters": parameter_count(full)},
     }  # fmt: skip
     artifacts.save_json(folder / "network.json", summary)

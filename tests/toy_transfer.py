@@ -117,7 +117,7 @@ def _scratch(target: str, classes: int) -> dict[str, Any]:
         for k in sizes
     ]
     return {
-        "target": "scenes", "classes": classes, "run": RUNS[0], "epochs": 16, "least_steps": 300, "folds": count,
+        "target": "scenes", "classes": classes, "run": RUNS[0], "steps": 300, "folds": count,
         "accuracies": accuracies,
     }  # fmt: skip
 

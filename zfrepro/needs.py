@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from zfrepro import artifacts
 from zfrepro.config import SOURCE, Config
 from zfrepro.core.architecture import Conv, Full, Row, describe, parameter_count
 from zfrepro.core.hand_features import length
+from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
 from zfrepro.datasets.published import Counts, counts
 from zfrepro.snakemake_log import Job
 from zfrepro.stages import scratch
@@ -26,6 +27,34 @@ PASSES = 3  # a step of training, in forward passes
 FLOAT, HALF = 4, 2  # bytes
 BYTES = ("prepared pictures", "weights and snapshots", "features")
 OPERATIONS = ("training", "evaluation", "features", "training on targets alone")
+
+
+@dataclass(frozen=True)
+class Fading:
+    """How far the first weights fade in the trainings of some runs, see core/recipe.py; `share` 0..1 is what is left at the end.
+
+    For the schedule `stall` it is what would be left if the validation error never stalled.
+    """
+
+    runs: tuple[str, ...]
+    weight_decay: float
+    share: float
+
+
+def fading(config: Config, runs: Iterable[str]) -> list[Fading]:
+    """Of the named runs, those trained alike together; nothing where the source set's size is not known."""
+    source = counted(config, SOURCE)
+    if source is None:
+        return []
+    found: dict[tuple[float, float], list[str]] = {}
+    for run in runs:
+        spec = config.training(run)
+        recipe = Recipe(**{field.name: getattr(spec, field.name) for field in fields(Recipe)})
+        per_epoch = steps_per_epoch(source.splits["train"], spec.batch)
+        decay = weight_decay_of(recipe, per_epoch)
+        share = faded_to(decay, spec.momentum, rate_sum(recipe, per_epoch))
+        found.setdefault((decay, share), []).append(run)
+    return [Fading(tuple(names), decay, share) for (decay, share), names in found.items()]
 
 
 @dataclass(frozen=True)
@@ -135,6 +164,6 @@ def _scratch(config: Config, target: str, found: Counts) -> int:
     training, split = config.training(config.scratched()), config.folds[target]
     pictures = 0
     for k in set(spec.per_class) & set(split.per_class):
-        epochs = max(spec.epochs, math.ceil(spec.least_steps * training.batch / (k * found.classes)))
+        epochs = math.ceil(spec.steps / steps_per_epoch(k * found.classes, training.batch))
         pictures += min(spec.folds, split.folds) * epochs * k * found.classes
     return PASSES * pictures * forward(_rows(config, config.scratched(), found.classes))

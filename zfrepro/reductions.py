@@ -28,6 +28,13 @@ def of(source: prepare.Spec, targets: Mapping[str, prepare.Spec], runs: Sequence
         ("epochs", 70, "Training lasts {} epochs instead of 70."),
         ("batch", 128, "Mini-batches hold {} pictures instead of 128."),
         ("learning_rate", 0.01, "The learning rate starts at {} instead of 0.01."),
+        (
+            "fade",
+            None,
+            "The weights that training begins with fade to {} of their size by its end, by a higher weight decay; the "
+            "paper's 70 epochs leave nothing of them.",
+        ),
+        ("warmup", 0.0, "The learning rate rises over the first {} epochs."),
         ("init", "gaussian", "Weights start as `{}` instead of Gaussian with standard deviation 0.01."),
         ("dropout", 0.5, "Dropout in layers 6 and 7 is {} instead of 0.5."),
         ("input_scale", 1.0, "In training, inputs are multiplied by {}."),

@@ -39,7 +39,8 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
 
     from zfrepro import devices
     from zfrepro.core import nets
-    from zfrepro.core.training import Pictures, Recipe, Training
+    from zfrepro.core.recipe import Recipe
+    from zfrepro.core.training import Pictures, Training
 
     spec, chosen, source = config.training(run), devices.choose(device), needs.counted(config, SOURCE)
     classes = source.classes if source else WHOLE["imagenet"].classes

@@ -28,25 +28,27 @@ class Description:
     width: float
     input_size: int  # pixels
     classes: tuple[str, ...]
+    diverged: str = ""  # where training stopped being finite; the file then holds no weights
 
     def rows(self) -> list[Row]:
         return describe(self.network, self.input_size, len(self.classes), self.width)
 
     def metadata(self) -> dict[str, str]:
         """One entry alone: safetensors writes several in an order that changes from run to run."""
-        told = {
+        stored = {
             "network": self.network.model_dump(mode="json"),
             "width": self.width,
             "input_size": self.input_size,
             "classes": self.classes,
-        }
-        return {FORMAT: json.dumps(told, sort_keys=True, ensure_ascii=False)}
+        } | ({"diverged": self.diverged} if self.diverged else {})
+        return {FORMAT: json.dumps(stored, sort_keys=True, ensure_ascii=False)}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> Description:
-        told = json.loads(metadata[FORMAT])
-        network = Network.model_validate(told["network"])
-        return cls(network, float(told["width"]), int(told["input_size"]), tuple(told["classes"]))
+        stored = json.loads(metadata[FORMAT])
+        network = Network.model_validate(stored["network"])
+        sizes = float(stored["width"]), int(stored["input_size"])
+        return cls(network, *sizes, tuple(stored["classes"]), stored.get("diverged", ""))
 
 
 def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, description: Description) -> None:
@@ -60,7 +62,7 @@ def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, desc
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Sequential, np.ndarray, Description]:
     """The network (evaluation mode, channels last), the mean image (S, S, 3) and the description.
 
-    Raises UserError for a foreign file.
+    Raises UserError for a foreign file, and for the file of a training that diverged.
     """
     import torch
 
@@ -69,6 +71,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
     tensors, metadata = artifacts.load_weights(path)
     try:
         description = Description.from_metadata(metadata)
+        if description.diverged:
+            raise UserError(f"{path}: holds no weights, its training diverged ({description.diverged})")
         mean = tensors.pop(MEAN).numpy()
         net = nets.build(description.network, description.input_size, len(description.classes), description.width)
         net.load_state_dict(tensors)

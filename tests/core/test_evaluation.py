@@ -44,3 +44,25 @@ def test_ten_views_are_averaged_softmaxes():
     together = evaluation.probabilities(net, images, subtract, 8, views, batch=2)
     assert np.allclose(together, np.mean(single, axis=0), atol=1e-6)
     assert np.allclose(together.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_probability_that_is_not_finite_is_never_counted(value):
+    """NaN compares as false with everything, so its image would count as classified correctly."""
+    scores = np.array([[0.5, 0.5], [value, 0.5], [0.1, 0.9]])
+    for count in (
+        lambda: evaluation.top_error(scores, np.zeros(3, int), 1),
+        lambda: evaluation.cross_entropy(scores, np.zeros(3, int)),
+    ):
+        with pytest.raises(FloatingPointError, match="probabilities of 1 of 3 images are not finite"):
+            count()
+
+
+def test_a_network_whose_scores_are_not_finite_predicts_nothing():
+    images = np.random.default_rng(1).integers(0, 255, (3, 12, 12, 3), dtype=np.uint8)
+    subtract = crops.MeanSubtraction(images.mean(0).astype(np.float32), torch.device("cpu"))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+    with torch.no_grad():
+        net[1].bias[2] = float("nan")
+    with pytest.raises(FloatingPointError, match="probabilities of 3 of 3 images are not finite"):
+        evaluation.probabilities(net, images, subtract, 8, crops.ten_views(12, 8))

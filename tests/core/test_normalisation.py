@@ -1,10 +1,13 @@
 """Normalisation across maps against torch's, whose alpha is divided by the number of maps."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from zfrepro.core.normalisation import CrossMapNorm
+from zfrepro.core.normalisation import CrossMapNorm, _Normalise
 
 TORCH_ALPHA = 5 * 1e-4
 
@@ -71,3 +74,36 @@ def test_layout_and_weights_file_are_left_alone():
     maps = torch.rand(2, 24, 6, 6).to(memory_format=torch.channels_last)
     assert norm(maps).is_contiguous(memory_format=torch.channels_last)
     assert norm.state_dict() == {}
+
+
+class _Context:
+    """Stands in for autograd's context, so that both passes can be called as the engine calls them."""
+
+    def save_for_backward(self, *tensors):
+        self.saved_tensors = tensors
+
+
+@contextmanager
+def _autocast(device):
+    """torch.autocast itself stays off where there is no GPU."""
+    torch.set_autocast_dtype(device, torch.bfloat16)
+    torch.set_autocast_enabled(device, True)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(device, False)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_both_passes_keep_one_type_under_autocast(device):
+    """On fake tensors, which need no GPU: CUDA's autocast computes rsqrt in float32, the CPU's does not."""
+    with FakeTensorMode():
+        maps = torch.empty(2, 96, 55, 55, device=device, dtype=torch.bfloat16)
+        band, context = torch.empty(96, 96, 1, 1, device=device), _Context()
+        with _autocast(device):
+            out = _Normalise.forward(context, maps, band, 1e-4, 0.75, 2.0)
+        assert out.dtype == torch.bfloat16
+        assert {tensor.dtype for tensor in context.saved_tensors} == {torch.bfloat16}
+        gradient = _Normalise.backward(context, torch.empty_like(out))[0]
+        assert gradient.dtype == torch.bfloat16
+        assert gradient.shape == maps.shape

@@ -1,4 +1,7 @@
-"""Training learns, stops and goes on with the same bits, and anneals."""
+"""Training learns, stops and resumes with the same bits, anneals at every step, and ends at a loss that is not finite."""
+
+import copy
+import math
 
 import numpy as np
 import pytest
@@ -6,7 +9,8 @@ import torch
 
 from zfrepro.core import nets
 from zfrepro.core.architecture import Network
-from zfrepro.core.training import Pictures, Recipe, Training, _ahead
+from zfrepro.core.recipe import Recipe
+from zfrepro.core.training import Diverged, Pictures, Training, _ahead, _Group, _step_seed
 
 CPU = torch.device("cpu")
 
@@ -115,22 +119,104 @@ def test_the_rate_falls_when_validation_stalls():
     assert rates == pytest.approx([0.01] * 5 + [0.001])
 
 
-def test_cosine_ends_low():
-    work = training(schedule="cosine", epochs=4)
-    work.step()
-    rates = [work.end_epoch(0.0)["learning_rate"] for _ in range(4)]
+def test_the_cosine_falls_at_every_step():
+    """24 images in batches of 8 are 3 steps an epoch, 6 in all: half-way the rate is (1 + 0.01) / 2 of the first."""
+    work = training(schedule="cosine", epochs=2)
+    rates = []
+    for _ in range(2):
+        while not work.epoch_done:
+            rates.append(work.learning_rate)
+            work.step()
+        assert work.end_epoch(0.0)["learning_rate"] == rates[-1]
     assert rates[0] == 0.01
+    assert rates[3] == pytest.approx(0.00505)
     assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) == 6
     assert work.learning_rate == pytest.approx(1e-4)
+
+
+def test_steps_are_those_of_torchs_optimiser():
+    work = training(weight_decay=0.01, filter_rms=None, schedule="constant", input_scale=1 / 64)
+    reference = copy.deepcopy(work.net)
+    named = list(reference.named_parameters())
+    groups = [
+        {"params": [p for name, p in named if name.endswith("weight")], "weight_decay": 0.01},
+        {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.SGD(groups, 0.01, 0.9)
+    for batch in range(3):
+        inputs, labels = next(work._prefetched(0, batch))
+        torch.manual_seed(_step_seed(0, 0, batch))
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(nets.scores(reference.train(), inputs), labels).backward()
+        optimiser.step()
+        work.step()
+    for (name, theirs), ours in zip(named, work.net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7, msg=name)
 
 
 def test_biases_do_not_decay():
     work = training()
-    decayed, free = work.optimiser.param_groups
-    assert {len(p.shape) for p in free["params"]} == {1}
-    assert free["weight_decay"] == 0
-    assert decayed["weight_decay"] == 5e-4
-    assert len(decayed["params"]) + len(free["params"]) == len(list(work.net.parameters()))
+    decayed, free = work.groups
+    assert {len(p.shape) for p in free.parameters} == {1}
+    assert free.weight_decay == 0
+    assert decayed.weight_decay == 5e-4
+    assert len(decayed.parameters) + len(free.parameters) == len(list(work.net.parameters()))
+
+
+def test_fade_sets_the_weight_decay_and_is_reached():
+    work = training(fade=0.2, epochs=2)
+    run(work, 6)
+    assert work.faded_to == pytest.approx(0.2)
+    assert work.groups[0].weight_decay == work.weight_decay > 5e-4
+
+
+def test_first_weights_fade_as_computed():
+    """Without gradients: a linear layer's weight after 2,000 steps of a constant rate."""
+    weight = torch.nn.Parameter(torch.ones(1))
+    group = _Group([weight], 0.005, [None])
+    for _ in range(2000):
+        weight.grad = torch.zeros(1)
+        group.update(0.01, 0.9)
+    assert weight.item() == pytest.approx(math.exp(-1), rel=0.01)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_a_loss_that_is_not_finite_ends_training_at_its_step(step):
+    """Three steps make an epoch: step 5 is the second of epoch 2."""
+    work = run(training(), step - 1)
+    with torch.no_grad():
+        work.net.full8.bias[0] = float("nan")
+    with pytest.raises(Diverged, match="the training loss is NaN") as found:
+        run(work, 3)
+    assert (found.value.epoch, found.value.step) == ((step - 1) // 3 + 1, (step - 1) % 3 + 1)
+
+
+def test_an_absurd_learning_rate_ends_training_instead_of_counting_as_right():
+    with pytest.raises(Diverged):
+        run(training(learning_rate=1000, filter_rms=None, epochs=20), 60)
+
+
+def test_a_gpu_looks_at_the_loss_seldom_and_still_names_the_step(monkeypatch):
+    work = training(epochs=2)
+    monkeypatch.setattr(work, "require_finite_loss", lambda: None)
+    work.step()
+    with torch.no_grad():
+        work.net.full8.bias[0] = float("inf")
+    work.step()
+    work.step()
+    monkeypatch.undo()
+    with pytest.raises(Diverged, match="the training loss is NaN") as found:
+        work.end_epoch(0.0)
+    assert found.value.step == 2
+
+
+def test_weights_that_are_not_finite_are_not_given_out():
+    work = training()
+    with torch.no_grad():
+        work.net.conv3.weight[0, 0, 0, 0] = float("inf")
+    with pytest.raises(Diverged, match=r"conv3\.weight"):
+        work.weights()
 
 
 def test_working_ahead_keeps_the_order_and_passes_errors_on():

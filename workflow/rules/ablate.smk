@@ -1,5 +1,6 @@
 # needs:  the prepared source set
-# makes:  the variants of Table 3: weights, snapshots, history, the network's description
+# makes:  the variants of Table 3: weights, snapshots, history, the network's description; a network that diverges is
+#         recorded as such, so that the rest of the report does not depend on it
 # config: train.recipe, ablate.runs.<run>
 rule ablate:
     input:
@@ -26,4 +27,4 @@ rule ablate:
         out=subpath(output.weights, parent=True),
     shell:
         "python -m zfrepro train --spec {params.spec:q} --images {input.images:q} --out {params.out:q}"
-        " --name {wildcards.run:q} --threads {threads} > {log:q} 2>&1"
+        " --name {wildcards.run:q} --threads {threads} --on-divergence record > {log:q} 2>&1"

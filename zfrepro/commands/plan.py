@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> None:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     for line in describe(jobs, config):
         print(line)
+    for line in faded(needs.fading(config, config.runs())):
+        print(line)
     found = needs.of(config, jobs)
     for line in needed(found):
         print(line)
@@ -54,6 +56,12 @@ def _positive(text: str) -> float:
     if not (value := float(text)) > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def faded(found: list[needs.Fading]) -> Iterator[str]:
+    """`first weights fade to 22 % (weight decay 0.002): baseline, improved`"""
+    for one in found:
+        yield f"first weights fade to {100 * one.share:.2g} % (weight decay {one.weight_decay:.2g}): {', '.join(one.runs)}"
 
 
 def needed(found: needs.Needs) -> Iterator[str]:

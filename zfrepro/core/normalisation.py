@@ -31,26 +31,30 @@ class CrossMapNorm(nn.Module):
 
 
 class _Normalise(torch.autograd.Function):
-    """y = a * s^-beta with s = k + alpha * band(a^2). Works in place where it can: these passes are bound by memory."""
+    """y = a * s^-beta with s = k + alpha * band(a^2). Works in place where it can: these passes are bound by memory.
+
+    Autocast is off inside, so that all of it stays in the type of `maps`: CUDA's would give rsqrt in float32, and the backward
+    pass, where autocast is off, would meet two types.
+    """
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx, maps: Tensor, band: Tensor, alpha: float, beta: float, k: float) -> Tensor:
-        band = band.to(maps.dtype)
-        scale = functional.conv2d(maps * maps, alpha * band, band.new_full((len(band),), k))
-        power = _power(scale, beta)
-        ctx.save_for_backward(maps, scale, power, band)
-        ctx.factor = -2 * alpha * beta
-        return maps * power
+        with torch.autocast(maps.device.type, enabled=False):
+            band = band.to(maps.dtype)
+            scale = functional.conv2d(maps * maps, alpha * band, band.new_full((len(band),), k))
+            power = _power(scale, beta)
+            ctx.save_for_backward(maps, scale, power, band)
+            ctx.factor = -2 * alpha * beta
+            return maps * power
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad: Tensor):
         maps, scale, power, band = ctx.saved_tensors
-        grad = grad.to(maps.dtype)
-        through = grad * power
-        across = functional.conv2d((through * maps).div_(scale), ctx.factor * band)  # the band is symmetric
-        return through.addcmul_(maps, across), None, None, None, None
+        with torch.autocast(maps.device.type, enabled=False):
+            grad = grad.to(maps.dtype)
+            through = grad * power
+            across = functional.conv2d((through * maps).div_(scale), ctx.factor * band)  # the band is symmetric
+            return through.addcmul_(maps, across), None, None, None, None
 
 
 def _power(scale: Tensor, beta: float) -> Tensor:

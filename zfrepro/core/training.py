@@ -16,27 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.sgd import sgd
 
 from zfrepro.core import crops, nets
+from zfrepro.core.recipe import Recipe, Stall, faded_to, rate_at, steps_per_epoch, weight_decay_of
+
+CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, where a look waits for the device
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. Lengths in pixels or epochs; the defaults are the paper's, see stages.train.Spec for the reasons."""
+class Diverged(ArithmeticError):
+    """A loss, a weight or a validation score that is not a finite number; `epoch` and `step` (in it) are counted from 1."""
 
-    input_size: int = 224
-    epochs: int = 70
-    batch: int = 128
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    filter_rms: float | None = 0.1
-    crops: str = "ten"
-    input_scale: float = 1.0
-    schedule: str = "stall"
-    patience: int = 5
-    factor: float = 0.1
-    seed: int = 0
+    def __init__(self, epoch: int, step: int, what: str):
+        super().__init__(f"epoch {epoch}, step {step}: {what}")
+        self.epoch, self.step, self.what = epoch, step, what
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,10 @@ class Pictures:
 
 
 class Training:
-    """A network under training. Call `step()` until `epoch_done`, then `end_epoch(validation top-1 error)`."""
+    """A network under training. Call `step()` until `epoch_done`, then `end_epoch(validation top-1 error)`.
+
+    Raises Diverged as soon as the training loss is NaN or infinite: at that step on a CPU, within CHECK_EVERY steps on a GPU.
+    """
 
     def __init__(
         self, net: nn.Sequential, pictures: Pictures, recipe: Recipe, device: torch.device, dtype: torch.dtype
@@ -57,18 +53,19 @@ class Training:
         self.net, self.pictures, self.recipe, self.device, self.dtype = net, pictures, recipe, device, dtype
         self.labels = torch.from_numpy(pictures.labels).to(device)
         self.subtract = crops.MeanSubtraction(pictures.mean, device, recipe.input_scale)
-        self.optimiser = torch.optim.SGD(
-            _decayed(net, recipe.weight_decay), recipe.learning_rate, recipe.momentum, fused=True
-        )
-        self.schedule = _schedule(self.optimiser, recipe)
+        self.weight_decay = weight_decay_of(recipe, self.batches_per_epoch)
+        self.groups = _groups(net, self.weight_decay)
+        self.stall = Stall(recipe.factor, recipe.patience)
         self.epoch = self.batch = 0  # what comes next
+        self.rates = 0.0  # sum of the learning rates of all steps taken
         self.loss_sum = torch.zeros((), device=device, dtype=torch.float64)
         self.wrong = torch.zeros((), device=device, dtype=torch.int64)
+        self.finite = torch.zeros((), device=device, dtype=torch.int64)  # steps of the epoch with a finite loss
         self._batches: Iterator[tuple[Tensor, Tensor]] | None = None
 
     @property
     def batches_per_epoch(self) -> int:
-        return -(-len(self.labels) // self.recipe.batch)
+        return steps_per_epoch(len(self.labels), self.recipe.batch)
 
     @property
     def epoch_done(self) -> bool:
@@ -76,7 +73,15 @@ class Training:
 
     @property
     def learning_rate(self) -> float:
-        return self.optimiser.param_groups[0]["lr"]
+        """Of the step that comes next."""
+        step = self.epoch * self.batches_per_epoch + self.batch
+        scale = self.stall.scale if self.recipe.schedule == "stall" else 1.0
+        return scale * rate_at(self.recipe, step, self.batches_per_epoch)
+
+    @property
+    def faded_to(self) -> float:
+        """Share of the first weights that the steps taken so far have left, see recipe.faded_to."""
+        return faded_to(self.weight_decay, self.recipe.momentum, self.rates)
 
     def step(self) -> None:
         """One mini-batch: forward, backward, update, filters clipped."""
@@ -88,57 +93,76 @@ class Training:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             scores = nets.scores(self.net, inputs)
         loss = functional.cross_entropy(scores.float(), labels)
-        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimiser.step()
+        rate = self.learning_rate
+        for group in self.groups:
+            group.update(rate, self.recipe.momentum)
         if self.recipe.filter_rms is not None:
             nets.clip_filters(self.net, self.recipe.filter_rms)
         self.loss_sum += loss.detach() * len(labels)
         self.wrong += (scores.detach().argmax(1) != labels).sum()
+        self.finite += torch.isfinite(self.loss_sum)
+        self.rates += rate
         self.batch += 1
+        if self.device.type == "cpu" or self.batch % CHECK_EVERY == 0:
+            self.require_finite_loss()
+
+    def require_finite_loss(self) -> None:
+        """Raise Diverged, naming the first step whose loss was not finite."""
+        if not torch.isfinite(self.loss_sum):
+            loss = "NaN" if torch.isnan(self.loss_sum) else "infinite"
+            raise Diverged(self.epoch + 1, int(self.finite) + 1, f"the training loss is {loss}")
 
     def end_epoch(self, validation_error: float) -> dict[str, float]:
-        """Close the epoch, anneal the learning rate, and give the epoch's mean loss and running top-1 error (%)."""
+        """Close the epoch: its last learning rate, mean loss and running top-1 error (%), both over its own steps."""
+        self.require_finite_loss()
+        self.batch -= 1
         seen = {
             "learning_rate": self.learning_rate,
             "train_loss": float(self.loss_sum) / len(self.labels),
             "train_top1_error": 100 * float(self.wrong) / len(self.labels),
         }
-        if self.recipe.schedule == "stall":
-            self.schedule.step(validation_error)
-        else:
-            self.schedule.step()
+        self.stall.end_epoch(validation_error)
         self.epoch, self.batch, self._batches = self.epoch + 1, 0, None
-        self.loss_sum.zero_()
-        self.wrong.zero_()
+        for sum_ in (self.loss_sum, self.wrong, self.finite):
+            sum_.zero_()
         return seen
 
     def weights(self) -> dict[str, Tensor]:
-        """The network's state_dict for inputs of scale 1, on the CPU: layer 1 takes over the input scale."""
+        """The network's state_dict for inputs of scale 1, on the CPU: layer 1 takes over the input scale.
+
+        Raises Diverged for a weight that is not finite.
+        """
         scale = {"conv1.weight": self.recipe.input_scale}
-        return {name: tensor.detach().cpu() * scale.get(name, 1.0) for name, tensor in self.net.state_dict().items()}
+        found = {name: tensor.detach().cpu() * scale.get(name, 1.0) for name, tensor in self.net.state_dict().items()}
+        for name, tensor in found.items():
+            if not torch.isfinite(tensor).all():
+                raise Diverged(self.epoch + 1, self.batch, f"{name} holds weights that are not finite")
+        return found
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on, of plain types and tensors."""
+        self.require_finite_loss()
         return {
             "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": {
-                k: v for k, v in self.schedule.state_dict().items() if isinstance(v, int | float | str | list)
-            },
+            "velocities": [group.velocities for group in self.groups],
+            "stall": {"best": self.stall.best, "waited": self.stall.waited, "drops": self.stall.drops},
             "epoch": self.epoch,
             "batch": self.batch,
+            "rates": self.rates,
             "loss_sum": self.loss_sum,
             "wrong": self.wrong,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.batch = state["epoch"], state["batch"]
+        for group, velocities in zip(self.groups, state["velocities"], strict=True):
+            group.velocities = [v.to(self.device) if v is not None else None for v in velocities]
+        self.stall = Stall(self.recipe.factor, self.recipe.patience, **state["stall"])
+        self.epoch, self.batch, self.rates = state["epoch"], state["batch"], state["rates"]
         self.loss_sum.copy_(state["loss_sum"])
         self.wrong.copy_(state["wrong"])
+        self.finite.fill_(self.batch)
         self._batches = None
 
     def _prefetched(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -192,29 +216,44 @@ def _ahead(items: Iterator[Any], depth: int) -> Iterator[Any]:
         stop.set()
 
 
-def _decayed(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+@dataclass
+class _Group:
+    """Parameters that share a weight decay, and the velocity of each: momentum x velocity + gradient + decay x weight.
+
+    The same update as torch.optim.SGD's, whose class takes a second to import what only compiled networks need.
+    """
+
+    parameters: list[nn.Parameter]
+    weight_decay: float
+    velocities: list[Tensor | None]
+
+    def update(self, rate: float, momentum: float) -> None:
+        """Take one step and drop the gradients."""
+        moving = [place for place, one in enumerate(self.parameters) if one.grad is not None]
+        velocities = [self.velocities[place] for place in moving]
+        with torch.no_grad():
+            sgd(
+                [self.parameters[place] for place in moving],
+                [self.parameters[place].grad for place in moving],
+                velocities,
+                fused=True,
+                weight_decay=self.weight_decay,
+                momentum=momentum,
+                lr=rate,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+            )
+        for place, velocity in zip(moving, velocities, strict=True):
+            self.velocities[place], self.parameters[place].grad = velocity, None
+
+
+def _groups(net: nn.Module, weight_decay: float) -> list[_Group]:
     """Weights decay, biases do not."""
-    weights = [p for name, p in net.named_parameters() if name.endswith("weight")]
-    biases = [p for name, p in net.named_parameters() if name.endswith("bias")]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
-
-
-def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Any:
-    if recipe.schedule == "stall":
-        lowest = recipe.learning_rate * recipe.factor**3
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimiser,
-            factor=recipe.factor,
-            patience=recipe.patience,
-            threshold=0.1,
-            threshold_mode="abs",
-            min_lr=lowest,
-        )
-    if recipe.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs, recipe.learning_rate * 0.01)
-    if recipe.schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
-    raise ValueError(f"unknown schedule {recipe.schedule!r}")
+    named = list(net.named_parameters())
+    kinds = {"weight": weight_decay, "bias": 0.0}
+    members = {kind: [parameter for name, parameter in named if name.endswith(kind)] for kind in kinds}
+    return [_Group(found, kinds[kind], [None] * len(found)) for kind, found in members.items()]
 
 
 def _step_seed(seed: int, epoch: int, batch: int) -> int:

@@ -99,13 +99,11 @@ def _notes(files: Mapping[str, Path], told: Mapping[str, Any], folds: transfers.
 
 
 def _said_of_scratch(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
-    least = scratch.get("least_steps", 0)
-    longer = f", or {least} mini-batches where those are more" if least else ""
     fewer = f", on the first {scratch['folds']} of the splits only" if 1 < scratch["folds"] < folds.folds else ""
     fewer = ", on the first split only, hence without ±" if scratch["folds"] == 1 < folds.folds else fewer
     return (
         "Non-pretrained: a network of the same kind, trained on the target's training pictures alone for "
-        f"{scratch['epochs']} epochs{longer}{fewer}."
+        f"{scratch['steps']:,} mini-batches{fewer}."
     )
 
 

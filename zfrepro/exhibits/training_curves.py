@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from zfrepro import artifacts
 from zfrepro.errors import UserError
 from zfrepro.exhibits import draw
 from zfrepro.exhibits.base import Column, Number, Picture, Row
@@ -34,12 +35,18 @@ DIGITS = {"epoch": 0, "learning_rate": 5, "train_loss": 3, "val_loss": 3}
 
 def needs(config: Any) -> dict[str, str]:
     """The runs of `train` come first: their labels sort before those of `ablate`."""
-    place = {"train": 1, "ablate": 2}
-    return {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
+    place, runs = {"train": 1, "ablate": 2}, config.runs()
+    histories = {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in runs.items()}
+    return histories | {f"network/{run}": f"{stage}/{run}/network.json" for run, stage in runs.items()}
 
 
 def build(files: Mapping[str, Path]) -> Picture:
-    histories = {label.partition(" ")[2]: _history(files[label]) for label in sorted(files)}
+    networks = {label.partition("/")[2]: artifacts.load_json(path) for label, path in files.items() if "/" in label}
+    diverged = {run: about["diverged"] for run, about in networks.items() if about.get("diverged")}
+    labels = [label for label in sorted(files) if "/" not in label and label.partition(" ")[2] not in diverged]
+    histories = {label.partition(" ")[2]: _history(files[label]) for label in labels}
+    if not histories:
+        raise UserError("every network's training diverged; lower train.recipe.learning_rate and run again")
     epochs = max(int(history["epoch"].max()) for history in histories.values())
     return Picture(
         caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are those "
@@ -50,7 +57,27 @@ def build(files: Mapping[str, Path]) -> Picture:
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
         + "; ".join(f"{run} {history['val_top1_error'].iloc[-1]:.1f}" for run, history in histories.items()),
         rows_title="Every epoch of every run",
+        notes=(*_faded(networks), *_left_out(diverged)),
     )
+
+
+def _faded(networks: Mapping[str, Any]) -> list[str]:
+    """How far the first weights faded, from the least to the most; nothing where that was not written down."""
+    shares = sorted(100 * about["faded_to"] for about in networks.values() if about.get("faded_to") is not None)
+    if not shares:
+        return []
+    ends = " to ".join(dict.fromkeys(f"{share:.2g}" for share in (shares[0], shares[-1])))
+    return [
+        f"First weights have faded to {ends} % at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
+        "What is left of them is noise in the filters; the paper's training leaves none."
+    ]
+
+
+def _left_out(diverged: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{run} is not shown: its training diverged in epoch {where['epoch']}, step {where['step']} ({where['what']})."
+        for run, where in diverged.items()
+    ]
 
 
 def _history(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Measure one network's top-1 and top-5 error, single view and ten views, and keep what it said of every picture."""
+"""Measure one network's top-1 and top-5 error, single view and ten views, and keep its class probabilities of every image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from zfrepro import artifacts
+from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
 
@@ -30,6 +31,24 @@ def run(
     spec: Spec, weights: Path, network: Path, images: Path, out: Path, device: str = "auto", threads: int = 1
 ) -> None:
     """weights: model.safetensors; network: network.json; images: manifest.json of the source set; out: folder to fill."""
+    about, source = artifacts.load_json(network), PreparedSet(images)
+    measured = _diverged(source) if about.get("diverged") else _measured(spec, weights, source, device, threads)
+    errors, probabilities = measured
+    labels = source.labels("val")
+    named = {f"probabilities_{views}": values for views, values in probabilities.items()}
+    artifacts.save_arrays(out / "scores.npz", labels=labels, **named)
+    artifacts.save_json(out / "errors.json", {**_of_training(about), **errors, "n": len(labels)})
+
+
+def _diverged(source: PreparedSet) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
+    """Of a network without weights: no errors, no probabilities."""
+    return {"train_top1": None, "train_n": len(source.labels("train")), "views": {}}, {}
+
+
+def _measured(
+    spec: Spec, weights: Path, source: PreparedSet, device: str, threads: int
+) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
+    """Errors (%), and views -> probabilities float32 (N, C) of the validation images."""
     import torch
 
     from zfrepro import devices, trained
@@ -39,26 +58,28 @@ def run(
     chosen = devices.choose(device)
     dtype = devices.precision(spec.precision, chosen)
     net, mean, description = trained.load(weights, chosen)
-    source, size = PreparedSet(images), description.input_size
-    subtract = crops.MeanSubtraction(mean, chosen)
+    size, subtract = description.input_size, crops.MeanSubtraction(mean, chosen)
 
-    def say(pictures: np.ndarray, views: int) -> np.ndarray:
-        seen = crops.ten_views(source.size, size) if views == 10 else [crops.centre_view(source.size, size)]
-        return evaluation.probabilities(net, pictures, subtract, size, seen, spec.batch, dtype)
+    def predict(pictures: np.ndarray, views: int) -> np.ndarray:
+        taken = crops.ten_views(source.size, size) if views == 10 else [crops.centre_view(source.size, size)]
+        try:
+            return evaluation.probabilities(net, pictures, subtract, size, taken, spec.batch, dtype)
+        except FloatingPointError as error:
+            raise UserError(f"{weights}: {error}; its training diverged: lower the learning rate") from error
 
     labels = source.labels("val")
-    said = {views: say(source.images("val"), views) for views in spec.views}
+    probabilities = {views: predict(source.images("val"), views) for views in spec.views}
     some = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
-    train_said = say(source.images("train")[some], 1)
+    of_training = predict(source.images("train")[some], 1)
     errors = {
-        **_of_training(artifacts.load_json(network)),
-        "train_top1": evaluation.top_error(train_said, source.labels("train")[some], 1),
+        "train_top1": evaluation.top_error(of_training, source.labels("train")[some], 1),
         "train_n": len(some),
-        "views": {str(v): {f"top{k}": evaluation.top_error(p, labels, k) for k in (1, 5)} for v, p in said.items()},
-        "n": len(labels),
+        "views": {
+            str(views): {f"top{k}": evaluation.top_error(values, labels, k) for k in (1, 5)}
+            for views, values in probabilities.items()
+        },
     }
-    artifacts.save_arrays(out / "scores.npz", labels=labels, **{f"probabilities_{v}": p for v, p in said.items()})
-    artifacts.save_json(out / "errors.json", errors)
+    return errors, probabilities
 
 
 def _of_training(network: dict[str, Any]) -> dict[str, Any]:
@@ -68,5 +89,6 @@ def _of_training(network: dict[str, Any]) -> dict[str, Any]:
         "run": network["run"],
         "parameters": network["parameters"],
         "full_size_parameters": network["full_size"]["parameters"],
+        "diverged": network.get("diverged"),
         **kept,
     }

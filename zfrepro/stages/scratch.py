@@ -1,9 +1,9 @@
-"""Train a network of the same kind on a target set alone, from nothing: what pretraining is compared with (Tables 4, 5)."""
+"""Train the same network from scratch on a target set alone: what pretraining is compared with (Tables 4, 5)."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 
 
 class Spec(Base):
-    epochs: int = Field(70, ge=1, description="of training; the paper trains on ImageNet for 70")
-    least_steps: int = Field(0, ge=0, description="mini-batches; train longer than `epochs` where pictures are so few")
-    learning_rate: float = Field(0.01, gt=0, description="at the start of training")
+    steps: int = Field(
+        10_000,
+        ge=1,
+        description="mini-batches of every training, to the end of its epoch; as many as the training error takes to level off. "
+        "The paper does not say how it trained from scratch; all else is the recipe of pretraining",
+    )
     per_class: tuple[PositiveInt, ...] = Field(
         (15, 30, 45, 60),
         min_length=1,
-        description="training pictures a class, of those that the folds have; the paper's tables",
+        description="training images per class, of those that the folds have; the paper's tables",
     )
     folds: int = Field(5, ge=1, description="the first so many; the paper: 5")
 
@@ -58,15 +61,14 @@ def run(
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))
     sizes = [k for k in folded.sizes if k in spec.per_class or k is None]
     accuracies = [
-        {"per_class": k, "folds": _remembered(scratch, store, k, folded.folds(k)[: spec.folds])} for k in sizes
+        {"per_class": k, **_remembered(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)} for k in sizes
     ]
     artifacts.save_json(
         out,
         {
             "target": target.manifest["dataset"],
             "classes": len(folded.summary["classes"]),
-            "epochs": spec.epochs,
-            "least_steps": spec.least_steps,
+            "steps": spec.steps,
             "folds": min(spec.folds, folded.summary["folds"]),
             "accuracies": accuracies,
         },
@@ -79,18 +81,40 @@ def _decisive(spec: Spec, training: dict[str, Any], target: PreparedSet) -> tupl
     return settings, training, target.digest, sources.digest("stages.scratch")
 
 
-def _remembered(scratch: _Scratch, store: Store, per_class: int | None, folds: list[Fold]) -> list[float]:
-    """Each fold's accuracy, kept as soon as it is known: a job that dies goes on after its last fold."""
-    known = (store.load_state() or {"accuracies": {}})["accuracies"]
+def _remembered(
+    scratch: _Scratch, store: Store, per_class: int | None, folds: list[Fold], name: str
+) -> dict[str, list[float]]:
+    """What was measured of each fold, by name; kept as soon as it is known: a job that dies goes on after its last fold.
+
+    Raises UserError naming the set, fold and step where a training diverges.
+    """
+    from zfrepro.core.training import Diverged
+
+    known = (store.load_state() or {"measured": {}})["measured"]
     found = []
     for number, fold in enumerate(folds):
-        name = f"{number} {key(fold.train.tolist(), fold.test.tolist())}"
-        if name not in known:
-            known[name] = scratch.accuracy(fold, number)
-            store.save_state({"accuracies": known})
-            print(json.dumps({"per_class": per_class, "fold": number, "accuracy": round(known[name], 2)}), flush=True)
-        found.append(known[name])
-    return found
+        label = f"{number} {key(fold.train.tolist(), fold.test.tolist())}"
+        if label not in known:
+            try:
+                known[label] = scratch.measure(fold, number)
+            except (Diverged, FloatingPointError) as error:
+                raise UserError(
+                    f"scratch of {name}, {per_class} images per class, fold {number}: training diverged ({error}); lower the "
+                    "learning rate of train.recipe and run again"
+                ) from error
+            store.save_state({"measured": known})
+            rounded = {what: round(value, 2) for what, value in known[label].items()}
+            print(json.dumps({"per_class": per_class, "fold": number, **rounded}), flush=True)
+        found.append(known[label])
+    columns = {"folds": "accuracy", "train_error": "train_error", "still_falling": "still_falling"}
+    return {name: [one[what] for one in found] for name, what in columns.items()}
+
+
+def fall_at_end(errors: list[float]) -> float:
+    """Points by which the error of each epoch fell over the last fifth: mean of the tenth before it less that of the last tenth."""
+    tenth = max(1, len(errors) // 10)
+    before = errors[-3 * tenth : -2 * tenth] or errors[:1]
+    return float(np.mean(before) - np.mean(errors[-tenth:]))
 
 
 @dataclass(frozen=True)
@@ -100,41 +124,53 @@ class _Scratch:
     target: PreparedSet
     device: torch.device
 
-    def accuracy(self, fold: Fold, number: int) -> float:
-        """Mean per-class accuracy (%) on the centre view of the fold's test pictures."""
+    def measure(self, fold: Fold, number: int) -> dict[str, float]:
+        """accuracy: mean per-class accuracy (%) on the centre view of the fold's test images; train_error: running top-1
+        training error (%) of the last epoch; still_falling: see fall_at_end."""
         from zfrepro.core import crops, evaluation
 
         images, labels, size = self.target.all_images, self.target.labels(None), self.training["input_size"]
         classes, known = np.unique(labels[fold.train], return_inverse=True)
-        work = self._trained(images[fold.train], known, len(classes), number)
+        work, errors = self._trained(images[fold.train], known, len(classes), number)
         view = crops.centre_view(self.target.size, size)
-        said = evaluation.probabilities(work.net, images[fold.test], work.subtract, size, [view])
-        return mean_class_accuracy(classes[said.argmax(1)], labels[fold.test])
+        predicted = evaluation.probabilities(
+            work.net, images[fold.test], work.subtract, size, [view], dtype=work.dtype
+        ).argmax(1)
+        return {
+            "accuracy": mean_class_accuracy(classes[predicted], labels[fold.test]),
+            "train_error": errors[-1],
+            "still_falling": fall_at_end(errors),
+        }
 
-    def _trained(self, images: np.ndarray, labels: np.ndarray, classes: int, number: int) -> Training:
+    def _trained(
+        self, images: np.ndarray, labels: np.ndarray, classes: int, number: int
+    ) -> tuple[Training, list[float]]:
+        """The training, done, and its running top-1 error (%) of every epoch. Without validation images it is the training
+        error that has to stall before the schedule `stall` anneals."""
         import torch
 
         from zfrepro import devices
         from zfrepro.core import nets
-        from zfrepro.core.training import Pictures, Recipe, Training
+        from zfrepro.core.recipe import Recipe, steps_per_epoch
+        from zfrepro.core.training import Pictures, Training
 
         settings = self.training
         network = Network.model_validate(settings["network"])
         net = nets.build(network, settings["input_size"], classes, settings["width"], settings["dropout"])
         nets.initialise(net, settings["init"], 1000 * (settings["seed"] + 1) + number, nets.fan_ins(describe(network)))
-        shared = ("input_size", "batch", "momentum", "weight_decay", "filter_rms", "crops", "input_scale")
+        shared = {field.name for field in dataclasses.fields(Recipe)} & set(settings) - {"epochs", "seed"}
         recipe = Recipe(
-            epochs=max(self.spec.epochs, math.ceil(self.spec.least_steps * settings["batch"] / len(images))),
-            learning_rate=self.spec.learning_rate,
-            schedule="cosine",
+            epochs=-(-self.spec.steps // steps_per_epoch(len(images), settings["batch"])),
             seed=settings["seed"] + number,
             **{field: settings[field] for field in shared},
         )
         pictures = Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
         dtype = devices.precision(settings["precision"], self.device)
         work = Training(net.to(self.device, memory_format=torch.channels_last), pictures, recipe, self.device, dtype)
+        errors = []
         while work.epoch < recipe.epochs:
             while not work.epoch_done:
                 work.step()
-            work.end_epoch(0.0)
-        return work
+            error = 100 * float(work.wrong) / len(labels)
+            errors.append(work.end_epoch(error)["train_top1_error"])
+        return work, errors

@@ -10,20 +10,23 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from zfrepro import artifacts, sources
 from zfrepro.checkpoints import Every, Store, key, stop_signal
 from zfrepro.core.architecture import Network, Row, describe, parameter_count
+from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
 from zfrepro.trained import Description
 
 if TYPE_CHECKING:
-    from zfrepro.core.training import Training
+    from zfrepro.core.training import Diverged, Training
 
 FILES = ("model.safetensors", "model.safetensors.sha256", "snapshots.safetensors", "snapshots.safetensors.sha256",
          "history.csv", "network.json")  # fmt: skip
+HISTORY = ["epoch", "learning_rate", "train_loss", "train_top1_error", "val_loss", "val_top1_error", "val_top5_error",
+           "seconds", "images_per_second"]  # fmt: skip
 LOG_EVERY = 5  # seconds between log lines
 
 
@@ -36,6 +39,13 @@ class Spec(Base):
     learning_rate: float = Field(0.01, gt=0, description="the paper: 0.01")
     momentum: float = Field(0.9, ge=0, lt=1, description="the paper: 0.9")
     weight_decay: float = Field(5e-4, ge=0, description="the paper does not say; Krizhevsky: 5e-4")
+    fade: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the first weights left at the end of training, which sets the weight decay in place of "
+        "weight_decay; for trainings much shorter than the paper's, whose filters would otherwise stay near the noise they begin as",
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="in layers 6 and 7; the paper: 0.5")
     init: Literal["gaussian", "matched", "he"] = Field(
         "gaussian", description="initial weights; the paper: Gaussian 0.01"
@@ -47,7 +57,10 @@ class Spec(Base):
     crops: Literal["ten", "random", "centre"] = Field(
         "ten", description="where training crops lie; the paper: ten sub-crops"
     )
-    schedule: Literal["stall", "cosine", "constant"] = Field("stall", description="how the learning rate is annealed")
+    schedule: Literal["stall", "cosine", "constant"] = Field(
+        "stall", description="how the learning rate is annealed; the paper: when the validation error stalls"
+    )
+    warmup: float = Field(0.0, ge=0, description="epochs over which the learning rate rises from 0; the paper: none")
     patience: int = Field(5, ge=1, description="epochs without progress before annealing (stall)")
     factor: float = Field(0.1, gt=0, lt=1, description="annealing factor (stall)")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -57,6 +70,17 @@ class Spec(Base):
         (), description="epochs, or parts of them, after which the convolution layers are kept, for Fig 4"
     )
     seed: int = Field(0, ge=0, description="initial weights, order, crops, dropout")
+
+    @model_validator(mode="after")
+    def _length_known(self) -> Spec:
+        if self.fade is not None and self.schedule == "stall":
+            raise ValueError(
+                "fade: with the schedule `stall` nobody knows how long the learning rate stays; name weight_decay, or take "
+                "the schedule cosine or constant"
+            )
+        if self.warmup > self.epochs:
+            raise ValueError(f"warmup: longer than the {self.epochs} epochs of training")
+        return self
 
     @field_validator("snapshots")
     @classmethod
@@ -76,12 +100,17 @@ def run(
     device: str = "auto",
     threads: int = 1,
     save_every: float = 60,
+    on_divergence: str = "fail",
 ) -> None:
     """images: manifest.json of the source set; out: folder to fill; checkpoints, one every so many seconds, are kept in
-    `.state` beside it."""
+    `.state` beside it; on_divergence: fail, or record, which writes down that training diverged and succeeds."""
     import torch
 
     from zfrepro import devices
+    from zfrepro.core.training import Diverged
+
+    if on_divergence not in ("fail", "record"):
+        raise UserError(f"--on-divergence {on_divergence}: it is fail or record")
 
     torch.set_num_threads(threads)
     chosen = devices.choose(device)
@@ -97,17 +126,36 @@ def run(
         store.give_back(out, FILES)
         return
     training = _training(spec, source, chosen, dtype)
-    with stop_signal() as stop:
-        memory = _train(spec, training, source, store, stop, name, save_every)
-    _write(spec, training, source, memory, out, name)
+    memory = _resume(training, store, name)
+    try:
+        with stop_signal() as stop:
+            _train(spec, training, source, store, stop, name, save_every, memory)
+        weights = training.weights()
+    except Diverged as diverged:
+        advice = _advice(spec, name, diverged)
+        if on_divergence == "fail":
+            raise UserError(advice) from None
+        _log(run=name, note=advice)
+        _write_diverged(spec, training, source, memory, out, name, diverged)
+    else:
+        _write(spec, training, source, memory, out, name, weights)
     store.keep(out, FILES)
+
+
+def _advice(spec: Spec, name: str, diverged: Diverged) -> str:
+    unclipped = "" if spec.filter_rms is not None else ", or clip the filters (filter_rms: 0.1)"
+    return (
+        f"{name}: training diverged in epoch {diverged.epoch}, step {diverged.step}: {diverged.what}. "
+        f"Lower learning_rate, now {spec.learning_rate:g}{unclipped}, and run again"
+    )
 
 
 def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Training:
     import torch
 
     from zfrepro.core import nets
-    from zfrepro.core.training import Pictures, Recipe, Training
+    from zfrepro.core.recipe import Recipe
+    from zfrepro.core.training import Pictures, Training
 
     classes = len(source.classes)
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
@@ -119,10 +167,16 @@ def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Train
 
 
 def _train(
-    spec: Spec, training: Training, source: PreparedSet, store: Store, stop: Any, name: str, save_every: float
-) -> dict[str, Any]:
-    """Run all epochs; gives what is remembered besides the weights: history rows, snapshots, seconds."""
-    memory = _resume(training, store, name)
+    spec: Spec,
+    training: Training,
+    source: PreparedSet,
+    store: Store,
+    stop: Any,
+    name: str,
+    save_every: float,
+    memory: dict[str, Any],
+) -> None:
+    """Run the epochs that are left; `memory` is filled with what is kept besides the weights: history rows, snapshots, seconds."""
     saving, logging, since = Every(save_every), Every(LOG_EVERY), time.monotonic()
     wanted = snapshot_steps(spec.snapshots, training.batches_per_epoch)
 
@@ -152,7 +206,6 @@ def _train(
                 checkpoint()
         _end_epoch(spec, training, source, memory, time.monotonic() - started, first, name)
     memory["seconds"] += time.monotonic() - since
-    return memory
 
 
 def snapshot_steps(epochs: tuple[float, ...], batches_per_epoch: int) -> dict[float, int]:
@@ -182,18 +235,22 @@ def _end_epoch(
     spec: Spec, training: Training, source: PreparedSet, memory: dict, seconds: float, first: int, name: str
 ) -> None:
     from zfrepro.core import crops, evaluation
+    from zfrepro.core.training import Diverged
 
     view = crops.centre_view(source.size, spec.input_size)
     labels = source.labels("val")
-    said = evaluation.probabilities(
-        training.net, source.images("val"), training.subtract, spec.input_size, [view], 2 * spec.batch, training.dtype
-    )
-    errors = {k: evaluation.top_error(said, labels, k) for k in (1, 5)}
+    try:
+        predicted = evaluation.probabilities(
+            training.net, source.images("val"), training.subtract, spec.input_size, [view], dtype=training.dtype
+        )
+    except FloatingPointError as error:
+        raise Diverged(training.epoch + 1, training.batch, f"on the validation images {error}") from error
+    errors = {k: evaluation.top_error(predicted, labels, k) for k in (1, 5)}
     speed = (training.batches_per_epoch - first) * spec.batch / seconds
     row = {
         **training.end_epoch(errors[1]),
         "epoch": training.epoch,
-        "val_loss": evaluation.cross_entropy(said, labels),
+        "val_loss": evaluation.cross_entropy(predicted, labels),
         "val_top1_error": errors[1],
         "val_top5_error": errors[5],
         "seconds": seconds,
@@ -203,30 +260,47 @@ def _end_epoch(
     _log(run=name, of=spec.epochs, **{field: round(value, 4) for field, value in row.items()})
 
 
-def _write(spec: Spec, training: Training, source: PreparedSet, memory: dict, out: Path, name: str) -> None:
-    import pandas as pd
-
+def _write(
+    spec: Spec,
+    training: Training,
+    source: PreparedSet,
+    memory: dict,
+    out: Path,
+    name: str,
+    weights: dict[str, Any],
+) -> None:
     from zfrepro import trained
 
     description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes))
-    trained.save(out / "model.safetensors", training.weights(), source.mean(), description)
+    trained.save(out / "model.safetensors", weights, source.mean(), description)
     snapshots = {f"epoch{epoch:g}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
     artifacts.save_weights(out / "snapshots.safetensors", snapshots, description.metadata())
-    columns = [
-        "epoch",
-        "learning_rate",
-        "train_loss",
-        "train_top1_error",
-        "val_loss",
-        "val_top1_error",
-        "val_top5_error",
-    ]
-    history = pd.DataFrame(memory["history"])[[*columns, "seconds", "images_per_second"]]
-    artifacts.save_text(out / "history.csv", history.to_csv(index=False))
-    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name))
+    artifacts.save_text(out / "history.csv", _history(memory))
+    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name, None))
 
 
-def _summary(spec: Spec, training: Training, source: PreparedSet, memory: dict, name: str) -> dict[str, Any]:
+def _write_diverged(
+    spec: Spec, training: Training, source: PreparedSet, memory: dict, out: Path, name: str, diverged: Diverged
+) -> None:
+    """The same files without weights and snapshots; the history as far as it went."""
+    where = {"epoch": diverged.epoch, "step": diverged.step, "what": diverged.what}
+    description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes), str(diverged))
+    for file in ("model.safetensors", "snapshots.safetensors"):
+        artifacts.save_weights(out / file, {}, description.metadata())
+    artifacts.save_text(out / "history.csv", _history(memory))
+    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name, where))
+
+
+def _history(memory: dict) -> str:
+    """CSV, a row an epoch."""
+    import pandas as pd
+
+    return pd.DataFrame(memory["history"], columns=HISTORY).to_csv(index=False)
+
+
+def _summary(
+    spec: Spec, training: Training, source: PreparedSet, memory: dict, name: str, diverged: dict[str, Any] | None
+) -> dict[str, Any]:
     classes = len(source.classes)
     actual, full = describe(spec.network, spec.input_size, classes, spec.width), describe(spec.network)
     return {
@@ -240,6 +314,9 @@ def _summary(spec: Spec, training: Training, source: PreparedSet, memory: dict, 
         "parameters": parameter_count(actual),
         "full_size": {"rows": [_row(row) for row in full], "parameters": parameter_count(full)},
         "seconds": round(memory["seconds"], 1),
+        "weight_decay": training.weight_decay,
+        "faded_to": training.faded_to,
+        "diverged": diverged,
     }
 
 
