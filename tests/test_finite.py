@@ -1,5 +1,6 @@
 """NaN and infinity stop every stage with one message that names the file and the layer; the checks by hand, and their limits."""
 
+import ast
 import dataclasses
 import importlib
 import json
@@ -297,9 +298,11 @@ def test_the_file_of_a_training_that_diverged_stops_the_stage(place, tmp_path, s
     """It holds a description and no weights."""
     _, _, description = trained.load(place / "network/model.safetensors")
     shutil.copytree(place / "network", tmp_path / "network")
+    odd = dataclasses.replace(description, diverged="epoch 3, step 120: the training loss is NaN")
     for name in ("model.safetensors", "snapshots.safetensors"):
-        artifacts.save_weights(tmp_path / "network" / name, {}, description.metadata())
-    with pytest.raises(UserError, match=r"network/model\.safetensors: "):
+        artifacts.save_weights(tmp_path / "network" / name, {}, odd.metadata())
+    message = r"network/model\.safetensors: holds no weights, its training diverged \(epoch 3, step 120: "
+    with pytest.raises(UserError, match=message):
         LOOKING[stage][0](place, tmp_path / "network", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -437,25 +440,32 @@ def arrays_of(files):
                 yield label, key, array
 
 
-def with_array(path, out, **changed):
-    artifacts.save_arrays(out, **{**artifacts.load_arrays(path), **changed})
-    return out
-
-
-@pytest.mark.parametrize("name", toy_results.EXHIBITS)
-def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path, name):
-    """One file of each name, every array: NaN stops the exhibit unless it is one in which NaN means "none"; infinity always does."""
-    files = {path.name: (label, path) for label, path in read_by(name, toy).items()}
-    for label, path in files.values():
+def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path):
+    """Every array of one file of each kind that any exhibit reads: NaN stops it unless NaN means "none" there, then infinity."""
+    kinds = {}  # (stage, file) -> exhibit, label, path
+    for name in toy_results.EXHIBITS:
+        for label, path in read_by(name, toy).items():
+            kinds.setdefault((path.relative_to(toy).parts[0], path.name), (name, label, path))
+    seen = set()
+    for name, label, path in kinds.values():
         for _, key, array in arrays_of({label: path}):
-            for value in (INFINITY,) if key in exhibits.MISSING else (INFINITY, NAN):
-                wrong = array.copy()
-                wrong.flat[0] = value
-                spoilt = with_array(path, tmp_path / "wrong.npz", **{key: wrong})
-                spec = exhibits.Spec(name=name, files={label: spoilt})
-                message = rf"wrong\.npz: {key}: 1 of [0-9]+ values (is|are) not finite; delete it and run again"
-                with pytest.raises(UserError, match=message):
-                    exhibits.run(spec, tmp_path / "out")
+            wrong = array.copy()
+            wrong.flat[0] = INFINITY if key in exhibits.MISSING else NAN
+            np.savez(tmp_path / "wrong.npz", **{key: wrong})
+            message = rf"wrong\.npz: {key}: 1 of {array.size} values are not finite; delete it and run again"
+            with pytest.raises(UserError, match=message):
+                exhibits.run(exhibits.Spec(name=name, files={label: tmp_path / "wrong.npz"}), tmp_path / "out")
+            seen.add(key)
+    assert {
+        "probabilities_1",
+        "rms_1",
+        "lines_2",
+        "clean",
+        "energy",
+        "distance7_turn",
+        "different_5",
+        "correlation",
+    } <= seen
     assert not (tmp_path / "out").exists()
 
 
@@ -469,7 +479,8 @@ def test_exhibits_show_what_is_missing_as_missing(toy, tmp_path, name):
             if key in exhibits.MISSING:
                 absent[key] = np.where(np.arange(len(array)) % 2, array, NAN)
         if absent:
-            files[label] = with_array(path, tmp_path / f"{label.replace('/', '-')}.npz", **absent)
+            files[label] = tmp_path / f"{label.replace('/', '-')}.npz"
+            np.savez(files[label], **{**artifacts.load_arrays(path), **absent})
     exhibits.run(exhibits.Spec(name=name, files=files), tmp_path / "out")
     for file in (f"{name}.csv", f"{name}.tex"):
         assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", (tmp_path / "out" / file).read_text())
@@ -528,3 +539,40 @@ def test_report_names_the_exhibit_that_is_not_finite(tmp_path):
     with pytest.raises(UserError, match=r"exhibit\.json: data\.share: nan is not finite; delete it and run again"):
         report.run(spec, tmp_path, tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+# All of them
+
+# Of the other stages: the file and the test that feeds each a number that is not finite
+OTHERS = {
+    "train": ("test_stages.py", "test_a_training_that_diverges_stops_and_says_where_and_what_to_do"),
+    "evaluate": ("test_stages.py", "test_weights_that_are_not_finite_are_not_evaluated"),
+    "scratch": ("test_transfer_stages.py", "test_a_training_from_scratch_that_diverges_is_named"),
+    "prepare": ("test_finite.py", "test_prepare_names_a_box_that_is_not_finite"),
+    "folds": ("test_finite.py", "test_folds_name_a_set_whose_small_copies_are_not_finite"),
+    "probes": ("test_finite.py", "test_probes_name_a_layer_whose_features_are_not_finite"),
+    "exhibits": ("test_finite.py", "test_exhibits_name_the_array_that_is_not_finite"),
+    "report": ("test_finite.py", "test_report_names_the_exhibit_that_is_not_finite"),
+}
+
+
+def test_every_stage_is_fed_a_number_that_is_not_finite():
+    """A new stage belongs in LOOKING, or in OTHERS with a test of its own."""
+    stages = {path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__"}
+    assert set(LOOKING) | set(OTHERS) == stages
+    for file, test in OTHERS.values():
+        tree = ast.parse((Path(__file__).parent / file).read_text())
+        assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{file}: {test}"
+
+
+def test_who_reads_a_networks_maps_checks_them():
+    """Every function that calls `layer_outputs` calls `require_finite` as well, but for two that read their sizes alone."""
+    unchecked = set()
+    for path in PACKAGE.rglob("*.py"):
+        for function in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)):
+            called = {
+                ast.unparse(node.func).split(".")[-1] for node in ast.walk(function) if isinstance(node, ast.Call)
+            }
+            if "layer_outputs" in called and "require_finite" not in called:
+                unchecked.add(f"{path.stem}.{function.name}")
+    assert unchecked == {"features.sizes", "looking._batch"}
