@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from zfrepro.core.finite import NotFiniteError
 from zfrepro.core.images import stored_box, stored_pixels
 from zfrepro.datasets.base import Box, Item
 from zfrepro.errors import UserError
@@ -58,8 +59,11 @@ def decode_one(load: Callable, options: Any, size: int, item: Item) -> Outcome:
     except BAD_PICTURE as error:
         return Outcome(reason=f"{type(error).__name__}: {error}")
     place = partial(stored_box, width=picture.image.width, height=picture.image.height, size=size)
-    placed = {name: place(box) for name, box in picture.parts.items()}
-    box = place(picture.box) if picture.box else None
+    try:
+        placed = {name: place(box) for name, box in picture.parts.items()}
+        box = place(picture.box) if picture.box else None
+    except NotFiniteError as error:
+        return Outcome(reason=str(error))
     return Outcome(pixels, box, {name: box for name, box in placed.items() if box})
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.images import Box
 from zfrepro.core.nets import layer_outputs
 
@@ -45,12 +46,13 @@ ARRAYS = tuple(one.name for one in fields(Comparison))
 
 @torch.no_grad()
 def features(net: nn.Sequential, pictures: Tensor, children: dict[int, str]) -> dict[int, Tensor]:
-    """{5: "pool5"} -> {5: (B, units)}. Raises ValueError for a child that the network does not have."""
+    """{5: "pool5"} -> {5: (B, units)}. Raises ValueError for a child that the network does not have, and NotFiniteError naming
+    the layer: a difference with NaN is neither above nor below 0, and the unit would count as unchanged."""
     missing = set(children.values()) - {name for name, _ in net.named_children()}
     if missing:
         raise ValueError(f"the network has no {', '.join(sorted(missing))}")
     found = layer_outputs(net, pictures, {name: layer for layer, name in children.items()})
-    return {layer: maps.flatten(1) for layer, maps in found.items()}
+    return {layer: require_finite(maps, "activations", f"layer {layer}").flatten(1) for layer, maps in found.items()}
 
 
 def signs(clean: Tensor, masked: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.utils import _pair as pair
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import CeilConv2d
 from zfrepro.core.normalisation import CrossMapNorm
 
@@ -57,7 +58,10 @@ def trace(net: nn.Sequential, pictures: Tensor, keep: Collection[str]) -> Trace:
 
 @torch.no_grad()
 def project(trace: Trace, name: str, units: Tensor) -> Tensor:
-    """Projections (U, 3, H, W) of units (U, 4) = picture, map, row, column of the maps of child `name`, each alone."""
+    """Projections (U, 3, H, W) of units (U, 4) = picture, map, row, column of the maps of child `name`, each alone.
+
+    Raises NotFiniteError naming the layer.
+    """
     picture, *place = units.unbind(1)
     outputs = trace.outputs[name]
     maps = outputs.new_zeros(len(units), *outputs.shape[1:])
@@ -65,7 +69,7 @@ def project(trace: Trace, name: str, units: Tensor) -> Tensor:
     passed = list(trace.steps)
     for passed_name in reversed(passed[: passed.index(name) + 1]):
         maps = _down(trace.steps[passed_name], maps, picture)
-    return maps
+    return require_finite(maps, "projected values", f"layer {name}")
 
 
 def check(net: nn.Sequential, names: Collection[str]) -> None:

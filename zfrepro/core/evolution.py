@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
 from zfrepro.core.strongest import Strongest
 
@@ -35,11 +36,12 @@ def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], every: int
 ) -> dict[int, tuple[Strongest, Tensor]]:
     """One pass over (where, inputs). Layer -> the strongest activation of its maps, and every map's rectified maximum in
-    pictures 0, every, 2 every, ...: (pictures, maps)."""
+    pictures 0, every, 2 every, ...: (pictures, maps). Raises NotFiniteError naming the layer."""
     found: dict[int, Strongest] = {}
     maxima: dict[int, list[Tensor]] = {layer: [] for layer in wanted.values()}
     for where, inputs in batches:
         for layer, maps in layer_outputs(net, inputs, wanted).items():
+            require_finite(maps, "activations", f"layer {layer}")
             if layer not in found:
                 found[layer] = Strongest(maps.shape[1], 1, maps.device, maps.dtype)
             found[layer].update(maps, where.start)
@@ -48,13 +50,19 @@ def survey(
 
 
 def filter_similarity(filters: Tensor, final: Tensor) -> float:
-    """Mean cosine of the angle between each filter (maps, ...) and its final form."""
-    return float(torch.cosine_similarity(filters.flatten(1).double(), final.flatten(1).double()).mean())
+    """Mean cosine of the angle between each filter (maps, ...) and its final form. Raises NotFiniteError."""
+    found = torch.cosine_similarity(filters.flatten(1).double(), final.flatten(1).double())
+    return float(require_finite(found, "similarities of filters").mean())
 
 
 def correlations(rows: np.ndarray, final: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each row (M, ...) with its final form: float64 (M,); 0 where either is uniform."""
-    one, other = (each.reshape(len(each), -1).astype(np.float64) for each in (rows, final))
+    """Pearson's correlation of each row (M, ...) with its final form: float64 (M,); 0 where either is uniform.
+
+    Raises NotFiniteError: a length that is NaN is not above 0 either, and the correlation would be 0.
+    """
+    one, other = (
+        require_finite(each, "values to correlate").reshape(len(each), -1).astype(np.float64) for each in (rows, final)
+    )
     one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
     size = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return np.divide((one * other).sum(axis=1), size, out=np.zeros(len(one)), where=size > 0)
@@ -63,8 +71,9 @@ def correlations(rows: np.ndarray, final: np.ndarray) -> np.ndarray:
 def settled_from(times: Sequence[float], similarities: Sequence[float], end: float, least: float) -> float:
     """The time from which on the similarity stays at `least` or above, straight lines drawn between the times known.
 
-    At `end` the similarity is 1; the first time known is the earliest answer.
+    At `end` the similarity is 1; the first time known is the earliest answer. Raises NotFiniteError: NaN is not below `least`.
     """
+    require_finite(np.asarray(similarities), "similarities")
     points = [*zip(times, similarities, strict=True), (end, 1.0)]
     below = [place for place, (_, similarity) in enumerate(points) if similarity < least]
     if not below:

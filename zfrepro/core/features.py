@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from zfrepro.core import crops, nets
+from zfrepro.core.finite import require_finite
 
 LAYERS = (1, 2, 3, 4, 5, 6, 7)  # those below the softmax
 
@@ -37,11 +38,16 @@ def batches(
     layers: Sequence[int],
     batch: int = 128,
 ) -> Iterator[tuple[slice, dict[int, np.ndarray]]]:
-    """(where, layer -> float32 (B, D)) for the centre view of uint8 (N, S, S, 3), in order; maps are flattened C, H, W."""
+    """(where, layer -> float32 (B, D)) for the centre view of uint8 (N, S, S, 3), in order; maps are flattened C, H, W.
+
+    Raises NotFiniteError naming the layer.
+    """
     wanted, view = children(net.eval(), layers), crops.centre_view(images.shape[1], input_size)
     for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
         with torch.inference_mode():
             found = nets.layer_outputs(net, inputs, wanted)
+            for layer, maps in found.items():
+                require_finite(maps, "activations", f"layer {layer}")
             yield where, {layer: maps.flatten(1).float().cpu().numpy() for layer, maps in found.items()}
 
 

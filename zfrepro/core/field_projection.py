@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zfrepro.core.deconvnet import check, unpool
+from zfrepro.core.finite import require_finite
 from zfrepro.core.windows import axes
 
 
@@ -40,13 +41,15 @@ def project_fields(
     """Projections (U, 3, f, f) of unit maps[u], places[u] (row, column) of child `name` in pictures[u] (U, 3, H, W), alone.
 
     f is the side of the receptive field; the second tensor (U, 2) says where each begins in its picture, below 0 where
-    the field does. Pixels outside the picture are 0. Raises ValueError naming a child that has no way down.
+    the field does. Pixels outside the picture are 0. Raises ValueError naming a child that has no way down, and NotFiniteError
+    naming the layer.
     """
     check(net, [name])
     chain = _chain(net, name)
     levels = _levels(chain, places.to(pictures.device), tuple(pictures.shape[2:]))
     values, switches = _up(chain, levels, pictures)
-    return _down(chain, levels, values, switches, maps.to(pictures.device)), levels[0].starts
+    pixels = _down(chain, levels, values, switches, maps.to(pictures.device))
+    return require_finite(pixels, "projected values", f"layer {name}"), levels[0].starts
 
 
 def _chain(net: nn.Sequential, name: str) -> list[nn.Module]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from zfrepro.core.finite import require_finite
+
 CELL = 8  # pixels
 BLOCK = 2  # cells
 DIRECTIONS = 9  # of the gradient, 0, 20, ..., 160 degrees; 0: brightness changes along a row (a vertical edge)
@@ -19,7 +21,7 @@ CHUNK = 32  # pictures at once
 def hog(images: np.ndarray) -> np.ndarray:
     """float32 (N, D) of uint8 (N, S, S, 3): D = (S // 8 - 1)^2 x 4 x 9. Pixels beyond whole cells are left out evenly.
 
-    Raises ValueError for pictures smaller than a block.
+    Raises ValueError for pictures smaller than a block, NotFiniteError for a feature that is not finite.
     """
     if images.shape[1] < CELL * BLOCK:
         raise ValueError(f"pictures of {images.shape[1]} pixels are smaller than a block of {CELL * BLOCK}")
@@ -27,7 +29,8 @@ def hog(images: np.ndarray) -> np.ndarray:
         normalised_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
         for start in range(0, len(images), CHUNK)
     ]
-    return np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
+    found = np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
+    return require_finite(found, "features", "HOG")
 
 
 def length(size: int) -> int:

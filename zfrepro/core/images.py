@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from zfrepro.core.finite import require_finite
+
 # The paper leaves the filter open. Bicubic is what the tools of its time did unasked (MATLAB's imresize), and Pillow's
 # widens with the reduction, so nothing aliases into the first layer's filters.
 RESAMPLING = Image.Resampling.BICUBIC
@@ -31,7 +33,11 @@ def stored_pixels(image: Image.Image, size: int) -> np.ndarray:
 
 
 def stored_box(box: Box, width: int, height: int, size: int) -> Box | None:
-    """A box of a (width, height) picture in stored pixels, clipped to the crop; None if nothing remains."""
+    """A box of a (width, height) picture in stored pixels, clipped to the crop; None if nothing remains.
+
+    Raises NotFiniteError: an edge that is NaN would leave nothing, one at infinity would be clipped.
+    """
+    require_finite(np.array(box, dtype=float), "edges of a box")
     left, top, side = centre_square(width, height)
     x0, x1 = (_clip((x - left) * size / side, size) for x in box[0::2])
     y0, y1 = (_clip((y - top) * size / side, size) for y in box[1::2])

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import last_child_of, layer_outputs
 
 MIRRORED, BLACK = "reflection", "zeros"  # how a picture goes on beyond its border
+TINY = 1e-12  # length that stands for none
 
 
 def shifts(pixels: list[float]) -> Tensor:
@@ -52,21 +54,27 @@ def views(picture: Tensor, size: int, moves: Tensor, beyond: str) -> Tensor:
 def unit_maps(features: Tensor) -> Tensor:
     """(T, C, h, w) or (T, units): each map's vector over its places scaled to length 1; a full layer counts as one map.
 
-    So the distance of two pictures is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0.
+    So the distance of two pictures is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0. Raises
+    NotFiniteError: a map of infinite length would become 0.
     """
     maps = features.flatten(2) if features.dim() > 2 else features[:, None]
-    return functional.normalize(maps, dim=2)
+    length = require_finite(maps.norm(dim=2, keepdim=True), "lengths of maps")
+    return maps / length.clamp(min=TINY)
 
 
 def distances(features: Tensor, original: Tensor) -> Tensor:
-    """(T,): Euclidean distance of `features` (T, ...) from `original` (1, ...), both as `unit_maps`."""
-    return (unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1)
+    """(T,): Euclidean distance of `features` (T, ...) from `original` (1, ...), both as `unit_maps`. Raises NotFiniteError."""
+    return require_finite((unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1), "distances")
 
 
 @torch.no_grad()
 def look(net: nn.Sequential, inputs: Tensor, layers: tuple[int, ...]) -> tuple[dict[int, Tensor], Tensor]:
-    """One forward pass of (T, 3, s, s): the outputs of the paper's `layers`, and class probabilities (T, classes)."""
+    """One forward pass of (T, 3, s, s): the outputs of the paper's `layers`, and class probabilities (T, classes).
+
+    Raises NotFiniteError naming the layer.
+    """
     names = [name for name, _ in net.named_children()]
     wanted = {last_child_of(net, layer): layer for layer in layers}
     found = layer_outputs(net, inputs, {**wanted, names[-1]: 0})
-    return {layer: found[layer] for layer in layers}, found[0].softmax(dim=1)
+    features = {layer: require_finite(found[layer], "activations", f"layer {layer}") for layer in layers}
+    return features, require_finite(found[0], "class scores", f"layer {names[-1]}").softmax(dim=1)

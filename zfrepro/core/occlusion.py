@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.heads import as_convolutions
 from zfrepro.core.incremental import CleanPass, split
 from zfrepro.core.nets import layer_outputs
@@ -61,12 +62,17 @@ class Occluder:
         self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
 
     def __call__(self, picture: Tensor, grey: Tensor) -> Answer:
-        """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms."""
+        """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
+
+        Raises NotFiniteError.
+        """
         places = corners(picture.shape[-1], self.square, self.stride)
         with torch.inference_mode():  # less bookkeeping for each of the many slices
             index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
             head, order = self._quick_head(tuple(features.shape[1:])), index.argsort()
             probabilities = torch.cat([head(some).to(picture.dtype).softmax(1) for some in features.split(HEAD_BATCH)])
+            require_finite(probabilities, "class probabilities of covered pictures")
+            require_finite(sums, "sums of maps", f"layer {self.layer}")
         grid = (len(places), len(places))  # copies, so that they are tensors as any other
         return Answer(
             probabilities[order].clone().unflatten(0, grid), sums[order].to(picture.dtype, copy=True).unflatten(0, grid)
@@ -112,9 +118,10 @@ def survey(
 
 
 def _watch(net: nn.Sequential, pictures: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Maps (B, C, h, w) of child `layer`, class probabilities (B, classes)."""
+    """Maps (B, C, h, w) of child `layer`, class probabilities (B, classes). Raises NotFiniteError naming the layer."""
     names = [name for name, _ in net.named_children()]
     if layer not in names:
         raise ValueError(f"the network has no layer {layer}; it has {', '.join(names)}")
     kept = layer_outputs(net, pictures, {layer: 0, names[-1]: 1})
-    return kept[0], kept[1].softmax(dim=1)
+    require_finite(kept[0], "activations", f"layer {layer}")
+    return kept[0], require_finite(kept[1], "class scores", f"layer {names[-1]}").softmax(dim=1)

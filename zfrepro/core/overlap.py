@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zfrepro.core.finite import require_finite
+
 CHUNK = 64  # pictures reduced at once
 FLAT = 1e-2  # grey levels: a small copy that varies less has nothing to correlate
 
@@ -72,8 +74,9 @@ def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
 def _unit(thumbnails: Tensor) -> Tensor:
     """(N, size x size x 3): mean 0 in every channel, length 1; 0 for a flat picture. Products of rows are correlations.
 
-    Channel by channel, for a common mean would let any two pictures of one colour, blue skies and seas, correlate.
+    Channel by channel, for a common mean would let any two pictures of one colour, blue skies and seas, correlate. Raises
+    NotFiniteError: a length that is NaN would count as a flat picture's, and the picture as one that stands nowhere else.
     """
     rows = (thumbnails - thumbnails.mean((1, 2), keepdim=True)).flatten(1)
-    length = rows.norm(dim=1, keepdim=True)
+    length = require_finite(rows.norm(dim=1, keepdim=True), "small copies")
     return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp(min=1e-12), 0)

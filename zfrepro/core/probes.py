@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from zfrepro.core.average_precision import mean, of_classes
+from zfrepro.core.finite import require_finite
 
 Kind = Literal["softmax", "svm"]
 STRENGTHS: dict[str, tuple[float, ...]] = {  # C of scikit-learn: the loss's weight against the penalty
@@ -38,7 +39,7 @@ def gram(features: np.ndarray, dtype: type = np.float32, onto: np.ndarray | None
     """
     products = np.zeros((len(features),) * 2, dtype) if onto is None else onto
     for start in range(0, features.shape[1], COLUMNS):
-        some = features[:, start : start + COLUMNS].astype(dtype)
+        some = require_finite(features[:, start : start + COLUMNS].astype(dtype), "features")
         some -= some.mean(0)
         products += some @ some.T
     return products
@@ -134,6 +135,7 @@ def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -
     model = _fit(_model(kind), strength, task.outer.train, task.labels)
     scores = model.predict_log_proba(task.outer.test) if kind == "softmax" else model.decision_function(task.outer.test)
     scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores  # of two classes scikit-learn gives one
+    require_finite(scores.max(1), "class scores")  # below the highest a log probability may be that of exactly 0
     return Answer(model.classes_[scores.argmax(1)], scores, model.classes_, strength)
 
 
@@ -190,7 +192,7 @@ def sigmoids(task: Task, strengths: Sequence[float] | None = None) -> tuple[np.n
 
 
 def _odds(at: Coordinates, presence: np.ndarray, strength: float) -> np.ndarray:
-    return np.stack([_class_odds(at, column, strength) for column in presence.T], 1)
+    return require_finite(np.stack([_class_odds(at, column, strength) for column in presence.T], 1), "log odds")
 
 
 def _class_odds(at: Coordinates, presence: np.ndarray, strength: float) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
 
 EMPTY = torch.iinfo(torch.int64).max  # picture index of a rank that no picture has filled yet
@@ -45,10 +46,14 @@ class Strongest:
 def find(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], top: int
 ) -> dict[int, Strongest]:
-    """One pass over (where, inputs): {"relu2": 2} -> {2: the strongest activations of its maps}."""
+    """One pass over (where, inputs): {"relu2": 2} -> {2: the strongest activations of its maps}.
+
+    Raises NotFiniteError naming the layer.
+    """
     found: dict[int, Strongest] = {}
     for where, inputs in batches:
         for layer, maps in layer_outputs(net, inputs, wanted).items():
+            require_finite(maps, "activations", f"layer {layer}")
             if layer not in found:
                 found[layer] = Strongest(maps.shape[1], top, maps.device, maps.dtype)
             found[layer].update(maps, where.start)

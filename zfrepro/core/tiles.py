@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zfrepro.core.field_projection import project_fields
+from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
 from zfrepro.core.receptive_field import cut_tile, receptive_field
 
@@ -45,8 +46,11 @@ def _laid(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: 
 
 @torch.no_grad()
 def strongest_places(net: nn.Sequential, name: str, inputs: Tensor, one: int) -> tuple[Tensor, Tensor]:
-    """Of map `one`: its number repeated (B,), and row and column (B, 2) of its maximum in every picture."""
-    found = layer_outputs(net, inputs, {name: 0})[0][:, one]
+    """Of map `one`: its number repeated (B,), and row and column (B, 2) of its maximum in every picture.
+
+    Raises NotFiniteError naming the layer.
+    """
+    found = require_finite(layer_outputs(net, inputs, {name: 0})[0][:, one], "activations", f"layer {name}")
     at = found.flatten(1).argmax(dim=1)
     columns = found.shape[2]
     return torch.full_like(at, one), torch.stack([at // columns, at % columns], dim=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -30,7 +31,13 @@ class Number:
     spread_digits: int | None = None  # where the paper prints more of them than of the number itself
 
     def texts(self) -> dict[str, str]:
-        """The strings that the page and the CSV both print: text, low, high, pm."""
+        """The strings that the page and the CSV both print: text, low, high, pm.
+
+        Raises FloatingPointError for NaN and infinity: a number that is missing is no cell (None), not a Number.
+        """
+        parts = {"value": self.value, "low": self.low, "high": self.high, "spread": self.spread}
+        if wrong := [f"{name} {one}" for name, one in parts.items() if one is not None and not math.isfinite(one)]:
+            raise FloatingPointError(f"a number is not finite ({', '.join(wrong)})")
         fine = self.digits if self.spread_digits is None else self.spread_digits
         given = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
         plain = {name: f"{value:.{digits}f}" for name, (value, digits) in given.items() if value is not None}
@@ -145,8 +152,21 @@ class Exhibit:
         """Columns and rows as plain values, the strings of each number already made."""
         return {
             "columns": [asdict(column) for column in self.columns],
-            "rows": [{"kind": row.kind, "cells": [_plain(cell) for cell in row.cells]} for row in self.rows],
+            "rows": [{"kind": row.kind, "cells": self._cells(row)} for row in self.rows],
         }
+
+    def _cells(self, row: Row) -> list[dict[str, str]]:
+        """Raises FloatingPointError naming the row and the column of a number that is not finite."""
+        cells = []
+        for place, cell in enumerate(row.cells):
+            try:
+                cells.append(_plain(cell))
+            except FloatingPointError as error:
+                first, key = row.cells[0], self.columns[place].key if place < len(self.columns) else place
+                raise FloatingPointError(
+                    f"row {first if isinstance(first, str) else ''!r}, column {key}: {error}"
+                ) from error
+        return cells
 
     def _parts(self, index: int) -> list[str]:
         """What the numbers of a column have besides their text: low, high, pm."""

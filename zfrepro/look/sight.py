@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from zfrepro import trained
+from zfrepro import diverged
+from zfrepro.core.finite import NotFiniteError
 from zfrepro.core.images import stored_pixels
 from zfrepro.errors import UserError
 from zfrepro.look import torchvision_networks
@@ -48,7 +49,7 @@ def own(weights: Path, device: torch.device) -> Sight:
 
     if weights.suffix in (".pth", ".pt"):
         raise UserError(f"{weights}: for weights of torchvision say --network alexnet or --network vgg16")
-    net, mean, description = trained.load(weights, device)
+    net, mean, description = diverged.load(weights, device)
     size, stored = description.input_size, mean.shape[0]
     view = np.array([centre_view(stored, size)], dtype=np.int64)
     subtract = MeanSubtraction(mean, device)
@@ -72,6 +73,8 @@ def torchvisions(network: str, weights: Path, names: tuple[str, ...] | None, dev
     import torch
 
     net, count = torchvision_networks.load(network, weights)
+    with said_of(weights):
+        diverged.check_weights(net.state_dict())
     sight = Sight(
         weights,
         net.to(device, memory_format=torch.channels_last),
@@ -88,11 +91,15 @@ def torchvisions(network: str, weights: Path, names: tuple[str, ...] | None, dev
 
 @contextmanager
 def said_of(weights: Path) -> Iterator[None]:
-    """What the core cannot handle, it says as ValueError that names the layer."""
+    """What the core cannot handle, it says as ValueError that names the layer; what is not finite, as NotFiniteError."""
     try:
         yield
     except ValueError as error:
         raise UserError(f"{weights}: {error}") from error
+    except NotFiniteError as error:
+        raise UserError(
+            f"{weights}: {error}; the network has diverged, or the file is damaged: take other weights"
+        ) from error
 
 
 def _checked(sight: Sight) -> Sight:

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from zfrepro import annotations, artifacts
 from zfrepro.annotations import PARTS, Marked
+from zfrepro.core.finite import require_finite_arrays
+from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -46,6 +48,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="pictures in one forward pass")
 
 
+@refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
     from zfrepro.viewing import Viewing
@@ -54,8 +57,9 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     _check(spec, viewing)
     pictures, places = _pictures(spec, viewing, images)
     crops = np.stack([one.pixels for one in pictures])
-    found = {layer: _pairs(changes) for layer, changes in _changes(spec, viewing, crops, places, weights).items()}
+    found = {layer: _pairs(changes) for layer, changes in _changes(spec, viewing, crops, places).items()}
     arrays = {f"{name}_{layer}": array for layer, (_, more) in found.items() for name, array in more.items()}
+    require_finite_arrays(arrays)
     artifacts.save_arrays(out / "correspondence.npz", inputs=crops[: spec.pictures], places=places, **arrays)
     artifacts.save_json(out / "correspondence.json", _summary(spec, viewing, pictures, found))
 
@@ -121,9 +125,7 @@ def _check_found(spec: Spec, images: Path, found: int, wanted: int) -> None:
         )
 
 
-def _changes(
-    spec: Spec, viewing: Viewing, crops: np.ndarray, places: np.ndarray, weights: Path
-) -> dict[int, torch.Tensor]:
+def _changes(spec: Spec, viewing: Viewing, crops: np.ndarray, places: np.ndarray) -> dict[int, torch.Tensor]:
     """Layer -> int8 (1 + masks, N, units): first 1 where a unit is active uncovered, then the signs of change."""
     import torch
 
@@ -133,10 +135,6 @@ def _changes(
     for start in range(0, len(crops), spec.batch):
         some, where = crops[start : start + spec.batch], places[start : start + spec.batch]
         clean = features(viewing.net, viewing.inputs(some), LAYERS)
-        if not all(values.isfinite().all() for values in clean.values()):
-            raise UserError(
-                f"{weights}: activations are not finite, its training diverged; train again at a lower rate"
-            )
         found = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
         for mask in range(places.shape[1]):
             inputs = viewing.inputs(covered(some, where[:, mask], spec.square, spec.grey))

@@ -10,6 +10,8 @@ from pydantic import Field, PositiveInt
 
 from zfrepro import artifacts
 from zfrepro.core.choice import choose_maps
+from zfrepro.core.finite import require_finite_arrays
+from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -31,6 +33,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="pictures in one forward pass")
 
 
+@refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
     out/features.json (what they are)."""
@@ -43,7 +46,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     if len(viewing.pictures) < spec.top:
         raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(viewing.pictures)}")
     found = find(viewing.net, viewing.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
-    values = {layer: _values(found[layer], weights) for layer in names}
+    values = {layer: strongest.values.cpu().numpy() for layer, strongest in found.items()}
     arrays, summary = {"filters_1": _first_filters(viewing)}, {}
     for layer in sorted(spec.maps):
         chosen = choose_maps(values[layer][:, 0] > 0, spec.maps[layer], spec.seed, layer)
@@ -52,15 +55,9 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
         summary[str(layer)] = _summary(viewing, names[layer], values[layer], shown)
     spectra, about = _spectra(viewing, arrays, values[1][:, 0] <= 0)
     sketch = {"path": path(viewing.net, viewing.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
+    require_finite_arrays(arrays | spectra, missing=("lines_2", "squares_2"))  # none: a map whose projections are 0
     artifacts.save_arrays(out / "features.npz", **arrays, **spectra)
     artifacts.save_json(out / "features.json", _head(spec, viewing) | about | sketch | {"layers": summary})
-
-
-def _values(strongest: Strongest, weights: Path) -> np.ndarray:
-    values = strongest.values.cpu().numpy()
-    if not np.isfinite(values).all():
-        raise UserError(f"{weights}: activations are not finite, its training diverged; train again at a lower rate")
-    return values
 
 
 def _first_filters(viewing: Viewing) -> np.ndarray:

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from zfrepro import artifacts
 from zfrepro.core.choice import choose_maps
+from zfrepro.core.finite import require_finite_arrays
+from zfrepro.diverged import check_weights, named, refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -50,6 +52,7 @@ class Look:
 Weights = dict[str, "torch.Tensor"]  # of the convolution layers
 
 
+@refused
 def run(
     spec: Spec,
     weights: Path,
@@ -68,7 +71,7 @@ def run(
     final = {name: w.cpu().clone() for name, w in viewing.net.state_dict().items() if name.startswith("conv")}
     kept, recipe = _read(snapshots, final, weights), artifacts.load_json(network)["spec"]
     searched, states = _evenly(len(viewing.pictures), spec.pictures), [*kept.values(), final]
-    seen = [_look(spec, viewing, state, searched, weights) for state in states]
+    seen = [_look(spec, viewing, state, searched) for state in states]
     chosen = {layer: choose_maps(look.values > 0, spec.maps, spec.seed, layer) for layer, look in seen[-2].items()}
     shown = [_show(viewing, state, looks, chosen) for state, looks in zip(states, seen, strict=True)]
     arrays, layers = {f"maps_{layer}": maps for layer, maps in chosen.items()}, {}
@@ -83,13 +86,17 @@ def run(
         "training": recipe["epochs"],
         "schedule": recipe["schedule"],
     }
+    require_finite_arrays(arrays)
     artifacts.save_arrays(out / "evolution.npz", **arrays)
     artifacts.save_json(out / "evolution.json", head | {"layers": layers})
 
 
 def _read(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights]:
-    """Epoch -> convolution weights, in order. Raises UserError for a file without snapshots or of another network."""
+    """Epoch -> convolution weights, in order. Raises UserError for a file without snapshots, of another network, or with
+    weights that are not finite."""
     tensors, _ = artifacts.load_weights(snapshots)
+    with named(snapshots):
+        check_weights(tensors)
     kept: dict[float, Weights] = {}
     for name, tensor in tensors.items():
         epoch, _, rest = name.removeprefix("epoch").partition(".conv")
@@ -108,7 +115,7 @@ def _evenly(count: int, wanted: int | None) -> np.ndarray:
     return np.arange(taken) * count // taken
 
 
-def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray, weights: Path) -> dict[int, Look]:
+def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray) -> dict[int, Look]:
     """One pass over the pictures searched, with the weights of one state."""
     from zfrepro.core.evolution import survey, up_to_convolutions
 
@@ -119,10 +126,6 @@ def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray, we
     looks = {}
     for layer, (strongest, responses) in found.items():
         values = strongest.values[:, 0].cpu().numpy()
-        if not np.isfinite(values).all():
-            raise UserError(
-                f"{weights}: activations are not finite, its training diverged; train again at a lower rate"
-            )
         pictures = searched[strongest.pictures[:, 0].cpu().numpy()]
         looks[layer] = Look(np.maximum(values, 0), pictures, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
     return looks

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from zfrepro import artifacts
+from zfrepro.core.finite import require_finite_arrays, require_finite_record
+from zfrepro.core.localisation import SCORES
+from zfrepro.diverged import named
 from zfrepro.errors import UserError
 from zfrepro.exhibits import latex
 from zfrepro.spec import Base
 
 if TYPE_CHECKING:
     from zfrepro.exhibits.base import Exhibit
+
+
+# Arrays in which NaN means "none": no position of the square on the object, or beside it; no energy in a map's projections
+MISSING = frozenset({*SCORES, "lines_2", "squares_2"} - {"clean", "area", "kept", "pointing"})
+ADVICE = "run the stages that it reads from again, or leave it out of `report.exhibits`"
 
 
 class Spec(Base):
@@ -29,21 +37,29 @@ def run(spec: Spec, out: Path) -> None:
     for label, path in spec.files.items():
         _check(spec.name, label, path)
     module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")
-    built = module.build(spec.files)
+    with named(f"exhibit {spec.name}", ADVICE):
+        built = module.build(spec.files)
+        page = _page(spec, module, built)
+        require_finite_record(page)
     artifacts.save_text(out / f"{spec.name}.csv", built.csv())
     with artifacts.atomic(out / f"{spec.name}.png") as temporary:
         temporary.write_bytes(built.png)
     files = {label: _within(out.parent.parent, path) for label, path in spec.files.items()}
-    page = {**_page(spec, module, built), "files": files}
     artifacts.save_text(out / f"{spec.name}.tex", latex.table(page))
-    artifacts.save_json(out / "exhibit.json", page)
+    artifacts.save_json(out / "exhibit.json", {**page, "files": files})
 
 
 def _check(name: str, label: str, path: Path) -> None:
+    """Raises UserError for a file that is missing or empty, or holds a number that is NaN or infinite."""
     if not path.is_file():
         raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that makes it")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: empty, but {name} needs it ({label}); delete it and run again")
+    with named(path, "delete it and run again"):
+        if path.suffix == ".npz":
+            require_finite_arrays(artifacts.load_arrays(path), MISSING)
+        elif path.suffix == ".json":
+            require_finite_record(artifacts.load_json(path))
 
 
 def _within(experiment: Path, path: Path) -> str:

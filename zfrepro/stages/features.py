@@ -13,6 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from zfrepro import artifacts, guards
+from zfrepro.core.finite import NotFiniteError
+from zfrepro.diverged import ADVICE, named
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
@@ -45,7 +47,8 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     wanted = sum(sizes.values()) * target.count * 2
     guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} pictures")
-    with guards.full_disk_said(out):
+    source, advice = (weights, ADVICE) if weights else (target.folder, "prepare the set again")
+    with guards.full_disk_said(out), named(source, advice):
         (out / "features.json").unlink(missing_ok=True)
         _write(out, sizes, target.count, batches)
         told = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}
@@ -70,14 +73,14 @@ def _layers(
 ) -> tuple[dict[int, int], Batches]:
     import torch
 
-    from zfrepro import devices, trained
+    from zfrepro import devices, diverged
     from zfrepro.core import crops, features, nets
 
     torch.set_num_threads(threads)
     if weights is None:
         raise UserError("--weights: give the file of a trained network, as train writes it (model.safetensors)")
     chosen = devices.choose(device)
-    net, mean, description = trained.load(weights, chosen)
+    net, mean, description = diverged.load(weights, chosen)
     if description.input_size > target.size:
         raise UserError(
             f"{target.folder}: pictures of {target.size} px, {weights} sees {description.input_size}; prepare larger ones"
@@ -94,7 +97,7 @@ def _layers(
 
 
 def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> None:
-    """Every layer's file appears whole. Raises UserError for values that float16 cannot hold."""
+    """Every layer's file appears whole. Raises NotFiniteError for values that float16 cannot hold."""
     last = time.monotonic()
     with ExitStack() as stack:
         paths = {layer: stack.enter_context(artifacts.atomic(out / f"layer{layer}.npy")) for layer in sizes}
@@ -114,8 +117,9 @@ def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> No
 
 
 def _check(rows: np.ndarray, layer: int) -> None:
-    if not np.abs(rows).max(initial=0) <= np.finfo(np.float16).max:
-        raise UserError(
-            f"layer {layer}: activations beyond {np.finfo(np.float16).max:.0f} or not finite; the training diverged, train "
-            "again at a lower rate"
+    largest = np.finfo(np.float16).max
+    if not np.abs(rows).max(initial=0) <= largest:
+        bad = np.count_nonzero(~(np.abs(rows) <= largest))
+        raise NotFiniteError(
+            f"layer {layer}: {bad} of {rows.size} features are beyond {largest:.0f}, the most float16 holds"
         )

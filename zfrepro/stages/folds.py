@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 
 from zfrepro import artifacts, folded
 from zfrepro.core.folds import Fold, folds, too_small
+from zfrepro.diverged import named
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
@@ -106,9 +107,10 @@ def _overlap(
         raise UserError(
             f"folds.overlap_size: {spec.overlap_size} pixels are more than {target.folder} or its source stores"
         )
-    correlation, match = overlap.find(
-        target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=devices.choose(device)
-    )
+    with named(target.folder, f"prepare it and {source.folder} again"):
+        correlation, match = overlap.find(
+            target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=devices.choose(device)
+        )
     highest = np.argsort(-correlation, kind="stable")[:PAIRS]
     side = min(PAIR_SIZE, target.size, source.size)
     both = (target.all_images[highest], trained_on[match[highest]])

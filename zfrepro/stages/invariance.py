@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from zfrepro import artifacts
+from zfrepro.core.finite import require_finite_arrays
+from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -45,6 +47,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="views in one forward pass")
 
 
+@refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
     from zfrepro.viewing import Viewing
@@ -57,21 +60,20 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     rest = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
     pictures = np.concatenate([shown, np.sort(rest[: spec.average])])
     amounts = {kind: _amounts(spec, kind) for kind in KINDS}
-    rows = [_measured(spec, viewing, index, int(labels[index]), amounts, weights) for index in pictures.tolist()]
+    rows = [_measured(spec, viewing, index, int(labels[index]), amounts) for index in pictures.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     thumbnails = {f"views_{kind}": _thumbnails(viewing, shown, kind, values) for kind, values in amounts.items()}
-    symmetric = _symmetric(spec, viewing, labels, amounts["turn"], weights)
+    symmetric = _symmetric(spec, viewing, labels, amounts["turn"])
+    require_finite_arrays(arrays | symmetric)
     artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails, **symmetric)
     artifacts.save_json(out / "invariance.json", _summary(spec, viewing, pictures, len(shown), arrays))
 
 
-def _symmetric(
-    spec: Spec, viewing: Viewing, labels: np.ndarray, turns: np.ndarray, weights: Path
-) -> dict[str, np.ndarray]:
+def _symmetric(spec: Spec, viewing: Viewing, labels: np.ndarray, turns: np.ndarray) -> dict[str, np.ndarray]:
     """The turning curves (M, T) of pictures of the symmetric classes, named symmetric_...; nothing where none is named."""
     of_class = np.flatnonzero(np.isin(labels, [viewing.set.classes.index(name) for name in spec.symmetric]))
     chosen = np.sort(np.random.default_rng([spec.seed, 2]).permutation(of_class)[: spec.average])
-    rows = [_measured(spec, viewing, index, int(labels[index]), {"turn": turns}, weights) for index in chosen.tolist()]
+    rows = [_measured(spec, viewing, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
     found = {key: np.stack([row[key] for row in rows]) for key in (rows[0] if rows else ())}
     return {f"symmetric_{key}": array for key, array in found.items()}
 
@@ -125,14 +127,12 @@ def _views(viewing: Viewing, index: int, kind: str, amounts: np.ndarray) -> torc
 
 
 def _measured(
-    spec: Spec, viewing: Viewing, index: int, true: int, amounts: dict[str, np.ndarray], weights: Path
+    spec: Spec, viewing: Viewing, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """One picture's curves (T,): distances from the untouched view, probability of the true class."""
     from zfrepro.core.invariance import distances, look
 
     original, said = look(viewing.net, viewing.inputs(viewing.crops(np.array([index]))), LAYERS)
-    if not said.isfinite().all():
-        raise UserError(f"{weights}: outputs are not finite, its training diverged; train again at a lower rate")
     found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(said.argmax() == true)}
     for kind, values in amounts.items():
         parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zfrepro import artifacts
+from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -65,6 +66,7 @@ class Survey:
         return self.probabilities.argmax(axis=1) == self.labels
 
 
+@refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
     out/occlusion.json (what they are)."""
@@ -73,7 +75,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     viewing = Viewing(weights, images, spec.split, device, threads)
     _check(spec, viewing, images)
     name = viewing.rectified(spec.layer)
-    survey = _survey(spec, viewing, name, weights)
+    survey = _survey(spec, viewing, name)
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
     occluder = _occluder(spec, viewing, name, spec.stride, weights)
     rows = [_occlude(viewing, occluder, survey, index) for index in indices.tolist()]
@@ -118,12 +120,10 @@ def _check(spec: Spec, viewing: Viewing, images: Path) -> None:
         )
 
 
-def _survey(spec: Spec, viewing: Viewing, name: str, weights: Path) -> Survey:
+def _survey(spec: Spec, viewing: Viewing, name: str) -> Survey:
     from zfrepro.core.occlusion import survey
 
     probabilities, strongest = survey(viewing.net, viewing.batches(spec.batch), name, COMPANIONS + 1)
-    if not probabilities.isfinite().all():
-        raise UserError(f"{weights}: outputs are not finite, its training diverged; train again at a lower rate")
     return Survey(probabilities.cpu().numpy(), viewing.set.labels(spec.split), strongest)
 
 

@@ -84,7 +84,12 @@ class _Content:
         self.boxes.append(outcome.box or (float("nan"),) * 4)
 
     def mean(self) -> np.ndarray:
-        first, end = next(iter(self.splits.values()))
+        """float32 (S, S, 3). Raises UserError where the first split has no picture."""
+        split, (first, end) = next(iter(self.splits.items()))
+        if end == first:
+            raise UserError(
+                f"split {split}: holds no picture, and there is no mean of none; check the data set's options"
+            )
         return (self.total / (end - first)).astype(np.float32)
 
     def presence(self, classes: int) -> dict[str, np.ndarray]:

@@ -13,7 +13,9 @@ from pydantic import Field
 from zfrepro import artifacts
 from zfrepro.core import probes
 from zfrepro.core.average_precision import mean, of_classes
+from zfrepro.core.finite import require_finite
 from zfrepro.core.folds import Fold, mean_class_accuracy
+from zfrepro.diverged import named
 from zfrepro.errors import UserError
 from zfrepro.folded import FoldedSet
 from zfrepro.prepared import PreparedSet
@@ -47,7 +49,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     if about["digest"] != target.digest:
         raise UserError(f"{features}: made of other pictures than {target.folder} holds; delete it and run again")
     several = target.has_presence
-    with threadpool_limits(threads):
+    with threadpool_limits(threads), named(features, f"delete {features.parent} and run again"):
         measured = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
     told = {
         "target": target.manifest["dataset"],
@@ -76,7 +78,8 @@ def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
             raise UserError(f"{path}: cannot be read ({error}); delete {folder} and run again") from error
         if stored.shape != (pictures, size):
             raise UserError(f"{path}: does not fit its features.json; delete {folder} and run again")
-        products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
+        with named(path, f"delete {folder} and run again"):
+            products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
     return products
 
 
@@ -145,6 +148,7 @@ def _average_precisions(scores: np.ndarray, presence: np.ndarray, seed: int) -> 
     generator = np.random.default_rng(seed)
     drawn = (generator.integers(len(scores), size=len(scores)) for _ in range(RESAMPLES))
     means = [100 * mean(of_classes(scores[some], presence[some])) for some in drawn]
+    require_finite(np.array(means), "mean average precisions")  # max(0, NaN) is 0
     half = 1.96 * float(np.std(means))  # their mean is too high: a picture that is drawn twice stands next to itself
     average = mean(found)
     classes = [None if np.isnan(value) else float(value) for value in found]

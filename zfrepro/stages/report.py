@@ -13,6 +13,8 @@ import yaml
 from pydantic import Field
 
 from zfrepro import artifacts, paper, pictures, provenance, rendering, summary, training_setup
+from zfrepro.core.finite import require_finite_record
+from zfrepro.diverged import named
 from zfrepro.errors import UserError
 from zfrepro.printing import pdf
 from zfrepro.spec import Base
@@ -79,6 +81,8 @@ def _exhibit(folder: Path, name: str) -> dict[str, Any]:
     stored = artifacts.load_json(folder / "exhibit.json")
     if stored.get("name") != name:
         raise UserError(f"{folder / 'exhibit.json'}: is not {name}'s; delete it and run again")
+    with named(folder / "exhibit.json", "delete it and run again"):
+        require_finite_record(stored)
     if not stored["pieces"]:
         whole = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
