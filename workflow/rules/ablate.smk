@@ -1,6 +1,5 @@
 # needs:  the prepared source set
-# makes:  the variants of Table 3: weights, snapshots, history, the network's description; a network that diverges is
-#         recorded as such, so that the rest of the report does not depend on it
+# makes:  the variants of Table 3: weights, snapshots, history, the network's description (one that diverges is recorded as such)
 # config: train.recipe, ablate.runs.<run>
 rule ablate:
     input:
