@@ -52,7 +52,10 @@ def test_all_rows_are_about_the_same_images(files):
     }
     assert {row.cells[0]: row.cells[3].value for row in built.rows if row.cells[3].value != 39} == conditions
     assert "39 images of the val split, the same in every row but where it states a condition" in built.caption
-    assert "(120) and the square has positions on it and beside it (40). 1 more lack" in built.caption
+    assert (
+        "(120) and the square has positions on it and beside it (40). Left out, for want of one of the quantities: 1."
+        in built.caption
+    )
     change(files, clean=np.append(1000.0, artifacts.load_arrays(files["scores"])["clean"][1:]))
     assert shown(files)["P(true class), uncovered"][0].value < 1
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from zfrepro.claims import gather
+from zfrepro.claims import gather, margins
 from zfrepro.claims.base import VERDICTS, Effect, Estimate, counts
 from zfrepro.claims.gather import GROUPS, Judged
 from zfrepro.exhibits import draw
@@ -97,6 +97,9 @@ NOTES = (
     "inconclusive. Networks that diverged are left out; a claim that needs one is not attempted.",
     "Intervals are over pictures, folds, maps or filters, whichever n counts; between networks they hold the spread of seeds where "
     "a network was trained several times, and otherwise not. They do not hold what another data set or another scale would bring.",
+    "Claims 17 to 41 look at one network of a kind, so what another training would change is not in their intervals: they are firm "
+    "only where the interval stays on its side by a margin, half of what would count as a small effect, or as the claim says "
+    f"({margins.SHARE:g} points for shares of images, 1 point for accuracies).",
     f"{gather.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 would "
     f"still be called reproduced, about {gather.COUNT / 40:.0f} of {gather.COUNT}. Read them together, and a single one by its interval.",
 )

@@ -112,7 +112,7 @@ def build(files: Mapping[str, Path]) -> Table:
 
 
 def _caption(scores: Scores, about: Mapping[str, Any]) -> str:
-    lacking = f" {scores.left_out} more lack one of the quantities and are left out." if scores.left_out else ""
+    lacking = f" Left out, for want of one of the quantities: {scores.left_out}." if scores.left_out else ""
     return (
         f"{len(scores)} images of the {about['split']} split, the same in every row but where it states a condition: classified "
         f"correctly ({about['split_correct']:,} of {about['split_pictures']:,}), their object's box is known "
