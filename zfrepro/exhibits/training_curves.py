@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from zfrepro.errors import UserError
 from zfrepro.exhibits import draw
 from zfrepro.exhibits.base import Column, Number, Picture, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TITLE = "Training curves"
 PAPER = "Not in the paper"
@@ -54,6 +56,8 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _history(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         history = pd.read_csv(path)
     except ValueError as error:

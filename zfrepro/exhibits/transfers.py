@@ -6,12 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from zfrepro import artifacts
 from zfrepro.exhibits.base import Number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEEPEST = 7  # the layer whose features Tables 4 to 6 and Fig 9 classify
 HOG = "HOG, linear SVM"
@@ -59,6 +60,8 @@ class Folds:
 def accuracies(files: Mapping[str, Path]) -> pd.DataFrame:
     """One row a measurement: method (a label of `needs`), layer (0: hand-made features; missing: trained from nothing),
     classifier, per_class, folds (list of mean per-class accuracies in percent)."""
+    import pandas as pd
+
     rows = [
         {"method": method, **one}
         for method, path in sorted(files.items())
