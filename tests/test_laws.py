@@ -84,7 +84,10 @@ def test_importing_stages_exhibits_and_config_imports_nothing_that_takes_a_secon
     names = (
         [f"stages.{name}" for name in STAGES] + [f"exhibits.{name}" for name in EXHIBITS] + ["experiments", "__main__"]
     )
-    code = "; ".join(f"import zfrepro.{name}" for name in names) + "; import sys; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+    code = (
+        "; ".join(f"import zfrepro.{name}" for name in names)
+        + "; import sys; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
