@@ -267,6 +267,25 @@ def test_pictures_of_few_colours_keep_a_palette(colours: int) -> None:
     assert np.array_equal(palette[index], shown)
 
 
+def test_each_picture_with_a_palette_stands_in_its_own_place() -> None:
+    given = [picture(colours, 64, 64) for colours in (3, 200, 7)]
+    shown = "".join(f'<img alt="a" src="data:image/png;base64,{png}">' for png in [*given, given[0]])
+    file = printing.pdf(f'<html lang="en"><title>x</title>{shown}')
+    found = re.findall(rb"/Indexed /DeviceRGB \d+ <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
+    pixels = {
+        np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3)[list(zlib.decompress(index))].tobytes()
+        for colours, index in found
+    }
+    assert pixels == {Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in given}
+    assert b"/DeviceGray" not in file  # no stand-in is left
+
+
+def test_a_picture_without_a_place_is_an_error() -> None:
+    hidden = f'<img alt="a" style="display: none" src="data:image/png;base64,{picture(3, 64, 64)}">'
+    with pytest.raises(RuntimeError, match="1 of 1 pictures"):
+        printing.pdf(f'<html lang="en"><title>x</title>{hidden}')
+
+
 def test_pictures_of_many_colours_stay_in_full_colour() -> None:
     file = printing.pdf(
         f'<html lang="en"><title>x</title><img alt="a" src="data:image/png;base64,{picture(900, 800, 800)}">'

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATA_FILES = ("paper_tables/*.csv",)
 
@@ -18,6 +19,8 @@ DATA_FILES = ("paper_tables/*.csv",)
 @functools.cache
 def table(name: str) -> pd.DataFrame:
     """One of the paper's tables, numbers in percent unless its header says otherwise: `table("table3_ablation")`."""
+    import pandas as pd
+
     return pd.read_csv(Path(__file__).parent / "paper_tables" / f"{name}.csv")
 
 

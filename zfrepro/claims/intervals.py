@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from zfrepro.claims.base import Estimate
 from zfrepro.exhibits import estimates, transfers
@@ -156,9 +155,11 @@ def _over(which: str, spread: tuple[float, int] | None) -> str:
 
 def student(value: float, parts: Sequence[tuple[float, int]], n: int, of: str, unit: str, digits: int = 1) -> Estimate:
     """A sum of independent means; parts: (variance of the mean, its degrees of freedom). Student's t, Welch's degrees of freedom."""
+    from scipy.special import stdtrit  # Student's quantile; scipy.stats, which has it too, takes a second to import
+
     total = sum(variance for variance, _ in parts)
     if total == 0:
         return Estimate(value, value, value, n, of, digits, unit)
     freedom = total**2 / sum(variance**2 / free for variance, free in parts if variance)
-    half = float(stats.t.ppf(LEVEL, freedom) * np.sqrt(total))
+    half = float(stdtrit(freedom, LEVEL) * np.sqrt(total))
     return Estimate(value, value - half, value + half, n, of, digits, unit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from zfrepro.claims import intervals
 from zfrepro.claims.base import Estimate, Unattempted
@@ -49,6 +48,8 @@ def difference_of_shares(first: np.ndarray, second: np.ndarray, of: str) -> Esti
 
 def rank_correlation(first: np.ndarray, second: np.ndarray, of: str) -> Estimate:
     """Spearman's; Fisher's transformation with the variance of Bonett and Wright (2000)."""
+    from scipy import stats
+
     known = np.isfinite(first) & np.isfinite(second)
     one, other = np.asarray(first)[known], np.asarray(second)[known]
     n = len(one)

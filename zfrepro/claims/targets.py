@@ -6,14 +6,15 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from zfrepro import artifacts
 from zfrepro.claims import intervals
 from zfrepro.claims.base import Estimate, Finding, Unattempted
 from zfrepro.exhibits import transfers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BASELINES = {"hog": transfers.HOG, "scratch": "the network trained from scratch"}
 NAMES = {"caltech101": "Caltech-101", "caltech256": "Caltech-256", "voc2012": "PASCAL VOC"}

@@ -4,7 +4,6 @@ Wilson's for shares."""
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from zfrepro.exhibits import runs
 from zfrepro.exhibits.base import Number
@@ -43,6 +42,8 @@ def _interval(values: np.ndarray) -> tuple[float | None, float | None]:
         return None, None
     if np.ptp(values) < 1e-12 * np.abs(values).max():  # all alike: the bootstrap would warn, and has nothing to say
         return float(values.mean()), float(values.mean())
+    from scipy import stats  # here, since it takes a second to import
+
     generator = np.random.default_rng(0)
     found = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=generator)
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

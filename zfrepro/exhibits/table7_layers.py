@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from zfrepro import artifacts, paper
 from zfrepro.exhibits import draw, runs, transfers
 from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TITLE = "Layer by layer: what linear classifiers make of the features"
 PAPER = "Table 7"
@@ -90,6 +92,8 @@ def build(files: Mapping[str, Path]) -> Table:
 
 
 def _target(files: Mapping[str, Path], name: str) -> _Target:
+    import pandas as pd
+
     labels = [label for label in sorted(files) if label.startswith(f"{name}/") and label != f"{name}/folds"]
     told = {label.partition(" ")[2]: artifacts.load_json(files[label]) for label in labels}
     networks = {network: pd.DataFrame(of["accuracies"]) for network, of in told.items()}

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -16,6 +15,9 @@ from zfrepro import artifacts
 from zfrepro.errors import UserError
 from zfrepro.exhibits import draw
 from zfrepro.exhibits.base import Column, Number, Picture, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TITLE = "Training curves"
 PAPER = "Not in the paper"
@@ -87,6 +89,8 @@ def _last(history: pd.DataFrame, diverged: bool) -> str:
 
 def _history(path: Path, diverged: bool) -> pd.DataFrame:
     """One that diverged may have no whole epoch. Raises UserError."""
+    import pandas as pd
+
     try:
         history = pd.read_csv(path)
     except ValueError as error:

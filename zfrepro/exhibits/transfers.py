@@ -7,13 +7,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from zfrepro import artifacts
 from zfrepro.errors import UserError
 from zfrepro.exhibits.base import Number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEEPEST = 7  # the layer whose features Tables 4 to 6 and Fig 9 classify
 HOG = "HOG, linear SVM"
@@ -65,6 +66,8 @@ def accuracies(files: Mapping[str, Path]) -> pd.DataFrame:
     Of training from scratch besides, one a fold: train_error (percent, in the last epoch) and still_falling (points by which it
     fell over the last fifth of training); missing for the others. Raises UserError for an accuracy that is not finite.
     """
+    import pandas as pd
+
     rows = [
         {"method": method, **_finite(one, path)}
         for method, path in sorted(files.items())

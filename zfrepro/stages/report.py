@@ -38,11 +38,12 @@ def run(spec: Spec, results: Path, out: Path) -> None:
     """results: the experiment's folder; out: folder to fill, index.html last."""
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
     exhibits = [_exhibit(folder, name) for name, folder in folders.items()]
-    origin = provenance.gather(results, spec.config, spec.exhibits)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for_page, for_print = zip(*pool.map(_lighter, exhibits), strict=True)
+        lighter = pool.map(_lighter, exhibits)  # compression, which other threads can run beside
+        origin = provenance.gather(results, spec.config, spec.exhibits)
+        for_page, for_print, whole = zip(*lighter, strict=True)
         printed = pool.submit(lambda: pdf(render("print.html", spec, for_print, origin)))
-        drawn = list(pool.map(_drawn, folders.values()))  # while the PDF, the longest of all, is laid out
+        drawn = list(pool.map(_drawn, folders.values(), whole))  # while the PDF, the longest of all, is laid out
         page = render("page.html", spec, for_page, origin)
     _save_beside(out, folders, drawn)
     artifacts.save_json(out / "provenance.json", origin)
@@ -103,15 +104,19 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
         i += width
 
 
-def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The exhibit with lighter pictures, for the page and for print; each picture with its `mime`, print without faces."""
-    on_page, on_paper = [], []
+def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], pictures.Opened | None]:
+    """The exhibit with lighter pictures, for the page and for print; each picture with its `mime`, print without faces.
+
+    Last, one of its pictures with a palette as it was opened: where it is all of the exhibit, the figure's file needs it too.
+    """
+    on_page, on_paper, whole = [], [], None
     for piece in exhibit["pieces"]:
         first = _opened(exhibit["name"], piece)
         faces = [{**face, **_coded(pictures.for_page(_opened(exhibit["name"], face)))} for face in piece["faces"]]
         on_page.append({**piece, **_coded(pictures.for_page(first)), "faces": faces})
         on_paper.append({**piece, **_coded(pictures.for_print(first)), "faces": []})
-    return {**exhibit, "pieces": on_page}, {**exhibit, "pieces": on_paper}
+        whole = first if first.few else whole
+    return {**exhibit, "pieces": on_page}, {**exhibit, "pieces": on_paper}, whole
 
 
 def _coded(picture: pictures.Coded) -> dict[str, str]:
@@ -125,11 +130,13 @@ def _opened(name: str, piece: dict[str, Any]) -> pictures.Opened:
         raise UserError(f"exhibits/{name}/exhibit.json: a picture in it is damaged; delete it and run again") from error
 
 
-def _drawn(folder: Path) -> bytes:
-    """The exhibit's picture as a file of the report."""
+def _drawn(folder: Path, known: pictures.Opened | None = None) -> bytes:
+    """The exhibit's picture as a file of the report. `known`: what has been opened of this exhibit and may be the same PNG."""
     path = folder / f"{folder.name}.png"
     try:
-        return pictures.for_file(pictures.opened(path.read_bytes(), pictures.ALL))
+        png = path.read_bytes()
+        same = known is not None and known.png == png
+        return pictures.for_file(known if same else pictures.opened(png, pictures.ALL))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: not a whole picture; delete it and run again") from error
 
