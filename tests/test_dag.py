@@ -247,9 +247,9 @@ EDITS = {
             "report": [""],
         },
     ),
-    "the config of training from nothing": (
+    "the config of training from scratch": (
         "experiment.yaml",
-        in_config(lambda content: content["scratch"].update(epochs=2)),
+        in_config(lambda content: content["scratch"].update(steps=3)),
         {
             "scratch": ["caltech101", "caltech256"],
             "exhibits": ["fig9_caltech256", "table4_caltech101", "table5_caltech256"],

@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
-from zfrepro import trained
 from zfrepro.core.finite import require_finite
 from zfrepro.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 ADVICE = (
@@ -43,15 +41,6 @@ def refused(run: Callable[Parameters, None]) -> Callable[Parameters, None]:
             run(*args, **kwargs)
 
     return naming_weights
-
-
-def load(weights: Path, device: torch.device | str) -> tuple[torch.nn.Sequential, np.ndarray, trained.Description]:
-    """As trained.load. Raises UserError also for weights or a mean image that are not finite."""
-    net, mean, description = trained.load(weights, device)
-    with named(weights):
-        check_weights(net.state_dict())
-        require_finite(mean, "values", "mean image")
-    return net, mean, description
 
 
 def check_weights(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zfrepro import devices, diverged
+from zfrepro import checked_network, devices
 from zfrepro.errors import UserError
 from zfrepro.prepared import PreparedSet
 
@@ -26,7 +26,7 @@ class Viewing:
 
         torch.set_num_threads(threads)
         self.device = devices.choose(device)
-        self.net, mean, self.description = diverged.load(weights, self.device)
+        self.net, mean, self.description = checked_network.load(weights, self.device)
         self.set, self.split = PreparedSet(images), split
         self.files = images, weights
         self._check(images, weights, mean.shape[0])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from zfrepro import diverged
+from zfrepro import checked_network, diverged
 from zfrepro.core.finite import NotFiniteError
 from zfrepro.core.images import stored_pixels
 from zfrepro.errors import UserError
@@ -49,7 +49,7 @@ def own(weights: Path, device: torch.device) -> Sight:
 
     if weights.suffix in (".pth", ".pt"):
         raise UserError(f"{weights}: for weights of torchvision say --network alexnet or --network vgg16")
-    net, mean, description = diverged.load(weights, device)
+    net, mean, description = checked_network.load(weights, device)
     size, stored = description.input_size, mean.shape[0]
     view = np.array([centre_view(stored, size)], dtype=np.int64)
     subtract = MeanSubtraction(mean, device)

@@ -31,6 +31,7 @@ def run(
     spec: Spec, weights: Path, network: Path, images: Path, out: Path, device: str = "auto", threads: int = 1
 ) -> None:
     """weights: model.safetensors; network: network.json; images: manifest.json of the source set; out: folder to fill."""
+    artifacts.check_sha256(weights)
     about, source = artifacts.load_json(network), PreparedSet(images)
     measured = _diverged(source) if about.get("diverged") else _measured(spec, weights, source, device, threads)
     errors, probabilities = measured

@@ -73,14 +73,14 @@ def _layers(
 ) -> tuple[dict[int, int], Batches]:
     import torch
 
-    from zfrepro import devices, diverged
+    from zfrepro import checked_network, devices
     from zfrepro.core import crops, features, nets
 
     torch.set_num_threads(threads)
     if weights is None:
         raise UserError("--weights: give the file of a trained network, as train writes it (model.safetensors)")
     chosen = devices.choose(device)
-    net, mean, description = diverged.load(weights, chosen)
+    net, mean, description = checked_network.load(weights, chosen)
     if description.input_size > target.size:
         raise UserError(
             f"{target.folder}: pictures of {target.size} px, {weights} sees {description.input_size}; prepare larger ones"
