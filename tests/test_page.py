@@ -172,6 +172,7 @@ def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
     )
     guesses = [SimpleNamespace(what=text, where=text, choice=text, reason=text)]
     given = {
+        "training": {"text": f"Trained in bfloat16 on a CPU. {text}"},
         "spec": spec,
         "guesses": guesses,
         "origin": origin(text),
