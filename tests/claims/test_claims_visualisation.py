@@ -265,3 +265,13 @@ def test_the_papers_numbers() -> None:
     told = {claim.number: claim.paper for claim in visualisation.CLAIMS}
     assert "40 to 50 of 70 epochs (57 to 71 %)" in told[21]
     assert [number for number, paper in told.items() if paper] == [19, 21]
+
+
+def test_a_uniform_tile_leaves_the_other_maps_their_numbers() -> None:
+    """A black patch correlates with nothing; it takes its own map out, not the layer."""
+    tiles = np.random.default_rng(0).normal(size=(3, 4, 5, 5, 3))
+    without = alike.beyond_chance(tiles[:2])
+    tiles[2] = 7.0
+    found = alike.beyond_chance(tiles)
+    assert np.isnan(found[2])
+    assert found[:2] == pytest.approx(without)

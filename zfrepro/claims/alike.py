@@ -13,10 +13,14 @@ def within_maps(tiles: np.ndarray) -> np.ndarray:
 
 
 def beyond_chance(tiles: np.ndarray) -> np.ndarray:
-    """(M,): `within_maps` less the mean correlation with the tiles of the layer's other maps; NaN where that is none."""
+    """(M,): `within_maps` minus the mean correlation with the tiles of the layer's other maps; NaN where that is none.
+
+    A uniform tile, say a black patch, has no correlation; it is left out of the means of the other maps.
+    """
     pairs = _correlations(tiles)
-    means = np.where(np.eye(len(pairs), dtype=bool), 0, pairs.mean(axis=(1, 3)))
-    return within_maps(tiles) - means.sum(axis=1) / max(1, len(pairs) - 1)
+    known = np.isfinite(pairs) & ~np.eye(len(pairs), dtype=bool)[:, None, :, None]
+    counts, sums = known.sum(axis=(1, 2, 3)), np.where(known, pairs, 0).sum(axis=(1, 2, 3))
+    return within_maps(tiles) - sums / np.maximum(1, counts)
 
 
 def matched(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
