@@ -168,6 +168,10 @@ def test_training_from_scratch_is_poor(tmp_path: Path) -> None:
     )
     good = target(tmp_path, "caltech256", **curves, scratch={15: 20.0, 30: 55.0})
     assert decide(37, poor | good).verdict == "not reproduced"
+    untrained = target(tmp_path / "b", "caltech256", **curves)
+    one = decide(37, poor | untrained)
+    assert (one.verdict, set(one.parts)) == ("reproduced", set(finding.parts))
+    assert one.reason.endswith("trains no network from scratch on Caltech-256.")
 
 
 def test_scenes_gain_less_than_single_objects(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def _passes_published(files: Mapping[str, Path]) -> Finding:
 
 
 def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
-    found = several(files, BOTH)
+    """On the sets that a network was trained on from scratch; where there is none, the first says so."""
+    sets = several(files, BOTH)
+    found = {name: one for name, one in sets.items() if one.curve("scratch")} or sets
     below = {}
     for name, one in found.items():
         gaps, both = one.differences("hog", "scratch", f"{NAMES[name]}, "), one.shared("hog", "scratch")
@@ -79,7 +81,9 @@ def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
         }
     failed = [_failed(name, one, one.shared("hog", "scratch")) for name, one in found.items()]
     finding = from_scratch.judged(margins.above(below), next(filter(None, failed), ""))
-    return alone(finding, BOTH, tuple(found))
+    untrained = [NAMES[name] for name in sets if name not in found]
+    more = f" The experiment trains no network from scratch on {untrained[0]}." if untrained else ""
+    return alone(dataclasses.replace(finding, reason=finding.reason + more), BOTH, tuple(sets))
 
 
 def _failed(name: str, target: Target, sizes: Sequence[int]) -> str:
