@@ -8,7 +8,11 @@ from typing import Any
 
 from zfrepro import artifacts
 
-CLASSES, TESTED, USED = 10, 200, 1000  # test pictures of all classes; a quarter of those that are not
+CLASSES = 10
+TESTED, USED = (
+    2 * 10**15,
+    10**16,
+)  # test pictures of all classes, a quarter of the others; so many that folds alone decide
 SHIFTS = (-0.5, 0.0, 0.5)  # of three folds
 Curve = Mapping[int, float | Sequence[float]]  # training pictures a class -> mean of three folds, or the folds
 
@@ -16,7 +20,7 @@ Curve = Mapping[int, float | Sequence[float]]  # training pictures a class -> me
 def folds(folder: Path, name: str, per_class: Sequence[int], **changes: Any) -> dict[str, Path]:
     told = {
         "target": "scenes", "classes": [f"c{i}" for i in range(CLASSES)], "folds": 3, "per_class": list(per_class),
-        "test_per_class": 20, "test_pictures": {str(k): TESTED for k in per_class}, "pictures": USED + 7, "used": USED,
+        "test_per_class": 20, "test_pictures": {str(k): TESTED for k in per_class}, "pictures": 1007, "used": USED,
         "own_splits": False, "overlap": {"left_out": [{}] * 7},
     }  # fmt: skip
     return _saved(folder, f"{name}/folds", told | changes)

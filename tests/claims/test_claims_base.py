@@ -96,6 +96,13 @@ def test_an_effect_far_below_the_papers_is_small(
     assert (finding.verdict, finding.effect.value, finding.estimate.value) == (verdict, value, 2)
 
 
+def test_an_effect_whose_interval_reaches_the_limit_is_not_small() -> None:
+    """A quarter of 2.1 is 0.525."""
+    found = base.above({"": estimate(2, 1, 3)})
+    for high, verdict in ((0.52, "reproduced, small"), (0.53, "reproduced")):
+        assert base.sized(found, Effect(0.4, 2.1, "the paper's", high=high)).verdict == verdict
+
+
 def test_the_rule_is_part_of_the_reason() -> None:
     found = base.above({"": estimate(2, 1, 3)})
     small = base.sized(found, Effect(0.5, 2.1, "the paper's", "points"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import networks_on_disk as disk
 import numpy as np
 import pytest
+from scipy import stats
 
 from zfrepro import artifacts
 from zfrepro.claims import imagenet
@@ -64,9 +65,9 @@ def test_top5_counts_from_100_classes_on(classes: int, parts: set[str] | None, t
     assert (found and set(found)) == parts
 
 
-@pytest.mark.parametrize(("improved", "verdict"), [(39.6, "reproduced, small"), (39.4, "reproduced")])
+@pytest.mark.parametrize(("improved", "verdict"), [(39.8, "reproduced, small"), (39.6, "reproduced")])
 def test_a_gain_below_a_quarter_of_the_papers_is_small(improved: float, verdict: str, tmp_path: Path) -> None:
-    """The paper's is 2.1 points, a quarter of it 0.525."""
+    """The paper's is 2.1 points, a quarter of it 0.525; of 2000 pictures, 0.2 [0.0, 0.4] lie below, 0.4 [0.1, 0.7] may not."""
     files = disk.source(tmp_path)
     for row, top1 in (("t3r01", 40.0), ("t3r08", improved)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=10)
@@ -190,7 +191,23 @@ def test_a_wide_network_joins_the_ensemble(tmp_path: Path) -> None:
     assert decide(6, files | disk.write(tmp_path, "wide", "t3r11", disk.ranks(20, 20))).verdict == "not reproduced"
     assert decide(6, files | disk.write(tmp_path, "wide", "t3r11", sure)).verdict != "reproduced"  # two against one
     mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "t3r11", sure)
-    assert decide(6, mixed).verdict == "reproduced"
+    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.of) == ("reproduced", imagenet.JOINED)
+
+
+def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Path) -> None:
+    """Seeds of 20 and 24 % stand 2.83 points apart as a standard deviation, of which a third is the joining network's."""
+    files = disk.source(tmp_path) | disk.write(tmp_path, "wide", "t3r11", np.zeros(disk.PICTURES, int))
+    for seed, error in enumerate((20, 24)):
+        files |= disk.write(tmp_path, f"seed{seed}", "t3r08", disk.ranks(error, error, 400 * seed), seed=seed)
+    top1, networks = decide(6, files).parts["top-1"], Networks.load(files)
+    alone, joined = (
+        networks.ensemble([run for run in networks.found if run.name.startswith(names)], 1, 1)[0]
+        for names in (("seed",), ("seed", "wide"))
+    )
+    pictures = (100 * (alone.astype(float) - joined)).var(ddof=1) / disk.PICTURES
+    seed = (8**0.5 / 3) ** 2
+    freedom = (pictures + seed) ** 2 / (pictures**2 / (disk.PICTURES - 1) + seed**2)
+    assert top1.high - top1.value == pytest.approx(stats.t.ppf(0.975, freedom) * (pictures + seed) ** 0.5)
 
 
 def test_replication_is_judged_at_full_size_alone(tmp_path: Path) -> None:

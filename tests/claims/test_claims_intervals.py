@@ -89,11 +89,19 @@ def test_a_gap_has_the_variance_of_both_its_errors() -> None:
 
 
 def test_folds_are_paired_and_corrected_for_shared_pictures() -> None:
-    estimate = intervals.of_folds([50.0, 54.0, 52.0, 99.0], [40.0, 42.0, 44.0], 0.5)  # 10, 12, 8
+    estimate = intervals.of_folds([(1, [50.0, 54.0, 52.0, 99.0]), (-1, [40.0, 42.0, 44.0])], 0.5)  # 10, 12, 8
     assert (estimate.value, estimate.n, estimate.of) == (10, 3, "folds")
     assert half(estimate) == pytest.approx(4.302653 * math.sqrt(4 * (1 / 3 + 1 / 2)))  # t with 2 degrees of freedom
-    alone = intervals.of_folds([50.0], [40.0, 42.0], 0.5)
+    alone = intervals.of_folds([(1, [50.0]), (-1, [40.0, 42.0])], 0.5)
     assert (alone.value, alone.low, alone.high, alone.n) == (10, None, None, 1)
+
+
+@pytest.mark.parametrize(("pictures", "variance"), [(480, 10.275), (2400, 4.0)])
+def test_folds_that_agree_by_luck_vary_as_much_as_their_test_pictures(pictures: int, variance: float) -> None:
+    """Of 480, 52 and 42 % have a binomial variance of (52 * 48 + 42 * 58) / 480 = 10.275; of 2400 2.055, below the folds' 4."""
+    terms = [(1, [50.0, 54.0, 52.0]), (-1, [40.0, 42.0, 44.0])]
+    found = intervals.of_folds(terms, 0.5, pictures)
+    assert half(found) == pytest.approx(4.302653 * math.sqrt(variance * (1 / 3 + 1 / 2)))
 
 
 def test_independent_estimates_add_in_quadrature() -> None:

@@ -49,25 +49,26 @@ def test_pretraining_in_each_direction(
 
 
 def test_a_gain_that_does_not_shrink_is_shown_but_decides_nothing(tmp_path: Path) -> None:
-    finding = decide(32, target(tmp_path, "caltech101", pretrained={15: 60.0, 30: 70.0}, scratch={15: 50.0, 30: 40.0}))
+    finding = decide(32, target(tmp_path, "caltech101", pretrained={15: 60.0, 30: 70.0}, scratch={15: 53.0, 30: 40.0}))
     assert finding.verdict == "reproduced, small"  # of the paper's 61 points with 15
-    assert finding.estimate.value == pytest.approx(10)
-    assert finding.parts["gain with 15 less that with 30 (not judged)"].value == pytest.approx(-20)
+    assert finding.estimate.value == pytest.approx(7)
+    assert finding.parts["gain with 15 less that with 30 (not judged)"].value == pytest.approx(-23)
 
 
 def test_the_size_of_a_gain_is_beside_the_papers(tmp_path: Path) -> None:
-    """The paper gains 61.0 points with 15 per class and 40.0 with 30, the nearest to 40: a quarter of that is 10."""
-    finding = decide(32, target(tmp_path / "a", "caltech101", pretrained={40: 60.0}, scratch={40: 50.5}))
+    """The paper gains 61.0 points with 15 per class and 40.0 with 30, the nearest to 40: a quarter of that is 10, of which another
+    training may bring a half."""
+    finding = decide(32, target(tmp_path / "a", "caltech101", pretrained={40: 60.0}, scratch={40: 55.5}))
     assert (finding.verdict, finding.effect.yardstick) == ("reproduced, small", pytest.approx(40.0))
-    assert finding.effect.value == pytest.approx(9.5)
-    large = decide(32, target(tmp_path / "b", "caltech101", pretrained={40: 60.0}, scratch={40: 49.5}))
+    assert finding.effect.value == pytest.approx(4.5)
+    large = decide(32, target(tmp_path / "b", "caltech101", pretrained={40: 60.0}, scratch={40: 54.5}))
     assert large.verdict == "reproduced"
 
 
 def test_a_gain_below_a_point_is_not_firm(tmp_path: Path) -> None:
     """Three folds that differ alike: an interval without width, 0.8 points above 0; another training may change a point."""
     finding = decide(33, target(tmp_path, pretrained={60: 60.8}, scratch={60: 60.0}))
-    assert (finding.verdict, finding.estimate.low) == ("inconclusive", pytest.approx(0.8))
+    assert (finding.verdict, finding.estimate.low) == ("inconclusive", pytest.approx(0.8, abs=1e-4))
     assert "lies above 0, but not by the 1.0 points that another training may change" in finding.reason
 
 
@@ -114,7 +115,7 @@ def test_folds_are_paired_by_number_and_share_a_quarter_of_the_pictures(tmp_path
     finding = decide(33, files)
     assert (finding.estimate.value, finding.estimate.n, finding.parts) == (22, 2, None)
     half = (finding.estimate.high - finding.estimate.low) / 2
-    assert half == pytest.approx(12.7062 * math.sqrt(8 * (1 / 2 + 200 / 800)), rel=1e-4)
+    assert half == pytest.approx(12.7062 * math.sqrt(8 * (1 / 2 + 1 / 4)), rel=1e-4)
 
 
 def test_hand_made_features_stand_in_for_the_published(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_tenth_of_the_pictures(tmp_path: Path) -> None:
     passing = decide(35, target(tmp_path / "a", pretrained=curve, hog={7: 40.0, 60: 54.0}, scratch={60: 1.0}))
     assert (passing.verdict, passing.estimate.value) == ("reproduced", pytest.approx(2))
     assert "6 a class against HOG, linear SVM with 60, 54.0 %, on average passed from 6 a class on" in passing.reason
-    late = decide(35, target(tmp_path / "b", pretrained=curve, hog={60: 57.0}))
+    late = decide(35, target(tmp_path / "b", pretrained=curve, hog={60: 57.5}))
     assert (late.verdict, "passed from 7 a class" in late.reason) == ("not reproduced", True)
     never = decide(35, target(tmp_path / "c", pretrained=curve, hog={60: 80.0}))
     assert "never passed" in never.reason

@@ -58,8 +58,8 @@ class Effect:
     """The size of what a claim states, in the claim's direction, beside the size it is compared with.
 
     The yardstick is the paper's own effect where the paper prints one in comparable units, else the largest effect possible:
-    for a share, what lies between its threshold and 100 %; for a probability that falls, all of it.
-    Raises ValueError where a number is not finite.
+    for a share, what lies between its threshold and 100 %; for a probability that falls, all of it. `high` is the upper end of
+    its 95 % interval, None where it has none. Raises ValueError where a number is not finite.
     """
 
     value: float
@@ -67,17 +67,21 @@ class Effect:
     of: Yardstick
     unit: str = ""  # as of an Estimate
     digits: int = 1
+    high: float | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.value) and math.isfinite(self.yardstick)):
+        if not all(math.isfinite(one) for one in (self.value, self.yardstick, self.high) if one is not None):
             raise ValueError(f"an effect must be finite: {self}")
 
     @property
     def small(self) -> bool:
-        """Below a quarter of the paper's, or below a tenth of the most possible. Raises ValueError for none above 0."""
+        """With its whole interval below a quarter of the paper's, or below a tenth of the most possible.
+
+        An effect that another sample might lift above the limit is not called small. Raises ValueError for none above 0.
+        """
         if self.yardstick <= 0:
             raise ValueError(f"an effect is compared with one above 0: {self}")
-        return self.value < SMALL[self.of] * self.yardstick
+        return (self.value if self.high is None else self.high) < SMALL[self.of] * self.yardstick
 
     def text(self) -> str:
         """`effect 0.9 points; the paper's 2.1`"""

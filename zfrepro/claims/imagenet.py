@@ -22,6 +22,7 @@ ALL = 1_200_000  # training pictures; ImageNet 2012 has a little more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
 REDUCED = {"width": "{:g} of the maps", "input_size": "{} pixels", "epochs": "{} epochs"}
 ENSEMBLE = "validation pictures, these networks alone"  # which seeds they were trained from is not in the interval
+JOINED = "validation pictures, with the seed of the network that joins"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -69,16 +70,20 @@ def _falls(rows: Sum, first: str, second: str) -> Callable[[Networks], Finding]:
 
 
 def _ensemble(networks: Networks) -> Finding:
+    """Of these networks: another seed's error moves their mean and their ensemble alike, each by its share, and cancels."""
     several = _members(networks, IMPROVED)
     alone = {k: networks.wrong(IMPROVED, k, networks.views) for k in networks.tops().values()}
     return above_zero(_fall(networks, alone, _together(networks, several)), _fall_printed("t2r08", "t2r09"))
 
 
 def _wide_joins(networks: Networks) -> Finding:
+    """Another seed of what joins moves the error by its share of the members; those of the ensemble as it was cancel."""
     networks.alike({IMPROVED: 1, WIDE: 1})
-    several = _members(networks, IMPROVED)
-    joined = _together(networks, [*several, *networks.row(WIDE)])
-    return above_zero(_fall(networks, _together(networks, several), joined), _fall_printed("t2r09", "t2r11"))
+    several, wide = _members(networks, IMPROVED), networks.row(WIDE)
+    joined = _together(networks, [*several, *wide])
+    share = len(wide) / (len(several) + len(wide))
+    fall = _fall(networks, _together(networks, several), joined, (share, len(wide)))
+    return above_zero(fall, _fall_printed("t2r09", "t2r11"))
 
 
 def _members(networks: Networks, row: str) -> list[runs.Run]:
@@ -95,9 +100,19 @@ def _together(networks: Networks, members: Sequence[runs.Run]) -> dict[int, np.n
     return {k: networks.ensemble(members, k, networks.views) for k in networks.tops().values()}
 
 
-def _fall(networks: Networks, first: Mapping[int, np.ndarray], second: Mapping[int, np.ndarray]) -> dict[str, Estimate]:
-    found = {name: intervals.of_errors(first[k], second[k], None) for name, k in networks.tops().items()}
-    return {name: dataclasses.replace(one, of=ENSEMBLE) for name, one in found.items()}
+def _fall(
+    networks: Networks,
+    first: Mapping[int, np.ndarray],
+    second: Mapping[int, np.ndarray],
+    joining: tuple[float, int] | None = None,
+) -> dict[str, Estimate]:
+    """joining: the share in the second ensemble of networks that are not in the first, and how many they are."""
+    found = {}
+    for name, k in networks.tops().items():
+        spread = networks.spread_of_error(k, networks.views) if joining else None
+        one = intervals.of_ensembles(first[k], second[k], spread, joining or (0.0, 1))
+        found[name] = dataclasses.replace(one, of=JOINED if spread else ENSEMBLE)
+    return found
 
 
 def _test_set(files: Mapping[str, Path]) -> Finding:

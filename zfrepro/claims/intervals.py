@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zfrepro.claims.base import Estimate
-from zfrepro.exhibits import estimates, transfers
+from zfrepro.exhibits import estimates
 
 LEVEL = 0.975  # both sides together leave 5 %
 
@@ -40,6 +40,19 @@ def of_sums(terms: Sequence[tuple[float, np.ndarray]], spread: tuple[float, int]
     """The same for any weighted sum of errors, in points: (weight, wrong), each network in one term alone."""
     parts = [_over_pictures(terms), *_over_seeds([(weight, len(wrong)) for weight, wrong in terms], spread)]
     return student(_sum(terms), parts, terms[0][1].shape[1], _over("validation", spread), "points")
+
+
+def of_ensembles(
+    first: np.ndarray, second: np.ndarray, spread: tuple[float, int] | None, joining: tuple[float, int]
+) -> Estimate:
+    """Error of one ensemble, bool (networks, N), less that of another, in points.
+
+    `joining`: the share that networks which are only in the second have in it, and how many they are: another training of them
+    moves its error by that share of `spread`. Networks in both cancel.
+    """
+    terms, (share, count) = [(1.0, first), (-1.0, second)], joining
+    parts = [_over_pictures(terms), *_over_seeds([(share, count)], spread)]
+    return student(_sum(terms), parts, first.shape[1], _over("validation", spread), "points")
 
 
 def of_training(
@@ -88,19 +101,29 @@ def _within_range(one: Estimate) -> Estimate:
     return dataclasses.replace(one, low=max(0.0, one.low), high=min(100.0, one.high), unit="%")
 
 
-def of_folds(first: Sequence[float], second: Sequence[float], test_share: float) -> Estimate:
-    """Mean over folds of first less second, in points, fold by fold: accuracies in percent on the same folds.
+def of_folds(
+    terms: Sequence[tuple[float, Sequence[float]]], test_share: float, independent: int | None = None
+) -> Estimate:
+    """Mean over folds of a weighted sum of accuracies in percent, in points: (weight, accuracy of each fold), on the same folds.
 
     Folds drawn anew from the same pictures share training pictures, so the variance is that of Nadeau and Bengio (2003):
     (1/folds + test_share) times the variance between folds, test_share = test pictures / all others, which are the training
     pictures where every picture is used.
+
+    `independent`: test pictures of a fold, where the terms err independently, as different features or numbers of training
+    pictures nearly do. A few folds may agree by luck: the variance between them then counts as no less than the binomial one.
     """
-    each = np.array(transfers.fold_by_fold(first, second))
-    shared = len(each)
+    shared = min(len(folds) for _, folds in terms)
+    weights, values = np.array([weight for weight, _ in terms]), np.array([folds[:shared] for _, folds in terms])
+    each = weights @ values
+    value = float(each.mean())
     if shared < 2:
-        return Estimate(float(each.mean()), None, None, shared, "fold", unit="points")
-    variance = float(each.var(ddof=1)) * (1 / shared + test_share)
-    return student(float(each.mean()), [(variance, shared - 1)], shared, "folds", "points")
+        return Estimate(value, None, None, shared, "fold", unit="points")
+    between = float(each.var(ddof=1))
+    if independent is not None:
+        means = values.mean(axis=1)
+        between = max(between, float((weights**2 * means * (100 - means)).sum()) / independent)
+    return student(value, [(between * (1 / shared + test_share), shared - 1)], shared, "folds", "points")
 
 
 def of_pictures(values: np.ndarray, of: str = "pictures", digits: int = 1, unit: str = "") -> Estimate:

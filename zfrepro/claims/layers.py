@@ -52,8 +52,10 @@ class Layers:
         return found
 
     def rise(self, low: int, high: int, classifier: str) -> Estimate:
-        first, second = self.folds(high, classifier), self.folds(low, classifier)
-        return self.target.less(first, second, self.target.most)
+        return self.less(self.folds(high, classifier), self.folds(low, classifier))
+
+    def less(self, first: list[float], second: list[float]) -> Estimate:
+        return self.target.sum([(1, first), (-1, second)], self.target.most, same_pictures_wrong=True)
 
     def over_best_below(self, classifier: str) -> tuple[int, Estimate]:
         """The best of the layers below, and by how much the deepest is above it."""
@@ -98,8 +100,7 @@ def _deepest_is_best(files: Mapping[str, Path]) -> Finding:
 def _classifiers_agree(files: Mapping[str, Path]) -> Finding:
     found = _measured(files)
     differences = {
-        NAMES[name]: one.target.less(one.folds(DEEP, "softmax"), one.folds(DEEP, "svm"), one.target.most)
-        for name, one in found.items()
+        NAMES[name]: one.less(one.folds(DEEP, "softmax"), one.folds(DEEP, "svm")) for name, one in found.items()
     }
     return alone(base.inside(differences, EQUAL), tuple(SETS), tuple(found))
 

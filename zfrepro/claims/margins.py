@@ -2,7 +2,8 @@
 
 Claims 17 to 41 look at one network (17 to 19 at one of each kind). Their intervals hold what other images, maps, filters or
 folds would change, and not what another training would. So a part is judged with its interval widened on both sides by a
-margin: half of the effect that would count as small (`base.SMALL`), unless the claim states another.
+margin: half of the effect that would count as small (`base.SMALL`), unless the claim states another. An effect is called small
+where it would be so with that half added.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ class Part:
     def widening(self) -> float:
         if self.margin is not None:
             return self.margin
-        return 0.0 if self.effect is None else SMALL[self.effect.of] * self.effect.yardstick / 2
+        return 0.0 if self.effect is None else _half_of_small(self.effect)
+
+
+def _half_of_small(effect: Effect) -> float:
+    return SMALL[effect.of] * effect.yardstick / 2
 
 
 def sized(estimate: Estimate, yardstick: float, of: Yardstick, margin: float | None = None) -> Part:
     """A part whose estimate is its effect, in the same unit; no effect where the yardstick is not above 0."""
     if yardstick <= 0:
         return Part(estimate, margin=margin)
-    return Part(estimate, Effect(estimate.value, yardstick, of, estimate.unit, estimate.digits), margin)
+    return Part(estimate, Effect(estimate.value, yardstick, of, estimate.unit, estimate.digits, estimate.high), margin)
 
 
 def above(parts: Mapping[str, Part], than: float = 0.0) -> Finding:
@@ -46,7 +51,13 @@ def above(parts: Mapping[str, Part], than: float = 0.0) -> Finding:
     shown = {name: part.estimate for name, part in parts.items()} if len(parts) > 1 else None
     reason = _reason(finding, own, than)
     finding = dataclasses.replace(finding, estimate=own.estimate, parts=shown, reason=reason)
-    return finding if own.effect is None else base.sized(finding, own.effect)
+    return finding if own.effect is None else base.sized(finding, _largest(own.effect))
+
+
+def _largest(effect: Effect) -> Effect:
+    """With the upper end that another training might reach."""
+    high = effect.value if effect.high is None else effect.high
+    return dataclasses.replace(effect, high=high + _half_of_small(effect))
 
 
 def _widened(part: Part) -> Estimate:

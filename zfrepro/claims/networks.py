@@ -222,7 +222,7 @@ def above_zero(parts: Mapping[str, Estimate], papers: Mapping[str, float]) -> Fi
 
 
 def effect(ours: Estimate, paper: float) -> Effect:
-    return Effect(ours.value, paper, "the paper's", ours.unit, ours.digits)
+    return Effect(ours.value, paper, "the paper's", ours.unit, ours.digits, ours.high)
 
 
 def printed_errors(rows: Sum) -> dict[str, float]:

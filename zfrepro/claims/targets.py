@@ -71,16 +71,19 @@ class Target:
     def differences(self, first: str, second: str, prefix: str = "") -> dict[str, Estimate]:
         """`15 a class` -> first less second, for all that are `shared`."""
         curves = [self.curve(method) for method in (first, second)]
-        return {f"{prefix}{k} a class": self.less(*(c[k] for c in curves), k) for k in self.shared(first, second)}
+        return {
+            f"{prefix}{k} a class": self.sum([(1, curves[0][k]), (-1, curves[1][k])], k)
+            for k in self.shared(first, second)
+        }
 
-    def fold_by_fold(self, first: str, second: str, per_class: int) -> list[float]:
-        """First less second on the folds that both have."""
-        return transfers.fold_by_fold(self.curve(first)[per_class], self.curve(second)[per_class])
-
-    def less(self, first: Sequence[float], second: Sequence[float], per_class: int) -> Estimate:
-        """Fold by fold; the more training pictures of the two decide which test pictures the folds share."""
+    def sum(
+        self, terms: Sequence[tuple[float, Sequence[float]]], per_class: int, same_pictures_wrong: bool = False
+    ) -> Estimate:
+        """(weight, accuracy of each fold), fold by fold; the largest number of training pictures decides which test pictures
+        the folds share. `same_pictures_wrong`: of classifiers and layers of one network, which mostly err alike."""
         tested = self.told["test_pictures"][str(per_class)]
-        return intervals.of_folds(first, second, tested / (self.told["used"] - tested))
+        independent = None if same_pictures_wrong else tested
+        return intervals.of_folds(terms, tested / (self.told["used"] - tested), independent)
 
 
 def several(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Target]:

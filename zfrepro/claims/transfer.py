@@ -56,8 +56,9 @@ def _pretraining(files: Mapping[str, Path], name: str) -> Finding:
     few, most = both[0], both[-1]
     if few == most:
         return finding
-    series = [target.fold_by_fold("pretrained", "scratch", k) for k in (few, most)]
-    more = {f"gain with {few} less that with {most} (not judged)": target.less(*series, most)}
+    curves = ((1, target.curve("pretrained")), (-1, target.curve("scratch")))
+    terms = [(sign * way, curve[k]) for k, sign in ((few, 1), (most, -1)) for way, curve in curves]
+    more = {f"gain with {few} less that with {most} (not judged)": target.sum(terms, most)}
     return dataclasses.replace(finding, parts={**gains, **more})
 
 
@@ -102,7 +103,7 @@ def _few_pass(files: Mapping[str, Path]) -> Finding:
     if few is None:
         raise Unattempted(f"No accuracy was measured with a tenth of {most} pictures a class or fewer.")
     six = printed.curve(6) - printed.best_published("caltech256", 60)
-    finding = margins.above({"": _paper(target.less(ours[few], theirs[most], most), six)})
+    finding = margins.above({"": _paper(target.sum([(1, ours[few]), (-1, theirs[most])], most), six)})
     if method == "scratch":
         finding = from_scratch.judged(finding, from_scratch.failure(target, [most]))
     height = transfers.averaged(theirs[most]).value
@@ -117,11 +118,9 @@ def _saturates(files: Mapping[str, Path]) -> Finding:
     curve, most = target.curve("pretrained"), target.most
     if not {1, 10, most} <= set(curve) or most <= 10:
         raise Unattempted("It takes accuracies with 1, 10 and more training pictures a class.")
-    first, second = (
-        [b - a for a, b in zip(curve[low], curve[high], strict=True)] for low, high in ((1, 10), (10, most))
-    )
+    rises = [(2, curve[10]), (-1, curve[1]), (-1, curve[most])]  # from 1 to 10 less that from 10 to the most
     theirs = (printed.curve(10) - printed.curve(1)) - (printed.curve(60) - printed.curve(10))
-    return margins.above({"": _paper(target.less(first, second, most), theirs)})
+    return margins.above({"": _paper(target.sum(rises, most), theirs)})
 
 
 def _scene_like(files: Mapping[str, Path]) -> Finding:

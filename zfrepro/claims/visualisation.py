@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zfrepro import artifacts
-from zfrepro.claims import alike, margins, parts, samples, settling
+from zfrepro.claims import alike, intervals, margins, parts, samples, settling
 from zfrepro.claims.base import Claim, Effect, Estimate, Finding, Unattempted
 from zfrepro.claims.margins import Part, sized
 from zfrepro.exhibits import fig2_features, fig4_evolution, fig6_first_layers, first_layers, occlusion_score
@@ -87,7 +87,7 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     low, high = np.percentile(_ratios(free.rms, 0) / _ratios(clipped.rms, 1), (2.5, 97.5)).tolist()
     n = len(free.rms) + len(clipped.rms)
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
-    effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2)
+    effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.told(
         margins.above({"": Part(estimate, effect)}, 1),
         "A bootstrap says little of a maximum, and nothing of other trainings.",
@@ -166,7 +166,8 @@ def _projected(files: Mapping[str, Path]) -> Finding:
     if not len(scores):
         raise Unattempted("No image with a known box that leaves room for the square is classified correctly.")
     ratio = scores.of["projection"]
-    effect = Effect(100 * (1 - float(ratio.mean())), 100, "the most possible", "% of the activation")
+    fall = intervals.of_pictures(100 * (1 - ratio))
+    effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
     measured = {"": Part(samples.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
     return parts.told(margins.above(measured, MOST), mean)

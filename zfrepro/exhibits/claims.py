@@ -86,8 +86,8 @@ def build(files: Mapping[str, Path]) -> Table:
 
 NOTES = (
     "Reproduced: the whole 95 % interval lies on the claim's side of the threshold, in every part where the claim has several. "
-    "Reproduced, small: so it does, but the effect is less than a quarter of the paper's; where the paper prints none in comparable "
-    "units, less than a tenth of the largest that was possible. "
+    "Reproduced, small: so it does, but the effect, with its whole interval, is less than a quarter of the paper's; where the paper "
+    "prints none in comparable units, less than a tenth of the largest that was possible. "
     "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: it lies on both sides, or nothing was "
     "repeated that could give one. Where a claim has parts, the number is that of the part that decides. Top-5 error is a part only "
     "where there are 100 classes or more. Claims that a change is little beside removing layers 3, 4, 6, 7 show the change itself.",
@@ -99,7 +99,9 @@ NOTES = (
     "a network was trained several times, and otherwise not. They do not hold what another data set or another scale would bring.",
     "Claims 17 to 41 look at one network of a kind, so what another training would change is not in their intervals: they are firm "
     "only where the interval stays on its side by a margin, half of what would count as a small effect, or as the claim says "
-    f"({margins.SHARE:g} points for shares of images, 1 point for accuracies).",
+    f"({margins.SHARE:g} points for shares of images, 1 point for accuracies). Nor is an effect called small there unless it would "
+    "be so with half of what is small added. Between folds, methods that err independently count as varying by no less than chance "
+    "in their test images does: three folds can agree by luck.",
     f"{gather.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 would "
     f"still be called reproduced, about {gather.COUNT / 40:.0f} of {gather.COUNT}. Read them together, and a single one by its interval.",
 )
