@@ -23,7 +23,7 @@ import seeing
 import transferring
 from plain_loop import steps as plain_steps
 
-from zfrepro import artifacts
+from zfrepro.storage import artifacts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -51,7 +51,7 @@ def training_throughput() -> dict[str, Any]:
 
 def huge_pages() -> dict[str, Any]:
     """Pictures a second of the default experiment's improved network, with the environment of a run's jobs and without."""
-    from zfrepro import manager
+    from zfrepro.running import manager
 
     code = "import pathlib, zfrepro.experiments as e, zfrepro.throughput as t; "
     code += "print(t.measure(e.load(pathlib.Path('config.yaml')), 'improved', 'cpu').images_per_second)"
@@ -166,11 +166,11 @@ def _our_steps(images: Any, labels: Any) -> Iterator[None]:
     import numpy as np
     import torch
 
-    from zfrepro import devices
     from zfrepro.core import nets
     from zfrepro.core.architecture import Network
     from zfrepro.core.recipe import Recipe
     from zfrepro.core.training import Pictures, Training
+    from zfrepro.models import devices
 
     device = torch.device("cpu")
     net = nets.build(Network(base="improved"), SIZE, CLASSES, 0.25).to(memory_format=torch.channels_last)
@@ -186,7 +186,7 @@ def _our_steps(images: Any, labels: Any) -> Iterator[None]:
 
 def _take_turns(folder: Path, ways: dict[str, tuple[str, int]]) -> dict[str, list[float]]:
     """Images a second of every block of every way; ways: name -> (whose loop, networks trained at once on all cores)."""
-    from zfrepro import manager
+    from zfrepro.running import manager
 
     cores = os.cpu_count() or 1
     started: dict[str, list[subprocess.Popen]] = {}

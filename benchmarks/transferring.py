@@ -25,11 +25,11 @@ def features() -> dict[str, Any]:
     """Milliseconds a picture for the features of all six layers: one pass, and torchvision's extractor layer by layer."""
     import torch
 
-    from zfrepro import torchvision_ops
     from zfrepro.core import crops
     from zfrepro.core.features import batches, children
+    from zfrepro.models import torchvision_import
 
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.models.feature_extraction import create_feature_extractor
 
     net, images, _ = _network(), *_pictures()

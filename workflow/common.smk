@@ -1,9 +1,11 @@
 # The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
-from zfrepro import experiments, manager, sources
+from zfrepro.experiment import loading
+from zfrepro.running import manager
+from zfrepro.storage import code_digest
 from zfrepro.errors import UserError
 
 try:
-    EXPERIMENT = experiments.parse(config, "the experiment file")
+    EXPERIMENT = loading.parse(config, "the experiment file")
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -26,7 +28,7 @@ def spec(stage, wildcard=None):
 
 def code(*modules):
     """Digest of all code that a stage can import. A module may name a wildcard: datasets.{dataset}."""
-    return lambda wildcards: "code " + sources.digest(*(module.format_map(_Names(wildcards)) for module in modules))
+    return lambda wildcards: "code " + code_digest.digest(*(module.format_map(_Names(wildcards)) for module in modules))
 
 
 class _Names(dict):

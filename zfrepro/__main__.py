@@ -51,9 +51,9 @@ def _dispatch(verb: str, package: object, rest: list[str]) -> None:
     if package is commands:
         module.main(rest)
     else:
-        from zfrepro import cli
+        from zfrepro.running import stage_cli
 
-        cli.run_stage(verb, module, rest)
+        stage_cli.run_stage(verb, module, rest)
 
 
 def _fail(message: str, code: int = 2) -> int:

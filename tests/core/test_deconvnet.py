@@ -4,12 +4,13 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from helpers.random_networks import CHAINS, random_case
 from torch import nn
 from torch.nn import functional
 
 from zfrepro.core.architecture import Network
 from zfrepro.core.deconvnet import disjoint_every, project, trace, unpool
-from zfrepro.core.nets import CeilConv2d, build
+from zfrepro.core.nets import build
 from zfrepro.core.normalisation import CrossMapNorm
 
 
@@ -51,20 +52,6 @@ def through_autograd(net, picture, name, unit):
     return picture.grad[0]
 
 
-def random_case(net, size, name, seed, units=6):
-    """A net in float64 with random weights and biases, pictures (3, 3, size, size), units spread over them."""
-    torch.manual_seed(seed)
-    net = net.double().eval()
-    with torch.no_grad():
-        for weight in net.parameters():
-            weight.normal_(std=0.3 if weight.dim() == 1 else weight[0].numel() ** -0.5)
-    pictures = torch.randn(3, 3, size, size, dtype=torch.float64)
-    maps = trace(net, pictures, [name]).outputs[name]
-    active = (maps > 0).nonzero()
-    assert len(active) > units
-    return net, pictures, active[torch.randperm(len(active))[:units]]
-
-
 def assert_same(ours, expected):
     assert (ours - expected).norm() <= 1e-10 * expected.norm()
     assert expected.norm() > 0
@@ -84,20 +71,6 @@ def test_paper_networks_equal_autograd(base, layer, size):
     ours = project(trace(net, pictures, [f"relu{layer}"]), f"relu{layer}", units)
     for row, (picture, *unit) in enumerate(units.tolist()):
         assert_same(ours[row], through_autograd(net, pictures[picture], f"relu{layer}", unit))
-
-
-CHAINS = [
-    [CeilConv2d(3, 6, 5, 3), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Conv2d(6, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2)],
-    [nn.Conv2d(3, 8, 4, 3), nn.ReLU(), nn.LocalResponseNorm(3), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 8, 3, groups=2)],
-    [nn.Conv2d(3, 6, 3, dilation=2), nn.ReLU(), nn.MaxPool2d(5, 2, ceil_mode=True), nn.Dropout(0.5), nn.Identity()],
-    [
-        CeilConv2d(3, 6, 7, 2, 1),
-        nn.MaxPool2d((3, 2), (2, 1), (1, 0), ceil_mode=True),
-        CeilConv2d(6, 5, 5, 4),
-        nn.ReLU(),
-    ],
-    [nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, dilation=2), CrossMapNorm(6), nn.Conv2d(6, 4, 2, 3)],
-]
 
 
 @pytest.mark.parametrize("chain", range(len(CHAINS)))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_deconvnet import CHAINS, random_case
+from helpers.random_networks import CHAINS, random_case
 from torch import nn
 
 from zfrepro.core.architecture import Network

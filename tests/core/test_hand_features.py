@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from zfrepro.core.hand_features import CUT, cells, gradients, hog, normalised_blocks
+from zfrepro.core.hog import CUT, cells, gradients, hog, normalised_blocks
 
 
 def grating(degrees, side=32, period=16):

@@ -8,16 +8,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from zfrepro.core.architecture import Network, describe, parameter_count
-from zfrepro.core.nets import (
-    CeilConv2d,
-    build,
-    clip_filters,
-    fan_ins,
-    initialise,
-    last_child_of,
-    layer_outputs,
-    scores,
-)
+from zfrepro.core.nets import CeilConv2d, build, clip_filters, fan_ins, initialise, last_child_of, layer_outputs, scores
 
 VARIANTS = [
     Network(base="baseline"),

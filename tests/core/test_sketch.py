@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zfrepro.core import deconvnet, sketch
+from zfrepro.core import deconvnet, deconvnet_diagram
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 
@@ -11,7 +11,7 @@ from zfrepro.core.nets import build
 @pytest.mark.parametrize("base", ["baseline", "improved"])
 def test_the_path_is_what_the_deconvnet_does(base):
     net = build(Network(base=base), 64, 5, 0.08).eval()
-    path = sketch.path(net, 64)
+    path = deconvnet_diagram.path(net, 64)
     assert [one["name"] for one in path][-3:] == ["conv5", "relu5", "pool5"]
     assert [one["down"] for one in path if one["name"].startswith("norm")] == ["passed by"] * 2
     gone = deconvnet.trace(net, torch.randn(1, 3, 64, 64), [one["name"] for one in path])
@@ -29,7 +29,7 @@ def test_the_path_is_what_the_deconvnet_does(base):
 
 
 def test_zones_that_do_not_overlap():
-    found = sketch.pooling(2, 2)
+    found = deconvnet_diagram.pooling(2, 2)
     assert found["pooled"] == [[3, 6], [5, 7]]
     assert found["switches"] == [[(1, 0), (0, 2)], [(2, 1), (3, 3)]]
     assert found["unpooled"] == [[0, 0, 3, 0], [2, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 4]]
@@ -37,7 +37,7 @@ def test_zones_that_do_not_overlap():
 
 
 def test_two_zones_that_share_their_maximum_add_up():
-    found = sketch.pooling(3, 2)
+    found = deconvnet_diagram.pooling(3, 2)
     assert found["pooled"] == [[6, 6], [5, 7]]
     assert found["switches"] == [[(0, 2), (0, 2)], [(2, 1), (3, 3)]]
     assert found["unpooled"] == [[0, 0, 2 + 3, 0], [0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 4]]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from zfrepro.core.strongest import EMPTY, Strongest, find
+from zfrepro.core.top_activations import EMPTY, Strongest, find
 
 
 def full_sort(maps, top):

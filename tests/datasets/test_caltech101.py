@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
-from zfrepro import torchvision_ops
 from zfrepro.datasets import caltech101
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_wrong_layouts_are_named(root):
 
 @pytest.fixture
 def reader(monkeypatch):
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     import torchvision.datasets
 
     return lambda function: monkeypatch.setattr(torchvision.datasets, "Caltech101", function)

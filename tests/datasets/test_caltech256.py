@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from zfrepro import archives
-from zfrepro.datasets import caltech256
+from zfrepro.datasets import archives, caltech256
 from zfrepro.errors import UserError
 
 COUNTS = {"001.ak47": 2, "002.american-flag": 3, "145.motorbikes-101": 1, "257.clutter": 2}
@@ -133,9 +132,9 @@ def test_a_download_is_torchvisions_address_and_md5(root, tmp_path, monkeypatch)
 def test_torchvision_has_the_same_address_and_md5():
     import inspect
 
-    from zfrepro import torchvision_ops
+    from zfrepro.models import torchvision_import
 
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets import Caltech256
 
     theirs = inspect.getsource(Caltech256.download)

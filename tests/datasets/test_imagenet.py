@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zfrepro import torchvision_ops
 from zfrepro.datasets import imagenet
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 
 WNIDS = {"n01440764": "tench, Tinca tinca", "n02012849": "crane", "n03126707": "crane"}
 VAL = [3, 1, 2, 1]  # ILSVRC2012_ID of the validation pictures, in order
@@ -71,7 +71,7 @@ def archives(tmp_path, monkeypatch):
     truth = "".join(f"{number}\n" for number in VAL).encode()
     kit = {f"{data}/meta.mat": meta_mat(), f"{data}/ILSVRC2012_validation_ground_truth.txt": truth}
     pack(tmp_path / KIT, kit, "w:gz")
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets import imagenet as reader
 
     for split, name in (("train", "ILSVRC2012_img_train.tar"), ("val", "ILSVRC2012_img_val.tar"), ("devkit", KIT)):

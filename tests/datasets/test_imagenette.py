@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from zfrepro import torchvision_ops
 from zfrepro.datasets import imagenette
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 
 
 def fill(root, folder="imagenette2-320"):
@@ -70,7 +70,7 @@ def test_val_without_a_class(tmp_path):
 
 @pytest.fixture
 def reader(monkeypatch):
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     import torchvision.datasets
 
     return lambda function: monkeypatch.setattr(torchvision.datasets, "Imagenette", function)

@@ -11,8 +11,8 @@ from zfrepro.datasets.drawing.catalogue import SETS
 from zfrepro.datasets.drawing.composition import draw_several
 from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.stages import prepare
+from zfrepro.storage.prepared_set import PreparedSet
 
 SPEC = scenes.Spec(set="voc2012", size=64, train_per_class=20, val_per_class=3)
 RECIPES = SETS["source"]

@@ -6,11 +6,10 @@ import time
 import pytest
 from PIL import Image
 
-from zfrepro import archives
-from zfrepro.datasets import voc2012
+from zfrepro.datasets import archives, voc2012
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.stages import prepare
+from zfrepro.storage.prepared_set import PreparedSet
 
 AEROPLANE, CAR, CAT, DOG, PERSON = (
     voc2012.CLASSES.index(name) for name in ("aeroplane", "car", "cat", "dog", "person")

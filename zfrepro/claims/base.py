@@ -2,7 +2,7 @@
 
 A group of claims is a module with `needs(config)` (label -> file, relative to the experiment's results; raises LookupError
 naming the section that the experiment leaves out) and `CLAIMS`. A claim's `decide` takes the group's files, or raises
-`Unattempted` with the reason.
+`NotMeasured` with the reason.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+from zfrepro.measurements.estimate import Estimate
+
 Verdict = Literal["reproduced", "reproduced, small", "not reproduced", "inconclusive", "not attempted"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Yardstick = Literal["the paper's", "the most possible"]
@@ -22,35 +24,6 @@ SMALL: Mapping[Yardstick, float] = {
     "the most possible": 0.1,
 }  # an effect below this share is small
 IN_WORDS = {0.25: "a quarter", 0.1: "a tenth"}
-
-
-class Unattempted(Exception):
-    """Why a claim cannot be decided from what this experiment measured; one sentence."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured quantity with its 95 % interval; no interval where nothing was repeated.
-
-    Raises ValueError for a number that is not finite: comparisons with NaN would decide a claim.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int  # how many the interval rests on
-    of: str  # what n counts: `validation pictures`, `folds`
-    digits: int = 1
-    unit: str = ""  # `points`, `%`, nothing
-
-    def __post_init__(self) -> None:
-        if not all(math.isfinite(one) for one in (self.value, self.low, self.high) if one is not None):
-            raise ValueError(f"an estimate must be finite: {self.value} [{self.low}, {self.high}] {self.unit}".rstrip())
-
-    def said(self) -> str:
-        """`-2.1 points [-3.0, -1.2]`"""
-        value = f"{self.value:.{self.digits}f}{' ' if self.unit else ''}{self.unit}"
-        return value if self.low is None else f"{value} [{self.low:.{self.digits}f}, {self.high:.{self.digits}f}]"
 
 
 @dataclass(frozen=True)

@@ -6,38 +6,38 @@ Both are about networks that were trained out: a correspondence between parts is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts, paper
-from zfrepro.claims import convergence, margins, parts
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro import paper
+from zfrepro.claims import margins, parts
+from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
-from zfrepro.exhibits import fig8_masked_parts, table1_correspondence
-from zfrepro.exhibits.table1_correspondence import MASKS, PARTS
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.correspondence import MASKS, PARTS
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.storage import artifacts
 
 RESAMPLES = 2000
 LEAST = 3  # pictures; of two the one pair leaves nothing to draw again
 
 
 def needs(config: Any) -> dict[str, str]:
-    """fig8's about is Table 1's."""
-    wanted = {
-        "table": ("correspondence", table1_correspondence.needs),
-        "pairs": ("correspondence", fig8_masked_parts.needs),
-    }
-    found = parts.gathered(config, wanted)
-    own = {"about": found["table/about"], "arrays": found["pairs/arrays"]}
-    return own | convergence.needs(config)
+    own = parts.gathered(
+        config, {"own": ("correspondence", partial(measured_files.of_one_run, stage="correspondence"))}
+    )
+    own = {label.removeprefix("own/"): path for label, path in own.items()}
+    return own
 
 
 def _parts_alike(files: Mapping[str, Path]) -> Finding:
     sample = artifacts.load_json(files["about"])["samples"]["all"]
     found = sample["layers"]["5"]["part_below_random"]
     if any(found[part]["value"] is None or found[part]["low"] is None for part in PARTS):
-        raise Unattempted("Random squares change nothing in layer 5, or too few images were compared.")
+        raise NotMeasured("Random squares change nothing in layer 5, or too few images were compared.")
     printed, measured = _printed(5), {}
     for part in PARTS:
         numbers = (100 * found[part][key] for key in ("value", "low", "high"))
@@ -50,14 +50,14 @@ def _less_so_above(files: Mapping[str, Path]) -> Finding:
     arrays = parts.load_arrays(files["arrays"], "different_")
     pictures = artifacts.load_json(files["about"])["samples"]["all"]["pictures"]
     if pictures < LEAST:
-        raise Unattempted(f"{pictures} images were compared; {LEAST} are needed.")
+        raise NotMeasured(f"{pictures} images were compared; {LEAST} are needed.")
     five, seven = (arrays[f"different_{layer}"] for layer in (5, 7))
     again = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES)
     shares = [_margin(pairs, np.vstack([np.ones(pictures, int), again])) for pairs in (five, seven)]
     value, *drawn = 100 * (shares[0] - shares[1])
     known = np.array(drawn)[~np.isnan(drawn)]  # missing where random squares change nothing in the images drawn
     if np.isnan(value) or not len(known):
-        raise Unattempted("Random squares change nothing in layer 5 or in layer 7.")
+        raise NotMeasured("Random squares change nothing in layer 5 or in layer 7.")
     low, high = np.percentile(known, (2.5, 97.5)).tolist()
     told = f"Layer 5: {100 * shares[0][0]:.1f} %, layer 7: {100 * shares[1][0]:.1f} %."
     estimate = Estimate(float(value), low, high, pictures, "images", unit="points")

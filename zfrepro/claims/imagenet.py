@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts, paper
-from zfrepro.claims import base, convergence, intervals
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
-from zfrepro.claims.networks import Networks, Sum, above_zero, deciding, effect
-from zfrepro.exhibits import runs
+from zfrepro import paper
+from zfrepro.claims import base
+from zfrepro.claims.base import Claim, Finding
+from zfrepro.claims.deciding import above_zero, deciding, effect
+from zfrepro.measurements import convergence, intervals, runs
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.networks import Networks, Sum
+from zfrepro.storage import artifacts
 
 MATCH = 1.0  # points; well below the 1.6 that separate the paper's two networks
 BASELINE, IMPROVED, WIDE = "t3r01", "t3r08", "t3r11"
@@ -35,7 +38,7 @@ def _replication(files: Mapping[str, Path]) -> Finding:
     spec = networks.row(BASELINE)[0].spec
     reduced = _reduced(spec, source)
     if reduced:
-        raise Unattempted(
+        raise NotMeasured(
             f"The published error is that of the full network on ImageNet; this experiment has {', '.join(reduced)}."
         )
     measured = {f"top-{k}": _above_published(networks, k) for k in (5, 1)}
@@ -89,7 +92,7 @@ def _wide_joins(networks: Networks) -> Finding:
 def _members(networks: Networks, row: str) -> list[runs.Run]:
     found = networks.row(row)
     if len(found) < 2:
-        raise Unattempted(
+        raise NotMeasured(
             f"The improved network was trained from one seed, which makes no ensemble.{networks.left_out([row])}"
         )
     return found
@@ -116,7 +119,7 @@ def _fall(
 
 
 def _test_set(files: Mapping[str, Path]) -> Finding:
-    raise Unattempted("The labels of ImageNet's test pictures are not public, and no other set plays their part here.")
+    raise NotMeasured("The labels of ImageNet's test pictures are not public, and no other set plays their part here.")
 
 
 def _printed(row: str, top: str, which: str = "val") -> float:

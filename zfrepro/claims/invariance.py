@@ -6,27 +6,31 @@ All four are about networks that were trained out: what they are invariant to th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts
-from zfrepro.claims import intervals, margins, parts, samples
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims import margins, parts
+from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
-from zfrepro.exhibits import fig5_invariance
-from zfrepro.exhibits.fig5_invariance import (
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements import intervals, samples
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.invariance import (
     EIGHTHS,
-    KINDS,
     PRINTED,
     QUARTERS,
     SMALL_STEP,
+    SMALL_STEPS,
     TURNED,
+    amounts,
     at,
     linearity,
     share_of_largest,
 )
+from zfrepro.storage import artifacts
 
 STRAIGHT = ("shift", "scale")  # transformations with a small step and an end
 EXPLAINED = 0.5  # R\u00b2: a straight line accounts for more than what it leaves
@@ -35,17 +39,12 @@ NAMES = {"shift": "translation", "scale": "scale", "turn": "rotation"}
 
 
 def needs(config: Any) -> dict[str, str]:
-    found = parts.gathered(config, {"curves": ("invariance", fig5_invariance.needs)})
+    found = parts.gathered(config, {"curves": ("invariance", partial(measured_files.of_one_run, stage="invariance"))})
     return {label.removeprefix("curves/"): path for label, path in found.items()}
 
 
 def _arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
     return parts.load_arrays(files["arrays"], "distance", "probability", "symmetric_")
-
-
-def _amounts(arrays: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
-    """(T,): how far from the untouched view."""
-    return np.abs(arrays[kind] - KINDS[kind][2])
 
 
 def _of_layers(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -55,8 +54,8 @@ def _of_layers(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.ndarray,
 def _reaction(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
     for kind in STRAIGHT:
-        small = KINDS[kind][3]
-        one, seven = (share_of_largest(curve, _amounts(arrays, kind), small) for curve in _of_layers(arrays, kind))
+        small = SMALL_STEPS[kind]
+        one, seven = (share_of_largest(curve, amounts(arrays, kind), small) for curve in _of_layers(arrays, kind))
         theirs, theirs_seven = SMALL_STEP[kind]
         measured[NAMES[kind]] = sized(_mean(one - seven), theirs - theirs_seven, "the paper's")
         means.append(f"{np.nanmean(one):.2f} and {np.nanmean(seven):.2f} ({NAMES[kind]})")
@@ -66,7 +65,7 @@ def _reaction(files: Mapping[str, Path]) -> Finding:
 def _straightness(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
     for kind in STRAIGHT:
-        one, seven = (linearity(curve, _amounts(arrays, kind)) for curve in _of_layers(arrays, kind))
+        one, seven = (linearity(curve, amounts(arrays, kind)) for curve in _of_layers(arrays, kind))
         straighter, straight = _mean(seven - one), _mean(seven - EXPLAINED)
         first, last = float(np.nanmean(one)), float(np.nanmean(seven))
         measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = sized(straighter, 1 - first, "the most possible")
@@ -77,7 +76,7 @@ def _straightness(files: Mapping[str, Path]) -> Finding:
 
 def _mean(values: np.ndarray) -> Estimate:
     if np.isnan(values).all():
-        raise Unattempted("The steps of `invariance` are too wide for a small one, or no feature moves.")
+        raise NotMeasured("The steps of `invariance` are too wide for a small one, or no feature moves.")
     return intervals.of_pictures(values, digits=2)
 
 
@@ -102,7 +101,7 @@ def _points(values: np.ndarray) -> Estimate:
 def _symmetry(files: Mapping[str, Path]) -> Finding:
     arrays, about = _arrays(files), artifacts.load_json(files["about"])
     if "symmetric_probability_turn" not in arrays:
-        raise Unattempted("`invariance.symmetric` names no class whose objects look alike after a quarter turn.")
+        raise NotMeasured("`invariance.symmetric` names no class whose objects look alike after a quarter turn.")
     others = ~np.isin([one["class"] for one in about["pictures"]], about["symmetric"])
     measured = {}
     for name, curve, sign in (("P(true class)", "probability_turn", 1), ("layer 7", "distance7_turn", -1)):

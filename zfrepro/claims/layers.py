@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
-from zfrepro.claims import base, convergence, margins, parts
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims import base, margins, parts
+from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
-from zfrepro.claims.targets import NAMES, Target, alone, several
-from zfrepro.exhibits import transfers
+from zfrepro.measurements import convergence, transfers
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.targets import NAMES, Target, several
 
 SETS = {"caltech101": "cal101_30", "caltech256": "cal256_60"}  # set -> columns of the paper's table
 ANOTHER = 1.0  # point of accuracy: margin for another training
@@ -45,10 +46,10 @@ class Layers:
     target: Target
 
     def folds(self, layer: int, classifier: str) -> list[float]:
-        """Raises Unattempted where that was not measured."""
+        """Raises NotMeasured where that was not measured."""
         found = self._folds(layer, classifier)
         if found is None:
-            raise Unattempted(f"The experiment does not measure {CLASSIFIERS[classifier]} on layer {layer}.")
+            raise NotMeasured(f"The experiment does not measure {CLASSIFIERS[classifier]} on layer {layer}.")
         return found
 
     def rise(self, low: int, high: int, classifier: str) -> Estimate:
@@ -61,7 +62,7 @@ class Layers:
         """The best of the layers below, and by how much the deepest is above it."""
         below = [layer for layer in range(1, DEEP) if self._folds(layer, classifier) is not None]
         if not below:
-            raise Unattempted(f"The experiment measures {CLASSIFIERS[classifier]} on no layer below layer {DEEP}.")
+            raise NotMeasured(f"The experiment measures {CLASSIFIERS[classifier]} on no layer below layer {DEEP}.")
         best = max(below, key=lambda layer: transfers.averaged(self.folds(layer, classifier)).value)
         return best, self.rise(best, DEEP, classifier)
 
@@ -83,7 +84,7 @@ def _improves(files: Mapping[str, Path]) -> Finding:
         for name, one in found.items()
         for low, high in STEPS
     }
-    return alone(margins.above(rises), tuple(SETS), tuple(found))
+    return parts.with_missing_sets(margins.above(rises), tuple(SETS), tuple(found))
 
 
 def _deepest_is_best(files: Mapping[str, Path]) -> Finding:
@@ -94,7 +95,7 @@ def _deepest_is_best(files: Mapping[str, Path]) -> Finding:
             best, estimate = one.over_best_below(classifier)
             theirs = _printed(name, DEEP, classifier) - _printed(name, 5, classifier)
             rises[f"{NAMES[name]}, {label}, above layer {best}"] = sized(estimate, theirs, "the paper's", ANOTHER)
-    return alone(margins.above(rises), tuple(SETS), tuple(found))
+    return parts.with_missing_sets(margins.above(rises), tuple(SETS), tuple(found))
 
 
 def _classifiers_agree(files: Mapping[str, Path]) -> Finding:
@@ -102,7 +103,7 @@ def _classifiers_agree(files: Mapping[str, Path]) -> Finding:
     differences = {
         NAMES[name]: one.less(one.folds(DEEP, "softmax"), one.folds(DEEP, "svm")) for name, one in found.items()
     }
-    return alone(base.inside(differences, EQUAL), tuple(SETS), tuple(found))
+    return parts.with_missing_sets(base.inside(differences, EQUAL), tuple(SETS), tuple(found))
 
 
 def _printed(name: str, layer: int, classifier: str) -> float:

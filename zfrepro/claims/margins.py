@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zfrepro.claims import base
-from zfrepro.claims.base import SMALL, Effect, Estimate, Finding, Yardstick
+from zfrepro.claims.base import SMALL, Effect, Finding, Yardstick
+from zfrepro.measurements.estimate import Estimate
 
 SHARE = 5.0  # points; for a share of images judged against 50 %, the tenth of what lies between 50 and 100 %
 

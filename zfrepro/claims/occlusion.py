@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from zfrepro.claims import intervals, margins, parts, samples
-from zfrepro.claims.base import Claim, Effect, Estimate, Finding, Unattempted
+from zfrepro.claims import margins, parts
+from zfrepro.claims.base import Claim, Effect, Finding
 from zfrepro.claims.margins import Part
-from zfrepro.exhibits import occlusion_score
-from zfrepro.exhibits.occlusion_score import FALL, RIVAL, Scores
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements import intervals, samples
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 
 MOST = 50  # percent
 SOME = (
@@ -28,7 +30,7 @@ PRINTED_APART = 100 * 2 / 3  # percent of the paper's three images
 LEAST = 10  # images with clear minima
 RESAMPLES = 2000
 POSITIONS, KEPT = 900, (879, 129, 762)  # in the paper's three images: all, and those that keep the label
-PARTS = {"scores": ("occlusion", occlusion_score.needs)}
+PARTS = {"scores": ("occlusion", measured_files.occlusion_scores)}
 EASY = "images, the half with the highest P(true class)"
 
 
@@ -39,7 +41,7 @@ def needs(config: Any) -> dict[str, str]:
 def _scores(files: Mapping[str, Path]) -> Scores:
     scores = Scores.load(parts.of(files, "scores", "`occlusion.runs` names no network."))
     if not len(scores):
-        raise Unattempted("No image with a known box that leaves room for the square is classified correctly.")
+        raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     return scores
 
 
@@ -66,7 +68,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
     apart = scores.apart()
     if len(apart) < LEAST:
-        raise Unattempted(
+        raise NotMeasured(
             f"Both minima are clear in {len(apart)} of {len(scores)} images; {LEAST} are needed to compare them."
         )
     own, below = samples.share(np.diag(apart), "images with clear minima"), _below_unrelated(apart)
@@ -75,7 +77,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
     finding = dataclasses.replace(finding, parts={"apart": own, "unrelated minima, minus that": below})
     told = (
         f"{len(apart)} of {len(scores)} images have clear minima. Unrelated minima lie as far apart in "
-        f"{occlusion_score.unrelated(apart):.1f} %, {below.said()} more."
+        f"{unrelated(apart):.1f} %, {below.said()} more."
     )
     if below.low <= 0:
         finding = dataclasses.replace(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts
-from zfrepro.claims import base, convergence
-from zfrepro.claims.base import Finding, Unattempted
+from zfrepro.claims import base
+from zfrepro.claims.base import Finding
 from zfrepro.errors import UserError
+from zfrepro.measurements import convergence, targets
+from zfrepro.measurements.estimate import NotMeasured
+from zfrepro.storage import artifacts
 
 Needs = Callable[[Any], Mapping[str, str]]
 Decide = Callable[[Mapping[str, Path]], Finding]
@@ -36,10 +38,10 @@ def gathered(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, s
 
 
 def of(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
-    """Label -> file of one part. Raises Unattempted with the reason `without` where it was left out."""
+    """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
     found = {label.removeprefix(f"{part}/"): path for label, path in files.items() if label.startswith(f"{part}/")}
     if not found:
-        raise Unattempted(without)
+        raise NotMeasured(without)
     return found
 
 
@@ -77,3 +79,10 @@ def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
         if wrong.any():
             raise UserError(f"{path}: {name} holds {wrong.sum()} values that are not finite; delete it and run again")
     return arrays
+
+
+def with_missing_sets(finding: Finding, names: Sequence[str], tried: Sequence[str]) -> Finding:
+    """With a word on the sets that the claim is about and the experiment lacks."""
+    missing = [targets.NAMES[name] for name in names if name not in tried]
+    said = f" No set here stands for {' or '.join(missing)}."
+    return dataclasses.replace(finding, reason=finding.reason + said) if missing else finding

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts
-from zfrepro.claims import convergence, from_scratch, intervals, margins, parts
+from zfrepro.claims import from_scratch, margins, parts
 from zfrepro.claims import transfer_printed as printed
-from zfrepro.claims.base import Claim, Estimate, Finding, Unattempted
+from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
-from zfrepro.claims.targets import BASELINES, NAMES, Target, alone, named, several, single
-from zfrepro.exhibits import transfers
+from zfrepro.measurements import convergence, intervals, transfers
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.targets import BASELINES, NAMES, Target, named, several, single
+from zfrepro.storage import artifacts
 
 BOTH = ("caltech101", "caltech256")
 TENTH = 10  # the paper: 6 images per class against 60
@@ -67,7 +68,7 @@ def _passes_published(files: Mapping[str, Path]) -> Finding:
     found = several(files, BOTH)
     gains = {name: list(one.differences("pretrained", "hog").values())[-1] for name, one in found.items()}
     judged = {NAMES[name]: _paper(gain, printed.above_published(name)) for name, gain in gains.items()}
-    return alone(margins.above(judged), BOTH, tuple(gains))
+    return parts.with_missing_sets(margins.above(judged), BOTH, tuple(gains))
 
 
 def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
@@ -84,7 +85,7 @@ def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
     finding = from_scratch.judged(margins.above(below), next(filter(None, failed), ""))
     untrained = [NAMES[name] for name in sets if name not in found]
     more = f" The experiment trains no network from scratch on {untrained[0]}." if untrained else ""
-    return alone(dataclasses.replace(finding, reason=finding.reason + more), BOTH, tuple(sets))
+    return parts.with_missing_sets(dataclasses.replace(finding, reason=finding.reason + more), BOTH, tuple(sets))
 
 
 def _failed(name: str, target: Target, sizes: Sequence[int]) -> str:
@@ -96,12 +97,12 @@ def _few_pass(files: Mapping[str, Path]) -> Finding:
     target = single(files, "caltech256")
     method = next((name for name in BASELINES if target.curve(name)), None)
     if method is None:
-        raise Unattempted("The experiment has neither HOG features nor a network trained from scratch to be passed.")
+        raise NotMeasured("The experiment has neither HOG features nor a network trained from scratch to be passed.")
     ours, theirs = target.curve("pretrained"), target.curve(method)
     most = max(theirs)
     few = max((k for k in ours if TENTH * k <= most), default=None)
     if few is None:
-        raise Unattempted(f"No accuracy was measured with a tenth of {most} pictures a class or fewer.")
+        raise NotMeasured(f"No accuracy was measured with a tenth of {most} pictures a class or fewer.")
     six = printed.curve(6) - printed.best_published("caltech256", 60)
     finding = margins.above({"": _paper(target.sum([(1, ours[few]), (-1, theirs[most])], most), six)})
     if method == "scratch":
@@ -117,7 +118,7 @@ def _saturates(files: Mapping[str, Path]) -> Finding:
     target = single(files, "caltech256")
     curve, most = target.curve("pretrained"), target.most
     if not {1, 10, most} <= set(curve) or most <= 10:
-        raise Unattempted("It takes accuracies with 1, 10 and more training pictures a class.")
+        raise NotMeasured("It takes accuracies with 1, 10 and more training pictures a class.")
     rises = [(2, curve[10]), (-1, curve[1]), (-1, curve[most])]  # from 1 to 10 less that from 10 to the most
     theirs = (printed.curve(10) - printed.curve(1)) - (printed.curve(60) - printed.curve(10))
     return margins.above({"": _paper(target.sum(rises, most), theirs)})
@@ -133,9 +134,9 @@ def _scene_like(files: Mapping[str, Path]) -> Finding:
 
 
 def _mean_precisions(files: Mapping[str, Path]) -> list[Estimate]:
-    """Mean average precision by one sigmoid a class, on pretrained features and on HOG. Raises Unattempted."""
+    """Mean average precision by one sigmoid a class, on pretrained features and on HOG. Raises NotMeasured."""
     if "voc2012/folds" not in files:
-        raise Unattempted(f"No set in this experiment stands for {NAMES['voc2012']}.")
+        raise NotMeasured(f"No set in this experiment stands for {NAMES['voc2012']}.")
     pictures = artifacts.load_json(files["voc2012/folds"]).get("val_pictures", 0)
     found = []
     for method in ("pretrained", "hog"):
@@ -143,7 +144,7 @@ def _mean_precisions(files: Mapping[str, Path]) -> list[Estimate]:
         told = artifacts.load_json(files[label])["precisions"] if label in files else []
         one = next((one for one in told if one["classifier"] == "sigmoids"), None)
         if one is None:
-            raise Unattempted(f"The experiment does not measure {named(method)} on the set in PASCAL VOC's place.")
+            raise NotMeasured(f"The experiment does not measure {named(method)} on the set in PASCAL VOC's place.")
         found.append(Estimate(one["mean"], one["low"], one["high"], pictures, "test images", unit="points"))
     return found
 
@@ -151,7 +152,7 @@ def _mean_precisions(files: Mapping[str, Path]) -> list[Estimate]:
 def _overlap(files: Mapping[str, Path]) -> Finding:
     told = {NAMES[name]: artifacts.load_json(files[f"{name}/folds"]) for name in NAMES if f"{name}/folds" in files}
     counts = [f"{len(one['overlap']['left_out'])} of {one['pictures']:,} ({name})" for name, one in told.items()]
-    raise Unattempted(
+    raise NotMeasured(
         f"Pictures that the source holds too were left out for all methods: {', '.join(counts)}; accuracy with them was not measured."
     )
 

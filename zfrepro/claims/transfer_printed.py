@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zfrepro import paper
-from zfrepro.claims.targets import NAMES
+from zfrepro.measurements.targets import NAMES
 
 PRINTED = {  # set -> table, rows of the network from scratch and of the pretrained one
     "caltech101": ("table4_caltech101", "t4r3", "t4r4"),

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts
-from zfrepro.claims import alike, intervals, margins, parts, samples, settling
-from zfrepro.claims.base import Claim, Effect, Estimate, Finding, Unattempted
+from zfrepro.claims import margins, parts
+from zfrepro.claims.base import Claim, Effect, Finding
 from zfrepro.claims.margins import Part, sized
-from zfrepro.exhibits import fig2_features, fig4_evolution, fig6_first_layers, first_layers, occlusion_score
-from zfrepro.exhibits.first_layers import Layers
-from zfrepro.exhibits.occlusion_score import Scores
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements import first_layers, intervals, samples, settling, similarity
+from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.first_layers import Layers
+from zfrepro.measurements.occlusion_scores import Scores
+from zfrepro.storage import artifacts
 
 RESAMPLES = 2000
 MOST = 50  # percent
@@ -33,10 +36,10 @@ HALF = 50  # percent of training: between the paper's lower layers, a few epochs
 DECIBEL = 1.0  # margin for another training: a quarter of the energy
 PRINTED_RATIO = 10.0  # times the median, at least: in Fig 6 (a), on the scale of one filter the others are nearly black
 PARTS = {
-    "first": ("deconvnet", fig6_first_layers.needs),
-    "features": ("deconvnet", fig2_features.needs),
-    "evolution": ("evolution", fig4_evolution.needs),
-    "covered": ("occlusion", occlusion_score.needs),
+    "first": ("deconvnet", measured_files.first_layers),
+    "features": ("deconvnet", partial(measured_files.of_one_run, stage="deconvnet")),
+    "evolution": ("evolution", partial(measured_files.of_one_run, stage="evolution")),
+    "covered": ("occlusion", measured_files.occlusion_scores),
 }
 NO_PAIR = "`deconvnet.runs` does not name both a baseline and an improved network whose filters are clipped."
 
@@ -53,7 +56,7 @@ def _layers(files: Mapping[str, Path], *labels: str) -> list[Layers]:
 def _aliasing(files: Mapping[str, Path]) -> Finding:
     pair = _layers(files, "baseline", "improved")
     if any("lines_2" not in one.arrays for one in pair):
-        raise Unattempted("Layer 2 is not among the layers of `deconvnet.maps`.")
+        raise NotMeasured("Layer 2 is not among the layers of `deconvnet.maps`.")
     measured, means = {}, []
     for name in ("lines", "squares"):
         both = [one.grids(name) for one in pair]
@@ -79,7 +82,7 @@ def _frequencies(files: Mapping[str, Path]) -> Finding:
 
 def _dominance(files: Mapping[str, Path]) -> Finding:
     if "arrays/unclipped" not in parts.of(files, "first", NO_PAIR):
-        raise Unattempted("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
+        raise NotMeasured("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
     free, clipped = _layers(files, "unclipped", "improved")
     if np.array_equal(free.filters, clipped.filters):
         return _never_clipped(free, clipped)
@@ -114,14 +117,17 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
     layers = sorted(int(name.removeprefix("patches_")) for name in arrays if name.startswith("patches_"))
     upper = [layer for layer in layers if layer > 1 and len(arrays[f"patches_{layer}"]) > 1]
     if not upper:
-        raise Unattempted("No layer above the first is shown with two maps or more (`deconvnet.maps`).")
+        raise NotMeasured("No layer above the first is shown with two maps or more (`deconvnet.maps`).")
     measured, plain = {}, []
     for layer in upper:
         projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
-        own, filtered = alike.beyond_chance(projections), alike.beyond_chance(alike.matched(patches, projections))
+        own, filtered = (
+            similarity.beyond_chance(projections),
+            similarity.beyond_chance(similarity.matched(patches, projections)),
+        )
         more, most = samples.mean(own - filtered, "maps", 3), 1 - samples.mean(filtered, "maps").value
         measured[f"layer {layer}"] = sized(more, most, "the most possible")
-        plain.append(np.nanmean(own - alike.beyond_chance(patches)) <= 0)
+        plain.append(np.nanmean(own - similarity.beyond_chance(patches)) <= 0)
     if len(layers) > 1:
         variety = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
         measured["variety with depth"] = sized(variety, 1, "the most possible")
@@ -137,7 +143,7 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
 
 
 def _variety(patches: Sequence[np.ndarray], layers: Sequence[int]) -> Estimate:
-    variety = [1 - alike.within_maps(tiles) for tiles in patches]
+    variety = [1 - similarity.within_maps(tiles) for tiles in patches]
     return samples.rank_correlation(np.repeat(layers, [len(one) for one in variety]), np.concatenate(variety), "maps")
 
 
@@ -146,7 +152,7 @@ def _settling(files: Mapping[str, Path]) -> Finding:
     arrays, about = artifacts.load_arrays(found["arrays"]), artifacts.load_json(found["about"])
     layers = sorted(about["layers"])
     if len(layers) < 2 * ENDS:
-        raise Unattempted(f"The network has {len(layers)} convolution layers, too few to set lower against upper ones.")
+        raise NotMeasured(f"The network has {len(layers)} convolution layers, too few to set lower against upper ones.")
     shares = {
         layer: 100 * settling.epochs(settling.likeness(arrays, layer), about) / about["training"] for layer in layers
     }
@@ -164,7 +170,7 @@ def _settling(files: Mapping[str, Path]) -> Finding:
 def _projected(files: Mapping[str, Path]) -> Finding:
     scores = Scores.load(parts.of(files, "covered", "`occlusion.runs` names no network that takes part."))
     if not len(scores):
-        raise Unattempted("No image with a known box that leaves room for the square is classified correctly.")
+        raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     ratio = scores.of["projection"]
     fall = intervals.of_pictures(100 * (1 - ratio))
     effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)

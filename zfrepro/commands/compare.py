@@ -20,14 +20,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zfrepro import artifacts, comparison, training_setup
 from zfrepro.claims.base import counts
-from zfrepro.comparison import Row
 from zfrepro.errors import UserError
-from zfrepro.exhibits.base import guarded
-from zfrepro.jobs import TRAINING
+from zfrepro.exhibits.kit.base import guarded
+from zfrepro.graph import TRAINING
+from zfrepro.report import training_setup
+from zfrepro.site import comparison
+from zfrepro.site.comparison import Row
 from zfrepro.site.pages import measured
 from zfrepro.site.summaries import Claim, Training, load
+from zfrepro.storage import artifacts
 
 EXHIBIT, SUMMARIES = "exhibits/claims/exhibit.json", ("report/summary.json", "summary.json")
 AGAIN = "run that experiment again: zfrepro run"

@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zfrepro import artifacts, devices
 from zfrepro.errors import UserError
 from zfrepro.look import photographs
 from zfrepro.look.photographs import printable
+from zfrepro.models import devices
+from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
-    from zfrepro.look.looking import Look
-    from zfrepro.look.sight import Sight
+    from zfrepro.look.inspect import Look
+    from zfrepro.look.opened import Sight
 
 OWN = "zfrepro"
 
@@ -83,16 +84,16 @@ def _check_target(out: Path, page: Path) -> None:
 def _sight(options: argparse.Namespace) -> Sight:
     import torch
 
-    from zfrepro.look import sight
+    from zfrepro.look import opened
 
     torch.set_num_threads(options.threads)
     device = devices.choose(options.device)
     if options.network != OWN:
         names = None if options.classes is None else _names(options.classes)
-        return sight.torchvisions(options.network, options.weights, names, device)
+        return opened.torchvisions(options.network, options.weights, names, device)
     if options.classes is not None:
         raise UserError("--classes: weights of this program name their classes themselves; leave it out")
-    return sight.own(options.weights, device)
+    return opened.own(options.weights, device)
 
 
 def _names(path: Path) -> tuple[str, ...]:
@@ -103,11 +104,11 @@ def _names(path: Path) -> tuple[str, ...]:
 
 
 def _look(options: argparse.Namespace, sight: Sight, picture: photographs.Photograph, number: int) -> Look:
-    from zfrepro.look import looking
+    from zfrepro.look import inspect
     from zfrepro.look import page as look_page
 
     started = time.monotonic()
-    found = looking.look(sight, picture.crop, options.maps, options.square, options.stride, not options.no_occlusion)
+    found = inspect.look(sight, picture.crop, options.maps, options.square, options.stride, not options.no_occlusion)
     best, probability = found.top[0]
     said = f"{sight.classes[best]}, {look_page.percent(probability)} ({time.monotonic() - started:.1f} s)"
     print(f"{number}/{len(options.photo)} {picture.name}: {said}", flush=True)

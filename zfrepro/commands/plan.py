@@ -13,23 +13,24 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from zfrepro import experiments, manager, needs, throughput
-from zfrepro.config import LOOKS, Config
 from zfrepro.errors import UserError
-from zfrepro.snakemake_log import Job, Reader, why
+from zfrepro.experiment import cost, loading, throughput
+from zfrepro.experiment.config import LOOKS, Config
+from zfrepro.running import manager
+from zfrepro.running.snakemake_log import Job, Reader, why
 
 
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
-    config = experiments.load(options.config)
+    config = loading.load(options.config)
     jobs = planned(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     for line in describe(jobs, config):
         print(line)
-    for line in faded(needs.fading(config, config.runs())):
+    for line in faded(cost.fading(config, config.runs())):
         print(line)
-    found = needs.of(config, jobs)
+    found = cost.of(config, jobs)
     for line in needed(found):
         print(line)
     if found.operations:
@@ -58,13 +59,13 @@ def _positive(text: str) -> float:
     return value
 
 
-def faded(found: list[needs.Fading]) -> Iterator[str]:
+def faded(found: list[cost.Fading]) -> Iterator[str]:
     """`first weights fade to 22 % (weight decay 0.002): baseline, improved`"""
     for one in found:
         yield f"first weights fade to {100 * one.share:.2g} % (weight decay {one.weight_decay:.2g}): {', '.join(one.runs)}"
 
 
-def needed(found: needs.Needs) -> Iterator[str]:
+def needed(found: cost.Needs) -> Iterator[str]:
     """`needs pictures: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; a line only where there is something."""
     if found.pictures:
         counted = (
@@ -82,7 +83,7 @@ def _sum(parts: dict[str, str]) -> str:
     return ", ".join(f"{what} {much}" for what, much in parts.items())
 
 
-def hours(found: needs.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
+def hours(found: cost.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
     """How long the operations take at the speed that the options name; how to name one if they do not."""
     total = sum(found.operations.values())
     if options.tflops:

@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 
-from zfrepro import artifacts, experiments, manager
 from zfrepro.errors import UserError
+from zfrepro.experiment import loading
+from zfrepro.running import manager
 from zfrepro.site import checksums, crate, pages, summaries
+from zfrepro.storage import artifacts
 
 REPORTS = Path("reports")
 NEEDED = ("index.html", "report.pdf", "provenance.json", "summary.json")
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> None:
         pages.save(REPORTS, pages.render(summaries.read_all(REPORTS)))
         print(f"site: {REPORTS / 'index.html'}")
     else:
-        config = experiments.load(options.config)
+        config = loading.load(options.config)
         target = publish(config.results() / "report", REPORTS / config.experiment)
         _say(target)
 

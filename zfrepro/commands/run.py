@@ -15,19 +15,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from zfrepro import experiments, manager
-from zfrepro.config import RESULTS, Config
 from zfrepro.errors import UserError
-from zfrepro.printing import PANGO
-from zfrepro.progress import Display
-from zfrepro.snakemake_log import Reader
+from zfrepro.experiment import loading
+from zfrepro.experiment.config import RESULTS, Config
+from zfrepro.report.pdf import PANGO
+from zfrepro.running import manager
+from zfrepro.running.progress import Display
+from zfrepro.running.snakemake_log import Reader
 
 
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     _check_pango()
-    config = experiments.load(options.config)
-    experiments.check_folders(config, str(options.config))
+    config = loading.load(options.config)
+    loading.check_folders(config, str(options.config))
     started = time.monotonic()
     with manager.only_run(RESULTS) as note:
         if manager.locked():

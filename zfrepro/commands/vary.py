@@ -19,14 +19,16 @@ import shlex
 import sys
 from pathlib import Path
 
-from zfrepro import artifacts, experiments, manager
 from zfrepro.errors import UserError
-from zfrepro.variation import Changes, vary
+from zfrepro.experiment import loading
+from zfrepro.experiment.variation import Changes, vary
+from zfrepro.running import manager
+from zfrepro.storage import artifacts
 
 
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
-    experiments.load(options.config)
+    loading.load(options.config)
     changes = Changes(options.name, options.seed, options.data_seed, options.precision)
     derived = vary(options.config.read_text(encoding="utf-8"), changes, str(options.config))
     text = f"# Derived by: zfrepro vary {' '.join(shlex.join(arguments).split())}\n{derived}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
-from zfrepro.core.strongest import Strongest
+from zfrepro.core.top_activations import Strongest
 
 
 def up_to_convolutions(net: nn.Sequential, names: Collection[str]) -> nn.Sequential:

@@ -18,7 +18,7 @@ from zfrepro.core.finite import require_finite
 from zfrepro.core.heads import as_convolutions
 from zfrepro.core.incremental import CleanPass, split
 from zfrepro.core.nets import layer_outputs
-from zfrepro.core.strongest import Strongest
+from zfrepro.core.top_activations import Strongest
 
 HEAD_BATCH = 256  # positions that pass the full layers at once
 

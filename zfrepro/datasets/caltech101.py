@@ -57,9 +57,9 @@ def _download(spec: Spec) -> None:
     target = spec.root.expanduser() / "caltech101"
     if target.is_dir():
         return
-    from zfrepro import torchvision_ops
+    from zfrepro.models import torchvision_import
 
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets import Caltech101
 
     folders.download(target, lambda unfinished: Caltech101(unfinished, download=True))

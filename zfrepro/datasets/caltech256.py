@@ -83,7 +83,7 @@ def _home(spec: Spec) -> Path:
 
 
 def _bring(spec: Spec) -> None:
-    from zfrepro import archives
+    from zfrepro.datasets import archives
 
     target = spec.root.expanduser() / "caltech256"
     if spec.archive:

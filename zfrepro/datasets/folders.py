@@ -12,9 +12,9 @@ from typing import Annotated
 from PIL import Image, ImageFile, ImageOps
 from pydantic import Field
 
-from zfrepro import torchvision_ops
 from zfrepro.datasets.base import Item
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 from zfrepro.spec import Base
 
 Limit = Annotated[int, Field(gt=0)] | None
@@ -55,7 +55,7 @@ def file(path: Path, expected: str) -> Path:
 
 def class_folders(path: Path, expected: str) -> list[str]:
     """Names of the class folders in `path`, sorted; hidden ones are no classes."""
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets.folder import find_classes
 
     try:
@@ -82,7 +82,7 @@ def chosen(names: list[str], wanted: int | list[str] | None, path: Path, titles:
 
 def pictures(root: Path, path: Path, classes: list[str], limit: int | None = None) -> list[Item]:
     """The pictures of each class folder in `path`, keyed relative to `root`; an empty class is a UserError."""
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
     def is_picture(name: str) -> bool:

@@ -68,10 +68,10 @@ def _meta(root: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
 
 def _unpack(root: Path, split: str) -> None:
     """Unpack into a folder beside, renamed at the end: a stopped unpacking is never taken for a whole split."""
-    from zfrepro import torchvision_ops
+    from zfrepro.models import torchvision_import
 
     folders.file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets import imagenet as reader
 
     print(json.dumps({"unpacking": str(root / _archive(split))}), flush=True)

@@ -60,9 +60,9 @@ def _download(spec: Spec) -> None:
     target = spec.root.expanduser() / EDITIONS[spec.edition]
     if target.is_dir():
         return
-    from zfrepro import torchvision_ops
+    from zfrepro.models import torchvision_import
 
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets import Imagenette
 
     folders.download(target, lambda unfinished: Imagenette(unfinished, size=spec.edition, download=True))

@@ -174,12 +174,13 @@ def _home(spec: Spec) -> Path:
 
 
 def _bring(spec: Spec) -> None:
-    from zfrepro import archives, torchvision_ops
+    from zfrepro.datasets import archives
+    from zfrepro.models import torchvision_import
 
     target = spec.root.expanduser() / "VOCdevkit"
     if spec.archive:
         return archives.unpack(spec.archive, target, spec.sha256, "VOCdevkit")
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 
     source = DATASET_YEAR_DICT["2012"]

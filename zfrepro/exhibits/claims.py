@@ -9,11 +9,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from zfrepro.claims import gather, margins
-from zfrepro.claims.base import VERDICTS, Effect, Estimate, counts
-from zfrepro.claims.gather import GROUPS, Judged
-from zfrepro.exhibits import draw
-from zfrepro.exhibits.base import Column, Number, Row, Table
+from zfrepro.claims import margins, registry
+from zfrepro.claims.base import VERDICTS, Effect, counts
+from zfrepro.claims.registry import GROUPS, Judged
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Row, Table
+from zfrepro.measurements.estimate import Estimate, Number
 
 TITLE = "The paper's claims"
 PAPER = "Throughout"
@@ -66,11 +67,11 @@ HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
 
 
 def needs(config: Any) -> dict[str, str]:
-    return gather.needs(config)
+    return registry.needs(config)
 
 
 def build(files: Mapping[str, Path]) -> Table:
-    judged = gather.judge(files)
+    judged = registry.judge(files)
     number = counts([one.finding for one in judged])
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
@@ -102,8 +103,9 @@ NOTES = (
     f"({margins.SHARE:g} points for shares of images, 1 point for accuracies). Nor is an effect called small there unless it would "
     "be so with half of what is small added. Between folds, methods that err independently count as varying by no less than chance "
     "in their test images does: three folds can agree by luck.",
-    f"{gather.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 would "
-    f"still be called reproduced, about {gather.COUNT / 40:.0f} of {gather.COUNT}. Read them together, and a single one by its interval.",
+    f"{registry.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 "
+    f"would still be called reproduced, about {registry.COUNT / 40:.0f} of {registry.COUNT}. Read them together, and a single one "
+    "by its interval.",
 )
 
 

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from PIL import Image
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "How the deconvnet goes back to pixels"
 PAPER = "Figure 1"
@@ -37,7 +39,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return {"about": f"deconvnet/{runs.improved(config, config.deconvnet.runs)}/features.json"}
+    return {"about": measured_files.of_one_run(config, "deconvnet")["about"]}
 
 
 def build(files: Mapping[str, Path]) -> Picture:

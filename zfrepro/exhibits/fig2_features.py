@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Face, Number, Picture, Piece, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "What excites the maps of each layer"
 PAPER = "Figure 2"
@@ -35,8 +37,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.deconvnet.runs)
-    return {name: f"deconvnet/{run}/features.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+    return measured_files.of_one_run(config, "deconvnet")
 
 
 def build(files: Mapping[str, Path]) -> Picture:

@@ -10,9 +10,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from zfrepro import artifacts, paper
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Cell, Column, Number, Picture, Piece, Row
+from zfrepro import paper
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row
+from zfrepro.measurements import runs
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "The improved network"
 PAPER = "Figure 3"

@@ -12,9 +12,11 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageFont
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "How features come about in training"
 PAPER = "Figure 4"
@@ -33,8 +35,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.evolution.runs)
-    return {name: f"evolution/{run}/evolution.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+    return measured_files.of_one_run(config, "evolution")
 
 
 def build(files: Mapping[str, Path]) -> Picture:

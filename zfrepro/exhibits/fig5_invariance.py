@@ -11,16 +11,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, estimates, runs
-from zfrepro.exhibits.base import Cell, Column, Highlight, Picture, Piece, Row, heading
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading
+from zfrepro.measurements import bootstrap
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.invariance import (
+    EIGHTHS,
+    PRINTED,
+    QUARTERS,
+    SMALL_STEPS,
+    amounts,
+    at,
+    linearity,
+    ratio,
+    share_of_largest,
+)
+from zfrepro.storage import artifacts
 
 TITLE = "Invariance: shifted, scaled, turned"
 PAPER = "Figure 5"
-KINDS = {  # name -> heading, label of the axis, the untouched view, a small step of the paper's as a share of the range
-    "shift": ("(a) Vertical translation", "vertical translation (pixels)", 0.0, 10 / 60),
-    "scale": ("(b) Scale", "scale (ratio)", 1.0, 0.2 / 0.8),
-    "turn": ("(c) Rotation", "rotation (degrees)", 0.0, None),
+KINDS = {  # name -> heading, label of the axis
+    "shift": ("(a) Vertical translation", "vertical translation (pixels)"),
+    "scale": ("(b) Scale", "scale (ratio)"),
+    "turn": ("(c) Rotation", "rotation (degrees)"),
 }
 COLUMNS = (
     Column("measure", "Mean over all pictures", "label"),
@@ -30,33 +43,13 @@ COLUMNS = (
     Column("probability", "P(true class)", "ours"),
     Column("paper", "Paper, read from the figure", "paper"),
 )
-PRINTED = {  # read by eye from the paper's curves of five pictures
-    ("shift", "small"): "layer 1: 0.5 to 0.85, layer 7: 0.1 to 0.2",
-    ("shift", "largest"): "layer 1: 5 to 9, layer 7: 0.25 to 0.7",
-    ("scale", "small"): "layer 1: 0.7 and more, layer 7: 0.2 to 0.35",
-    ("scale", "largest"): "layer 1: 5.6 to 11, layer 7: 0.55 to 0.65",
-    ("turn", "largest"): "layer 1: 5 to 12, layer 7: 0.4 to 1.35",
-    ("turn", "quarters"): "layer 7: 0.5 to 0.6 against 1.2 to 1.35, one picture",
-    ("turn", "at quarters"): "0.75 to 0.85, one picture",
-    ("turn", "at eighths"): "about 0, one picture",
-}
-SMALL_STEP = {  # the middles of these ranges, layers 1 and 7; of the scale's layer 1 the lower end is all that can be read
-    "shift": ((0.5 + 0.85) / 2, (0.1 + 0.2) / 2),
-    "scale": (0.7, (0.2 + 0.35) / 2),
-}
-TURNED = {  # of the one picture at quarter turns and halfway between them
-    "P(true class)": ((0.75 + 0.85) / 2, 0.0),
-    "layer 7": ((0.5 + 0.6) / 2, (1.2 + 1.35) / 2),
-}
-QUARTERS, EIGHTHS = (90, 180, 270), (45, 135, 225, 315)  # degrees at which a symmetric object fits itself, and between
 WIDE, HIGH = 7.4, 1.75  # inches of one transformation
 THUMBNAILS, MARGIN, SPACE, FOOT, HEAD, EDGE = 2.05, 0.04, 0.42, 0.36, 0.2, 0.1  # inches
 LEGEND, LEGEND_LINE, LEGEND_LETTERS = 0.26, 0.14, 130  # inches, inches a further line, letters that one line holds
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.invariance.runs)
-    return {name: f"invariance/{run}/invariance.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+    return measured_files.of_one_run(config, "invariance")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -85,11 +78,11 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
-    head, _, neutral, small = KINDS[kind]
-    amount, curves = np.abs(arrays[kind] - neutral), [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
+    head, small = KINDS[kind][0], SMALL_STEPS[kind]
+    amount, curves = amounts(arrays, kind), [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
     probability = arrays[f"probability_{kind}"]
     untouched = probability[:, int(amount.argmin())]
-    kept = ("P(true class) over the whole range", None, None, None, estimates.mean(probability.mean(1), 3))
+    kept = ("P(true class) over the whole range", None, None, None, bootstrap.mean(probability.mean(1), 3))
     rows = [heading(head, COLUMNS), Row((*_at_the_end(kind, curves, amount), PRINTED[kind, "largest"]))]
     if small is not None:
         shares = _both([share_of_largest(curve, amount, small) for curve in curves])
@@ -100,7 +93,7 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
         rows += _at_angles(arrays[kind], curves, probability)
     return [
         *rows,
-        Row(("P(true class), untouched", None, None, None, estimates.mean(untouched, 3), None)),
+        Row(("P(true class), untouched", None, None, None, bootstrap.mean(untouched, 3), None)),
         Row((*kept, None)),
     ]
 
@@ -108,16 +101,16 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
 def _both(layers: list[np.ndarray]) -> tuple[Cell, ...]:
     """Means over the images of layers 1 and 7, and of their differences."""
     one, seven = layers
-    return (*(estimates.mean(values, 2) for values in layers), estimates.mean(seven - one, 2, signed=True))
+    return (*(bootstrap.mean(values, 2) for values in layers), bootstrap.mean(seven - one, 2, signed=True))
 
 
 def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> tuple[Cell, ...]:
     if kind == "turn":
-        return ("Distance, mean over all angles", *(estimates.mean(curve.mean(1), 2) for curve in curves), None, None)
+        return ("Distance, mean over all angles", *(bootstrap.mean(curve.mean(1), 2) for curve in curves), None, None)
     ends = amount >= amount.max() - 1e-9
     return (
         "Distance at the end of the range",
-        *(estimates.mean(curve[:, ends].mean(1), 2) for curve in curves),
+        *(bootstrap.mean(curve[:, ends].mean(1), 2) for curve in curves),
         None,
         None,
     )
@@ -125,50 +118,16 @@ def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> tupl
 
 def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.ndarray) -> list[Row]:
     shares = [ratio(at(curve, degrees, QUARTERS), at(curve, degrees, EIGHTHS)) for curve in curves]
-    ratios: list[Cell] = [estimates.mean(share, 2) for share in shares]
+    ratios: list[Cell] = [bootstrap.mean(share, 2) for share in shares]
     angles = {"quarters": ("90, 180, 270", QUARTERS), "eighths": ("45, 135, 225, 315", EIGHTHS)}
     return [
         Row(("Distance at 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, None, PRINTED["turn", "quarters"])),
         *(
-            Row((f"P(true class) at {said} degrees", None, None, None, estimates.mean(at(probability, degrees, some), 3),
+            Row((f"P(true class) at {said} degrees", None, None, None, bootstrap.mean(at(probability, degrees, some), 3),
                  PRINTED["turn", f"at {name}"]))
             for name, (said, some) in angles.items()
         ),
     ]  # fmt: skip
-
-
-def share_of_largest(curve: np.ndarray, amount: np.ndarray, small: float) -> np.ndarray:
-    """(N,): distance at `small` of the range, over that at its end; curves (N, T), amounts (T,) from the untouched view.
-
-    NaN where no step comes within half of the small one: the nearest would be the untouched view or a large step.
-    """
-    near = np.abs(amount - small * amount.max())
-    if near.min() > small * amount.max() / 2:
-        return np.full(len(curve), np.nan)
-    at, ends = near <= near.min() + 1e-9, amount >= amount.max() - 1e-9
-    return ratio(curve[:, at].mean(1), curve[:, ends].mean(1))
-
-
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """float64 (N,): part / whole; NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
-
-
-def linearity(curve: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """(N,): R^2 = 1 - residual / total sum of squares of the best line through the origin, for each curve (N, T).
-
-    NaN for a curve that does not change.
-    """
-    slope = (curve @ amount) / (amount @ amount)
-    residual = ((curve - slope[:, None] * amount) ** 2).sum(1)
-    total = ((curve - curve.mean(1, keepdims=True)) ** 2).sum(1)
-    return 1 - ratio(residual, total)
-
-
-def at(curve: np.ndarray, degrees: np.ndarray, angles: tuple[int, ...]) -> np.ndarray:
-    """(N,): mean over angles of curves (N, T), each at the nearest of `degrees` (T,); NaN where one is over 10 away."""
-    away = np.abs(degrees - np.array(angles)[:, None])
-    return curve[:, away.argmin(1)].mean(1) if away.min(1).max() <= 10 else np.full(len(curve), np.nan)
 
 
 def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
@@ -263,10 +222,7 @@ def _short(name: str) -> str:
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:
     found = []
     for kind in ("shift", "scale"):
-        _, _, neutral, _ = KINDS[kind]
-        fits = [
-            estimates.mean(linearity(arrays[f"distance{n}_{kind}"], np.abs(arrays[kind] - neutral)), 2) for n in (7, 1)
-        ]
+        fits = [bootstrap.mean(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1)]
         if all(fits):
             seven, one = (fit.texts()["text"] for fit in fits)
             found.append(

@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zfrepro import paper
-from zfrepro.exhibits import draw, first_layers, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Piece, Row
-from zfrepro.exhibits.first_layers import NAMES, Layers
+from zfrepro.exhibits.kit import draw, first_layer_plots
+from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.exhibits.kit.first_layer_plots import NAMES
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements import first_layers
+from zfrepro.measurements.estimate import Number
+from zfrepro.measurements.files import BASES
+from zfrepro.measurements.first_layers import Layers
 
 TITLE = "The first two layers, before and after the changes"
 PAPER = "Figure 6"
-BASES = {"baseline": "t3r01", "improved": "t3r08"}  # rows of Table 3
 WIDTH, GAP, INNER = 724, 3, 10  # pixels: half a page, between tiles, between blocks
 MAPS = 25  # of layer 2, as in the paper
 COLUMNS = (
@@ -41,30 +44,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    """Raises LookupError where deconvnet.runs lacks one of the two networks."""
-    unclipped = [name for name in config.deconvnet.runs if config.training(name).filter_rms is None]
-    files = {}
-    for label, base in (("unclipped", "improved"), *zip(BASES, BASES, strict=True)):
-        among = unclipped if label == "unclipped" else [name for name in config.deconvnet.runs if name not in unclipped]
-        run = _plain(config, among, base)
-        if run is not None:
-            stem = f"deconvnet/{run}/features"
-            files |= {f"arrays/{label}": f"{stem}.npz", f"about/{label}": f"{stem}.json"}
-            files[f"network/{label}"] = f"{config.runs()[run]}/{run}/network.json"
-        elif label in BASES:
-            raise LookupError(f"deconvnet.runs names no {base} network with its filters clipped")
-    return files
-
-
-def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
-    """Of the named runs the one with the network of Table 3's row, else any of that base; of several the lowest seed."""
-    row = runs.normal(paper.VARIANTS[BASES[base]])
-    of_base = [name for name in names if config.training(name).network.base == base]
-    ranked = [
-        (runs.normal(config.training(name).network.model_dump()) != row, config.training(name).seed, name)
-        for name in of_base
-    ]
-    return min(ranked)[2] if ranked else None
+    return measured_files.first_layers(config)
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -104,7 +84,7 @@ def _caption(found: Mapping[str, Layers]) -> str:
 
 
 def _sizes_piece(found: Mapping[str, Layers]) -> Piece:
-    return Piece("sizes", first_layers.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
+    return Piece("sizes", first_layer_plots.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
                  + " ".join(_said(label, layers) for label, layers in found.items()), "How large the filters are", "half")  # fmt: skip
 
 
@@ -157,7 +137,7 @@ def _spectra_piece(found: Mapping[str, Layers]) -> Piece:
             for label, layers in both.items()
         )
     )
-    return Piece("spectra", first_layers.spectra(both), alt, "Their spectra", "full", 560)
+    return Piece("spectra", first_layer_plots.spectra(both), alt, "Their spectra", "full", 560)
 
 
 def _whole(pieces: Sequence[Piece]) -> Image.Image:

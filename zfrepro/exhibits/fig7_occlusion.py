@@ -12,9 +12,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Grid, Number, Picture, Piece, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "What happens when a part is covered"
 PAPER = "Figure 7"
@@ -41,8 +43,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.occlusion.runs)
-    return {name: f"occlusion/{run}/occlusion.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))}
+    return measured_files.of_one_run(config, "occlusion")
 
 
 def build(files: Mapping[str, Path]) -> Picture:

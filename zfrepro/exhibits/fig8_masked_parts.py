@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Column, Number, Picture, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Picture, Row
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "Pictures with one part covered"
 PAPER = "Figure 8"
@@ -31,10 +33,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.correspondence.runs)
-    return {
-        name: f"correspondence/{run}/correspondence.{suffix}" for name, suffix in (("arrays", "npz"), ("about", "json"))
-    }
+    return measured_files.of_one_run(config, "correspondence")
 
 
 def build(files: Mapping[str, Path]) -> Picture:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
-from zfrepro.exhibits import accuracy_curves, draw, runs, transfers
-from zfrepro.exhibits.accuracy_curves import Curve, Level, Panel
-from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Picture, Row, heading
+from zfrepro.exhibits.kit import accuracy_curves, draw
+from zfrepro.exhibits.kit.accuracy_curves import Curve, Level, Panel
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, heading
+from zfrepro.measurements import runs, transfers
+from zfrepro.measurements.estimate import Number
 
 TITLE = "Accuracy on Caltech-256 against training pictures"
 PAPER = "Figure 9"

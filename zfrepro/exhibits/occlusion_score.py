@@ -7,16 +7,18 @@ further condition states it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zfrepro import artifacts
-from zfrepro.errors import UserError
-from zfrepro.exhibits import draw, estimates, runs
-from zfrepro.exhibits.base import Column, Highlight, Number, Row, Table
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table
+from zfrepro.measurements import bootstrap
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import Number
+from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
+from zfrepro.storage import artifacts
 
 TITLE = "Covering the object, over many images"
 PAPER = "Section 4.2, with Figure 7"
@@ -26,67 +28,11 @@ COLUMNS = (
     Column("expected", "Expected by chance"),
     Column("images", "Images"),
 )
-NEEDED = (  # NaN where an image does not allow it
-    "inside", "outside", "touching", "elsewhere", "energy", "kept_inside", "kept_outside", "projection", "map_fall", "true_fall",
-)  # fmt: skip
-FALL = 0.2  # of the map's median: a minimum that falls by less is not clear
-RIVAL = 0.8  # of the fall at the minimum: nor is one whose rival, further away than the square's side, falls by more
 LOWER, NONE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.occlusion.runs)
-    return {"scores": f"occlusion/{run}/scores.npz", "about": f"occlusion/{run}/occlusion.json"}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What `core.localisation.scores` gives, name -> (N,), of the images for which all of it is defined."""
-
-    of: Mapping[str, np.ndarray]
-    left_out: int  # images that were scored and lack a quantity
-    square: int  # pixels of its side
-
-    @classmethod
-    def load(cls, files: Mapping[str, Path]) -> Scores:
-        """Of the labels of `needs`. Raises UserError where a number is infinite, or a probability is not one."""
-        arrays, about = artifacts.load_arrays(files["scores"]), artifacts.load_json(files["about"])
-        wrong = [name for name, values in arrays.items() if np.isinf(values).any()]
-        wrong += ["clean"] * bool(len(arrays["clean"]) and not np.isfinite(arrays["clean"]).all())
-        if wrong:
-            raise UserError(f"{files['scores']}: {wrong[0]} holds values that are not finite; delete it and run again")
-        known = np.all([np.isfinite(arrays[name]) for name in NEEDED], axis=0)
-        return cls({name: values[known] for name, values in arrays.items()}, int((~known).sum()), about["square"])
-
-    def __len__(self) -> int:
-        return len(self.of["clean"])
-
-    @property
-    def surer(self) -> np.ndarray:
-        """bool (N,): the half of the images whose true class is most probable uncovered."""
-        return self.of["clean"] >= np.median(self.of["clean"])
-
-    @property
-    def clear(self) -> np.ndarray:
-        """bool (N,): both minima are clear, that of the strongest map and that of P(true class)."""
-        both = [(self.of[f"{name}_fall"] >= FALL) & (self.of[f"{name}_rival"] <= RIVAL) for name in ("map", "true")]
-        return both[0] & both[1]
-
-    def apart(self) -> np.ndarray:
-        """bool (C, C), of the C images that are `clear`: the minimum of the strongest map of image i and that of P(true class)
-        of image j lie further apart than the square's side. The diagonal is what is observed; off it, what unrelated minima
-        would give."""
-        places = {name: [self.of[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")}
-        rows, columns = (one[:, None] - other for one, other in zip(places["map"], places["true"], strict=True))
-        return np.hypot(rows, columns) > self.square
-
-
-def unrelated(apart: np.ndarray) -> float:
-    """Percent of the pairs of different images, (C, C) bool, that are apart. Raises ValueError for fewer than two images."""
-    count = len(apart)
-    if count < 2:
-        raise ValueError("minima are compared between two images or more")
-    return 100 * float(apart.sum() - np.trace(apart)) / (count * (count - 1))
+    return measured_files.occlusion_scores(config)
 
 
 def build(files: Mapping[str, Path]) -> Table:
@@ -158,11 +104,11 @@ def _minima(scores: Scores) -> list[Row]:
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    return Row((label, estimates.mean(values, digits, signed), expected, Number(len(values), 0)))
+    return Row((label, bootstrap.mean(values, digits, signed), expected, Number(len(values), 0)))
 
 
 def _share(label: str, hits: np.ndarray, expected: Number | None = None) -> Row:
-    return Row((label, estimates.share(hits), expected, Number(len(hits), 0)))
+    return Row((label, bootstrap.share(hits), expected, Number(len(hits), 0)))
 
 
 def _mean(values: np.ndarray) -> Number:

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from zfrepro import artifacts
-from zfrepro.exhibits import draw
-from zfrepro.exhibits.base import Column, Number, Piece, Row, Table, heading
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "Target pictures that the source set holds too"
 PAPER = "Section 5.2"

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts, paper
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
+from zfrepro import paper
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.correspondence import MASKS, PARTS
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "Correspondence between the same parts of different pictures"
 PAPER = "Table 1"
 LAYERS = (5, 7)
-MASKS = {"t1r1": "right eye", "t1r2": "left eye", "t1r3": "nose", "t1r4": "random"}
-PARTS = [mask for mask in MASKS.values() if mask != "random"]
 DIGITS = 3
 COLUMNS = (
     Column("row", "Covered", "label"),
@@ -36,7 +38,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return {"about": f"correspondence/{runs.improved(config, config.correspondence.runs)}/correspondence.json"}
+    return {"about": measured_files.of_one_run(config, "correspondence")["about"]}
 
 
 def build(files: Mapping[str, Path]) -> Table:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
-from zfrepro.claims.base import Estimate
-from zfrepro.claims.networks import Networks
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.measurements import runs
+from zfrepro.measurements.estimate import Estimate, Number
+from zfrepro.measurements.networks import Networks
 
 TITLE = "Classification error on the source set"
 PAPER = "Table 2"

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
-from zfrepro.claims import convergence
-from zfrepro.claims.ablation import BOTH
-from zfrepro.claims.base import Unattempted
-from zfrepro.claims.networks import Networks, printed
-from zfrepro.exhibits import draw, runs
-from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.measurements import convergence, runs
+from zfrepro.measurements.estimate import NotMeasured, Number
+from zfrepro.measurements.networks import BOTH, Networks, printed
 
 TITLE = "Ablations: layers removed and resized"
 PAPER = "Table 3"
@@ -144,7 +143,7 @@ def _highlights(networks: Networks) -> tuple[Highlight, ...]:
     """The price of taking out the middle and the full layers together, if that was run: the number that claims 8 to 13 print."""
     try:
         rise = networks.errors(BOTH)["top-1"]
-    except Unattempted:
+    except NotMeasured:
         return ()
     ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed(BOTH, "val_top1")))
     return (Highlight("Top-1 error (points) added by removing layers 3, 4, 6, 7", ours, theirs),)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zfrepro.exhibits import accuracy_table
-from zfrepro.exhibits.base import Table
+from zfrepro.exhibits.kit import accuracy_table
+from zfrepro.exhibits.kit.base import Table
 
 TITLE = "Transfer to Caltech-101"
 PAPER = "Table 4"

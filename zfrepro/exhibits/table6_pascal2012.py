@@ -9,9 +9,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from zfrepro import artifacts, paper
-from zfrepro.exhibits import draw, runs, transfers
-from zfrepro.exhibits.base import Cell, Column, Highlight, Number, Row, Table, difference, heading
+from zfrepro import paper
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.measurements import runs, transfers
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 TITLE = "Transfer to PASCAL VOC 2012"
 PAPER = "Table 6"

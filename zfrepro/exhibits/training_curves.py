@@ -11,10 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from zfrepro import artifacts
 from zfrepro.errors import UserError
-from zfrepro.exhibits import draw
-from zfrepro.exhibits.base import Column, Number, Picture, Row
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Picture, Row
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
     import pandas as pd

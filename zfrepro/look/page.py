@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zfrepro import rendering
-from zfrepro.exhibits import draw
+from zfrepro.exhibits.kit import draw
 from zfrepro.look.draw import heat, number, percent, percents, ramp, rgb, sharp, source
-from zfrepro.look.looking import GREY
+from zfrepro.look.inspect import GREY
 from zfrepro.look.photographs import printable
+from zfrepro.report import html
 
 if TYPE_CHECKING:
-    from zfrepro.look.looking import Covered, Feature, Look
+    from zfrepro.look.inspect import Covered, Feature, Look
+    from zfrepro.look.opened import Sight
     from zfrepro.look.photographs import Photograph
-    from zfrepro.look.sight import Sight
 
 GENERATOR = "zfrepro look"
 TINY = 16  # pixels; a smaller tile is enlarged sharp-edged
@@ -54,7 +54,7 @@ class Panel:
 
 def render(sight: Sight, photographs: Sequence[Photograph], looks: Sequence[Look]) -> str:
     """The page as HTML; names of files and classes are escaped."""
-    environment = rendering.environment()
+    environment = html.environment()
     environment.filters["percent"] = percent
     return environment.get_template("look.html").render(
         generator=GENERATOR,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from zfrepro.decoding import BAD_PICTURE
+from zfrepro.datasets.decoding import BAD_PICTURE
 from zfrepro.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # no format whose reader starts another program

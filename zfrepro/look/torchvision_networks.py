@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from zfrepro import torchvision_ops
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,7 @@ def normalised(crops: np.ndarray) -> torch.Tensor:
 
 def imagenet_classes() -> tuple[str, ...]:
     """The 1000 names in the order of torchvision's own weights."""
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
     return tuple(_IMAGENET_CATEGORIES)
@@ -101,7 +101,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 def _model(network: str, classes: int) -> nn.Module:
     """torchvision's network without values: its tensors are on the device `meta`, to be replaced by the loaded ones."""
-    torchvision_ops.ensure()
+    torchvision_import.ensure()
     import torch
     from torchvision import models
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from zfrepro import artifacts
+from zfrepro.storage import artifacts
 
 NAME = "SHA256SUMS"
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts
 from zfrepro.errors import UserError
 from zfrepro.site import checksums
+from zfrepro.storage import artifacts
 
 NAME = "ro-crate-metadata.json"
 WORKFLOW, SETTINGS, PAGE = "Snakefile", "config.yaml", "index.html"

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zfrepro import artifacts, comparison, rendering
+from zfrepro.report import html
+from zfrepro.site import comparison
 from zfrepro.site.summaries import Claim, Summary
+from zfrepro.storage import artifacts
 
 LARGE = 1e5  # a value from here on is printed with an exponent
 
 
 def render(summaries: Sequence[Summary]) -> dict[str, str]:
     """File name -> page; whatever comes from the reports is escaped."""
-    environment = rendering.environment()
+    environment = html.environment()
     environment.filters |= {"measured": measured, "day": day}
     rows = {
         "summaries": summaries,

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from zfrepro import annotations, artifacts
-from zfrepro.annotations import PARTS, Marked
 from zfrepro.core.finite import require_finite_arrays
-from zfrepro.diverged import refused
+from zfrepro.datasets import part_annotations
+from zfrepro.datasets.part_annotations import PARTS, Marked
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import refused
 
 if TYPE_CHECKING:
     import torch
 
     from zfrepro.core.correspondence import Comparison
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
 LAYERS = {5: "pool5", 7: "relu7"}  # after pooling, after the ReLU: where most units are exactly 0
 RANDOM = "random"
@@ -51,7 +52,7 @@ class Spec(Base):
 @refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
     _check(spec, viewing)
@@ -93,11 +94,11 @@ def _pictures(spec: Spec, viewing: Viewing, images: Path) -> tuple[list[Marked],
     top, left, _ = viewing.view
     view = (left, top, left + viewing.size, top + viewing.size)
     if spec.annotations is None:
-        marked = annotations.of_set(viewing.set, spec.split)
+        marked = part_annotations.of_set(viewing.set, spec.split)
         marked = [one for one in marked if not spec.classes or one.label in spec.classes]
         order = np.random.default_rng(spec.seed).permutation(len(marked)).tolist()
     else:
-        marked = annotations.read(spec.annotations, spec.root, viewing.set.size, view)
+        marked = part_annotations.read(spec.annotations, spec.root, viewing.set.size, view)
         order = list(range(len(marked)))
     found, places, most = [], [], max(spec.average, spec.pictures)
     for index in order:

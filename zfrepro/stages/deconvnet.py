@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from zfrepro import artifacts
 from zfrepro.core.choice import choose_maps
 from zfrepro.core.finite import require_finite_arrays
-from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import refused
 
 if TYPE_CHECKING:
-    from zfrepro.core.strongest import Strongest
-    from zfrepro.viewing import Viewing
+    from zfrepro.core.top_activations import Strongest
+    from zfrepro.models.opened import Viewing
 
 
 class Spec(Base):
@@ -37,9 +37,9 @@ class Spec(Base):
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
     out/features.json (what they are)."""
-    from zfrepro.core.sketch import path, pooling
-    from zfrepro.core.strongest import find
-    from zfrepro.viewing import Viewing
+    from zfrepro.core.deconvnet_diagram import path, pooling
+    from zfrepro.core.top_activations import find
+    from zfrepro.models.opened import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
     names = {layer: viewing.rectified(layer) for layer in sorted({1, *spec.maps})}

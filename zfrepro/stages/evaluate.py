@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.prepared_set import PreparedSet
 
 
 class Spec(Base):
@@ -52,13 +52,14 @@ def _measured(
     """Errors (%), and views -> probabilities float32 (N, C) of the validation images."""
     import torch
 
-    from zfrepro import devices, trained
     from zfrepro.core import crops, evaluation
+    from zfrepro.models import devices
+    from zfrepro.storage import network_file
 
     torch.set_num_threads(threads)
     chosen = devices.choose(device)
     dtype = devices.precision(spec.precision, chosen)
-    net, mean, description = trained.load(weights, chosen)
+    net, mean, description = network_file.load(weights, chosen)
     size, subtract = description.input_size, crops.MeanSubtraction(mean, chosen)
 
     def predict(pictures: np.ndarray, views: int) -> np.ndarray:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
 from zfrepro.core.choice import choose_maps
 from zfrepro.core.finite import require_finite_arrays
-from zfrepro.diverged import check_weights, named, refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import check_weights, named, refused
 
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -65,7 +65,7 @@ def run(
 ) -> None:
     """network: network.json of its training. Write out/evolution.npz (projections, patches, values, places a layer; one
     row a snapshot) and out/evolution.json (epochs, and how near each layer is to its final state)."""
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
     final = {name: w.cpu().clone() for name, w in viewing.net.state_dict().items() if name.startswith("conv")}

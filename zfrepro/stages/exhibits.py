@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from zfrepro import artifacts
 from zfrepro.core.finite import require_finite_arrays, require_finite_record
 from zfrepro.core.localisation import SCORES
-from zfrepro.diverged import named
 from zfrepro.errors import UserError
-from zfrepro.exhibits import latex
+from zfrepro.exhibits.kit import latex
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import named
 
 if TYPE_CHECKING:
-    from zfrepro.exhibits.base import Exhibit
+    from zfrepro.exhibits.kit.base import Exhibit
 
 
 # Arrays in which NaN means "none": no position of the square on the object, or beside it; no energy in a map's projections

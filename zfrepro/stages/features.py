@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts, guards
 from zfrepro.core.finite import NotFiniteError
-from zfrepro.diverged import ADVICE, named
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts, guards
+from zfrepro.storage.diverged import ADVICE, named
+from zfrepro.storage.prepared_set import PreparedSet
 
 HAND_MADE = 0  # the layer number that stands for hand-made features
 RANDOM_LAYER = 7
@@ -58,7 +58,7 @@ def run(
 
 
 def _hand_made(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches]:
-    from zfrepro.core.hand_features import hog, length
+    from zfrepro.core.hog import hog, length
 
     def batches() -> Batches:
         for start in range(0, target.count, spec.batch):
@@ -73,8 +73,8 @@ def _layers(
 ) -> tuple[dict[int, int], Batches]:
     import torch
 
-    from zfrepro import checked_network, devices
     from zfrepro.core import crops, features, nets
+    from zfrepro.models import checked_network, devices
 
     torch.set_num_threads(threads)
     if weights is None:

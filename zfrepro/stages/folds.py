@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from zfrepro import artifacts, folded
 from zfrepro.core.folds import Fold, folds, too_small
-from zfrepro.diverged import named
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts, fold_set
+from zfrepro.storage.diverged import named
+from zfrepro.storage.prepared_set import PreparedSet
 
 OWN = ("train", "val")  # splits of a set that is not split here
 PAIRS, PAIR_SIZE = 12, 64  # most similar pairs that are shown, pixels
@@ -56,7 +56,7 @@ def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto",
     dropped = {} if _own_splits(target) else _too_small(spec, target, labels)
     labels[np.isin(labels, list(dropped))] = -1
     found = _folds(spec, target, labels)
-    arrays = {name: array for k, some in found.items() for name, array in folded.arrays(some, k).items()}
+    arrays = {name: array for k, some in found.items() for name, array in fold_set.arrays(some, k).items()}
     artifacts.save_arrays(out / "folds.npz", correlation=correlation, source=match, **arrays)
     artifacts.save_arrays(out / "overlap.npz", **pairs)
     files = target.files(None)
@@ -98,8 +98,8 @@ def _overlap(
     """Largest correlation and most similar source picture of every picture; the most similar pairs as pictures."""
     import torch
 
-    from zfrepro import devices
     from zfrepro.core import overlap
+    from zfrepro.models import devices
 
     torch.set_num_threads(threads)
     trained_on = source.images("train")

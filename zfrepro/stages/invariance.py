@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
 from zfrepro.core.finite import require_finite_arrays
-from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import refused
 
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
 LAYERS = (1, 7)  # as in Fig 5
 KINDS = ("shift", "scale", "turn")
@@ -50,7 +50,7 @@ class Spec(Base):
 @refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
     viewing.check_classes()

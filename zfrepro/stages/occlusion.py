@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
-from zfrepro.diverged import refused
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import refused
 
 if TYPE_CHECKING:
     import torch
 
     from zfrepro.core.occlusion import Answer, Occluder
-    from zfrepro.core.strongest import Strongest
-    from zfrepro.viewing import Viewing
+    from zfrepro.core.top_activations import Strongest
+    from zfrepro.models.opened import Viewing
 
 COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
 
@@ -70,7 +70,7 @@ class Survey:
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
     out/occlusion.json (what they are)."""
-    from zfrepro.viewing import Viewing
+    from zfrepro.models.opened import Viewing
 
     viewing = Viewing(weights, images, spec.split, device, threads)
     _check(spec, viewing, images)

@@ -20,12 +20,12 @@ import PIL
 from PIL import features
 from pydantic import Field
 
-from zfrepro import artifacts, guards
 from zfrepro.datasets.base import Item, Listing
-from zfrepro.decoding import Outcome, decoded
+from zfrepro.datasets.decoding import Outcome, decoded
 from zfrepro.errors import UserError
-from zfrepro.prepared import FILES
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts, guards
+from zfrepro.storage.prepared_set import FILES
 
 WORKERS = os.cpu_count() or 1
 REPORT_EVERY = 5.0  # seconds between two lines of progress

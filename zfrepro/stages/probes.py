@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from zfrepro import artifacts
 from zfrepro.core import probes
 from zfrepro.core.average_precision import mean, of_classes
 from zfrepro.core.finite import require_finite
 from zfrepro.core.folds import Fold, mean_class_accuracy
-from zfrepro.diverged import named
 from zfrepro.errors import UserError
-from zfrepro.folded import FoldedSet
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import named
+from zfrepro.storage.fold_set import FoldedSet
+from zfrepro.storage.prepared_set import PreparedSet
 
 RESAMPLES = 200  # of the test pictures, for the interval of a mean average precision
 

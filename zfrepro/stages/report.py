@@ -12,14 +12,16 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from zfrepro import artifacts, paper, pictures, provenance, rendering, summary, training_setup
+from zfrepro import paper
 from zfrepro.core.finite import require_finite_record
-from zfrepro.diverged import named
 from zfrepro.errors import UserError
-from zfrepro.printing import pdf
+from zfrepro.report import html, images, provenance, summary, training_setup
+from zfrepro.report.pdf import pdf
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import named
 
-DATA_FILES = ("templates/print.html", "templates/print.css")
+DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
 LONG = 24  # rows; a longer table behind a picture is left out of the PDF
 MOST = 600  # rows of one table on the page; its CSV has all
@@ -57,7 +59,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
 
 def render(template: str, spec: Spec, exhibits: tuple[dict[str, Any], ...], origin: dict[str, Any]) -> str:
     """page.html or print.html; whatever comes from data or config is escaped."""
-    made = rendering.environment().get_template(template)
+    made = html.environment().get_template(template)
     return made.render(
         spec=spec,
         exhibits=exhibits,
@@ -104,7 +106,7 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
         i += width
 
 
-def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], pictures.Opened | None]:
+def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], images.Opened | None]:
     """The exhibit with lighter pictures, for the page and for print; each picture with its `mime`, print without faces.
 
     Last, one of its pictures with a palette as it was opened: where it is all of the exhibit, the figure's file needs it too.
@@ -112,31 +114,31 @@ def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], p
     on_page, on_paper, whole = [], [], None
     for piece in exhibit["pieces"]:
         first = _opened(exhibit["name"], piece)
-        faces = [{**face, **_coded(pictures.for_page(_opened(exhibit["name"], face)))} for face in piece["faces"]]
-        on_page.append({**piece, **_coded(pictures.for_page(first)), "faces": faces})
-        on_paper.append({**piece, **_coded(pictures.for_print(first)), "faces": []})
+        faces = [{**face, **_coded(images.for_page(_opened(exhibit["name"], face)))} for face in piece["faces"]]
+        on_page.append({**piece, **_coded(images.for_page(first)), "faces": faces})
+        on_paper.append({**piece, **_coded(images.for_print(first)), "faces": []})
         whole = first if first.few else whole
     return {**exhibit, "pieces": on_page}, {**exhibit, "pieces": on_paper}, whole
 
 
-def _coded(picture: pictures.Coded) -> dict[str, str]:
+def _coded(picture: images.Coded) -> dict[str, str]:
     return {"png": picture.text(), "mime": picture.mime}
 
 
-def _opened(name: str, piece: dict[str, Any]) -> pictures.Opened:
+def _opened(name: str, piece: dict[str, Any]) -> images.Opened:
     try:
-        return pictures.opened(base64.b64decode(piece["png"]))
+        return images.opened(base64.b64decode(piece["png"]))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"exhibits/{name}/exhibit.json: a picture in it is damaged; delete it and run again") from error
 
 
-def _drawn(folder: Path, known: pictures.Opened | None = None) -> bytes:
+def _drawn(folder: Path, known: images.Opened | None = None) -> bytes:
     """The exhibit's picture as a file of the report. `known`: what has been opened of this exhibit and may be the same PNG."""
     path = folder / f"{folder.name}.png"
     try:
         png = path.read_bytes()
         same = known is not None and known.png == png
-        return pictures.for_file(known if same else pictures.opened(png, pictures.ALL))
+        return images.for_file(known if same else images.opened(png, images.ALL))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: not a whole picture; delete it and run again") from error
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from zfrepro import artifacts, sources
-from zfrepro.checkpoints import Store, key
 from zfrepro.core.architecture import Network, describe
 from zfrepro.core.folds import Fold, mean_class_accuracy
 from zfrepro.errors import UserError
-from zfrepro.folded import FoldedSet
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
+from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage.checkpoints import Store, key
+from zfrepro.storage.fold_set import FoldedSet
+from zfrepro.storage.prepared_set import PreparedSet
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ def run(
     its manifest.json; out: the JSON file to write."""
     import torch
 
-    from zfrepro import devices
+    from zfrepro.models import devices
 
     torch.set_num_threads(threads)
     target = PreparedSet(images)
@@ -78,7 +78,7 @@ def run(
 def _decisive(spec: Spec, training: dict[str, Any], target: PreparedSet) -> tuple[Any, ...]:
     """What decides the accuracy of any fold; which folds are asked for does not."""
     settings = spec.model_dump(mode="json", exclude={"per_class", "folds"})
-    return settings, training, target.digest, sources.digest("stages.scratch")
+    return settings, training, target.digest, code_digest.digest("stages.scratch")
 
 
 def _remembered(
@@ -149,10 +149,10 @@ class _Scratch:
         error that has to stall before the schedule `stall` anneals."""
         import torch
 
-        from zfrepro import devices
         from zfrepro.core import nets
         from zfrepro.core.recipe import Recipe, steps_per_epoch
         from zfrepro.core.training import Pictures, Training
+        from zfrepro.models import devices
 
         settings = self.training
         network = Network.model_validate(settings["network"])

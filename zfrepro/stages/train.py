@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from zfrepro import artifacts, sources
-from zfrepro.checkpoints import Every, Store, key, stop_signal
 from zfrepro.core.architecture import Network, Row, describe, parameter_count
 from zfrepro.errors import UserError
-from zfrepro.prepared import PreparedSet
 from zfrepro.spec import Base
-from zfrepro.trained import Description
+from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage.checkpoints import Every, Store, key, stop_signal
+from zfrepro.storage.network_file import Description
+from zfrepro.storage.prepared_set import PreparedSet
 
 if TYPE_CHECKING:
     from zfrepro.core.training import Diverged, Training
@@ -106,8 +106,8 @@ def run(
     `.state` beside it; on_divergence: fail, or record, which writes down that training diverged and succeeds."""
     import torch
 
-    from zfrepro import devices
     from zfrepro.core.training import Diverged
+    from zfrepro.models import devices
 
     if on_divergence not in ("fail", "record"):
         raise UserError(f"--on-divergence {on_divergence}: it is fail or record")
@@ -119,7 +119,7 @@ def run(
     versions = (torch.__version__, chosen.type, str(dtype), threads if chosen.type == "cpu" else 0)
     store = Store(
         out.parent / ".state" / name,
-        key(spec.model_dump_json(), sources.digest("stages.train"), source.digest, versions),
+        key(spec.model_dump_json(), code_digest.digest("stages.train"), source.digest, versions),
     )
     if store.finished(FILES):
         _log(run=name, note="the same settings, code and data have been trained before: taken as they were")
@@ -269,10 +269,10 @@ def _write(
     name: str,
     weights: dict[str, Any],
 ) -> None:
-    from zfrepro import trained
+    from zfrepro.storage import network_file
 
     description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes))
-    trained.save(out / "model.safetensors", weights, source.mean(), description)
+    network_file.save(out / "model.safetensors", weights, source.mean(), description)
     snapshots = {f"epoch{epoch:g}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
     artifacts.save_weights(out / "snapshots.safetensors", snapshots, description.metadata())
     artifacts.save_text(out / "history.csv", _history(memory))

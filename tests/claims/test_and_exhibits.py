@@ -1,0 +1,77 @@
+"""One number in one version: what a claim of 17 to 42 shows is what its exhibit shows, value and interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import toy_results
+
+from zfrepro.claims import registry
+from zfrepro.claims.registry import Judged
+from zfrepro.exhibits import fig5_invariance, occlusion_score, table4_caltech101, table5_caltech256
+from zfrepro.exhibits.kit.base import Exhibit
+from zfrepro.measurements.estimate import Estimate, Number
+
+CONFIG = toy_results.config()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    toy_results.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(results: Path) -> dict[int, Judged]:
+    found = registry.judge({label: results / path for label, path in registry.needs(CONFIG).items()})
+    return {one.claim.number: one for one in found}
+
+
+def built(exhibit, results: Path) -> Exhibit:
+    return exhibit.build({label: results / path for label, path in exhibit.needs(CONFIG).items()})
+
+
+def shown(number: Number) -> tuple[float | None, ...]:
+    return number.value, number.low, number.high
+
+
+def told(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
+    low, high = sorted((sign * estimate.low, sign * estimate.high))
+    return sign * estimate.value, low, high
+
+
+def test_occlusion_scores(results: Path, judged: dict[int, Judged]) -> None:
+    rows = {row.cells[0]: row.cells[1] for row in built(occlusion_score, results).rows}
+    parts = {number: judged[number].finding.parts for number in (27, 28, 29)}
+    pairs = [
+        ("The same, below its mean (% of images)", judged[22].finding.estimate),
+        (occlusion_score.LOWER, parts[27]["middle of the square on it"]),
+        ("Lower where the square touches the box at all (% of images)", parts[27]["square touches it"]),
+        ("These minima more than 14 pixels apart (% of images with both clear)", parts[28]["apart"]),
+        ("Positions that change the label, on the object minus elsewhere (points)", parts[29]["changed on the object"]),
+    ]
+    for label, estimate in pairs:
+        assert shown(rows[label]) == pytest.approx(told(estimate)), label
+    kept = rows["The same, half of the images with the highest P(true class) (%)"].texts()
+    assert f"{kept['text']} % [{kept['low']}, {kept['high']}] of the positions" in judged[29].finding.reason
+    mean = rows["Strongest map where the square covers its projection, over its mean"].texts()["text"]
+    assert f"{mean} times that over all positions" in judged[22].finding.reason
+
+
+def test_invariance(results: Path, judged: dict[int, Judged]) -> None:
+    rows = built(fig5_invariance, results).rows
+    steps, fits = ([row.cells for row in rows if row.cells[0].startswith(start)] for start in ("Distance at a", "R²"))
+    for name, step, fit in zip(("translation", "scale"), steps, fits, strict=True):
+        assert shown(step[3]) == pytest.approx(told(judged[23].finding.parts[name], -1))
+        assert shown(fit[3]) == pytest.approx(told(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"]))
+        assert f"{fit[2].texts()['text']} and {fit[1].texts()['text']} ({name})" in judged[24].finding.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "exhibit", "part"), [(32, table4_caltech101, "30 a class"), (33, table5_caltech256, "60 a class")]
+)
+def test_gains_of_pretraining(results: Path, judged: dict[int, Judged], number: int, exhibit, part: str) -> None:
+    gain = judged[number].finding.parts[part]
+    assert built(exhibit, results).highlights[0].ours == f"{gain.value:+.1f}"

@@ -1,0 +1,281 @@
+"""Every exhibit builds from a toy tree, and its CSV is what it shows."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import importlib
+import io
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import latex_rows, toy_results
+from helpers.toy_results import files_of
+from PIL import Image
+
+from zfrepro import paper
+from zfrepro.errors import UserError
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, guarded, heading
+from zfrepro.measurements import runs
+from zfrepro.measurements.estimate import Number
+from zfrepro.measurements.networks import Networks
+from zfrepro.stages import exhibits
+from zfrepro.storage import artifacts
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results/toy as the stages leave it."""
+    results = tmp_path_factory.mktemp("experiment") / "results/toy"
+    toy_results.write(results)
+    return results
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("name", toy_results.EXHIBITS)
+def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy: Path, tmp_path: Path) -> None:
+    exhibits.run(exhibits.Spec(name=name, files=files_of(name, toy)), tmp_path)
+    page = artifacts.load_json(tmp_path / "exhibit.json")
+    assert page["name"] == name
+    assert page["title"]
+    assert page["caption"]
+    assert len(page["alt"]) > 40
+    lines = rows_of((tmp_path / f"{name}.csv").read_text())
+    shown = [row for row in page["rows"] if row["kind"] != "heading"]
+    assert len(lines) == len(shown) > 0
+    keys = [column["key"] for column in page["columns"]]
+    for line, row in zip(lines, shown, strict=True):
+        expected = {key: _in_csv(cell) for key, cell in zip(keys, row["cells"], strict=True)}
+        for key, cell in zip(keys, row["cells"], strict=True):
+            expected |= {f"{key}_{part}": cell[part] for part in ("low", "high", "pm") if part in cell}
+        assert {key: value for key, value in line.items() if value and key != "section"} == {
+            k: v for k, v in expected.items() if v
+        }
+    types, typeset = latex_rows.rows_of((tmp_path / f"{name}.tex").read_text())
+    heads = 1 + any(column["group"] for column in page["columns"])
+    assert len(typeset) == heads + len(page["rows"])
+    assert {len(row) for row in typeset} == {len(types)} == {len(page["columns"])}
+    pictures = [(tmp_path / f"{name}.png").read_bytes(), *(base64.b64decode(piece["png"]) for piece in page["pieces"])]
+    for data in pictures:
+        assert len(data) < 1_500_000
+        assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).std() > 5
+    assert all(len(piece["alt"]) > 30 for piece in page["pieces"])
+
+
+def _in_csv(cell: dict[str, str]) -> str:
+    return guarded(cell["text"]) if cell["is"] == "text" else cell["text"]
+
+
+def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(toy, tmp_path / "results/toy")
+    monkeypatch.chdir(tmp_path)
+    files = files_of("table4_caltech101", Path("results/toy"))
+    files["folds"] = toy / "folds/caltech101/folds.json"  # of another folder
+    out = tmp_path / "results/toy/exhibits/table4_caltech101"
+    exhibits.run(exhibits.Spec(name="table4_caltech101", files=files), out)
+    told = artifacts.load_json(out / "exhibit.json")["files"]
+    assert told["pretrained"] == "probes/caltech101/improved.json"
+    assert told["folds"] == str(files["folds"])
+    assert told.keys() == files.keys()
+
+
+def test_same_input_same_bytes(toy: Path) -> None:
+    for name in ("table3_ablations", "fig7_occlusion"):
+        module = importlib.import_module(f"zfrepro.exhibits.{name}")
+        first, second = (module.build(files_of(name, toy)) for _ in range(2))
+        assert first.png == second.png
+        assert dataclasses.replace(first, png=b"") == dataclasses.replace(second, png=b"")
+
+
+@pytest.mark.parametrize("ruin", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+def test_a_missing_or_empty_input_is_named(ruin, tmp_path: Path) -> None:
+    toy_results.write(tmp_path)
+    wanted = files_of("table4_caltech101", tmp_path)
+    ruin(wanted["scratch"])
+    with pytest.raises(UserError, match=r"scratch/caltech101\.json.*table4_caltech101"):
+        exhibits.run(exhibits.Spec(name="table4_caltech101", files=wanted), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_table3_finds_each_network_by_what_it_is(toy: Path) -> None:
+    found = runs.load(files_of("table3_ablations", toy))
+    matched = {row: [run.name for run in runs.of_row(found, row)] for row in paper.VARIANTS}
+    assert matched["t3r01"] == ["baseline"]
+    assert matched["t3r05"] == ["no-3467"]
+    assert matched["t3r08"] == ["improved", "improved-1", "improved-2"]
+    assert matched["t3r10"] == matched["t3r12"] == []
+
+
+def test_a_network_trained_in_an_unusual_way_does_not_count_as_a_seed() -> None:
+    def run(name: str, seed: int, rms: float | None) -> runs.Run:
+        return runs.Run(name, toy_results.spec_of("improved") | {"seed": seed, "filter_rms": rms}, {}, 0)
+
+    some = [run("unclipped", 0, None), run("one", 1, 0.1), run("two", 2, 0.1)]
+    assert [found.name for found in runs.of_row(some, "t3r08")] == ["one", "two"]
+
+
+def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
+    module = importlib.import_module("zfrepro.exhibits.table3_ablations")
+    lines = rows_of(module.build(files_of("table3_ablations", toy)).csv())
+    errors = artifacts.load_json(toy / "evaluate/no-67/errors.json")
+    line = lines[3]
+    assert line["section"].startswith("Baseline")
+    assert (line["row"], line["val_top1_paper"]) == ("Removed layers 6,7", "44.8")
+    assert float(line["val_top1_ours"]) == round(errors["views"]["10"]["top1"], 1)
+    assert float(line["val_top1_diff"]) == pytest.approx(float(line["val_top1_ours"]) - 44.8)
+    assert float(line["val_top1_ours_low"]) < float(line["val_top1_ours"]) < float(line["val_top1_ours_high"])
+    assert lines[5]["val_top1_ours"] == "not run"
+    improved = next(one for one in lines if one["row"] == "The improved network of Fig. 3")
+    assert "val_top1_ours_pm" not in improved
+    width = [float(one["val_top1_ours_high"]) - float(one["val_top1_ours_low"]) for one in (improved, lines[0])]
+    assert width[0] > 0.57 * width[1]  # three seeds against one: at most the square root of 3 surer, not four times
+
+
+def test_diverged_networks_are_named_and_sink_no_exhibit(tmp_path: Path) -> None:
+    toy_results.write(tmp_path)
+    for name in ("no-34", "wide", "improved-1"):
+        toy_results.diverge(tmp_path, name)
+    built = {}
+    for name in ("table2_imagenet", "table3_ablations", "training_curves", "claims", "fig3_architecture"):
+        built[name] = importlib.import_module(f"zfrepro.exhibits.{name}").build(files_of(name, tmp_path))
+    note = "wide diverged in epoch 3 (the training loss is NaN)"
+    for name in ("table2_imagenet", "table3_ablations", "training_curves"):
+        assert [one for one in built[name].notes if one.startswith(note)], name
+    second = {line["row"]: line for line in rows_of(built["table2_imagenet"].csv())}
+    assert (
+        second["1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps - (b)"]["val_top1_ours"] == "diverged"
+    )
+    assert second["6 convnets, (a) & (b) combined"]["val_top5_ours"] == "diverged"
+    assert second["5 convnets as per Fig. 3 - (a)"]["networks"] == "2"
+    third = rows_of(built["table3_ablations"].csv())
+    assert third[1]["val_top1_ours"] == third[1]["train_top1_ours"] == "diverged"
+    assert next(one for one in third if one["row"] == "The improved network of Fig. 3")["runs"] == "2"
+    verdicts = {one["number"]: one for one in built["claims"].data["claims"]}
+    assert "no-34 diverged in epoch 3" in verdicts[10]["reason"]
+    assert {verdicts[number]["verdict"] for number in (5, 6, 10, 11)} == {"not attempted"}
+    assert "Left out: improved-1 diverged in epoch 3" in verdicts[2]["reason"]
+    assert "no-34 diverged" in built["training_curves"].alt
+
+
+def test_an_ensemble_averages_probabilities(tmp_path: Path) -> None:
+    one = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7]])
+    two = np.array([[0.1, 0.9, 0.0], [0.1, 0.8, 0.1]])
+    members = []
+    for name, said in (("one", one), ("two", two)):
+        artifacts.save_arrays(tmp_path / f"{name}.npz", labels=np.array([1, 1]), probabilities_1=said)
+        members.append(runs.Run(name, toy_results.spec_of("improved"), {"views": {"1": {"top1": 50.0}}}, 0))
+    networks = Networks(tuple(members), {name: tmp_path / f"{name}.npz" for name in ("one", "two")})
+    assert networks.ensemble(members[:1], 1, 1).tolist() == [[True, True]]
+    assert networks.ensemble(members, 1, 1).tolist() == [[False, False]]
+    assert networks.ensemble(members[:1], 2, 1).tolist() == [[False, False]]
+
+
+def test_table2_ensembles_hold_the_seeds_that_were_trained(toy: Path) -> None:
+    lines = rows_of(
+        importlib.import_module("zfrepro.exhibits.table2_imagenet").build(files_of("table2_imagenet", toy)).csv()
+    )
+    by_row = {line["row"]: line for line in lines}
+    assert by_row["5 convnets as per Fig. 3 - (a)"]["networks"] == "3"
+    assert by_row["6 convnets, (a) & (b) combined"]["networks"] == "4"
+    single = [
+        artifacts.load_json(toy / f"evaluate/{name}/errors.json")["views"]["10"]["top1"]
+        for name in ("improved", "improved-1", "improved-2")
+    ]
+    assert float(by_row["1 convnet as per Fig. 3"]["val_top1_ours"]) == pytest.approx(np.mean(single), abs=0.051)
+
+
+def test_table4_means_and_spreads_are_those_of_the_folds(toy: Path) -> None:
+    lines = rows_of(
+        importlib.import_module("zfrepro.exhibits.table4_caltech101").build(files_of("table4_caltech101", toy)).csv()
+    )
+    assert (lines[3]["acc30_ours"], lines[3]["acc30_ours_pm"], lines[3]["acc30_paper"]) == ("78.2", "0.8", "86.5")
+    assert lines[0]["acc30_paper_pm"] == "0.33"
+
+
+def test_fig3_repeats_the_sizes_printed_in_the_paper(toy: Path) -> None:
+    built = importlib.import_module("zfrepro.exhibits.fig3_architecture").build(files_of("fig3_architecture", toy))
+    lines = rows_of(built.csv())
+    printed = [line for line in lines if line["size_paper"]]
+    assert [int(line["size_paper"]) for line in printed] == [110, 55, 26, 13, 13, 13, 13, 6]
+    assert all(line["size_paper"] == line["size_full"] and line["maps_paper"] == line["maps_full"] for line in printed)
+    assert "62,357,608" in built.caption
+
+
+def test_projections_are_grey_where_they_are_zero() -> None:
+    values = np.zeros((9, 8, 8, 3), np.float32)
+    assert set(np.unique(draw.grey_zero(values))) <= {127, 128}
+    values[0, 0, 0] = 2
+    values[1, 0, 0] = -2
+    shown = draw.grey_zero(values)
+    assert (shown[0, 0, 0, 0], shown[1, 0, 0, 0], shown[2, 0, 0, 0]) == (255, 0, 128)
+
+
+def test_tiles_lie_row_by_row() -> None:
+    tiles = [np.full((2, 2, 3), value, np.uint8) for value in (10, 20, 30)]
+    whole = np.asarray(draw.block(tiles, 2, 2, 1))[..., 0]
+    white = 255
+    assert whole.tolist() == [
+        [10, 10, white, 20, 20],
+        [10, 10, white, 20, 20],
+        [white] * 5,
+        [30, 30, white, white, white],
+        [30, 30, white, white, white],
+    ]
+
+
+def test_a_large_picture_is_made_small_enough() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
+    data = draw.encoded(noise, 90_000)
+    assert len(data) <= 90_000
+    assert Image.open(io.BytesIO(data)).width > 100
+
+
+def test_the_interval_is_wilsons() -> None:
+    assert runs.interval(10.0, 100) == pytest.approx((5.52, 17.44), abs=0.01)
+    assert runs.interval(0.0, 50)[0] == 0
+
+
+def test_differences_are_of_the_numbers_as_shown() -> None:
+    assert difference(38.449, 38.35).texts()["text"] == "0.0"
+    assert difference(40.0, 38.4).texts()["text"] == "+1.6"
+    assert difference(None, 1.0) is None
+
+
+def test_csv_keeps_formulas_from_spreadsheets_but_not_from_numbers() -> None:
+    columns = (Column("a", "A", "label"), Column("b", "B"))
+    table = Exhibit("", columns, (heading("@sum", columns), Row(("=1+1", Number(-1.5)))), b"", "")
+    assert table.csv().splitlines() == ["section,a,b", "'@sum,'=1+1,-1.5"]
+
+
+def test_importing_exhibits_and_report_needs_no_torch() -> None:
+    names = [f"zfrepro.exhibits.{name}" for name in toy_results.EXHIBITS] + [
+        "zfrepro.stages.exhibits",
+        "zfrepro.stages.report",
+    ]
+    program = (
+        f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\nsys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) -> None:
+    from zfrepro.exhibits import table3_ablations
+
+    def run(row_id: str, train: float) -> runs.Run:
+        spec = {"network": runs.normal(paper.VARIANTS[row_id]), "seed": 0, "epochs": 6}
+        return runs.Run(row_id, spec, {"train_top1": train}, 0)
+
+    assert table3_ablations._unfinished([run("t3r01", 10.0), run("t3r05", 40.0)]) == []
+    assert table3_ablations._unfinished([run("t3r01", 10.0)]) == []
+    assert "After 6 epochs" in table3_ablations._unfinished([run("t3r01", 40.0), run("t3r05", 10.0)])[0]

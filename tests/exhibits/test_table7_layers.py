@@ -1,0 +1,196 @@
+"""Tables 6 and 7 and the overlap, on hand-made results."""
+
+import types
+
+import numpy as np
+import pytest
+from helpers import toy_transfer
+
+from zfrepro import paper
+from zfrepro.datasets.voc2012 import CLASSES
+from zfrepro.exhibits import overlap, table6_pascal2012, table7_layers
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
+
+TOY = [f"thing {i}" for i in range(6)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    toy_transfer.write(tmp_path, TOY)
+    return tmp_path
+
+
+def config(**changes):
+    given = {**toy_transfer.settings(), **changes}
+    sections = {name: types.SimpleNamespace(**given[name]) for name in ("features", "scratch")}
+    return types.SimpleNamespace(folds=given["folds"], **sections)
+
+
+def built(exhibit, place, **changes):
+    return exhibit.build({label: place / file for label, file in exhibit.needs(config(**changes)).items()})
+
+
+def cells(made, row):
+    keys = [column.key for column in made.columns]
+    return next(dict(zip(keys, one.cells, strict=True)) for one in made.rows if one.cells[0] == row)
+
+
+def changed(path, change):
+    told = artifacts.load_json(path)
+    change(told)
+    artifacts.save_json(path, told)
+
+
+def as_voc(place, values, classes=CLASSES):
+    """PASCAL VOC itself, with these average precisions for the softmax."""
+
+    def change(told):
+        told["class_names"] = list(classes)
+        for one in told["precisions"]:
+            one["classes"] = list(values)
+
+    for name in ("improved", "random", "hog"):
+        changed(place / f"probes/voc2012/{name}.json", change)
+    changed(place / "folds/voc2012/folds.json", lambda told: told.update(target="voc2012", classes=list(classes)))
+
+
+def test_every_class_of_voc_stands_in_the_paper_s_row(place):
+    as_voc(place, range(20, 40))
+    made = built(table6_pascal2012, place)
+    lines = paper.table("table6_pascal2012")
+    for i, label in enumerate(lines["row_label"][:20]):
+        row = cells(made, label)
+        assert row["here_softmax"].value == 20 + i  # VOC's order is the paper's
+        assert row["ours"].value == lines["ours"][i]
+        assert row["difference"].value == pytest.approx(20 + i - lines["ours"][i])
+    assert made.rows[0].cells[0] == "Mean"
+    assert len(made.rows) == 22
+
+
+def test_classes_won_are_those_above_both_rivals(place):
+    lines = paper.table("table6_pascal2012")[:20]
+    best = lines[["A_sande2012", "B_yan2012"]].max(axis=1).to_numpy()
+    values = best - 1
+    values[[2, 5, 7]] += 2
+    values[9] = best[9]  # a tie is not won
+    as_voc(place, values)
+    row = cells(built(table6_pascal2012, place), table6_pascal2012.WON)
+    assert (row["here_softmax"].value, row["ours"].value, row["B_yan2012"].value) == (3, 5, 15)
+    printed = (lines["ours"] > best).sum()
+    assert printed == row["ours"].value  # the same rule gives the paper's own count
+
+
+def test_a_stand_in_keeps_its_classes_apart_even_where_names_agree(place):
+    changed(place / "probes/voc2012/improved.json", lambda told: told["class_names"].__setitem__(0, "bicycle"))
+    for name in ("random", "hog"):
+        changed(place / f"probes/voc2012/{name}.json", lambda told: told["class_names"].__setitem__(0, "bicycle"))
+    made = built(table6_pascal2012, place)
+    assert cells(made, "bicycle")["ours"] is None
+    mean = cells(made, "Mean")
+    assert (mean["ours"].value, mean["here_softmax"].value) == (79.0, pytest.approx(62.0))
+    assert mean["difference"].value == pytest.approx(-17.0)
+    assert [row.cells[0] for row in made.rows if row.kind == "heading"] == [
+        "Mean over the classes", "Classes of this experiment; the paper's are in the picture",
+    ]  # fmt: skip
+
+
+def test_a_class_without_a_test_picture_says_so(place):
+    as_voc(place, [None, *range(20, 39)])
+    row = cells(built(table6_pascal2012, place), "Airplane")
+    assert row["here_softmax"] == "no picture shows it"
+    assert row["difference"] is None
+
+
+def test_some_of_voc_s_classes(place):
+    as_voc(place, [50, 60], ["tvmonitor", "dog"])
+    made = built(table6_pascal2012, place)
+    assert cells(made, "Tv")["here_softmax"].value == 50
+    assert cells(made, "Dog")["difference"].value == pytest.approx(60 - 87.8)
+    assert cells(made, "Cat")["here_softmax"] is None
+    assert any(note.startswith("2 of the 20 classes") for note in made.notes)
+
+
+def test_baselines_that_were_not_run_have_no_column(place):
+    features = {**toy_transfer.settings()["features"], "baselines": []}
+    made = built(table6_pascal2012, place, features=features)
+    assert [column.key for column in made.columns if column.key.startswith("here")] == ["here_softmax", "here_sigmoids"]
+
+
+def test_table_7_has_ours_beside_the_paper_s(place):
+    made = built(table7_layers, place)
+    row = cells(made, "SVM (5)")
+    assert (row["caltech101_paper"].value, row["caltech256_paper"].value) == (86.2, 65.6)
+    told = artifacts.load_json(place / "probes/caltech101/improved.json")["accuracies"]
+    folds = next(one["folds"] for one in told if (one["layer"], one["classifier"]) == (5, "svm"))
+    assert row["caltech101_improved"].value == pytest.approx(np.mean(folds))
+    assert row["caltech101_improved"].spread == pytest.approx(np.std(folds, ddof=1))
+    assert cells(made, "Softmax (2)")["caltech101_paper"] is None
+    assert isinstance(cells(made, "Softmax (2)")["caltech256_baseline"], Number)
+    assert len(made.rows) == 12
+    assert made.highlights[0].paper == "+41.4 (layer 5)"
+    alone = built(table7_layers, place, folds={"caltech256": {}})
+    assert alone.highlights[0].paper == "+47.1 (layer 7)"
+
+
+def test_the_first_run_comes_first_whatever_its_name(place):
+    features = {"runs": ["improved", "baseline"], "baselines": []}
+    made = built(table7_layers, place, features=features)
+    assert [column.key for column in made.columns][1:4] == [
+        "caltech101_paper",
+        "caltech101_improved",
+        "caltech101_baseline",
+    ]
+
+
+def test_table_7_on_one_target_with_other_sizes(place):
+    def fewer(told):
+        told["test_pictures"] = {"10": 100}
+
+    def at_ten(told):
+        told["accuracies"] = [{**one, "per_class": 10} for one in told["accuracies"] if one["per_class"] == 30]
+
+    changed(place / "folds/caltech101/folds.json", fewer)
+    for name in ("improved", "baseline"):
+        changed(place / f"probes/caltech101/{name}.json", at_ten)
+    made = built(table7_layers, place, folds={"caltech101": {}})
+    assert {column.group for column in made.columns if column.group} == {"Caltech-101, 10 a class"}
+    assert made.columns[1].label == "paper (30 a class)"
+    assert isinstance(cells(made, "SVM (1)")["caltech101_improved"], Number)
+
+
+def test_table_7_needs_one_of_the_two(place):
+    with pytest.raises(LookupError):
+        table7_layers.needs(config(folds={"voc2012": {}}))
+
+
+def test_a_layer_that_was_not_measured_says_so(place):
+    changed(
+        place / "probes/caltech101/baseline.json",
+        lambda told: told.update(accuracies=[one for one in told["accuracies"] if one["layer"] != 4]),
+    )
+    assert cells(built(table7_layers, place), "SVM (4)")["caltech101_baseline"] == "not run"
+
+
+def test_overlaps_are_counted_by_class(place):
+    def put(told):
+        one = told["overlap"]["left_out"][0]
+        told["overlap"]["left_out"] = [{**one, "class": name} for name in ("b", "a", "b", "c", "b", "a")]
+
+    changed(place / "folds/caltech101/folds.json", put)
+    made = built(overlap, place)
+    row = cells(made, "Caltech-101: scenes")
+    assert (row["left_out"].value, row["most"].value, row["duplicates"].value) == (6, 3, 1)
+    assert (row["paper_left_out"], row["paper_most"].value) == ("44 of 9,144", 10)
+    start = [one.cells[0] for one in made.rows].index("Left out of Caltech-101, by class")
+    assert [(one.cells[0], one.cells[6].value) for one in made.rows[start + 1 : start + 4]] == [
+        ("b", 3),
+        ("a", 2),
+        ("c", 1),
+    ]
+    assert cells(made, "PASCAL VOC 2012: scenes")["paper_left_out"] is None
+
+
+def test_overlap_needs_a_target():
+    with pytest.raises(LookupError):
+        overlap.needs(config(folds={}))

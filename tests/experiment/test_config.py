@@ -1,0 +1,200 @@
+"""Every fault of an experiment file is one message that names file and key; slices are stable and separate."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zfrepro.errors import UserError
+from zfrepro.experiment import loading
+from zfrepro.experiment.config import LOOKS
+
+ROOT = Path(__file__).parents[2]
+SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())
+
+
+def changed(path, value):
+    """The smoke experiment with one key set (or taken out, for the value None)."""
+    content = copy.deepcopy(SMOKE)
+    *way, last = path.split(".")
+    place = content
+    for key in way:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+def message(path, value):
+    with pytest.raises(UserError) as caught:
+        loading.parse(changed(path, value), "my.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_experiments_we_ship_are_right(path):
+    assert loading.load(path).experiment == path.stem
+
+
+def test_the_default_experiment_trains_every_row_of_table_3():
+    from zfrepro.core.architecture import Network
+    from zfrepro.paper import VARIANTS
+
+    config = loading.load(ROOT / "config.yaml")
+    trained = [config.training(run).network for run in config.runs()]
+    assert [row for row, fields in VARIANTS.items() if Network(**fields) not in trained] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("experiment", "../evil", "my.yaml: experiment: String should match pattern"),
+        ("titel", "x", "my.yaml: titel: there is no such key"),
+        ("title", None, "my.yaml: title: this key is missing"),
+        ("prepare.source", None, "my.yaml: prepare: the set `source`"),
+        ("prepare.source.sise", 3, "my.yaml: prepare.source.sise: there is no such key"),
+        ("prepare.source.dataset", "cifar", "my.yaml: prepare.source.dataset: Input should be 'scenes'"),
+        ("prepare.source.options.sed", 1, "my.yaml: prepare.source.options.sed: there is no such key"),
+        ("train.recipe.epochs", "many", "my.yaml: train.recipe.epochs: Input should be a valid integer"),
+        ("train.recipe.learning_rat", 0.1, "my.yaml: train.recipe.learning_rat: there is no such key"),
+        (
+            "train.runs.improved.remove",
+            [1],
+            "my.yaml: train.runs.improved.remove: only layers 3, 4, 5, 6 and 7",
+        ),
+        ("train.runs.improved.input_size", 40, "my.yaml: train.runs.improved.input_size: 40 pixels are too few: layer"),
+        (
+            "train.runs.improved.input_size",
+            73,
+            "my.yaml: train.runs.improved.input_size: 73 pixels are more than the 72",
+        ),
+        ("train.runs.baseline.snapshots", [3], "my.yaml: train.runs.baseline.snapshots: there is no epoch 3"),
+        ("ablate.runs.improved", {"base": "improved"}, "ablate.runs: improved is already a name in train.runs"),
+        ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name is made of"),
+        ("deconvnet.runs", ["best"], "deconvnet.runs: there is no 'best'; known are baseline"),
+        ("folds.voc", {}, "folds: there is no 'voc'; known are caltech101, caltech256, voc2012"),
+        ("folds.source", {}, "folds: there is no 'source'"),
+        ("folds.caltech101.per_class", [0], "my.yaml: folds.caltech101.per_class.0: Input should be greater than 0"),
+        ("features.runs", ["best"], "features.runs: there is no 'best'; known are baseline"),
+        ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
+        ("features.layers", [8], "my.yaml: features.layers.0: Input should be less than or equal to 7"),
+        ("scratch.sets", {"voc": [5]}, "scratch.sets: there is no 'voc'"),
+        ("scratch.sets", ["caltech101"], "my.yaml: scratch.sets: Input should be a valid dictionary"),
+        ("scratch.sets.caltech101", [], "my.yaml: scratch.sets.caltech101: Tuple should have at least 1 item"),
+        ("scratch.run", "best", "scratch.run: there is no 'best'"),
+        ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),
+        ("probes.svm", [], "my.yaml: probes.svm: Tuple should have at least 1 item"),
+        ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: there is no exhibit 'fig99'"),
+        ("occlusion", None, "fig7_occlusion"),
+        ("folds.caltech256", None, "scratch.sets: there is no 'caltech256'"),
+        ("folds", None, "scratch.sets: there is no 'caltech101'"),
+        ("prepare.caltech101.size", 48, "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the 64"),
+        ("occlusion.square", 65, "my.yaml: occlusion.square: 65 pixels"),
+        ("correspondence.square", 65, "my.yaml: correspondence.square: 65 pixels"),
+        ("invariance.runs", ["best"], "invariance.runs: there is no 'best'; known are baseline"),
+        (
+            "evolution.runs",
+            ["baseline"],
+            "my.yaml: evolution.runs: baseline keeps no snapshots; give it some: train.runs",
+        ),
+        ("train.runs.improved.snapshots", [0], "my.yaml: train.runs.improved.snapshots: there is no epoch 0"),
+        ("correspondence", None, "table1_correspondence"),
+    ],
+)
+def test_a_fault_is_named(path, value, said):
+    assert said in message(path, value)
+
+
+def test_all_faults_of_one_reading_are_named():
+    content = changed("titel", "x")
+    content["evaluate"]["batch"] = 0
+    with pytest.raises(UserError) as caught:
+        loading.parse(content, "my.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a: [", "not valid YAML"), ("- a", "must hold keys"), ("", "must hold keys")]
+)
+def test_what_is_not_an_experiment_is_refused(tmp_path, text, said):
+    (tmp_path / "e.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        loading.load(tmp_path / "e.yaml")
+    with pytest.raises(UserError, match="no-such"):
+        loading.load(tmp_path / "no-such.yaml")
+
+
+def test_a_missing_folder_is_named():
+    content = changed("prepare.source", {"dataset": "imagefolder", "size": 72, "options": {"root": "/no/such/place"}})
+    config = loading.parse(content, "my.yaml")
+    with pytest.raises(UserError, match=r"my\.yaml: prepare\.source\.options\.root: there is no folder /no/such/place"):
+        loading.check_folders(config, "my.yaml")
+
+
+def test_a_missing_annotation_file_is_named():
+    content = changed("correspondence.annotations", "no/parts.csv")
+    config = loading.parse(content, "my.yaml")
+    with pytest.raises(UserError, match=r"my\.yaml: correspondence\.annotations: there is no file no/parts\.csv"):
+        loading.check_folders(config, "my.yaml")
+
+
+def slices(config):
+    jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
+    jobs += [("evaluate", None), ("scratch", "caltech101"), ("probes", "improved")]
+    jobs += [("folds", name) for name in config.folds] + [("features", name) for name in config.features.names]
+    jobs += [(stage, None) for stage in LOOKS]
+    return {(stage, name): config.slice(stage, name) for stage, name in jobs}
+
+
+def test_a_change_of_one_run_changes_its_slice_alone():
+    before = slices(loading.parse(SMOKE, "a"))
+    after = slices(loading.parse(changed("train.runs.improved.epochs", 3), "a"))
+    assert [job for job in before if before[job] != after[job]] == [("train", "improved")]
+
+
+def test_the_order_of_keys_changes_nothing():
+    def backwards(value):
+        return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    one, two = (loading.parse(content, "a") for content in (SMOKE, backwards(SMOKE)))
+    assert slices(one) == slices(two)
+    assert one.slice("exhibits", "table3_ablations") == two.slice("exhibits", "table3_ablations")
+
+
+def test_a_slice_builds_its_stage_s_spec():
+    from zfrepro.stages import occlusion, train
+
+    config = loading.parse(SMOKE, "a")
+    assert train.Spec.model_validate_json(config.slice("train", "improved")) == config.training("improved")
+    assert occlusion.Spec.model_validate_json(config.slice("occlusion")).square == 20
+    assert json.loads(config.slice("report"))["experiment"] == "smoke"
+
+
+def test_reductions_are_said_and_the_paper_s_own_are_not():
+    said = "\n".join(loading.parse(SMOKE, "a").reductions())
+    assert "0.1 of the paper's maps" in said
+    assert "64 pixels instead of 224" in said
+    assert "ImageNet" in said
+    full = changed("train.recipe", {})
+    full["prepare"]["source"] = {"dataset": "imagenet", "size": 256, "options": {"root": "x"}}
+    for name in ("caltech101", "caltech256", "voc2012"):
+        full["prepare"][name] = {"dataset": name, "size": 256, "options": {"root": "x"}}
+    full["train"]["runs"]["baseline"] = {"base": "baseline"}
+    assert loading.parse(full, "a").reductions() == []
+    full["prepare"]["source"]["options"] |= {"classes": ["n01440764", "n01443537"], "train_per_class": 30}
+    assert loading.parse(full, "a").reductions() == [
+        "Of `imagenet` only a part is taken: 2 classes, 30 training pictures a class."
+    ]
+
+
+def test_the_report_depends_on_the_networks_behind_its_exhibits():
+    whole = loading.parse(SMOKE, "my.yaml")
+    assert {path.parent.name for path in whole.networks_of_report()} == set(whole.runs())
+    one = loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")
+    assert one.networks_of_report() == [Path("results/smoke/train/improved/network.json")]
+    none = loading.parse(changed("report.exhibits", ["overlap"]), "my.yaml")
+    assert none.networks_of_report() == []

@@ -1,0 +1,178 @@
+"""What a plan needs, counted without data: against torch's own counter, hand-worked sums and what a run really writes."""
+
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from zfrepro.commands import plan
+from zfrepro.core import nets
+from zfrepro.core.architecture import Network, describe
+from zfrepro.datasets.published import counts
+from zfrepro.experiment import cost, loading
+from zfrepro.experiment.throughput import measure
+from zfrepro.running import manager
+from zfrepro.running.snakemake_log import Job
+from zfrepro.storage import artifacts
+
+PAPER = manager.ROOT / "workflow/experiments/paper.yaml"
+EXPERIMENT = """
+experiment: needy
+title: Counted
+prepare:
+  source: {dataset: tiny_imagenet, size: 64, options: {root: nowhere, classes: 10, train_per_class: 100}}
+  caltech101: {dataset: caltech101, size: 64, options: {root: nowhere, classes: 20}}
+  mine: {dataset: imagefolder, size: 64, options: {root: nowhere}}
+train:
+  recipe: {width: 0.1, input_size: 64, epochs: 3, batch: 8, init: he}
+  runs:
+    baseline: {base: baseline}
+    improved: {base: improved, snapshots: [1, 2]}
+evaluate: {views: [1, 10], train_images: 200}
+folds:
+  caltech101: {per_class: [5, 10], folds: 4}
+features: {runs: [improved], baselines: [random, hog], layers: [1, 7]}
+scratch: {sets: {caltech101: [5]}, steps: 30, folds: 3}
+report: {exhibits: [table4_caltech101]}
+"""
+
+
+def job(rule, **wildcards):
+    told = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+    return Job(rule, fields={"wildcards": told} if told else {})
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("needs") / "needy.yaml"
+    path.write_text(EXPERIMENT)
+    return loading.load(path)
+
+
+@pytest.fixture(scope="module")
+def improved(config):
+    """Operations of one picture."""
+    return cost.forward(describe(config.training("improved").network, 64, 10, 0.1))
+
+
+@pytest.mark.parametrize("network", [Network(base="baseline"), Network(base="improved", remove=(3, 4, 7))])
+def test_operations_are_those_that_torch_counts(network):
+    net = nets.build(network, 112, 20, 0.25)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net.eval()(torch.zeros(1, 3, 112, 112))
+    by_child = {name.rpartition(".")[2]: sum(found.values()) for name, found in counter.get_flop_counts().items()}
+    counted = sum(flops for name, flops in by_child.items() if name.startswith(("conv", "full")))
+    assert cost.forward(describe(network, 112, 20, 0.25)) == counted > 0
+
+
+def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
+    rows = describe(Network(base="improved"))
+    by_hand = {
+        "conv1": 110**2 * 96 * 3 * 49,
+        "conv2": 26**2 * 256 * 96 * 25,
+        "full6": 9216 * 4096,
+        "full8": 4096 * 1000,
+    }
+    assert {row.name: cost.forward([row]) for row in rows if row.name in by_hand} == {
+        name: 2 * many for name, many in by_hand.items()
+    }
+
+
+def test_pictures_of_published_sets_are_known_without_them(config):
+    found = cost.of(config, [job("prepare", set=name) for name in config.prepare])
+    assert found.pictures == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
+    assert found.bytes == {"prepared pictures": (1500 + 1718) * 64 * 64 * 3}
+    assert not found.operations
+
+
+def test_training_takes_three_passes_a_picture_and_one_to_validate(config, improved):
+    found = cost.of(config, [job("train", run="improved")])
+    assert found.operations == {"training": 3 * (3 * 1000 + 500) * improved}
+
+
+def test_evaluation_looks_at_every_view_and_some_training_pictures(config, improved):
+    found = cost.of(config, [job("evaluate", run="improved")])
+    assert found.operations == {"evaluation": (11 * 500 + 200) * improved}
+
+
+def test_features_are_half_precision_and_hand_made_ones_cost_no_operations(config, improved):
+    rows = {row.layer: row for row in describe(config.training("improved").network, 64, 10, 0.1)}
+    found = cost.of(
+        config, [job("features", set="caltech101", features=name) for name in ("improved", "random", "hog")]
+    )
+    both = rows[1].outputs * rows[1].size ** 2 + 2 * rows[7].outputs
+    assert found.bytes == {"features": 2 * 1718 * (both + 7 * 7 * 36)}
+    assert found.operations == {"features": 2 * 1718 * improved}
+
+
+def test_training_on_a_target_lasts_so_many_steps(config):
+    found = cost.of(config, [job("scratch", set="caltech101")])
+    one = cost.forward(describe(config.training("improved").network, 64, 20, 0.1))
+    epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
+    assert found.operations == {"training on targets alone": 3 * 3 * epochs * 100 * one}
+
+
+def test_nothing_to_do_needs_nothing(config):
+    assert list(plan.needed(cost.of(config, []))) == []
+
+
+@pytest.mark.parametrize("dataset", ["scenes", "imagefolder"])
+def test_sets_of_ones_own_are_not_published(dataset):
+    assert counts(dataset, None) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option", "more"), [("caltech101", "background", 467), ("caltech256", "clutter", 827)]
+)
+def test_a_class_that_is_left_out_unless_asked_counts_when_asked(dataset, option, more):
+    without, asked = (counts(dataset, SimpleNamespace(**{option: flag})) for flag in (False, True))
+    assert (asked.classes, asked.pictures) == (without.classes + 1, without.pictures + more)
+    assert counts(dataset, SimpleNamespace(**{option: True}, per_class=10)).pictures == 10 * asked.classes
+
+
+def test_a_prepared_set_is_counted_as_it_is(config, improved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = {"classes": list("abcdefghij"), "splits": {"train": [0, 990], "val": [990, 1480]}}
+    artifacts.save_json(tmp_path / config.results() / "prepare/source/manifest.json", told)
+    found = cost.of(config, [job("train", run="improved")])
+    assert found.operations == {"training": 3 * (3 * 990 + 490) * improved}
+
+
+def test_the_whole_paper_is_planned_without_any_data(tmp_path):
+    """At one TFLOP/s the hours are the operations."""
+    command = [sys.executable, "-m", "zfrepro", "plan", "--config", str(PAPER), "--tflops", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(manager.ROOT)}
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "needs pictures: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in said
+    parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", said)[0])
+    hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", said)[1].replace(",", ""))
+    assert hours == pytest.approx(sum(map(float, parts)) / 1e12 / 3600, rel=0.05)
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast"])
+def test_a_speed_that_is_none_is_refused(speed, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        plan.main(["--tflops", speed])
+    assert stopped.value.code == 2
+    assert "--tflops" in capsys.readouterr().err
+
+
+def test_a_speed_is_measured_on_noise(config, monkeypatch):
+    monkeypatch.setattr("zfrepro.experiment.throughput.SECONDS", 0.0)
+    found = measure(config, "improved", "cpu")
+    assert found.images_per_second > 0
+    rows = describe(config.training("improved").network, 64, 10, 0.1)
+    assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * cost.forward(rows))
+
+
+def test_how_far_first_weights_fade_is_planned(config):
+    """1,000 training images in batches of 8 for 3 epochs at 0.01 throughout: exp(-375 x 0.01 x 5e-4 / 0.1)."""
+    (found,) = cost.fading(config, config.runs())
+    assert found.runs == ("baseline", "improved")
+    assert found.share == pytest.approx(0.98142, abs=1e-5)
+    assert list(plan.faded([found])) == ["first weights fade to 98 % (weight decay 0.0005): baseline, improved"]

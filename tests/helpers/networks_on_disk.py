@@ -1,0 +1,100 @@
+"""Evaluated networks with errors that a test chooses, as the stages leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zfrepro import paper
+from zfrepro.storage import artifacts
+
+CLASSES, PICTURES = 120, 2000  # classes enough for top-5 error to count
+RECIPE = {"width": 0.25, "input_size": 80, "epochs": 6, "learning_rate": 0.01}
+
+
+def ranks(top1: float, top5: float, start: int = 0, pictures: int = PICTURES) -> np.ndarray:
+    """(N,): how many classes pass the label: percents of errors, the wrong pictures in a row from `start`, round the end."""
+    found = np.zeros(pictures, int)
+    found[: round(pictures * top1 / 100)] = 1
+    found[: round(pictures * top5 / 100)] = 5
+    return np.roll(found, start)
+
+
+def write(
+    folder: Path, name: str, row: str, ranked: np.ndarray, train_top1: float = 30.0, seed: int = 0, classes: int = CLASSES,
+    ten: np.ndarray | None = None, history: Sequence[float] = (50.0, 50.0), **recipe: Any,
+) -> dict[str, Path]:  # fmt: skip
+    """One network of a row of Table 3; `ranked` in the centre view, and `ten` in ten views, or the same.
+
+    `history`: validation error after each epoch; by default it falls no longer.
+    """
+    network = {k: list(v) if isinstance(v, tuple) else v for k, v in paper.VARIANTS[row].items()}
+    spec = {**RECIPE, "network": network, "seed": seed, "snapshots": [], **recipe}
+    views = {1: ranked, 10: ranked if ten is None else ten}
+    labels = np.arange(len(ranked)) % classes
+    errors = {
+        "n": len(ranked), "train_top1": train_top1, "train_n": 2000,
+        "views": {str(v): {f"top{k}": 100 * float(np.mean(of >= k)) for k in (1, 5)} for v, of in views.items()},
+    }  # fmt: skip
+    files = {
+        f"network/{name}": folder / f"{name}/network.json",
+        f"errors/{name}": folder / f"{name}/errors.json",
+        f"scores/{name}": folder / f"{name}/scores.npz",
+    }
+    artifacts.save_json(files[f"network/{name}"], {"spec": spec, "full_size": {"parameters": 1}})
+    artifacts.save_json(files[f"errors/{name}"], errors)
+    said = {f"probabilities_{v}": probabilities(labels, of, classes) for v, of in views.items()}
+    artifacts.save_arrays(files[f"scores/{name}"], labels=labels, **said)
+    lines = ["epoch,val_top1_error", *(f"{epoch},{error}" for epoch, error in enumerate(history, 1))]
+    artifacts.save_text(folder / f"{name}/history.csv", "\n".join(lines) + "\n")
+    return files | trained(files) | {f"trained/history/{name}": folder / f"{name}/history.csv"}
+
+
+def trained(files: Mapping[str, Path]) -> dict[str, Path]:
+    """The same networks and errors, by the labels of claims.convergence."""
+    return {f"trained/{label}": path for label, path in files.items() if label.startswith(("network/", "errors/"))}
+
+
+def diverge(files: Mapping[str, Path], name: str) -> None:
+    """Leaves of a run what is left of one whose loss was NaN in epoch 3."""
+    what = {"epoch": 3, "step": 120, "what": "the training loss is NaN"}
+    network = artifacts.load_json(files[f"network/{name}"])
+    errors = artifacts.load_json(files[f"errors/{name}"])
+    artifacts.save_json(files[f"network/{name}"], network | {"diverged": what})
+    artifacts.save_json(files[f"errors/{name}"], errors | {"diverged": what, "views": {}, "train_top1": None})
+    artifacts.save_arrays(files[f"scores/{name}"], labels=artifacts.load_arrays(files[f"scores/{name}"])["labels"])
+
+
+def probabilities(labels: np.ndarray, ranked: np.ndarray, classes: int) -> np.ndarray:
+    """(N, C) with `ranked` classes above the label; sure enough that of three networks the two that agree win."""
+    every, label = np.arange(classes), labels[:, None]
+    position = every - (every > label)  # among the classes that are not the label
+    scores = np.where(every == label, 0.5 - ranked[:, None], -position)
+    said = np.exp(3.0 * scores)
+    return (said / said.sum(1, keepdims=True)).astype(np.float32)
+
+
+def source(folder: Path, **changes: Any) -> dict[str, Path]:
+    told = {"dataset": "scenes", "classes": [f"c{i}" for i in range(CLASSES)], "splits": {"train": [0, 6000]}}
+    artifacts.save_json(folder / "manifest.json", told | changes)
+    return {"source": folder / "manifest.json"}
+
+
+def all_rows(
+    folder: Path, top1: Mapping[str, float], train: Mapping[str, float] | None = None, falling: str = ""
+) -> dict[str, Path]:
+    """One network a row, and a second seed of the improved one that errs 0.1 points more; top-5 is a half of top-1.
+
+    falling: the row whose validation error still falls at the end.
+    """
+    files = source(folder)
+    for row, error in top1.items():
+        trained = (train or {}).get(row, 30.0)
+        history = (90.0, 70.0, 50.0) if row == falling else (50.0, 50.0)
+        files |= write(folder, row, row, ranks(error, error / 2), trained, history=history)
+    again = top1["t3r08"] + 0.1
+    files |= write(folder, "again", "t3r08", ranks(again, again / 2), (train or {}).get("t3r08", 30.0) + 0.1, seed=1)
+    return files

@@ -1,0 +1,508 @@
+"""The HTML page from exhibits written by hand: whole, self-contained, escaped, in order for readers and for screen readers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import importlib
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+import numpy as np
+import pytest
+from helpers import toy_results
+from PIL import Image
+
+from zfrepro.claims.base import VERDICTS
+from zfrepro.exhibits import fig7_occlusion
+from zfrepro.report import html as report_html
+
+VOID = {"meta", "link", "img", "input", "br", "hr"}
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "' onmouseover='alert(3)",
+    "</style><script>alert(4)</script>",
+    "<!--<script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(5)",
+    "]]></title><svg onload=alert(6)>",
+    "&lt;b&gt; & `code <i>`",
+    "\u202eesrever \u2028",
+)
+ALL = " ".join(HOSTILE)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page(HTMLParser):
+    """Elements with the tags open around each, and the text of the page without its styles and scripts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.words: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), [name for name, _ in self.open]))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+        if tag not in VOID:
+            self.open.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        where = self.open[-1][0] if self.open else ""
+        if where == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        elif where != "style":
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs, _ in self.elements if name == tag]
+
+    def of_class(self, name: str) -> list[dict[str, str | None]]:
+        return [attrs for _, attrs, _ in self.elements if name in (attrs.get("class") or "").split()]
+
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (4, 4)) -> str:
+    file = io.BytesIO()
+    Image.new("RGB", size, "#336699").save(file, kind)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def piece(text: str, **more: Any) -> dict[str, Any]:
+    made = {
+        "name": "one",
+        "png": picture(),
+        "alt": f"A blue square. {text}",
+        "title": text,
+        "share": "full",
+        "least": 600,
+    }
+    return {**made, "label": "", "faces": [], "grids": [], **more}
+
+
+def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict[str, Any]:
+    columns = [
+        {"key": "row", "label": f"Row {text}", "role": "label", "group": ""},
+        {"key": "ours", "label": "ours", "role": "ours", "group": f"Error {text}"},
+    ]
+    rows = [("b", "-1.5"), ("a", "12345"), ("c", "not run"), ("d", "2.25")]
+    made = {
+        "name": name, "kind": kind, "title": f"Title of {name} {text}", "paper": "Table 1", "caption": f"Caption {text}",
+        "alt": "A picture of it all.", "notes": [f"Note {text}"], "rows_title": "In numbers", "columns": columns,
+        "highlights": [{"label": f"Highlight {text}", "ours": "-1.5", "paper": "2.0"}], "data": {},
+        "groups": [("", 1, "label"), (f"Error {text}", 1, "ours")],
+        "rows": [{"kind": "heading", "cells": [{"is": "text", "text": f"Part {text}"}]}, *map(_row, rows)],
+    }  # fmt: skip
+    return {**made, "pieces": [piece(text or "square")], **more}
+
+
+def _row(cells: tuple[str, str]) -> dict[str, Any]:
+    kind = "text" if cells[1] == "not run" else "number"
+    return {"kind": "", "cells": [{"is": "text", "text": cells[0]}, {"is": kind, "text": cells[1]}]}
+
+
+def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "fig7", "table1")) -> dict[str, Any]:
+    """Five claims, one of each verdict."""
+    found = [
+        {
+            "number": i + 1, "topic": f"Topic {i % 2} {text}", "says": f"Sentence {i + 1} {text}", "where": f"Section {i} {text}",
+            "quantity": f"Quantity {text}", "paper": f"top-5 -0.{i} {text}", "verdict": verdict, "symbol": "", "reason": f"Because {text}",
+            "contradicted": f"Table 9 {text}" if i == 2 else "", "part": text if i == 3 else "",
+            "remark": f"Section 9 names another {text}" if i == 0 else "", "effect": f"effect -0.1 {text}" if i == 1 else "",
+            "estimate": "" if i == 4 else "-2.1 points [-3.0, -1.2]",
+            "value": None if i == 4 else -2.1, "low": None, "high": None, "n": None if i == 4 else 1200, "of": f"pictures {text}",
+            "unit": "points", "parts": [{"name": f"layer 1 {text}", "said": "-1.0"}] if i == 3 else [], "link": links[i],
+        }
+        for i, verdict in enumerate(VERDICTS)
+    ]  # fmt: skip
+    data = {"claims": found, "counts": dict.fromkeys(sorted(VERDICTS), 1)}
+    return exhibit("claims", text, data=data, pieces=[], highlights=[])
+
+
+def figure(text: str = "") -> dict[str, Any]:
+    """Faces to switch between, and grids to point at."""
+    faces = [{"label": f"other {text}", "png": picture(), "mime": "image/png", "alt": f"The other face. {text}"}]
+    cells = [[f"cell {row} {column}{text}" for column in range(3)] for row in range(3)]
+    grids = [{"left": 0.1, "top": 0.1, "width": 0.3, "height": 0.8, "cells": cells}] * 2
+    switched, probed = piece(f"Switched {text}", label="first", faces=faces), piece(f"Probed {text}", grids=grids)
+    return exhibit("fig7", text, "picture", pieces=[switched, probed])
+
+
+def origin(text: str = "") -> dict[str, Any]:
+    trail = {"said": [["Made anew by", f"`snakemake {text}`"]], "config": {"train": {"note": text}}}
+    network = {
+        "spec": {"network": {"base": text}, "input_size": 64, "epochs": 2, "seed": 0}, "parameters": 12345, "images": 960,
+        "device": "cpu", "precision": text, "seconds": 75.0,
+    }  # fmt: skip
+    data = {
+        "dataset": text, "classes": [text], "splits": {"train": [0, 9]}, "size": 72, "sha256": {"images.npy": "0" * 64},
+        "skipped": [{"file": text, "reason": text}],
+    }  # fmt: skip
+    return {
+        "made": "2023-11-14T22:13:20Z", "git": {"commit": "a" * 40, "dirty": True}, "config": {},
+        "hardware": {"cpu": text, "cores": 2, "memory_gib": 8.0, "gpus": []}, "versions": {"numpy": text},
+        "networks": {f"run {text}": network}, "data": {f"set {text}": data}, "exhibits": {"table1": trail},
+        "artifacts": {text: "0" * 64}, "time": {"train": {"jobs": 1, "seconds": 75.0, "memory_mb": 600.0}},
+    }  # fmt: skip
+
+
+def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
+    spec = SimpleNamespace(
+        experiment=text or "toy", title=f"A title {text}", subtitle=text, reductions=(f"Reduced {text}",)
+    )
+    guesses = [SimpleNamespace(what=text, where=text, choice=text, reason=text)]
+    given = {
+        "training": {"text": f"Trained in bfloat16 on a CPU. {text}"},
+        "spec": spec,
+        "guesses": guesses,
+        "origin": origin(text),
+        "config": f"note: {text}",
+        "long": 3,
+        "most": 600,
+    }
+    return report_html.environment().get_template("page.html").render(exhibits=exhibits, **{**given, **more})
+
+
+@pytest.fixture(scope="module")
+def source() -> str:
+    return render([claims(), exhibit("table1"), figure()])
+
+
+@pytest.fixture(scope="module")
+def page(source: str) -> Page:
+    return Page(source)
+
+
+def test_the_page_is_whole(page: Page) -> None:
+    assert page.open == []
+    ids = [attrs["id"] for _, attrs, _ in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = {attrs["href"] for attrs in page.all("a")}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    described = {attrs["aria-labelledby"] for _, attrs, _ in page.elements if "aria-labelledby" in attrs}
+    assert described <= set(ids)
+
+
+def test_headings_come_in_order(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert 3 in levels
+
+
+def test_what_a_screen_reader_needs_is_said(page: Page) -> None:
+    assert page.all("html") == [{"lang": "en"}]
+    assert all(image["alt"].strip() for image in page.all("img"))
+    assert all(head.get("scope") for head in page.all("th"))
+    assert all(nav.get("aria-label") for nav in page.all("nav"))
+    assert len(page.all("main")) == 1
+    scrolling = [attrs for attrs in page.of_class("wide") if "tabindex" in attrs]
+    assert scrolling
+    assert all(attrs["aria-label"] and attrs["role"] == "group" for attrs in scrolling)
+    assert all("label" in around for tag, _, around in page.elements if tag == "input")
+
+
+def test_the_scoreboard_comes_first(page: Page) -> None:
+    sections = [attrs["id"] for attrs in page.all("section")]
+    assert sections[0] == "claims"
+    text = page.text()
+    for verdict, sign in zip(VERDICTS, "\u2713+\u2717?\u2013", strict=True):
+        assert f"1{sign}{verdict}" in text
+    assert (
+        text.index("1\u2713reproduced")
+        < text.index("This is a reduced experiment")
+        < text.index("Title of table1", 2000)
+    )
+    boxes = [attrs["data-verdict"] for attrs in page.of_class("count")]
+    assert boxes == list(VERDICTS)
+
+
+def test_each_claim_says_what_was_found_and_where_it_is_shown(source: str) -> None:
+    told = {
+        int(text[0]): text.partition("</details>\n</li>")[0]
+        for text in source.split('<li class="claim" id="claim-')[1:]
+    }
+    assert sorted(told) == [1, 2, 3, 4, 5]
+    assert all(f"Sentence {n}" in text and "Quantity" in text and "Because" in text for n, text in told.items())
+    assert "<b>\u22122.1 points [\u22123.0, \u22121.2]</b>" in told[1]
+    assert "n = 1,200 pictures" in told[1]
+    assert "paper top-5 \u22120.0" in told[1]
+    assert 'href="#table1"' in told[1]
+    assert 'href="#fig7"' in told[2]
+    assert "href" not in told[3]  # no such exhibit on this page
+    assert "contradict" in told[3]
+    assert not [n for n in (1, 2, 4, 5) if "contradict" in told[n]]
+    assert "Note: Section 9 names another" in told[1]
+    assert "effect \u22120.1" in told[2]
+    assert "layer 1 : \u22121.0" in told[4]
+    assert "here <b>" not in told[5]
+
+
+def test_an_exhibit_links_back_to_its_claims(source: str) -> None:
+    section = source[source.index('<section class="exhibit table" id="table1"') :]
+    section = section[: section.index("</section>")]
+    assert re.findall(r'href="#claim-(\d)"', section) == ["1", "5"]
+    for file in ("tables/table1.csv", "tables/table1.tex", "figures/table1.png"):
+        assert f'href="{file}"' in section
+    assert "How this was made" in section
+    assert "<code>snakemake </code>" in section
+
+
+def test_contents_name_every_section(page: Page) -> None:
+    inside = [attrs["href"] for tag, attrs, around in page.elements if tag == "a" and "nav" in around]
+    assert inside == ["#claims", "#reduced", "#glance", "#table1", "#fig7", "#guesses", "#networks", "#provenance"]
+
+
+def test_without_claims_the_page_stands(page: Page) -> None:
+    bare = Page(render([exhibit("table1"), figure()]))
+    assert bare.open == []
+    assert not bare.of_class("board")
+    assert "Claims decided here" not in bare.text()
+    assert next(attrs["id"] for attrs in bare.all("section")) == "reduced"
+
+
+def test_without_trails_the_page_stands() -> None:
+    untold = {key: value for key, value in origin().items() if key != "exhibits"}
+    assert "How this was made" not in Page(render([exhibit("table1")], origin=untold)).text()
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
+    loading = ("src", "srcset", "data", "poster", "action", "formaction", "background", "ping")
+    found = [attrs[name] for _, attrs, _ in page.elements for name in loading if name in attrs]
+    assert found
+    assert all(re.match(r"data:image/(png|webp);base64,[\w+/=]+$", address) for address in found)
+    assert [attrs["href"] for attrs in page.all("link")] == ["data:,"]
+    assert {attrs["href"] for attrs in page.all("a") if ":" in attrs["href"]} == {"https://arxiv.org/abs/1311.2901"}
+    style = (report_html.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    assert not re.search(r"url\(|@import|@font-face", style)
+
+
+def test_the_policy_lets_only_our_script_run(page: Page) -> None:
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    (script,) = [text for attrs, text in page.scripts if "type" not in attrs]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules["script-src"] == f"'sha256-{digest}'"
+
+
+def test_the_script_writes_text_only_and_fetches_nothing() -> None:
+    script = (report_html.TEMPLATES / "report.js").read_text(encoding="utf-8")
+    for word in (
+        "</script",
+        "<!--",
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+    ):
+        assert word not in script
+    for word in ("fetch(", "XMLHttpRequest", "import(", "http:", "https:", "WebSocket", "sendBeacon"):
+        assert word not in script
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, ALL])
+def test_hostile_texts_stay_texts(text: str) -> None:
+    made = Page(render([claims(text), exhibit("table1", text), figure(text)], text))
+    assert made.open == []
+    assert _elements(made) == _elements(Page(render([claims("x"), exhibit("table1", "x"), figure("x")], "x")))
+    assert not any(name.startswith("on") for _, attrs, _ in made.elements for name in attrs)
+    assert not any(
+        "javascript:" in (attrs.get(name) or "") for _, attrs, _ in made.elements for name in ("href", "src")
+    )
+    assert "49" not in re.findall(r"Caption (\S+)", made.text())
+
+
+def _elements(page: Page) -> list[str]:
+    """Without those that backticks make."""
+    return [name for name, _, _ in page.elements if name != "code"]
+
+
+def test_what_scripts_read_is_whole_and_cannot_end_their_element() -> None:
+    made = Page(render([figure(ALL)], ALL))
+    islands = [(attrs, text) for attrs, text in made.scripts if "type" in attrs]
+    assert [attrs["type"] for attrs, _ in islands] == ["application/json"]
+    grids = json.loads(islands[0][1])
+    assert grids[0]["cells"][2][1] == f"cell 2 1{ALL}"
+    assert not re.search(r"[<>&']", islands[0][1])
+
+
+def test_without_a_script_everything_can_be_seen(page: Page) -> None:
+    hidden = [attrs.get("class") for _, attrs, _ in page.elements if "hidden" in attrs]
+    assert sorted(hidden) == ["filter", "theme"]  # which do nothing without it
+    folded = [attrs["class"] for tag, attrs, around in page.elements if tag == "img" and "details" in around]
+    assert folded == ["face"]
+    assert all("open" in attrs for attrs in page.of_class("verdict") if "id" in attrs)
+
+
+def test_pieces_may_be_of_another_type() -> None:
+    webp = picture("WEBP", (6, 4))
+    (image,) = Page(render([exhibit("table1", pieces=[piece("square", png=webp, mime="image/webp")])])).all("img")
+    assert image["src"] == f"data:image/webp;base64,{webp}"
+    assert (image["width"], image["height"]) == ("6", "4")  # room is kept, so that what an address names stays in place
+    with pytest.raises(ValueError, match="text/html: not a type of picture"):
+        report_html.data_uri("PGI+", "text/html")
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        render([{"name": "table1"}])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-1.5", "\u22121.5"),
+        ("62357608", "62,357,608"),
+        ("-2.1 points [-3.0, -1.2]", "\u22122.1 points [\u22123.0, \u22121.2]"),
+        ("top-5 1-2", "top-5 1-2"),
+    ],
+)
+def test_numbers_are_set_for_reading(text: str, shown: str) -> None:
+    assert report_html.typeset(text) == shown
+
+
+def test_colours_of_texts_have_contrast_enough_in_both_themes() -> None:
+    style = (report_html.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    pairs = dict(re.findall(r"--([\w-]+): light-dark\((#\w+, #\w+)\)", style))
+    plain = dict(re.findall(r"--([\w-]+): (#\w{6});", style))
+    for theme in (0, 1):
+        colours = {name: pair.split(", ")[theme] for name, pair in pairs.items()}
+        for ground in ("ground", "raised", "notice"):
+            for text in ("ink", "soft", "ours", "paper", "link", "yes", "no", "open", "none"):
+                assert _contrast(colours[text], colours[ground]) >= 4.5, (theme, text, ground)
+        assert _contrast(colours["edge"], colours["ground"]) >= 3
+    assert plain == {name: pair.split(", ")[0] for name, pair in pairs.items()}
+
+
+def _contrast(first: str, second: str) -> float:
+    """By WCAG 2.1."""
+    light = sorted(map(_luminance, (first, second)))
+    return (light[1] + 0.05) / (light[0] + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("experiment") / "results/toy"
+    toy_results.write(results)
+    return results
+
+
+def built(name: str, results: Path) -> Any:
+    module = importlib.import_module(f"zfrepro.exhibits.{name}")
+    return module.build({label: results / path for label, path in module.needs(toy_results.config()).items()})
+
+
+def test_fig7_tells_the_value_that_is_drawn_at_a_place(toy: Path) -> None:
+    arrays = dict(np.load(toy / "occlusion/improved/occlusion.npz"))
+    for i, drawn in enumerate(built("fig7_occlusion", toy).pieces):
+        picture = Image.open(io.BytesIO(drawn.png)).convert("RGB")
+        _, activation, probability, labels = drawn.grids
+        assert probability.cells[3][7] == f"P(true) {arrays['probability'][i][3, 7]:.3f}"
+        assert activation.cells[5][2] == f"map {arrays['activation'][i][5, 2]:.1f}"
+        colours: dict[str, set[tuple[int, ...]]] = {}
+        for row, line in enumerate(labels.cells):
+            for column, text in enumerate(line):
+                colours.setdefault(text, set()).add(_pixel(picture, labels, row, column))
+        assert len(colours) > 1
+        assert all(len(found) == 1 for found in colours.values())
+        assert len(set.union(*colours.values())) == len(colours)
+
+
+def _pixel(picture: Image.Image, grid: Any, row: int, column: int) -> tuple[int, ...]:
+    """Of the middle of a cell."""
+    x = grid.left + (column + 0.5) * grid.width / len(grid.cells[row])
+    y = grid.top + (row + 0.5) * grid.height / len(grid.cells)
+    return picture.getpixel((int(x * picture.width), int(y * picture.height)))
+
+
+def test_fig7_places_on_the_input_are_the_middles_of_the_square() -> None:
+    about = {"square": 4, "stride": 2, "input_size": 10, "positions": 4, "classes": ["owl"]}
+    arrays = {"activation": np.ones((1, 4, 4)), "probability": np.ones((1, 4, 4)), "label": np.zeros((1, 4, 4), int)}
+    place, activation, _, _ = fig7_occlusion._grids(0, arrays, about)
+    assert place.cells[1][3] == "square at x 8, y 4"
+    panel = fig7_occlusion._left(0) / fig7_occlusion.WIDE
+    assert place.left - panel == pytest.approx(0.1 * activation.width, abs=1e-4)  # the first cell: pixels 1 to 3
+    assert place.width == pytest.approx(0.8 * activation.width, abs=1e-4)
+
+
+def test_fig2_offers_projections_and_patches_alone(toy: Path) -> None:
+    first, *others = built("fig2_features", toy).pieces
+    assert first.faces == ()
+    for drawn in others:
+        assert drawn.label == "side by side"
+        assert [face.label for face in drawn.faces] == ["projections", "patches"]
+        sizes = {Image.open(io.BytesIO(face.png)).size for face in drawn.faces}
+        assert len(sizes) == 1  # a map stays in its place when the face is switched
+        assert all(face.alt.startswith(drawn.title) for face in drawn.faces)
+
+
+TRIED = """
+const table = document.querySelector("#table1 table"), rows = () => [...table.tBodies[0].rows];
+const names = () => rows().slice(1).map((row) => row.cells[0].textContent).join("");
+const told = { before: names() };
+const head = () => table.querySelector("thead tr:last-child th:last-child");
+head().querySelector("button").click(); told.up = names(); told.said = head().getAttribute("aria-sort");
+head().querySelector("button").click(); told.down = names();
+head().querySelector("button").click(); told.again = names();
+told.heading = rows()[0].className;
+document.querySelector('.count[data-verdict="inconclusive"]').click();
+told.groups = [...document.querySelectorAll("details.verdict")].filter((one) => !one.hidden).map((one) => one.dataset.verdict);
+const [switched, probed] = document.querySelectorAll("#fig7 figure");
+const shown = () => [...switched.querySelectorAll("img")].filter((one) => !one.hidden).map((one) => one.alt.slice(0, 9));
+told.first = shown(); switched.querySelectorAll(".faces button")[1].click(); told.second = shown();
+const layer = probed.querySelector(".probe"); layer.focus();
+for (const key of ["ArrowRight", "ArrowUp", "ArrowUp"]) layer.dispatchEvent(new KeyboardEvent("keydown", { key }));
+told.read = probed.querySelector(".readout").textContent;
+const button = switched.querySelector(".enlarge"); button.focus(); button.click();
+told.large = document.querySelector("dialog").open; document.querySelector("dialog").close();
+told.back = document.activeElement === button;
+document.querySelector(".theme").click(); told.theme = document.documentElement.dataset.theme;
+const out = document.createElement("pre"); out.id = "told"; out.textContent = JSON.stringify(told); document.body.append(out);
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_in_a_browser_it_sorts_filters_switches_and_tells(source: str, tmp_path: Path) -> None:
+    free = re.sub(r"<meta http-equiv.*?>\n", "", source)
+    waiting = f'<script>addEventListener("load", () => {{{TRIED}}});</script></body>'
+    (tmp_path / "page.html").write_text(free.replace("</body>", waiting), encoding="utf-8")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom")
+    address = (tmp_path / "page.html").as_uri()
+    done = subprocess.run([CHROMIUM, *options, address], capture_output=True, text=True, timeout=60, check=True)
+    told = json.loads(html.unescape(re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)[1]))
+    assert told == {
+        "before": "bacd", "up": "bdac", "said": "ascending", "down": "adbc", "again": "bacd", "heading": "heading",
+        "groups": ["inconclusive"], "first": ["A blue sq"], "second": ["The other"],
+        "read": "cell 0 2 · cell 0 2", "large": True, "back": True, "theme": "light",
+    }  # fmt: skip

@@ -1,0 +1,248 @@
+"""What an exhibit rests on: the same jobs as in Snakemake's own plan, their code, settings, data, seeds and time."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zfrepro import graph
+from zfrepro.experiment import loading
+from zfrepro.report import lineage, provenance
+from zfrepro.storage import artifacts, code_digest
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ROOT / "tests/smoke.yaml"
+CONFIG = {
+    "experiment": "toy",
+    "prepare": {name: {"dataset": "scenes", "size": 64} for name in ("source", "caltech101", "voc2012")},
+    "train": {"recipe": {"epochs": 6}, "runs": {"baseline": {"base": "baseline"}, "improved": {"base": "improved"}}},
+    "ablate": {"runs": {"wide": {"maps": [512, 1024, 512]}, "thin": {"units": 2048}}},
+    "evaluate": {"views": [1, 10]},
+    "occlusion": {"square": 18, "runs": ["baseline", "improved"]},
+    "deconvnet": None,
+    "folds": {"caltech101": {"folds": 5}, "voc2012": {}},
+    "features": {"layers": [1, 7], "runs": ["improved", "baseline"], "baselines": ["random", "hog"]},
+    "probes": {"inner": 2},
+    "scratch": {"epochs": 16, "run": None, "sets": {"caltech101": [15], "voc2012": [15]}},
+}  # fmt: skip
+
+
+def planned(folder: Path, *arguments: str) -> str:
+    """What Snakemake would do in an empty folder."""
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(folder),
+        "-n",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+def lines(said: str, what: str) -> list[list[str]]:
+    """The files that each job of a plan names behind `input`, `output` or `benchmark`."""
+    blocks = re.split(r"^(?:local)?rule \w+:$", said, flags=re.MULTILINE)[1:]
+    found = [re.search(rf"^    {what}: (.*)$", block, re.MULTILINE) for block in blocks]
+    return [one[1].split(", ") if one else [] for one in found]
+
+
+def before(maker: dict[str, int], needed: list[list[str]], target: int) -> set[int]:
+    found, waiting = set(), [target]
+    while waiting:
+        new = {maker[path] for path in needed[waiting.pop()] if path in maker} - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
+def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
+    """Its plan of the smoke experiment, followed from output to input, for every exhibit; and its benchmarks' names."""
+    said = planned(tmp_path, "--configfile", str(SMOKE))
+    needed, timed = lines(said, "input"), [one[0] if one else "" for one in lines(said, "benchmark")]
+    maker = {path: job for job, made in enumerate(lines(said, "output")) for path in made}
+    config = loading.load(SMOKE)
+    for exhibit in config.report.exhibits:
+        files = [str(path.relative_to(config.results())) for path in config.needs(exhibit).values()]
+        ours = graph.before(files, config.model_dump(mode="json"))
+        told = {str(graph.benchmark(Path("results/smoke/benchmarks"), job)) for job in ours}
+        theirs = before(maker, needed, maker[f"results/smoke/exhibits/{exhibit}/exhibit.json"])
+        assert told == {timed[job] for job in theirs}, exhibit
+        assert len(told) == len(ours) > 1
+
+
+def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) -> None:
+    config = loading.load(SMOKE)
+    command = lineage.command("table7_layers", "smoke")
+    environment, *words = shlex.split(command)
+    assert (environment, words[:3]) == ("PATH=.venv/bin:$PATH", ["snakemake", "--configfile", "FILE"])
+    said = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
+    files = [str(path.relative_to(config.results())) for path in config.needs("table7_layers").values()]
+    count = len(graph.before(files, config.model_dump(mode="json")))
+    made = lines(said, "output")
+    assert len(made) == count + 1
+    assert ["results/smoke/exhibits/table7_layers/exhibit.json" in files for files in made].count(True) == 1
+
+
+def test_the_experiments_own_file_is_named_where_it_is_known() -> None:
+    assert "--configfile" not in lineage.command("overlap", "demo")
+    assert loading.load(ROOT / "config.yaml").experiment == lineage.DEFAULT
+    for path in (ROOT / "workflow/experiments").glob("*.yaml"):
+        name = loading.load(path).experiment
+        assert f"--configfile workflow/experiments/{path.name} " in lineage.command("overlap", name)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda path: path.stem)
+def test_the_digest_is_of_the_modules_that_the_rule_names(path: Path) -> None:
+    named = re.findall(r'"([^"]+)"', re.search(r"code=code\((.*?)\)", path.read_text())[1])
+    job = {"prepare": ("prepare", "source"), "exhibits": ("exhibits", "overlap")}.get(
+        path.stem, (path.stem, "improved")
+    )
+    filled = tuple(name.format(dataset="scenes", exhibit="overlap") for name in named)
+    assert graph.modules(job, CONFIG) == filled
+
+
+@pytest.mark.parametrize(
+    ("path", "job"),
+    [
+        ("prepare/source/manifest.json", ("prepare", "source")),
+        ("train/improved/network.json", ("train", "improved")),
+        ("ablate/wide/history.csv", ("ablate", "wide")),
+        ("evaluate/wide/scores.npz", ("evaluate", "wide")),
+        ("probes/voc2012/hog.json", ("probes", "voc2012", "hog")),
+        ("features/voc2012/random/features.json", ("features", "voc2012", "random")),
+        ("scratch/caltech101.json", ("scratch", "caltech101")),
+        ("train/wide/network.json", None),  # `ablate` trains it
+        ("train/../../other/network.json", None),
+        ("evaluate/unknown/errors.json", None),
+        ("probes/voc2012", None),
+        ("/etc/passwd", None),
+        ("exhibits/overlap/overlap.csv", None),
+        ("", None),
+    ],
+)
+def test_a_file_is_known_by_the_job_that_makes_it(path: str, job: graph.Job | None) -> None:
+    assert graph.making(path, CONFIG) == job
+
+
+def test_upstream_by_hand() -> None:
+    assert graph.before(["probes/caltech101/random.json"], CONFIG) == (
+        ("prepare", "source"),
+        ("prepare", "caltech101"),
+        ("train", "improved"),  # whose network has the random weights
+        ("folds", "caltech101"),
+        ("features", "caltech101", "random"),
+        ("probes", "caltech101", "random"),
+    )
+    assert ("train", "improved") not in graph.before(["probes/caltech101/hog.json"], CONFIG)
+    assert graph.before(["scratch/voc2012.json"], CONFIG) == (
+        ("prepare", "source"),
+        ("prepare", "voc2012"),
+        ("train", "improved"),  # whose settings are taken
+        ("folds", "voc2012"),
+        ("scratch", "voc2012"),
+    )
+    assert graph.before(["ablate/wide/history.csv"], CONFIG) == (("prepare", "source"), ("ablate", "wide"))
+    assert graph.before(["README.md"], CONFIG) == ()
+
+
+def test_the_settings_are_those_of_the_jobs_and_no_others() -> None:
+    files = ["occlusion/improved/occlusion.json", "probes/caltech101/hog.json", "scratch/caltech101.json"]
+    assert lineage.settings(graph.before(files, CONFIG), CONFIG) == {
+        "prepare": {name: CONFIG["prepare"][name] for name in ("source", "caltech101")},
+        "train": {"recipe": {"epochs": 6}, "runs": {"improved": {"base": "improved"}}},
+        "occlusion": {"square": 18, "runs": ["improved"]},
+        "folds": {"caltech101": {"folds": 5}},
+        "features": {"layers": [1, 7], "runs": [], "baselines": ["hog"]},
+        "probes": {"inner": 2},
+        "scratch": {"epochs": 16, "run": None, "sets": {"caltech101": [15]}},
+    }
+    variants = lineage.settings(graph.before(["evaluate/wide/errors.json"], CONFIG), CONFIG)
+    assert variants["train"] == {"recipe": {"epochs": 6}}
+    assert variants["ablate"] == {"runs": {"wide": {"maps": [512, 1024, 512]}}}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """results/toy with one exhibit, made from the errors of two networks."""
+    folder = tmp_path / "results/toy"
+    files = {f"errors/{run}": f"evaluate/{run}/errors.json" for run in ("improved", "wide")}
+    artifacts.save_json(folder / "exhibits/table3_ablations/exhibit.json", {"files": files})
+    times = {
+        "prepare/source": 30,
+        "train/improved": 60.04,
+        "evaluate/improved": 5,
+        "evaluate/wide": 5,
+        "train/baseline": 99,
+    }
+    times["exhibits/table3_ablations"] = 2.5
+    for job, seconds in times.items():
+        artifacts.save_text(folder / f"benchmarks/{job}.tsv", f"s\tmax_rss\n{seconds}\t10\n")
+    return folder
+
+
+def told(results: Path) -> dict[str, Any]:
+    networks = {run: {"spec": {"seed": seed}} for run, seed in (("baseline", 0), ("improved", 3), ("wide", 0))}
+    manifest = {
+        "dataset": "scenes",
+        "splits": {"train": [0, 6000], "val": [6000, 7200]},
+        "sha256": {"images.npy": "ab" * 32},
+    }
+    return lineage.of("table3_ablations", results, CONFIG, networks, {"source": manifest, "voc2012": manifest})
+
+
+def test_everything_about_an_exhibit(results: Path) -> None:
+    found = told(results)
+    assert found["jobs"] == ["prepare/source", "train/improved", "ablate/wide", "evaluate/improved", "evaluate/wide"]
+    assert found["seeds"] == {"improved": 3, "wide": 0}
+    assert found["seconds"] == {"own": 2.5, "before": 100.0, "measured": 4}
+    assert found["data"] == {"source": {"dataset": "scenes", "pictures": 7200, "sha256": {"images.npy": "ab" * 32}}}
+    assert found["digest"] == {
+        "exhibits": code_digest.digest("stages.exhibits", "exhibits.table3_ablations"),
+        "prepare (scenes)": code_digest.digest("stages.prepare", "datasets.scenes"),
+        "train": code_digest.digest("stages.train"),
+        "ablate": code_digest.digest("stages.train"),
+        "evaluate": code_digest.digest("stages.evaluate"),
+    }
+    assert found["command"].endswith(" --force results/toy/exhibits/table3_ablations/exhibit.json")
+
+
+def test_it_is_said_in_words(results: Path) -> None:
+    found = told(results)
+    said = dict(found["said"])
+    assert list(said) == ["Rests on", "Code", "Settings", "Data", "Seeds", "Time", "Made anew by"]
+    assert said["Rests on"] == "prepare (source); train (improved); ablate (wide); evaluate (improved, wide)"
+    assert said["Settings"] == "prepare.source, train.recipe, train.runs (improved), ablate.runs (wide), evaluate"
+    assert said["Data"] == "source: scenes, 7,200 pictures, sha256 abababababababab"
+    assert said["Seeds"] == "0 (wide); 3 (improved)"
+    assert said["Time"] == "2.5 s, after at least 1 min 40 s for the 5 jobs before it, added up"
+    assert said["Code"].startswith(f"exhibits {found['digest']['exhibits']}, prepare (scenes) ")
+
+
+def test_an_exhibit_that_does_not_tell_what_it_read_has_its_own_job_only(results: Path) -> None:
+    artifacts.save_json(results / "exhibits/table3_ablations/exhibit.json", {})
+    found = told(results)
+    assert (found["jobs"], found["config"], found["data"]) == ([], {}, {})
+    assert [label for label, _ in found["said"]] == ["Code", "Time", "Made anew by"]
+    assert dict(found["said"])["Time"] == "2.5 s"
+
+
+def test_the_provenance_holds_it_for_every_exhibit(results: Path) -> None:
+    for suffix in ("csv", "tex", "png"):
+        artifacts.save_text(results / f"exhibits/table3_ablations/table3_ablations.{suffix}", "a")
+    whole = provenance.gather(results, CONFIG, ("table3_ablations",))
+    assert list(whole["exhibits"]) == ["table3_ablations"]
+    assert whole["exhibits"]["table3_ablations"]["jobs"] == told(results)["jobs"]
+    assert "exhibits/table3_ablations/table3_ablations.tex" in whole["artifacts"]

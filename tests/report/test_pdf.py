@@ -1,0 +1,312 @@
+"""The PDF: tagged, whole, in pages that hold together, the same bytes twice; nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from zfrepro.claims.base import VERDICTS
+from zfrepro.errors import UserError
+from zfrepro.report import pdf
+from zfrepro.stages import report
+
+HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7 * 7 }}' + "a" * 300
+
+
+def picture(colours: int = 4, wide: int = 200, high: int = 160, seed: int = 0) -> str:
+    """Base64 of a PNG of coloured squares."""
+    rng = np.random.default_rng(seed)
+    squares = rng.integers(0, 255, (colours, 3), dtype=np.uint8)[rng.integers(0, colours, (high // 8, wide // 8))]
+    file = io.BytesIO()
+    Image.fromarray(squares.repeat(8, axis=0).repeat(8, axis=1)).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def piece(name: str, share: str, high: int = 160) -> dict[str, Any]:
+    told = {"name": name, "alt": f"picture {name}", "title": f"Piece {name}", "share": share}
+    return {**told, "png": picture(high=high), "mime": "image/png"}
+
+
+def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, **more: Any) -> dict[str, Any]:
+    columns = [
+        {"key": "a", "label": "Run", "role": "label", "group": ""},
+        {"key": "b", "label": "Error", "role": "ours", "group": ""},
+    ]
+    cells = [[{"is": "text", "text": f"run {i}"}, {"is": "number", "text": str(i)}] for i in range(rows)]
+    return {
+        "name": name, "kind": kind, "title": f"Title of {name}", "paper": "Table 9", "caption": f"Caption of {name}. " * 6,
+        "notes": [f"Note of {name}."], "highlights": [{"label": "Top-1 error", "ours": "34.0 %", "paper": "38.4 %"}],
+        "rows_title": "Numbers", "columns": columns, "groups": [], "rows": [{"kind": "", "cells": row} for row in cells],
+        "pieces": pieces, "data": {}, **more,
+    }  # fmt: skip
+
+
+def claim(number: int) -> dict[str, Any]:
+    verdict = VERDICTS[number % 5]
+    measured = (
+        {"n": None, "of": None, "estimate": "", "part": ""}
+        if number % 5 == 4
+        else {"n": 1200, "of": "pictures", "estimate": "1.9 points [0.1, 3.7]", "part": ""}
+    )
+    return {
+        "number": number, "says": f"Sentence {number} of the paper.", "where": "Table 2", "quantity": "Fall of error, above 0",
+        "paper": "1.6 points", "verdict": verdict, "reason": "Because.", "contradicted": "Not so." if number == 8 else "",
+        "effect": "effect 1.9 points; the paper's 2.1" if number == 5 else "", "remark": "By the way." if number == 9 else "", **measured,
+    }  # fmt: skip
+
+
+def everything(title: str = "Toy report") -> dict[str, Any]:
+    """Arguments of report.render."""
+    counts = {verdict: sum(VERDICTS[n % 5] == verdict for n in range(1, 43)) for verdict in VERDICTS}
+    shown = (
+        exhibit("claims", "table", [piece("board", "full")], data={"claims": [claim(n) for n in range(1, 43)], "counts": counts}),
+        exhibit("table9", "table", [piece("dots", "full")]),
+        exhibit("fig1", "picture", [piece(f"half{i}", "half", 320) for i in range(5)], rows=30),
+        exhibit("fig2", "picture", [piece("tall", "full", 1600), piece("wide", "full", 80)]),
+    )  # fmt: skip
+    origin = {
+        "made": "2023-11-14T22:13:20Z", "git": None, "networks": {}, "data": {}, "time": {}, "artifacts": {}, "versions": {"python": "3"},
+        "hardware": {"cpu": "cpu", "cores": 2, "memory_gib": 4.0, "gpus": []},
+        "exhibits": {"fig1": {"said": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
+    }  # fmt: skip
+    spec = report.Spec(
+        experiment="toy", title=title, exhibits=("a",), config={"note": title}, reductions=("Networks see 64 pixels instead of 224.",)
+    )  # fmt: skip
+    return {"template": "print.html", "spec": spec, "exhibits": shown, "origin": origin}
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return report.render(**everything())
+
+
+@pytest.fixture(scope="module")
+def laid_out(page: str) -> list[Any]:
+    """The boxes of each page."""
+    return [one._page_box for one in pdf._weasyprint().HTML(string=page, media_type="print").render().pages]
+
+
+@pytest.fixture(scope="module")
+def file(page: str) -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        return pdf.pdf(page)
+
+
+def boxes(box: Any) -> Iterator[Any]:
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from boxes(child)
+
+
+def said(box: Any) -> str:
+    return " ".join(one.text for one in boxes(box) if hasattr(one, "text"))
+
+
+def pages_saying(laid_out: list[Any], words: str) -> list[int]:
+    """From 1."""
+    return [i for i, box in enumerate(laid_out, 1) if words in said(box)]
+
+
+def images(page_box: Any) -> dict[str, Any]:
+    """Alt text -> box."""
+    return {one.element.get("alt"): one for one in boxes(page_box) if getattr(one, "element_tag", "") == "img"}
+
+
+def page_of(laid_out: list[Any], alt: str) -> list[int]:
+    return [i for i, page_box in enumerate(laid_out, 1) if alt in images(page_box)]
+
+
+def inside(file: bytes) -> bytes:
+    """The file, and what stands in its compressed streams."""
+    streams = [match.end() for match in re.finditer(rb"/FlateDecode[^\n]*>>\s*stream\n", file)]
+    return file + b"".join(zlib.decompressobj().decompress(file[start:]) for start in streams)
+
+
+def test_it_is_tagged_and_says_what_it_is(file: bytes, laid_out: list[Any]) -> None:
+    told = inside(file)
+    assert file.startswith(b"%PDF-")
+    for part in (
+        b"/Lang (en)",
+        b"/Title (Toy report)",
+        b"/Author (zfrepro)",
+        b"/StructTreeRoot",
+        b"/Marked true",
+        b"pdfuaid:part",
+    ):
+        assert part in told, part
+    assert re.search(rb"/Keywords \([^)]*deconvnet", told)
+    assert b"(D:20231114221320" in told
+    assert {b"Figure", b"Table", b"TH", b"H1", b"H2"} <= set(re.findall(rb"/S ?/(\w+)", told))
+    assert told.count(b"/Alt (picture half") == 5
+    assert len(re.findall(rb"/Type /Page\b", told)) == len(laid_out)
+
+
+def test_the_same_page_gives_the_same_bytes(file: bytes, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert pdf.pdf(page) == file
+
+
+def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[Any]) -> None:
+    first = " ".join(said(laid_out[0]).split())
+    for words in (
+        "Toy report",
+        "toy",
+        "14 November 2023",
+        "42 claims of the paper",
+        "Networks see 64 pixels instead of 224.",
+    ):
+        assert words in first
+    assert re.search(
+        r"8 ✓ reproduced 9 \+ reproduced, small 9 ✗ not reproduced 8 \? inconclusive 8 \S not attempted", first
+    )
+
+
+def test_the_first_page_says_precision_and_device() -> None:
+    given = everything()
+    trained = {"precision": "bfloat16", "device": "cpu", "hardware": "AMD EPYC", "torch": "2.13.0", "images": 960}
+    spec = {"network": {"base": "improved"}, "input_size": 64, "epochs": 8, "seed": 0}
+    given["origin"] |= {"networks": {"improved": {**trained, "spec": spec, "parameters": 5, "seconds": 42.0}}}
+    document = pdf._weasyprint().HTML(string=report.render(**given), media_type="print").render()
+    first = " ".join(said(document.pages[0]._page_box).split())
+    sentence = "Trained in bfloat16 on a CPU (AMD EPYC), PyTorch 2.13.0."
+    assert first.index("14 November 2023") < first.index(sentence) < first.index("42 claims of the paper")
+
+
+def test_the_contents_give_the_page_of_every_part(laid_out: list[Any]) -> None:
+    contents = " ".join(said(laid_out[1]).split())
+    for title in ("Title of claims", "Title of table9", "Title of fig1", "Title of fig2", "Provenance"):
+        number = re.search(rf"{title}[ .]+(\d+)", contents)
+        assert int(number[1]) == pages_saying(laid_out[2:], title)[0] + 2
+
+
+def test_pages_are_numbered_and_name_their_section(laid_out: list[Any]) -> None:
+    for i, box in enumerate(laid_out, 1):
+        margins = [" ".join(said(one).split()) for one in box.children if "MarginBox" in type(one).__name__]
+        assert f"{i} / {len(laid_out)}" in margins
+        assert ("Toy report" in margins) == (i > 1)
+    last = [" ".join(said(one).split()) for one in laid_out[-1].children]
+    assert {"Networks and data", "Provenance", "The whole configuration"} & set(last)
+
+
+def test_captions_stay_with_their_pictures(laid_out: list[Any]) -> None:
+    for name, alt in (("table9", "picture dots"), ("fig1", "picture half0"), ("fig2", "picture tall")):
+        assert pages_saying(laid_out, f"Caption of {name}.") == page_of(laid_out, alt)
+        assert pages_saying(laid_out[2:], f"Title of {name}")[0] + 2 == page_of(laid_out, alt)[0]
+    for i in range(5):
+        assert pages_saying(laid_out, f"Piece half{i}") == page_of(laid_out, f"picture half{i}")
+
+
+def test_no_picture_is_cut_or_left_out(laid_out: list[Any]) -> None:
+    for alt in ("dots", "tall", "wide", *(f"half{i}" for i in range(5))):
+        assert len(page_of(laid_out, f"picture {alt}")) == 1
+    for box in laid_out:
+        for one in images(box).values():
+            assert one.position_y + one.height <= box.margin_height() - box.margin_bottom + 1
+            assert one.position_x + one.width <= box.margin_width() - box.margin_right + 1
+
+
+def test_halves_stand_side_by_side(laid_out: list[Any]) -> None:
+    places = {alt: (one.position_x, one.position_y) for box in laid_out for alt, one in images(box).items()}
+    (left, top), (right, beside) = places["picture half0"], places["picture half1"]
+    assert right > left + 200
+    assert top == beside
+
+
+def test_claims_have_their_verdict_in_words_and_signs(laid_out: list[Any], page: str) -> None:
+    everywhere = " ".join(" ".join(said(box) for box in laid_out).split())
+    assert all(f"Sentence {n} of the paper." in everywhere for n in range(1, 43))
+    assert everywhere.count("✗ not reproduced") >= 9
+    assert everywhere.count("numbers contradict this") == 1
+    assert "contradict this: Not so." in everywhere
+    assert "Note: By the way." in everywhere
+    assert "effect 1.9 points; the paper's 2.1" in everywhere
+    assert "1.9 points [0.1, 3.7]" in everywhere
+    assert "30 rows, in" in everywhere  # a long table is left to its file
+    assert "x" * 500 not in page  # as are long parts of the provenance
+
+
+def test_hostile_text_stays_text() -> None:
+    page = report.render(**everything(HOSTILE))
+    assert "<script>" not in page
+    assert "<img src=x" not in page
+    file = inside(pdf.pdf(page))
+    assert b"EmbeddedFile" not in file
+    assert b"/JavaScript" not in file
+
+
+def test_nothing_is_fetched(tmp_path) -> None:
+    from weasyprint.urls import FatalURLFetchingError
+
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"secret")
+    with pytest.raises(FatalURLFetchingError):
+        pdf.pdf(f'<title>x</title><img alt="" src="{secret.as_uri()}">')
+
+
+@pytest.mark.parametrize("colours", [2, 5, 256])
+def test_pictures_of_few_colours_keep_a_palette(colours: int) -> None:
+    given = picture(colours, 256, 256)
+    file = pdf.pdf(f'<html lang="en"><title>x</title><img alt="a" src="data:image/png;base64,{given}">')
+    found = re.search(
+        rb"/ColorSpace \[/Indexed /DeviceRGB (\d+) <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S
+    )
+    palette = np.frombuffer(bytes.fromhex(found[2].decode()), dtype=np.uint8).reshape(-1, 3)
+    assert int(found[1]) == len(palette) - 1
+    index = np.frombuffer(zlib.decompress(found[3]), dtype=np.uint8).reshape(256, 256)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(given))).convert("RGB"))
+    assert np.array_equal(palette[index], shown)
+
+
+def test_each_picture_with_a_palette_stands_in_its_own_place() -> None:
+    given = [picture(colours, 64, 64) for colours in (3, 200, 7)]
+    shown = "".join(f'<img alt="a" src="data:image/png;base64,{png}">' for png in [*given, given[0]])
+    file = pdf.pdf(f'<html lang="en"><title>x</title>{shown}')
+    found = re.findall(rb"/Indexed /DeviceRGB \d+ <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
+    pixels = {
+        np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3)[list(zlib.decompress(index))].tobytes()
+        for colours, index in found
+    }
+    assert pixels == {Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in given}
+    assert b"/DeviceGray" not in file  # no stand-in is left
+
+
+def test_a_picture_without_a_place_is_an_error() -> None:
+    hidden = f'<img alt="a" style="display: none" src="data:image/png;base64,{picture(3, 64, 64)}">'
+    with pytest.raises(RuntimeError, match="1 of 1 pictures"):
+        pdf.pdf(f'<html lang="en"><title>x</title>{hidden}')
+
+
+def test_pictures_of_many_colours_stay_in_full_colour() -> None:
+    file = pdf.pdf(
+        f'<html lang="en"><title>x</title><img alt="a" src="data:image/png;base64,{picture(900, 800, 800)}">'
+    )
+    assert b"/Indexed" not in file
+    assert b"/ColorSpace /DeviceRGB" in file
+
+
+def test_broken_pictures_stay_an_error_elsewhere() -> None:
+    pdf.pdf("<title>x</title><p>x")
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_a_missing_library_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def fake(name: str, *rest: Any, **more: Any) -> Any:
+        if name.startswith("weasyprint"):
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", fake)
+    with pytest.raises(UserError, match=r"libpango.*apt-get install"):
+        pdf.pdf("<p>x")

@@ -1,0 +1,303 @@
+"""The report from a toy tree: whole, self-contained, escaped, the same bytes twice; a missing exhibit stops it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from helpers import toy_results
+from helpers.injections import INJECTIONS
+from helpers.pages_read import Page
+from helpers.toy_results import files_of
+
+from zfrepro import paper
+from zfrepro.claims.base import VERDICTS
+from zfrepro.errors import UserError
+from zfrepro.report import html, machine, pdf, provenance, summary
+from zfrepro.stages import exhibits, report
+from zfrepro.storage import artifacts, code_digest
+
+
+def build(root: Path, **changes: Any) -> tuple[Path, dict[str, Any]]:
+    """A toy tree with its exhibits built; gives results/toy and the report's settings."""
+    results = root / "results/toy"
+    settings = toy_results.write(results, **changes)
+    for name in toy_results.EXHIBITS:
+        exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
+    return results, settings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """The experiment's folder, its report, and the settings."""
+    results, settings = build(tmp_path_factory.mktemp("experiment"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        report.run(report.Spec(**settings), results, results / "report")
+    return results, results / "report", settings
+
+
+@pytest.fixture(scope="module")
+def page(made: tuple[Path, Path, dict[str, Any]]) -> Page:
+    return Page((made[1] / "index.html").read_text(encoding="utf-8"))
+
+
+def test_all_files_are_there_and_nothing_unfinished(made) -> None:
+    names = sorted(str(path.relative_to(made[1])) for path in made[1].rglob("*") if path.is_file())
+    expected = [f"{kind}/{name}.{suffix}" for name in toy_results.EXHIBITS for kind, suffix in report.KINDS]
+    assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json", "summary.json"])
+
+
+def test_the_page_is_whole_html(page: Page) -> None:
+    assert page.open == []
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("#")]
+    assert {link[1:] for link in links} <= set(ids)
+    assert len(page.all("h1")) == 1
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_every_image_has_an_alt_text_and_is_inside(page: Page) -> None:
+    images = page.all("img")
+    assert len(images) >= len(toy_results.EXHIBITS)
+    assert all(len(image["alt"]) > 30 and re.match(r"data:image/(png|webp);base64,", image["src"]) for image in images)
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page, made) -> None:
+    loading = [attrs.get("src") or attrs.get("data") or "" for tag, attrs in page.elements if tag not in ("a", "link")]
+    loading += [attrs["href"] for attrs in page.all("link")]
+    assert all(address in ("", "data:,") or address.startswith("data:image/") for address in loading)
+    assert not any("src" in script for script in page.all("script"))
+    outward = {attrs["href"] for attrs in page.all("a") if ":" in attrs["href"]}
+    assert outward == {"https://arxiv.org/abs/1311.2901"}
+    for style in ("style.css", "print.css"):
+        assert not re.search(r"url\(|@import", (html.TEMPLATES / style).read_text(encoding="utf-8"))
+    beside = {attrs["href"] for attrs in page.all("a")} - outward
+    assert all((made[1] / link).is_file() for link in beside if not link.startswith("#"))
+
+
+@pytest.mark.parametrize("name", toy_results.EXHIBITS)
+def test_the_numbers_of_the_page_are_those_of_the_csv(name: str, made) -> None:
+    text = (made[1] / "index.html").read_text(encoding="utf-8")
+    section = text[text.index(f'id="{name}"') :]
+    shown = Page("<section>" + section[section.index(">") + 1 : section.index("</section>") + len("</section>")])
+    lines = list(csv.reader(io.StringIO((made[1] / f"tables/{name}.csv").read_text())))
+    start = 2 if lines[0][0] == "section" else 1  # that column, and each row's name, are not compared
+    rows = [row for row in shown.rows if len(row) > 1]
+    assert [_all_numbers(row[1:]) for row in rows] == [_all_numbers(line[start:]) for line in lines[1:]]
+    assert sum(map(len, map(_all_numbers, rows))) > 4
+
+
+def _all_numbers(cells: list[str]) -> list[float]:
+    return sorted(number for cell in cells for number in _numbers(cell.replace("\u2212", "-").replace(",", "")))
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?![\w./])", text)]
+
+
+def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page) -> None:
+    words = " ".join(" ".join(page.words).split())
+    assert "This is a reduced experiment" in words
+    assert words.index("Networks see 64 pixels instead of 224.") < words.index(
+        "What the paper leaves open, and what was"
+    )
+    for guess in paper.GUESSES:
+        assert guess.what.split("`")[0] in words
+        assert guess.reason.split("`")[0].rstrip() in words
+
+
+def test_the_first_lines_say_precision_and_device(page: Page, made) -> None:
+    """The toy's network.json name neither hardware nor version: the report's own are printed, as the report's."""
+    words = " ".join(" ".join(page.words).split())
+    told = json.loads((made[1] / "summary.json").read_text())["training"]
+    torch = provenance.versions()["torch"]
+    assert told["text"] == f"Trained in bfloat16 on a CPU. Report made on {machine.cpu()} with PyTorch {torch}."
+    assert words.index(told["text"]) < words.index("This is a reduced experiment")
+    assert (told["precisions"], told["devices"], told["seeds"]) == (["bfloat16"], ["cpu"], [0, 1, 2])
+
+
+def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
+    results, _, settings = made
+    origin = provenance.gather(results, settings["config"], toy_results.EXHIBITS)
+    for template in ("page.html", "print.html"):
+        assert "This is a reduced" not in report.render(
+            template, report.Spec(**settings | {"reductions": []}), (), origin
+        )
+
+
+def test_same_input_same_bytes(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, first, settings = made
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(first / "provenance.json")["git"])
+    report.run(report.Spec(**settings), results, tmp_path)
+    for name in ("index.html", "report.pdf", "provenance.json", "summary.json", "figures/fig2_features.png"):
+        assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    results, settings = build(tmp_path, classes=list(INJECTIONS), title=INJECTIONS[0])
+    settings["reductions"] = [f"Read from `{text}`." for text in INJECTIONS]
+    settings["config"]["note"] = list(INJECTIONS)
+    report.run(report.Spec(**settings), results, results / "report")
+    made = Page((results / "report/index.html").read_text(encoding="utf-8"))
+    assert made.open == []
+    assert made.all("script")[0] == {}  # our own; what follows is data
+    assert all(script == {"type": "application/json"} for script in made.all("script")[1:])
+    assert not any(name.startswith("on") for _, attrs in made.elements for name in attrs)
+    assert len(made.all("link")) == 1
+    assert all(re.match(r"data:image/(png|webp);base64,", image["src"]) for image in made.all("img"))
+    words = "".join(made.words)
+    assert INJECTIONS[0] in words
+    assert "{{ 7 * 7 }}" in words
+    assert b"EmbeddedFile" not in (results / "report/report.pdf").read_bytes()
+    for path in (results / "report/tables").glob("*.csv"):
+        cells = [cell for line in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) for cell in line]
+        assert not [cell for cell in cells if cell[:1] in "=@\t\r" and cell], path
+        assert not [cell for cell in cells if cell[:1] in ("+", "-") and not _numbers(cell)], path
+
+
+def test_a_missing_exhibit_stops_the_report(made, tmp_path: Path) -> None:
+    results = tmp_path / "toy"
+    shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
+    (results / "exhibits/fig2_features/fig2_features.png").unlink()
+    with pytest.raises(UserError, match=r"fig2_features\.png: missing"):
+        report.run(report.Spec(**made[2]), results, results / "report")
+    assert not (results / "report").exists()
+
+
+def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "pdf", _no_pango)
+    with pytest.raises(UserError, match="apt-get install libpango"):
+        report.run(report.Spec(**made[2]), made[0], tmp_path)
+    assert (tmp_path / "index.html").is_file()
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def _no_pango(page: str) -> bytes:
+    raise UserError(f"report.pdf cannot be made: {pdf.PANGO}")
+
+
+def test_an_unknown_name_in_a_template_is_an_error(made) -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        report.render("page.html", report.Spec(**made[2]), ({"highlights": []},), provenance.gather(made[0], {}, ()))
+
+
+def test_files_of_exhibits_no_longer_wanted_go(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for old in ("tables/old.csv", "tables/old.tex", "figures/old.png"):
+        artifacts.save_text(tmp_path / old, "a\n")
+    monkeypatch.setattr(report, "pdf", lambda page: b"%PDF-")
+    report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"table4_caltech101.csv", "table4_caltech101.tex"}
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["table4_caltech101.png"]
+
+
+def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
+    told = json.loads((made[1] / "provenance.json").read_text())
+    assert told["seeds"]["improved-2"] == 2
+    assert told["made"] == "2023-11-14T22:13:20Z"
+    assert told["config"] == made[2]["config"]
+    assert len(told["data"]["source"]["sha256"]["images.npy"]) == 64
+    assert told["artifacts"]["exhibits/table3_ablations/table3_ablations.csv"] == artifacts.sha256(
+        made[0] / "exhibits/table3_ablations/table3_ablations.csv"
+    )
+    assert "train/improved/model.safetensors" in told["artifacts"]
+    assert told["time"]["train"] == {"jobs": 5, "seconds": 210.0, "memory_mb": 612.5}
+    assert told["versions"]["numpy"]
+    assert told["hardware"]["cores"] >= 1
+
+
+def test_times_of_jobs_that_the_experiment_no_longer_has_do_not_count(tmp_path: Path) -> None:
+    for job in ("kept", "gone"):
+        artifacts.save_text(tmp_path / f"train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
+    assert provenance.spent(tmp_path, {"kept"}) == {"train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}}
+
+
+def test_the_summary_says_what_the_index_shows(made) -> None:
+    told = json.loads((made[1] / "summary.json").read_text())
+    assert {key: told[key] for key in ("experiment", "title", "subtitle", "made")} == {
+        "experiment": "toy", "title": "Toy experiment", "subtitle": "", "made": "2023-11-14T22:13:20Z"
+    }  # fmt: skip
+    assert told["reductions"] == made[2]["reductions"]
+    assert told["seconds"] == sum(stage["seconds"] for stage in provenance_of(made)["time"].values()) > 0
+    assert [one["name"] for one in told["exhibits"]] == list(toy_results.EXHIBITS)
+    assert {one["exhibit"] for one in told["highlights"]} <= set(toy_results.EXHIBITS)
+    assert [one["number"] for one in told["claims"]] == list(range(1, 43))
+    verdicts = [one["verdict"] for one in told["claims"]]
+    assert told["counts"] == {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+    assert told["files"] == {
+        str(path.relative_to(made[1])): path.stat().st_size
+        for path in sorted(made[1].rglob("*"))
+        if path.is_file() and path.name != "summary.json"
+    }
+
+
+def provenance_of(made: tuple[Path, Path, dict[str, Any]]) -> dict[str, Any]:
+    return artifacts.load_json(made[1] / "provenance.json")
+
+
+def test_verdicts_stand_in_the_summary() -> None:
+    claim = {"number": 4, "says": "a", "verdict": "reproduced", "value": 1.2, "low": 0.6, "high": 1.9, "unit": "points"}
+    told = {
+        **claim,
+        "n": 9,
+        "part": "",
+        "effect": "effect 1.2 points; the paper's 2.1",
+        "of": "folds",
+        "estimate": "1.2 points [0.6, 1.9]",
+        "reason": "left out",
+        "link": "t",
+    }
+    exhibit = {
+        "name": "claims",
+        "title": "t",
+        "paper": "p",
+        "highlights": [],
+        "data": {"claims": [told], "counts": {"reproduced": 1}},
+    }
+    origin = {
+        "made": "2023-11-14T22:13:20Z",
+        "hardware": {"cpu": "c", "cores": 2, "gpus": [], "memory_gib": 1},
+        "time": {},
+    }
+    spec = report.Spec(experiment="toy", title="t", exhibits=("claims",))
+    found = summary.of(spec, [exhibit], origin, {})
+    assert claim.items() <= found["claims"][0].items()
+    assert found["counts"] == {"reproduced": 1}
+    assert summary.day(origin["made"]) == "14 November 2023"
+
+
+def test_a_damaged_picture_is_named(made, tmp_path: Path) -> None:
+    results = tmp_path / "toy"
+    shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
+    path = results / "exhibits/fig2_features/fig2_features.png"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"fig2_features\.png: not a whole picture"):
+        report.run(report.Spec(**made[2] | {"exhibits": ["fig2_features"]}), results, results / "report")
+    assert not (results / "report").exists()
+
+
+def test_a_commit_is_told_only_of_our_own_repository(tmp_path: Path) -> None:
+    assert provenance.git(tmp_path) is None
+    assert provenance.git(provenance.ROOT / "zfrepro") is None
+
+
+def test_templates_count_in_the_reports_digest() -> None:
+    names = {path.name for path in code_digest._data_files("stages.report")}
+    assert {"print.html", "print.css"} <= names
+    assert {"page.html", "parts.html", "style.css"} <= {path.name for path in code_digest._data_files("report.html")}
+
+
+def test_numbers_and_times_are_set_for_reading() -> None:
+    assert html.typeset("-1.5") == "\u22121.5"
+    assert html.typeset("62357608") == "62,357,608"
+    assert [html.duration(t) for t in (8.13, 250, 12300)] == ["8.1 s", "4 min 10 s", "3 h 25 min"]
+    assert html.code("a `b<` c") == "a <code>b&lt;</code> c"

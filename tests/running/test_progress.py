@@ -1,0 +1,105 @@
+"""What a run shows: quiet lines in a file, bars on a terminal, the end of a failed job's log."""
+
+import io
+
+import pytest
+
+from zfrepro.running.progress import Display, last_words
+from zfrepro.running.snakemake_log import Reader, why
+
+SAID = """\
+Job stats:
+job      count
+-----  -------
+all          1
+train        2
+total        3
+
+[Sun Nov 22 20:31:14 2026]
+rule train:
+    input: results/x/manifest.json
+    output: results/x/train/a/model.safetensors, results/x/train/a/history.csv
+    log: {log}
+    jobid: 2
+    reason: Missing output files: results/x/train/a/model.safetensors
+    wildcards: run=a
+    resources: tmpdir=/tmp, gpu=1
+Shell command: python -m zfrepro train --spec '{{}}'
+[Sun Nov 22 20:31:14 2026]
+rule train:
+    log: {log}
+    jobid: 3
+    reason: Updated input files: results/x/manifest.json
+    wildcards: run=b
+    resources: tmpdir=/tmp, gpu=1
+[Sun Nov 22 20:31:20 2026]
+Finished jobid: 2 (Rule: train)
+1 of 3 steps (33%) done
+[Sun Nov 22 20:31:21 2026]
+Error in rule train:
+    message: None
+    jobid: 3
+    log: {log} (check log file(s) for error details)
+    shell:
+        python -m zfrepro train
+        (command exited with non-zero exit code)
+Complete log(s): x
+"""
+
+
+@pytest.fixture
+def lines(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text('{"run": "b", "epoch": 3, "of": 16, "loss": 1.23456, "images_per_second": 900}\n')
+    return SAID.format(log=log).splitlines()
+
+
+def test_events_are_read(lines):
+    events = list(Reader().events(lines))
+    assert [(event.kind, event.job.label if event.job else event.count) for event in events] == [
+        ("total", 3),
+        ("start", "train a"),
+        ("start", "train b"),
+        ("finish", "train a"),
+        ("error", "train b"),
+    ]
+    assert [why(event.job) for event in events[1:3]] == ["not made yet", "newer input: results/x/manifest.json"]
+
+
+def test_a_file_gets_one_quiet_line_a_job(lines):
+    stream = io.StringIO()
+    with Display(stream) as display:
+        for event in Reader().events(lines):
+            display.show(event)
+        display.show(None)
+    said = stream.getvalue().splitlines()
+    assert said[0].endswith("1/2  train a  0 s")
+    assert said[1].endswith("FAILED  train b  after 0 s")
+    assert said[2].strip().endswith("train.log:")
+    assert '"loss": 1.23456' in said[3]
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ("'code 1a'", "'code 2b'", "its code changed"),
+        ('\'{"epochs": 1, "seed": 0}\'', '\'{"epochs": 2, "seed": 0}\'', "its settings changed (epochs)"),
+        ("'code 1', '{\"a\": 1}'", "'code 2', '{\"a\": 2}'", "its code changed and its settings changed (a)"),
+        ("'results/x'", "", "its rule changed"),
+    ],
+)
+def test_changed_params_are_told_apart(before, now, said):
+    from zfrepro.running.snakemake_log import Job
+
+    reason = f"Params have changed since last execution: Union of exclusive params: before: {before} now: {now} "
+    assert why(Job("train", fields={"reason": reason})) == said
+
+
+def test_last_words(tmp_path):
+    log = tmp_path / "log"
+    assert last_words(log) == ""
+    log.write_text('{"run": "b", "epoch": 3, "of": 16, "loss": 1.23456}\n')
+    assert last_words(log) == "epoch 3, of 16, loss 1.235"
+    log.write_text("Traceback\n")
+    assert last_words(log) == ""

@@ -1,0 +1,125 @@
+"""The command line as a user types it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zfrepro.__main__ import main
+
+STAGES = sorted(path.stem for path in (Path(__file__).parents[2] / "zfrepro/stages").glob("[a-z]*.py"))
+
+
+def said(capsys, *arguments):
+    """Exit code and everything printed."""
+    with pytest.raises(SystemExit) as exit_:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return exit_.value.code, out + err
+
+
+def test_help_lists_every_command(capsys):
+    main(["--help"])
+    out = capsys.readouterr().out
+    assert [name for name in [*STAGES, "run", "plan", "publish", "compare", "vary"] if f"\n  {name} " not in out] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_explains_itself(capsys, stage):
+    code, text = said(capsys, stage, "--help")
+    assert code == 0
+    assert "--spec JSON" in text
+    assert "--out PATH" in text
+    assert "settings (--spec):" in text
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "publish", "vary"])
+def test_a_verb_explains_itself(capsys, command):
+    code, text = said(capsys, command, "--help")
+    assert code == 0
+    assert "--config FILE" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "zfrepro: there is no command 'trian'; known are "),
+        (["evaluate", "--spec", '{"views": [3]}', "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "--spec: views.0"),
+        (["evaluate", "--spec", '{"vews": 1}', "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "--spec: vews"),
+        (["evaluate", "--spec", "none.json", "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "none.json: neither"),
+        (["evaluate", "--spec", "{}", "--weights", "none.safetensors", "--network", "n", "--images", "i", "--out", "o"],
+         "none.safetensors: no such weights file"),
+        (["plan", "--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["run", "--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["vary", "--config", "none.yaml", "--name", "x"], "none.yaml: cannot be read"),
+        (["compare", "none", "none"], "none: does not exist"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_message_and_exit_code_2(capsys, arguments, message):
+    code, text = said(capsys, *arguments)
+    assert code == 2
+    assert message in text
+    assert "Traceback" not in text
+
+
+def test_the_spec_may_stand_in_a_file(capsys, tmp_path):
+    (tmp_path / "spec.json").write_text('{"views": []}')
+    code, text = said(
+        capsys,
+        "evaluate",
+        "--spec",
+        str(tmp_path / "spec.json"),
+        "--weights",
+        "w",
+        "--network",
+        "n",
+        "--images",
+        "i",
+        "--out",
+        "o",
+    )
+    assert (code, "--spec: views" in text) == (2, True)
+
+
+def test_a_full_disk_is_said(capsys, monkeypatch):
+    from zfrepro.stages import evaluate
+
+    def full(**_):
+        raise OSError(28, "No space left on device", "results/x")
+
+    monkeypatch.setattr(evaluate, "run", full)
+    monkeypatch.setattr("zfrepro.running.stage_cli.run_stage", lambda *_: full())
+    code, text = said(capsys, "evaluate")
+    assert code == 1
+    assert "the disk is full (results/x)" in text
+
+
+def test_the_installed_command_answers():
+    command = Path(sys.executable).parent / "zfrepro"
+    assert "an experiment:" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_missing_pango_is_said_before_anything_runs(capsys, monkeypatch):
+    import ctypes
+    import importlib
+
+    def missing(*_):
+        raise OSError("cannot load library 'libpango-1.0-0'")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    importing = importlib.import_module
+    monkeypatch.setattr(importlib, "import_module", lambda name: missing() if name == "weasyprint" else importing(name))
+    code, text = said(capsys, "run", "--config", "none.yaml")
+    assert code == 2
+    assert "system library Pango; install it with: apt-get install libpango" in text
+
+
+def test_a_command_collects_garbage_rarely_and_not_at_its_end():
+    """Each job starts torch anew: searching a million objects that stay would take a third of the start."""
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 0)); "
+        "sys.argv = ['zfrepro', '--help']; from zfrepro.__main__ import main; main()"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.endswith("\n50000 True\n")  # what is registered first runs last

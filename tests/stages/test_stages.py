@@ -1,0 +1,242 @@
+"""Each stage by hand on small artifacts: what it writes agrees with what it read, and bad input is named."""
+
+import contextlib
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from zfrepro.core import evaluation
+from zfrepro.core.training import Training
+from zfrepro.errors import UserError
+from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train
+from zfrepro.storage import artifacts, network_file
+from zfrepro.storage.prepared_set import PreparedSet
+
+SMALL = {
+    "network": {"base": "improved"},
+    "width": 0.08,
+    "input_size": 64,
+    "epochs": 2,
+    "batch": 32,
+    "init": "he",
+    "input_scale": 0.03125,
+}
+RECIPE = train.Spec.model_validate({**SMALL, "crops": "random", "snapshots": [0.5, 1], "precision": "float32"})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """source/, target/ (prepared) and network/ (trained)."""
+    folder = tmp_path_factory.mktemp("stages")
+    source = {"set": "source", "size": 72, "train_per_class": 4, "val_per_class": 2}
+    target = {"set": "caltech101", "size": 64, "per_class": 5}
+    for name, options in (("source", source), ("target", target)):
+        prepare.run(prepare.Spec(dataset="scenes", size=options["size"], options=options), folder / name, workers=1)
+    train.run(RECIPE, folder / "source/manifest.json", folder / "network", name="tiny", device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inputs(place):
+    return {"weights": place / "network/model.safetensors", "images": place / "source/manifest.json", "device": "cpu"}
+
+
+def test_train_leaves_what_it_promises(place):
+    net, mean, description = network_file.load(place / "network/model.safetensors")
+    assert description.input_size == 64
+    assert len(description.classes) == 24
+    assert np.array_equal(mean, PreparedSet(place / "source/manifest.json").mean())
+    summary = artifacts.load_json(place / "network/network.json")
+    assert summary["parameters"] == sum(p.numel() for p in net.parameters())
+    assert summary["full_size"]["parameters"] == 62_357_608
+    assert len((place / "network/history.csv").read_text().splitlines()) == 3
+    snapshots, _ = artifacts.load_weights(place / "network/snapshots.safetensors")
+    assert sorted({name.partition(".conv")[0] for name in snapshots}) == ["epoch0.5", "epoch1"]
+    assert len(snapshots) == 2 * 10  # weights and biases of five convolutions
+
+
+def test_a_snapshot_is_the_network_after_the_nearest_update(place):
+    """96 pictures in batches of 32: half an epoch is one and a half updates, kept after the second."""
+    assert train.snapshot_steps((0.1, 0.5, 1, 1.5), 3) == {0.1: 1, 0.5: 2, 1: 3, 1.5: 4}
+    work = train._training(RECIPE, PreparedSet(place / "source/manifest.json"), torch.device("cpu"), torch.float32)
+    snapshots, _ = artifacts.load_weights(place / "network/snapshots.safetensors")
+    for steps in (1, 2, 3):
+        work.step()
+        same = [
+            torch.equal(work.weights()["conv3.weight"], snapshots[f"{epoch}.conv3.weight"])
+            for epoch in ("epoch0.5", "epoch1")
+        ]
+        assert same == [steps == 2, steps == 3]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+@pytest.mark.parametrize("killed", [True, False])
+def test_snapshots_survive_an_end_at_any_step(place, tmp_path, monkeypatch, steps, killed):
+    """Stopped: the saved state is of that very step. Killed: of the step before, which is then taken again."""
+    asked, taken, step = threading.Event(), [], Training.step
+
+    def until(self):
+        step(self)
+        taken.append(self.batch)
+        if len(taken) == steps:
+            if killed:
+                raise KeyboardInterrupt
+            asked.set()
+
+    images, out = place / "source/manifest.json", tmp_path / "n"
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "step", until)
+        patched.setattr(train, "stop_signal", lambda: contextlib.nullcontext(asked))
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            train.run(RECIPE, images, out, "tiny", device="cpu", save_every=0)
+    train.run(RECIPE, images, out, "tiny", device="cpu")
+    for file in ("snapshots.safetensors", "model.safetensors"):
+        assert (out / file).read_bytes() == (place / "network" / file).read_bytes()
+
+
+@pytest.mark.parametrize("epochs", [[3], [0], [1, -0.5]])
+def test_a_snapshot_outside_training_is_refused_by_name(epochs):
+    with pytest.raises(ValidationError, match=r"snapshots\n.*there is no epoch .*training has 2"):
+        train.Spec.model_validate({**SMALL, "snapshots": epochs})
+
+
+def test_snapshots_come_in_order_each_once():
+    assert train.Spec.model_validate({**SMALL, "snapshots": [2, 0.25, 2]}).snapshots == (0.25, 2.0)
+
+
+BROKEN = {**SMALL, "learning_rate": 1000, "filter_rms": None, "epochs": 6}
+
+
+def test_a_training_that_diverges_stops_and_says_where_and_what_to_do(place, tmp_path):
+    images = place / "source/manifest.json"
+    with pytest.raises(
+        UserError, match=r"odd: training diverged in epoch \d, step \d: .*Lower learning_rate, now 1000"
+    ):
+        train.run(train.Spec.model_validate(BROKEN), images, tmp_path / "odd", "odd", device="cpu")
+    assert not (tmp_path / "odd").exists()
+
+
+def test_a_recorded_divergence_has_no_numbers(place, tmp_path):
+    """What `ablate` asks for: files without weights, which the stages refuse, and an evaluation without errors."""
+    images, out = place / "source/manifest.json", tmp_path / "odd"
+    train.run(train.Spec.model_validate(BROKEN), images, out, "odd", device="cpu", on_divergence="record")
+    about = artifacts.load_json(out / "network.json")
+    assert set(about["diverged"]) == {"epoch", "step", "what"}
+    assert (
+        len((out / "history.csv").read_text().splitlines()) == about["diverged"]["epoch"]
+    )  # the heading, epochs before
+    with pytest.raises(UserError, match=r"model\.safetensors: holds no weights, its training diverged \(epoch"):
+        network_file.load(out / "model.safetensors")
+    evaluate.run(evaluate.Spec(), out / "model.safetensors", out / "network.json", images, tmp_path / "e", device="cpu")
+    errors, scores = artifacts.load_json(tmp_path / "e/errors.json"), artifacts.load_arrays(tmp_path / "e/scores.npz")
+    assert errors["diverged"] == about["diverged"]
+    assert errors["views"] == {}
+    assert errors["train_top1"] is None
+    assert list(scores) == ["labels"]
+
+
+def test_weights_that_are_not_finite_are_not_evaluated(place, inputs, tmp_path):
+    tensors, metadata = artifacts.load_weights(inputs["weights"])
+    tensors["full8.bias"][0] = float("nan")
+    artifacts.save_weights(tmp_path / "model.safetensors", tensors, metadata)
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: the class probabilities of 48 of 48 images are not finite"
+    ):
+        evaluate.run(
+            evaluate.Spec(),
+            network=place / "network/network.json",
+            out=tmp_path / "e",
+            **{**inputs, "weights": tmp_path / "model.safetensors"},
+        )
+
+
+def test_a_fade_needs_a_schedule_of_known_length():
+    with pytest.raises(ValidationError, match="fade: with the schedule `stall`"):
+        train.Spec.model_validate({**SMALL, "fade": 0.2})
+    assert train.Spec.model_validate({**SMALL, "fade": 0.2, "schedule": "cosine"}).fade == 0.2
+
+
+def test_how_far_first_weights_fade_is_written_down(place, tmp_path):
+    spec = train.Spec.model_validate({**SMALL, "fade": 0.5, "schedule": "cosine"})
+    train.run(spec, place / "source/manifest.json", tmp_path / "n", "n", device="cpu")
+    about = artifacts.load_json(tmp_path / "n/network.json")
+    assert about["faded_to"] == pytest.approx(0.5)
+    assert about["diverged"] is None
+
+
+def test_the_history_is_the_evaluation(place, inputs, tmp_path):
+    """The last epoch's validation error is what `evaluate` finds in one view with the saved weights."""
+    evaluate.run(
+        evaluate.Spec(train_images=10, precision="float32"),
+        network=place / "network/network.json",
+        out=tmp_path,
+        **inputs,
+    )
+    errors, scores = artifacts.load_json(tmp_path / "errors.json"), artifacts.load_arrays(tmp_path / "scores.npz")
+    last = (place / "network/history.csv").read_text().splitlines()[-1].split(",")
+    assert errors["views"]["1"]["top1"] == pytest.approx(float(last[5]))
+    assert errors["n"] == 48
+    for views in (1, 10):
+        assert errors["views"][str(views)]["top5"] == evaluation.top_error(
+            scores[f"probabilities_{views}"], scores["labels"], 5
+        )
+        assert np.allclose(scores[f"probabilities_{views}"].sum(1), 1, atol=1e-4)
+
+
+def test_deconvnet_and_occlusion_repeat_their_bits(inputs, tmp_path):
+    for stage, spec, file in (
+        (deconvnet, deconvnet.Spec(maps={1: 2, 3: 2}, top=3), "features.npz"),
+        (occlusion, occlusion.Spec(square=20, stride=22, pictures=1), "occlusion.npz"),
+    ):
+        for attempt in ("a", "b"):
+            stage.run(spec, out=tmp_path / attempt, **inputs)
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
+    with pytest.raises(UserError, match="layer 6"):
+        deconvnet.run(deconvnet.Spec(maps={6: 2}), out=tmp_path, **inputs)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "images.npy").unlink(), r"images\.npy: cannot be read"),
+        (lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-9]), r"images\.npy: cannot be read"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: cannot be read as JSON"),
+        (lambda folder: (folder / "index.npz").write_bytes(b"PK\x03\x04"), r"index\.npz: damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_prepared_set_is_named(place, tmp_path, damage, said):
+    import shutil
+
+    shutil.copytree(place / "source", tmp_path / "source")
+    damage(tmp_path / "source")
+    with pytest.raises(UserError, match=said):
+        train.run(RECIPE, tmp_path / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert not (tmp_path / "network").exists()
+
+
+def test_a_set_without_the_split_is_named(place, tmp_path):
+    with pytest.raises(UserError, match="has no split 'train'; it has all"):
+        train.run(RECIPE, place / "target/manifest.json", tmp_path / "network", device="cpu")
+
+
+def test_a_full_disk_leaves_no_half_written_weights(place, tmp_path, monkeypatch):
+    import os
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+    train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert json.loads((tmp_path / "network/network.json").read_text())["run"] == "network"

@@ -1,0 +1,369 @@
+"""Folds, features, probes and training from nothing, each on small drawn sets; bad input named."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from zfrepro.errors import UserError
+from zfrepro.stages import features, folds, prepare, probes, scratch, train
+from zfrepro.storage import artifacts
+from zfrepro.storage.fold_set import FoldedSet
+from zfrepro.storage.prepared_set import PreparedSet
+
+SMALL = {"network": {"base": "improved"}, "width": 0.08, "input_size": 64, "epochs": 1, "batch": 32, "init": "he"}
+RECIPE = train.Spec.model_validate({**SMALL, "input_scale": 0.03125, "crops": "random", "precision": "float32"})
+SPLIT = folds.Spec(per_class=(1, 2), test_per_class=2, folds=2)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """source/, caltech/, voc/ (prepared), network/ (trained), folds/<set>/"""
+    folder = tmp_path_factory.mktemp("transfer")
+    sets = {
+        "source": {"set": "source", "train_per_class": 3, "val_per_class": 1},
+        "caltech": {"set": "caltech101", "per_class": 5},
+        "voc": {"set": "voc2012", "train_per_class": 3, "val_per_class": 2},
+    }
+    for name, options in sets.items():
+        spec = prepare.Spec(dataset="scenes", size=72, options={"size": 72, **options})
+        prepare.run(spec, folder / "prepare" / name, workers=1)
+    train.run(RECIPE, manifest(folder, "source"), folder / "network", name="tiny", device="cpu")
+    for name in ("caltech", "voc"):
+        folds.run(SPLIT, manifest(folder, name), manifest(folder, "source"), folder / "folds" / name, device="cpu")
+    return folder
+
+
+def manifest(folder, name):
+    return folder / "prepare" / name / "manifest.json"
+
+
+def copied(place, tmp_path, name="caltech"):
+    """A set that a test may change."""
+    shutil.copytree(place / "prepare" / name, tmp_path / "set")
+    return tmp_path / "set/manifest.json"
+
+
+def changed_images(path, change):
+    images = np.load(path.with_name("images.npy"))
+    change(images)
+    np.save(path.with_name("images.npy"), images)
+    return path
+
+
+def split(place, images, out, **settings):
+    folds.run(SPLIT.model_copy(update=settings), images, manifest(place, "source"), out, device="cpu")
+    return artifacts.load_json(out / "folds.json")
+
+
+def test_folds_hold_every_class_and_no_picture_twice(place):
+    target = PreparedSet(manifest(place, "caltech"))
+    found = FoldedSet(place / "folds/caltech/folds.json", target)
+    assert found.sizes == (1, 2)
+    assert found.summary["test_pictures"] == {"1": 48, "2": 48}
+    for k in found.sizes:
+        assert len(found.folds(k)) == 2
+        for fold in found.folds(k):
+            assert np.bincount(target.labels(None)[fold.train]).tolist() == [k] * 24
+            assert not set(fold.train) & set(fold.test)
+
+
+def test_folds_of_a_set_with_splits_of_its_own_are_these(place):
+    target = PreparedSet(manifest(place, "voc"))
+    found = FoldedSet(place / "folds/voc/folds.json", target)
+    assert found.sizes == (None,)
+    (fold,) = found.folds(None)
+    assert fold.train.tolist() == list(range(72))
+    assert fold.test.tolist() == list(range(72, 120))
+
+
+def test_a_picture_that_the_source_was_trained_on_is_left_out(place, tmp_path):
+    known = PreparedSet(manifest(place, "source")).images("train")
+
+    def put(images):
+        images[7], images[8] = known[11], known[20, :, ::-1]  # one of them mirrored
+
+    images = changed_images(copied(place, tmp_path), put)
+    told = split(place, images, tmp_path / "a")
+    files, source = PreparedSet(images).files(None), PreparedSet(manifest(place, "source")).files("train")
+    assert [(one["file"], one["source_file"]) for one in told["overlap"]["left_out"]] == [
+        (files[7], source[11]),
+        (files[8], source[20]),
+    ]
+    assert told["used"] == 118
+    found = FoldedSet(tmp_path / "a/folds.json", PreparedSet(images))
+    assert not {7, 8} & set(np.concatenate([part for f in found.folds(2) for part in (f.train, f.test)]))
+    pairs = artifacts.load_arrays(tmp_path / "a/overlap.npz")
+    assert pairs["left_out"].tolist() == [True] * 2 + [False] * 10
+    shown = pairs["files"].tolist().index([files[7], source[11]])
+    assert shown < 2
+    assert np.array_equal(pairs["pairs"][shown, 0], pairs["pairs"][shown, 1])
+    assert [one["file"] for one in split(place, images, tmp_path / "b", mirrored=False)["overlap"]["left_out"]] == [
+        files[7]
+    ]
+
+
+def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):
+    def put(images):
+        images[9] = images[3]
+
+    images = changed_images(copied(place, tmp_path), put)
+    files = PreparedSet(images).files(None)
+    with pytest.raises(UserError, match=f"{files[9]} is the same picture as {files[3]}; .*`duplicates: drop`"):
+        split(place, images, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    told = split(place, images, tmp_path / "a", duplicates="drop")
+    assert [(one["file"], one["of"]) for one in told["duplicates"]] == [(files[9], files[3])]
+    assert told["used"] == 119
+
+
+def test_a_class_too_small_stops_or_is_dropped(place, tmp_path):
+    images = manifest(place, "caltech")
+    with pytest.raises(
+        UserError, match=r"5 training pictures a class and one to test are .* hold: panda \(5\), mouse \(5\)"
+    ):
+        split(place, images, tmp_path / "a", per_class=(2, 5))
+    with pytest.raises(UserError, match="5 training pictures"):  # none would be left
+        split(place, images, tmp_path / "a", per_class=(2, 5), small="drop")
+    assert not (tmp_path / "a").exists()
+    known = PreparedSet(manifest(place, "source")).images("train")
+
+    def put(images):
+        images[5:8] = known[5:8]  # of the second class two pictures are left
+
+    less = changed_images(copied(place, tmp_path), put)
+    told = split(place, less, tmp_path / "a", small="drop")
+    assert told["dropped"] == {"mouse": 2}
+    assert len(told["classes"]) == 23
+    assert "mouse" not in told["classes"]
+    target = PreparedSet(less)
+    for fold in FoldedSet(tmp_path / "a/folds.json", target).folds(1):
+        assert 1 not in target.labels(None)[np.concatenate([fold.train, fold.test])]
+
+
+def test_a_picture_in_both_halves_of_a_fold_is_named(place, tmp_path):
+    shutil.copytree(place / "folds/caltech", tmp_path / "folds")
+    arrays = artifacts.load_arrays(tmp_path / "folds/folds.npz")
+    arrays["test2"][1, 0] = arrays["train2"][1, 5]
+    artifacts.save_arrays(tmp_path / "folds/folds.npz", **arrays)
+    target = PreparedSet(manifest(place, "caltech"))
+    folded = FoldedSet(tmp_path / "folds/folds.json", target)
+    folded.folds(1)
+    file = target.files(None)[arrays["train2"][1, 5]]
+    with pytest.raises(UserError, match=f"{file} is a training and a test picture of fold 1"):
+        folded.folds(2)
+
+
+def made(place, out, kind="network", target="caltech", **settings):
+    weights = None if kind == "hog" else place / "network/model.safetensors"
+    features.run(features.Spec(kind=kind, **settings), manifest(place, target), out, weights, device="cpu")
+    return artifacts.load_json(out / "features.json")
+
+
+def probed(place, made_in, out, target="caltech", **settings):
+    summary = place / "folds" / target / "folds.json"
+    probes.run(probes.Spec(inner=2, **settings), made_in / "features.json", summary, manifest(place, target), out)
+    return artifacts.load_json(out)
+
+
+def test_features_of_all_layers_are_kept_as_half_floats(place, tmp_path):
+    told = made(place, tmp_path / "a", batch=50)
+    assert told["layers"] == [1, 2, 3, 4, 5, 7]
+    for layer in told["layers"]:
+        stored = np.load(tmp_path / f"a/layer{layer}.npy", mmap_mode="r")
+        assert (stored.dtype, stored.shape) == (np.float16, (120, told["sizes"][str(layer)]))
+        assert 0 < np.abs(stored).max() < np.inf
+        assert stored[-1].any()
+    made(place, tmp_path / "b", batch=7)
+    one, other = (np.load(tmp_path / name / "layer7.npy").astype(float) for name in "ab")
+    np.testing.assert_allclose(one, other, rtol=0.01, atol=1e-3 * one.max())
+
+
+def test_random_features_are_not_those_of_the_network(place, tmp_path):
+    made(place, tmp_path / "a", layers=(7,))
+    told = made(place, tmp_path / "b", kind="random")
+    assert (told["kind"], told["layers"]) == ("random", [7])
+    one, other = (np.load(tmp_path / name / "layer7.npy") for name in "ab")
+    assert one.shape == other.shape
+    assert not np.allclose(one, other, rtol=0.5)
+
+
+def test_every_layer_fold_and_classifier_is_measured(place, tmp_path):
+    made(place, tmp_path / "a", layers=(2, 7))
+    found = probed(place, tmp_path / "a", tmp_path / "a.json")
+    measured = {(one["layer"], one["classifier"], one["per_class"]): one["folds"] for one in found["accuracies"]}
+    assert set(measured) == {
+        (2, "softmax", 2), (2, "svm", 2), (7, "softmax", 1), (7, "softmax", 2), (7, "svm", 2),
+    }  # fmt: skip
+    assert all(len(values) == 2 and 0 <= min(values) <= max(values) <= 100 for values in measured.values())
+    assert np.mean(measured[2, "svm", 2]) > 2 * 100 / 24
+    assert found["precisions"] == []
+    again = probed(place, tmp_path / "a", tmp_path / "b.json")
+    assert again == found
+
+
+def test_hand_made_features_meet_the_svm_alone(place, tmp_path):
+    assert made(place, tmp_path / "a", kind="hog")["layers"] == [0]
+    found = probed(place, tmp_path / "a", tmp_path / "a.json")
+    assert [(one["classifier"], one["per_class"]) for one in found["accuracies"]] == [("svm", 1), ("svm", 2)]
+    assert np.mean(found["accuracies"][1]["folds"]) > 2 * 100 / 24
+
+
+def test_a_set_with_several_classes_a_picture_has_average_precisions(place, tmp_path):
+    made(place, tmp_path / "a", layers=(7,), target="voc")
+    found = probed(place, tmp_path / "a", tmp_path / "a.json", target="voc")
+    assert found["accuracies"] == []
+    assert [one["classifier"] for one in found["precisions"]] == ["softmax", "sigmoids"]
+    for one in found["precisions"]:
+        assert len(one["classes"]) == 24
+        assert one["low"] <= one["mean"] <= one["high"]
+        known = [value for value in one["classes"] if value is not None]
+        assert one["mean"] == pytest.approx(np.mean(known))
+
+
+def test_pictures_of_difficult_objects_alone_do_not_train_the_softmax(place, tmp_path):
+    images = copied(place, tmp_path, "voc")
+    index = artifacts.load_arrays(images.with_name("index.npz"))
+    labels, presence = index["labels"], index["presence"]
+    presence[0:3, labels[0]] = -1  # all training pictures of the first class
+    artifacts.save_arrays(images.with_name("index.npz"), **index)
+    made(place, tmp_path / "a", layers=(7,), target="voc")
+    summary = place / "folds/voc/folds.json"
+    probes.run(probes.Spec(inner=2), tmp_path / "a/features.json", summary, images, tmp_path / "a.json")
+    softmax, _ = artifacts.load_json(tmp_path / "a.json")["precisions"]
+    shown = presence[72:, labels[0]]
+    counted = np.flatnonzero(shown[shown >= 0] == 1) + 1
+    in_order = np.arange(1, len(counted) + 1) / counted  # equal scores keep their order: its class is never named
+    envelope = np.maximum.accumulate(in_order[::-1])[::-1]
+    assert softmax["classes"][labels[0]] == pytest.approx(100 * envelope.mean())
+
+
+def trained_alone(place, out, **settings):
+    spec = scratch.Spec(**{"steps": 1, "per_class": (1, 2, 15), "folds": 2, **settings})
+    network, summary = place / "network/network.json", place / "folds/caltech/folds.json"
+    scratch.run(spec, network, summary, manifest(place, "caltech"), out, device="cpu")
+    return artifacts.load_json(out)
+
+
+def test_training_from_nothing_measures_the_folds_asked_for_once(place, tmp_path, capsys):
+    found = trained_alone(place, tmp_path / "a.json", folds=1)
+    assert [(one["per_class"], len(one["folds"])) for one in found["accuracies"]] == [(1, 1), (2, 1)]
+    assert capsys.readouterr().out.count('"fold"') == 2
+    more = trained_alone(place, tmp_path / "a.json")
+    assert capsys.readouterr().out.count('"fold"') == 2  # the first fold is known
+    assert [one["folds"][0] for one in more["accuracies"]] == [one["folds"][0] for one in found["accuracies"]]
+
+
+def test_few_pictures_are_seen_for_longer(place, tmp_path, monkeypatch):
+    from zfrepro.core import training
+
+    steps = []
+    step = training.Training.step
+    monkeypatch.setattr(training.Training, "step", lambda work: (steps.append(work.epoch), step(work)))
+    trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)  # 24 images are one batch of 32
+    assert steps == [0, 1, 2]
+
+
+def test_the_fall_of_the_error_over_the_last_fifth_by_hand():
+    """Of 20 epochs the tenth before the last fifth are the 15th and 16th, the last tenth the 19th and 20th."""
+    errors = [90.0] * 14 + [20.0, 18.0, 15.0, 12.0, 11.0, 9.0]
+    assert scratch.fall_at_end(errors) == pytest.approx((20 + 18) / 2 - (11 + 9) / 2)
+    assert scratch.fall_at_end([50.0, 30.0]) == 20
+    assert scratch.fall_at_end([50.0]) == 0
+
+
+def test_training_from_scratch_takes_the_recipe_of_pretraining(place, tmp_path, monkeypatch):
+    from zfrepro.core import training
+
+    recipes = []
+    built = training.Training.__init__
+    monkeypatch.setattr(
+        training.Training, "__init__", lambda work, *given: (recipes.append(given[2]), built(work, *given))[1]
+    )
+    found = trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)
+    settings = artifacts.load_json(place / "network/network.json")["spec"]
+    for field in ("learning_rate", "momentum", "weight_decay", "fade", "batch", "crops", "schedule", "filter_rms"):
+        assert getattr(recipes[0], field) == settings[field]
+    assert recipes[0].epochs == 3
+    assert [len(found["accuracies"][0][what]) for what in ("folds", "train_error", "still_falling")] == [1, 1, 1]
+
+
+def test_a_training_from_scratch_that_diverges_is_named(place, tmp_path):
+    about = artifacts.load_json(place / "network/network.json")
+    about["spec"] |= {"learning_rate": 1e6, "filter_rms": None, "init": "he", "input_scale": 1.0}
+    artifacts.save_json(tmp_path / "network.json", about)
+    spec, folds = scratch.Spec(steps=40, per_class=(1,), folds=1), place / "folds/caltech/folds.json"
+    with pytest.raises(
+        UserError, match=r"scratch of caltech101, 1 images per class, fold 0: training diverged \(epoch"
+    ):
+        scratch.run(
+            spec,
+            tmp_path / "network.json",
+            folds,
+            manifest(place, "caltech"),
+            tmp_path / "caltech101.json",
+            device="cpu",
+        )
+
+
+def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):
+    made(place, tmp_path / "a", layers=(7,))
+    with pytest.raises(UserError, match=r"features\.json: made of other pictures than"):
+        probes.run(
+            probes.Spec(),
+            tmp_path / "a/features.json",
+            place / "folds/voc/folds.json",
+            manifest(place, "voc"),
+            tmp_path / "x",
+        )
+    with pytest.raises(UserError, match=r"folds\.json: made for other pictures than"):
+        probes.run(
+            probes.Spec(),
+            tmp_path / "a/features.json",
+            place / "folds/voc/folds.json",
+            manifest(place, "caltech"),
+            tmp_path / "x",
+        )
+
+
+def test_a_damaged_layer_is_named(place, tmp_path):
+    made(place, tmp_path / "a", layers=(7,))
+    path = tmp_path / "a/layer7.npy"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"layer7\.npy: cannot be read"):
+        probed(place, tmp_path / "a", tmp_path / "a.json")
+    path.unlink()
+    with pytest.raises(UserError, match=r"layer7\.npy: cannot be read"):
+        probed(place, tmp_path / "a", tmp_path / "a.json")
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_network_that_diverged_is_named_and_leaves_nothing(place, tmp_path):
+    tensors, about = artifacts.load_weights(place / "network/model.safetensors")
+    tensors["full6.bias"] += 1e6
+    artifacts.save_weights(tmp_path / "model.safetensors", tensors, about)
+    with pytest.raises(
+        UserError, match=r"model.safetensors: layer 7: \d+ of \d+ features are beyond 65504, .* network has diverged"
+    ):
+        features.run(
+            features.Spec(layers=(7,)),
+            manifest(place, "caltech"),
+            tmp_path / "a",
+            tmp_path / "model.safetensors",
+            device="cpu",
+        )
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_weights_are_asked_for(place, tmp_path):
+    with pytest.raises(UserError, match="--weights: give the file of a trained network"):
+        features.run(features.Spec(), manifest(place, "caltech"), tmp_path / "a", device="cpu")
+
+
+def test_a_network_without_the_layers_asked_for_is_named(place, tmp_path):
+    short = train.Spec.model_validate({**RECIPE.model_dump(), "network": {"base": "improved", "remove": (6, 7)}})
+    train.run(short, manifest(place, "source"), tmp_path / "short", name="short", device="cpu")
+    weights = tmp_path / "short/model.safetensors"
+    with pytest.raises(UserError, match="has none of the layers 7"):
+        features.run(features.Spec(layers=(7,)), manifest(place, "caltech"), tmp_path / "a", weights, device="cpu")
+    assert not (tmp_path / "a").exists()

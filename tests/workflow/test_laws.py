@@ -1,0 +1,126 @@
+"""The laws of the design: one name everywhere, three layers, stages of one shape."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zfrepro.experiment.config import Config
+from zfrepro.storage import code_digest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "zfrepro"
+
+
+def modules(folder):
+    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
+
+
+STAGES, EXHIBITS = modules("stages"), modules("exhibits")
+RULES = sorted(path.stem for path in (ROOT / "workflow/rules").glob("*.smk"))
+
+
+def test_stages_rules_and_config_sections_have_the_same_names():
+    assert set(RULES) == set(STAGES) | {"ablate"}  # ablate trains: the same command as train
+    assert set(Config.model_fields) - {"experiment", "title"} == set(RULES) - {"exhibits"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_docstring_spec_and_run(name):
+    module = __import__(f"zfrepro.stages.{name}", fromlist=["Spec"])
+    assert re.match(r"[A-Z].+\.$", module.__doc__.strip().splitlines()[0])
+    assert "out" in inspect.signature(module.run).parameters
+    assert module.Spec.model_config["frozen"]
+    assert module.Spec.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_setting_of_a_stage_is_explained(name):
+    module = __import__(f"zfrepro.stages.{name}", fromlist=["Spec"])
+    assert [field for field, info in module.Spec.model_fields.items() if not info.description] == []
+
+
+@pytest.mark.parametrize("name", [f"core.{name}" for name in modules("core")])
+def test_core_imports_core_and_spec_only(name):
+    assert {module for module in code_digest.closure(name) if not module.startswith("core")} <= {"spec"}
+
+
+@pytest.mark.parametrize("name", [f"stages.{name}" for name in STAGES])
+def test_no_stage_imports_a_stage_an_exhibit_or_the_config(name):
+    others = code_digest.closure(name) - {
+        name,
+        "stages",
+        "exhibits.kit",
+        "exhibits.kit.base",
+        "exhibits.kit.latex",
+    }  # the shape of an exhibit, which one stage builds, and its table for LaTeX
+    assert not {module for module in others if module.startswith(("stages", "exhibits.", "commands", "experiment"))}
+
+
+@pytest.mark.parametrize("name", [f"exhibits.{name}" for name in EXHIBITS])
+def test_no_exhibit_imports_core_or_a_stage(name):
+    assert not {
+        module
+        for module in code_digest.closure(name)
+        if module.startswith(("stages", "core", "commands", "config", "experiments"))
+    }
+
+
+@pytest.mark.parametrize("name", [f"claims.{name}" for name in modules("claims")])
+def test_no_claim_imports_core_or_a_stage(name):
+    assert not {
+        module for module in code_digest.closure(name) if module.startswith(("stages", "core", "commands", "config"))
+    }
+
+
+def test_importing_stages_exhibits_and_config_imports_nothing_that_takes_a_second():
+    names = (
+        [f"stages.{name}" for name in STAGES]
+        + [f"exhibits.{name}" for name in EXHIBITS]
+        + ["experiment.loading", "__main__"]
+    )
+    code = (
+        "; ".join(f"import zfrepro.{name}" for name in names)
+        + "; import sys; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda path: path.stem)
+def test_a_rules_file_opens_with_its_contract_and_quotes_what_it_passes(path):
+    lines = path.read_text().splitlines()
+    assert [line[:10] for line in lines[:3]] == ["# needs:  ", "# makes:  ", "# config: "]
+    command = "\n".join(lines).partition("shell:")[2]
+    assert "python -m zfrepro " in command
+    inserted = re.findall(r"\{(\w+)[^}]*?(:q)?\}", command)
+    assert [name for name, quoted in inserted if not quoted and name != "threads"] == []
+    assert not {"script:", "run:"} & {line.strip() for line in lines}
+
+
+def test_every_torch_load_is_weights_only():
+    for path in PACKAGE.rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) == "torch.load":
+                assert "weights_only=True" in ast.unparse(call), path
+
+
+def test_the_conda_environment_asks_for_what_the_package_asks_for():
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    environment = yaml.safe_load((ROOT / "workflow/envs/zfrepro.yaml").read_text())
+    assert next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)) == asked
+
+
+def test_the_lock_file_names_every_dependency_and_no_address():
+    lock = (ROOT / "requirements.lock").read_text()
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = asked["dependencies"] + asked["optional-dependencies"]["test"]
+    locked = {line.partition("==")[0].lower() for line in lock.splitlines() if "==" in line}
+    assert {re.match(r"[\w-]+", name)[0].lower() for name in wanted} <= locked
+    assert "://" not in lock
+    assert " @ " not in lock

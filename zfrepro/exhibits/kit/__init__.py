@@ -1,0 +1,1 @@
+"""What exhibits share: cells, tables, pictures, drawing, LaTeX."""

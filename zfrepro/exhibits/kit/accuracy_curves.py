@@ -1,0 +1,100 @@
+"""Curves of accuracy against training pictures a class, and how few of these pass a baseline that was given the most."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from zfrepro.exhibits.kit import draw
+from zfrepro.measurements.estimate import Number
+
+TICKS = (1, 10, 20, 30, 40, 50, 60)
+WIDE, HIGH, LEGEND_LINE = 6.6, 2.75, 0.16  # inches
+OTHERS = ".x+1234"  # markers of the series that have no look of their own
+Curve = Mapping[int, Number]  # training pictures a class -> accuracy in percent, fewest first
+
+
+@dataclass(frozen=True)
+class Level:
+    """A baseline at the most training pictures it was given, and the fewest with which another curve passes it."""
+
+    series: str
+    per_class: int
+    value: float
+    passed_at: int | None
+
+    @classmethod
+    def of(cls, series: str, baseline: Curve, other: Curve) -> Level:
+        most = max(baseline)
+        return cls(series, most, baseline[most].value, smallest_above(other, baseline[most].value))
+
+    @property
+    def passed(self) -> str:
+        return str(self.passed_at or "never")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """`curves`: series -> curve, the one that passes `level` first; `looks`: series -> colour, marker."""
+
+    title: str
+    curves: Mapping[str, Curve]
+    level: Level | None
+    looks: dict[str, tuple[str, str]]
+    hollow: bool
+
+
+def smallest_above(curve: Curve, level: float) -> int | None:
+    """The fewest training pictures a class, of those measured, whose accuracy is above `level`."""
+    return min((k for k, number in curve.items() if number.value > level), default=None)
+
+
+def drawn(panels: Sequence[Panel]) -> bytes:
+    """Panels side by side on common axes, each with its legend below."""
+    lines = max(len(panel.curves) + (panel.level is not None) for panel in panels)
+    with draw.figure(WIDE, HIGH + LEGEND_LINE * lines) as whole:
+        axes = whole.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        for ax, panel in zip(axes, panels, strict=True):
+            _panel(ax, panel)
+        axes[0].set_ylabel("accuracy (%)")
+        axes[0].set_ylim(bottom=0)
+        return draw.png(whole)
+
+
+def _panel(ax: Axes, panel: Panel) -> None:
+    ax.set_title(panel.title)
+    ax.grid(axis="both")
+    ax.set_axisbelow(True)
+    ax.tick_params(length=0, labelleft=True)
+    plain = (series for series in panel.curves if series not in panel.looks)
+    looks = {series: (draw.SKY, marker) for series, marker in zip(plain, itertools.cycle(OTHERS), strict=False)}
+    for i, (series, curve) in enumerate(panel.curves.items()):
+        colour, marker = (panel.looks | looks)[series]
+        ax.errorbar(
+            list(curve), [number.value for number in curve.values()], _bars(curve), label=series, color=colour, marker=marker,
+            markersize=4.2, markerfacecolor="white" if panel.hollow else colour, markeredgewidth=1.1, capsize=1.8, elinewidth=1,
+            linewidth=1.3 if series in panel.looks else 0.8, zorder=4 - 0.1 * i,
+        )  # fmt: skip
+    if panel.level:
+        _dashed(ax, panel.level)
+    ax.set_xticks(TICKS)
+    ax.set_xlabel("training pictures a class")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.17), handlelength=1.8, borderaxespad=0)
+
+
+def _bars(curve: Curve) -> list[float] | None:
+    """Half a bar a point; none where there is one fold."""
+    spreads = [number.spread for number in curve.values()]
+    return None if all(spread is None for spread in spreads) else [spread or 0 for spread in spreads]
+
+
+def _dashed(ax: Axes, level: Level) -> None:
+    passed = f"passed with {level.passed_at}" if level.passed_at else "never passed"
+    label = f"{level.series}, {level.per_class} a class: {passed}"
+    ax.axhline(level.value, color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5, label=label)
+    if level.passed_at:
+        drop = {"color": draw.INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1.4}
+        ax.plot([level.passed_at] * 2, [0, level.value], **drop)

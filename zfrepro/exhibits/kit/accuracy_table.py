@@ -1,0 +1,170 @@
+"""Accuracy on a set that features are transferred to, by method and training pictures a class: the body of Tables 4 and 5."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zfrepro import paper
+from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.measurements import runs, transfers
+from zfrepro.measurements.estimate import Number
+from zfrepro.storage import artifacts
+
+METHODS = {  # a row that the paper has and we run -> label in `transfers.needs`, its full name
+    "t4r3": ("scratch", "Non-pretrained convnet"),
+    "t4r4": ("pretrained", "Pretrained convnet"),
+    "t5r3": ("scratch", "Non-pretrained convnet"),
+    "t5r4": ("pretrained", "Pretrained convnet"),
+}
+BASELINES = {"hog": transfers.HOG, "random": transfers.RANDOM}
+SECTIONS = "Rows of the paper", "Baselines of our own, not in the paper"
+ROOM = 3  # numbers of training pictures that leave room for a difference beside each
+Curves = Mapping[str, Mapping[int, Number]]  # method -> training pictures a class -> accuracy
+
+
+def needs(config: Any, target: str) -> dict[str, str]:
+    return {
+        label: file for label, file in transfers.needs(config, target).items() if not label.startswith("run/")
+    }  # those are Table 7's
+
+
+def build(files: Mapping[str, Path], table: str, role: str) -> Table:
+    """`table`: name of the paper's table; `role`: the paper's data set, for which the target stands."""
+    found = transfers.accuracies(files)
+    curves = {method: transfers.curve(found, method) for method in ("scratch", "pretrained", *BASELINES)}
+    lines = paper.table(table).to_dict("records")
+    sizes = _sizes(lines[0], curves)
+    columns = _columns(sizes)
+    rows = [_row(line, curves, sizes, columns) for line in lines]
+    own = [_own(label, curves[method], columns) for method, label in BASELINES.items() if curves[method]]
+    told, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
+    source = told["overlap"]
+    return Table(
+        caption=f"Mean of the per-class accuracies in percent, by training pictures a class. Target here: {folds.said()}. "
+        f"Pretrained: the paper's network on ImageNet, ours on {source['source']}, {source['source_pictures']:,} pictures.",
+        columns=columns,
+        rows=(heading(SECTIONS[0], columns), *rows, *([heading(SECTIONS[1], columns), *own] if own else [])),
+        png=_plot([*rows, *own], columns),
+        alt=_alt([*rows, *own], columns),
+        notes=tuple(_notes(files, told, folds)),
+        highlights=_highlights(lines, found, role),
+    )
+
+
+def _sizes(line: Mapping[str, Any], curves: Curves) -> list[int]:
+    """Those of the paper's table; the largest of ours as well where ours has none of them."""
+    printed = [int(key.removeprefix("acc").removesuffix("_pct")) for key in line if key.endswith("_pct")]
+    measured = sorted({k for curve in curves.values() for k in curve})
+    return printed if set(printed) & set(measured) else sorted({*printed, *measured[-1:]})
+
+
+def _columns(sizes: Sequence[int]) -> tuple[Column, ...]:
+    kinds = [("paper", "paper", "paper"), ("ours", "ours", "ours"), ("diff", "diff.", "difference")]
+    shown = kinds if len(sizes) <= ROOM else kinds[:2]
+    return (
+        Column("row", "Method", "label"),
+        *(Column(f"acc{k}_{who}", label, role, f"{k} a class") for k in sizes for who, label, role in shown),
+    )
+
+
+def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns: Sequence[Column]) -> Row:
+    method, label = METHODS.get(line["row_id"], (None, line["row_label"]))
+    cells: dict[str, Cell] = {"row": label}
+    for k in sizes:
+        theirs = runs.shown(line.get(f"acc{k}_pct"), runs.value(line.get(f"acc{k}_pm")))
+        ours = curves[method].get(k) if method else None
+        cells |= {f"acc{k}_paper": theirs, f"acc{k}_ours": ours or ("not run" if method else None)}
+        cells[f"acc{k}_diff"] = difference(ours and ours.value, theirs and theirs.value)
+    return Row(tuple(cells[column.key] for column in columns), "unrun" if method and not curves[method] else "")
+
+
+def _own(label: str, curve: Mapping[int, Number], columns: Sequence[Column]) -> Row:
+    ours: dict[str, Cell] = {f"acc{k}_ours": number for k, number in curve.items()}
+    absent = {column.key: "not run" for column in columns if column.role == "ours"}
+    cells = {"row": label} | absent | ours
+    return Row(tuple(cells.get(column.key) for column in columns))
+
+
+def _notes(files: Mapping[str, Path], told: Mapping[str, Any], folds: transfers.Folds) -> list[str]:
+    spread = (
+        f"± of ours: standard deviation over the {folds.folds} splits, which differ in training and test pictures."
+        if folds.folds > 1
+        else "Ours has no ±, since there was one split."
+    )
+    notes = [f"{spread} The paper does not say what its ± is."]
+    if "scratch" in files:
+        notes.append(_scratch_note(artifacts.load_json(files["scratch"]), folds))
+    gone = _left_out(told)
+    return [*notes, gone] if gone else notes
+
+
+def _scratch_note(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
+    """How long the network was trained from scratch, and how well it fits its training images in the end."""
+    steps = f" for {scratch['steps']:,} mini-batches" if "steps" in scratch else ""
+    fewer = f", on the first {scratch['folds']} of the splits only" if 1 < scratch["folds"] < folds.folds else ""
+    fewer = ", on the first split only, hence without ±" if scratch["folds"] == 1 < folds.folds else fewer
+    errors = [_training_error(one) for one in scratch["accuracies"] if "train_error" in one]
+    fits = f" Its training error in the last epoch: {'; '.join(errors)}." if errors else ""
+    return f"Non-pretrained: a network of the same kind, trained on the target's training images alone{steps}{fewer}.{fits}"
+
+
+def _training_error(one: Mapping[str, Any]) -> str:
+    error, fell = (statistics.fmean(one[name]) for name in ("train_error", "still_falling"))
+    change = f"{'down' if fell >= 0 else 'up'} {abs(fell):.1f} points over the last fifth of training"
+    return f"{error:.1f} % with {one['per_class']} per class ({change})"
+
+
+def _left_out(told: Mapping[str, Any]) -> str:
+    """What of the target set was not used, and why; nothing where all of it was."""
+    overlap, twice, dropped = told["overlap"], len(told["duplicates"]), len(told["dropped"])
+    similar, least = len(overlap["left_out"]), overlap["threshold"]
+    reasons = [
+        f"{similar} {'picture' if similar == 1 else 'pictures'} for likeness to one of the source (correlation of at least {least})",
+        f"{twice} {'copy' if twice == 1 else 'copies'} within the set",
+        f"{dropped} {'class' if dropped == 1 else 'classes'} with too few pictures",
+    ]
+    said = [reason for reason, count in zip(reasons, (similar, twice, dropped), strict=True) if count]
+    return f"Left out of the target set: {', '.join(said)}. The exhibit on overlaps lists them." if said else ""
+
+
+def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:
+    groups = list(dict.fromkeys(column.group for column in columns if column.group))
+    panels = [
+        (group, _numbers(rows, columns, group, "paper"), _numbers(rows, columns, group, "ours")) for group in groups
+    ]
+    return draw.dot_plot([str(row.cells[0]) for row in rows], panels, "accuracy (%)")
+
+
+def _numbers(rows: Sequence[Row], columns: Sequence[Column], group: str, role: str) -> list[Number | None]:
+    index = next(i for i, column in enumerate(columns) if (column.group, column.role) == (group, role))
+    return [cell if isinstance(cell := row.cells[index], Number) else None for row in rows]
+
+
+def _alt(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    said = [
+        f"{row.cells[0]}, {column.group}: {cell.texts()['text']}"
+        for row in rows
+        for column, cell in zip(columns, row.cells, strict=True)
+        if column.role == "ours" and isinstance(cell, Number)
+    ]
+    return "Dot plot of accuracy by method, paper hollow, ours filled. Ours in percent: " + "; ".join(said)
+
+
+def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: str) -> tuple[Highlight, ...]:
+    """What pretraining adds at the most training images that both methods have: the mean over the folds that both have."""
+    scratch, pretrained = (transfers.series(found, method) for method in ("scratch", "pretrained"))
+    both = sorted(set(scratch) & set(pretrained))
+    if not both:
+        return ()
+    k, by_method = both[-1], {METHODS[line["row_id"]][0]: line for line in lines if line["row_id"] in METHODS}
+    gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
+    theirs = [runs.value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
+    printed = difference(*theirs)
+    label = f"{role}: accuracy (points) gained by pretraining, {k} images per class"
+    return (Highlight(label, gain.texts()["text"], printed.texts()["text"] if printed else ""),)

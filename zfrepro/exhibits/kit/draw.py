@@ -1,0 +1,211 @@
+"""How every picture of the report looks: one style, one set of colours, PNG bytes that depend on nothing but their content."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from zfrepro.measurements.estimate import Number
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart
+BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442",
+)  # fmt: skip
+CYCLE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
+INK, MUTED, LINE = "#1b1f24", "#6b7280", "#d5d9df"
+OURS, PAPER = BLUE, RED
+DPI = 200
+LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": mpl.cycler(color=CYCLE),
+    "axes.grid": False,
+    "grid.color": "#e8eaee",
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "text.parse_math": False,  # a class name may hold a dollar sign
+    "text.usetex": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.6,
+    "image.interpolation": "nearest",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def figure(width: float, height: float) -> Iterator[Figure]:
+    """An empty figure, inches, in the report's style; draw and save it inside the block."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": "agg"}):
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def png(drawn: Figure, dpi: int = DPI) -> bytes:
+    """A figure as PNG, every colour exact, so that a legend's rare colours stay apart."""
+    raw = io.BytesIO()
+    drawn.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
+    return encoded(Image.open(raw).convert("RGB"))
+
+
+def encoded(image: Image.Image, largest: int = LARGEST) -> bytes:
+    """PNG bytes: exact if they are few enough, else in 256 colours, else smaller as well."""
+    data = _png(image)
+    while len(data) > largest:
+        data = _png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG))
+        image = image.resize((round(image.width * 0.85), round(image.height * 0.85)), Image.Resampling.LANCZOS)
+    return data
+
+
+def _png(image: Image.Image) -> bytes:
+    raw = io.BytesIO()
+    image.save(raw, "PNG", compress_level=6)
+    return raw.getvalue()
+
+
+def grey_zero(values: np.ndarray, share: float = 99.5) -> np.ndarray:
+    """uint8 of signed values: 0 becomes middle grey, the given percentile of the magnitudes black or white."""
+    largest = float(np.percentile(np.abs(values), share)) or float(np.abs(values).max()) or 1.0
+    return np.clip(np.round(127.5 + 127.5 * values / largest), 0, 255).astype(np.uint8)
+
+
+def stretched(values: np.ndarray) -> np.ndarray:
+    """uint8 of values stretched from their least to their largest (first-layer filters)."""
+    low, high = float(values.min()), float(values.max())
+    return np.round(255 * (values - low) / ((high - low) or 1.0)).astype(np.uint8)
+
+
+def resized(tile: np.ndarray, side: int) -> Image.Image:
+    """A tile (f, f, 3) at `side` pixels: whole multiples stay sharp-edged if the tile is tiny."""
+    tiny = tile.shape[0] <= 16
+    return Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
+
+
+def block(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int, ground: str = "white") -> Image.Image:
+    """Tiles (f, f, 3) uint8 in rows of `columns`, each `side` pixels wide, `gap` pixels apart."""
+    return arranged([resized(tile, side) for tile in tiles], columns, gap, ground)
+
+
+def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str = "white") -> Image.Image:
+    """Pictures of one size in rows of `columns`."""
+    columns = max(1, min(columns, len(images)))
+    lines = -(-len(images) // columns)
+    width, height = images[0].size
+    whole = Image.new("RGB", (columns * (width + gap) - gap, lines * (height + gap) - gap), ground)
+    for i, image in enumerate(images):
+        whole.paste(image, (i % columns * (width + gap), i // columns * (height + gap)))
+    return whole
+
+
+def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
+    """Pictures in one line, aligned at the top."""
+    whole = Image.new("RGB", (sum(i.width + gap for i in images) - gap, max(i.height for i in images)), "white")
+    left = 0
+    for image in images:
+        whole.paste(image, (left, 0))
+        left += image.width + gap
+    return whole
+
+
+def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
+    """Pictures one under the other, aligned at the left."""
+    whole = Image.new("RGB", (max(i.width for i in images), sum(i.height + gap for i in images) - gap), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height + gap
+    return whole
+
+
+def titled(image: Image.Image, text: str, size: int) -> Image.Image:
+    """The picture with a bold line of text above it, `size` pixels high."""
+    whole = Image.new("RGB", (image.width, image.height + round(1.7 * size)), "white")
+    whole.paste(image, (0, round(1.7 * size)))
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans:bold"), size)
+    ImageDraw.Draw(whole).text((0, 0), text, fill=INK, font=font)
+    return whole
+
+
+def shortened(name: str, most: int) -> str:
+    """At most so many characters, an ellipsis last where some are left out."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def dot_plot(
+    labels: Sequence[str],
+    panels: Sequence[tuple[str, Sequence, Sequence]],
+    unit: str,
+    headings: Container[int] = (),
+    seeds: Sequence[Sequence[Sequence[float]]] = (),
+) -> bytes:
+    """A row a label, a panel a quantity: the paper's number hollow, ours filled, a line between them.
+
+    Each panel is (title, the paper's `Number | None`, ours): ours show their interval or spread. `headings`: places of labels
+    that stand, bold, over those that follow. `seeds`: of each panel, row by row, single measurements behind a mean of ours, drawn
+    as small dots where there are several.
+    """
+    wrapped = [textwrap.fill(label, 36) for label in labels]
+    with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as drawn:
+        axes = drawn.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for i, (ax, (title, paper, ours)) in enumerate(zip(axes, panels, strict=True)):
+            _dots(ax, paper, ours, seeds[i] if seeds else ())
+            ax.set_title(title)
+            ax.set_xlabel(unit)
+        axes[0].set_yticks(range(len(labels)), wrapped, linespacing=1.05)
+        for i, label in enumerate(axes[0].get_yticklabels()):
+            label.set_fontweight("bold" if i in headings else "normal")
+        axes[0].set_ylim(len(labels) - 0.4, -0.6)
+        handles = axes[0].get_legend_handles_labels()
+        drawn.legend(*handles, loc="outside upper right", ncols=2, handletextpad=0.2)
+        return png(drawn)
+
+
+def _dots(
+    ax: Axes, paper: Sequence[Number | None], ours: Sequence[Number | None], seeds: Sequence[Sequence[float]]
+) -> None:
+    ax.grid(axis="both")
+    ax.set_axisbelow(True)
+    ax.tick_params(length=0)
+    for y, (theirs, own) in enumerate(zip(paper, ours, strict=True)):
+        if theirs and own:
+            ax.plot([theirs.value, own.value], [y, y], color=LINE, linewidth=2.2, zorder=1, solid_capstyle="round")
+        if own and (own.low is not None or own.spread is not None):
+            low = own.low if own.low is not None else own.value - (own.spread or 0)
+            high = own.high if own.high is not None else own.value + (own.spread or 0)
+            ax.plot([low, high], [y, y], color=OURS, linewidth=1.2, zorder=2)
+    for y, several in enumerate(seeds):
+        if len(several) > 1:
+            ax.scatter(several, [y + 0.24] * len(several), zorder=2, color=OURS, s=5, linewidths=0)
+    _scatter(ax, ours, "this experiment", {"color": OURS, "marker": "D", "s": 15, "linewidths": 0})
+    _scatter(ax, paper, "paper", {"facecolors": "none", "edgecolors": PAPER, "marker": "o", "s": 34, "linewidths": 1.4})
+    ax.margins(x=0.08)
+
+
+def _scatter(ax: Axes, numbers: Sequence[Number | None], label: str, look: dict) -> None:
+    there = [(number.value, y) for y, number in enumerate(numbers) if number]
+    ax.scatter([x for x, _ in there], [y for _, y in there], zorder=3, label=label, **look)

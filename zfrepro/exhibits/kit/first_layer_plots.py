@@ -1,0 +1,70 @@
+"""Plots of the sizes and spectra of first layers, for Fig 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from zfrepro.exhibits.kit import draw
+from zfrepro.measurements.first_layers import Layers
+
+NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
+LOOK = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
+
+
+def sizes(found: Mapping[str, Layers]) -> bytes:
+    """The RMS of every network's filters, largest first."""
+    with draw.figure(3.62, 2.95) as drawn:
+        ax = drawn.subplots()
+        for label in LOOK:
+            if label in found:
+                rms = np.sort(found[label].rms)[::-1]
+                colour, style = LOOK[label]
+                ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
+        for clip in {layers.clip for layers in found.values()} - {None}:
+            ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
+            ax.text(1, clip, "clip", color=draw.MUTED, va="bottom", fontsize=7)
+        ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter", yscale="log")
+        low, high = ax.get_ylim()
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else NullFormatter())
+        ax.legend(loc="lower left")
+        return draw.png(drawn)
+
+
+def spectra(found: Mapping[str, Layers]) -> bytes:
+    """Energy over frequency: the filters', and the projections' with the multiples of the stride's frequency marked."""
+    with draw.figure(7.4, 2.7) as drawn:
+        left, right = drawn.subplots(1, 2)
+        for label, layers in found.items():
+            colour = LOOK[label][0]
+            shares = 100 * layers.arrays["spectrum_1"][:-1]  # the last one: all beyond 1/2
+            left.plot((np.arange(len(shares)) + 0.5) / 2 / len(shares), shares, color=colour, label=label)
+            if "spectrum_2" in layers.arrays:
+                along = 100 * layers.arrays["spectrum_2"]
+                right.plot(np.linspace(0, 0.5, len(along)), along, color=colour)
+                _mark(right, layers.about["stride"], colour)
+        for ax, title in ((left, "Filters of layer 1"), (right, "Layer-2 projections, along rows and columns")):
+            ax.set(xlabel="cycles per pixel", xlim=(0, 0.5), ylabel="energy (%)")
+            ax.set_title(title)
+        _band(left, *next(iter(found.values())).about["bands"])
+        left.legend(loc="center right")
+        right.set_yscale("log")
+        right.yaxis.set_major_formatter("{x:g}")
+        return draw.png(drawn)
+
+
+def _band(ax: Axes, low: float, high: float) -> None:
+    ax.set_ylim(bottom=0)
+    ax.axvspan(low, high, color="#eef1f5", zorder=0)
+    ax.text((low + high) / 2, 0.97 * ax.get_ylim()[1], "middle", ha="center", va="top", color=draw.MUTED, fontsize=7)
+
+
+def _mark(ax: Axes, stride: int, colour: str) -> None:
+    """Triangles at the multiples of the stride's frequency, those of a larger stride below."""
+    at = [k / stride for k in range(1, stride // 2 + 1)]
+    height = 0.03 + 0.05 * (stride == 2)
+    ax.plot(at, [height] * len(at), "^", color=colour, markersize=5, transform=ax.get_xaxis_transform(), clip_on=False)

@@ -1,0 +1,252 @@
+"""One experiment as typed sections, cut into each job's slice of settings; see experiments.py for reading and checking.
+
+This module stands above the stages and is imported by the commands and the Snakefile only, so that no rule's digest holds it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from zfrepro import graph
+from zfrepro.core.architecture import Network
+from zfrepro.experiment import reductions
+from zfrepro.spec import Base
+from zfrepro.stages import correspondence as correspondence_stage
+from zfrepro.stages import deconvnet as deconvnet_stage
+from zfrepro.stages import evaluate as evaluate_stage
+from zfrepro.stages import evolution as evolution_stage
+from zfrepro.stages import features as features_stage
+from zfrepro.stages import folds as folds_stage
+from zfrepro.stages import invariance as invariance_stage
+from zfrepro.stages import occlusion as occlusion_stage
+from zfrepro.stages import prepare as prepare_stage
+from zfrepro.stages import probes as probes_stage
+from zfrepro.stages import scratch as scratch_stage
+from zfrepro.stages import train as train_stage
+
+RESULTS = Path("results")
+SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are there to transfer to
+BASELINES = ("random", "hog")  # features beside those of the runs: kinds of stages/features.py
+LOOKS = (
+    "deconvnet",
+    "evolution",
+    "occlusion",
+    "invariance",
+    "correspondence",
+)  # stages that look into trained networks
+Runs = dict[str, dict[str, Any]]
+Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Looked = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
+
+
+class Training(Base):
+    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py that all runs share")
+    runs: Runs = Field(
+        min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
+    )
+
+
+class Variants(Base):
+    runs: Runs = Field({}, description="as train.runs; trained with train.recipe")
+
+
+class Deconvnet(deconvnet_stage.Spec):
+    runs: Looked = ()
+
+
+class Evolution(evolution_stage.Spec):
+    runs: Looked = ()
+
+
+class Occlusion(occlusion_stage.Spec):
+    runs: Looked = ()
+
+
+class Invariance(invariance_stage.Spec):
+    runs: Looked = ()
+
+
+class Correspondence(correspondence_stage.Spec):
+    runs: Looked = ()
+
+
+class Features(features_stage.Spec):
+    kind: None = None  # follows from the name: a run's, or one of BASELINES
+    runs: tuple[str, ...] = Field(
+        (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
+    )
+    baselines: tuple[Literal["random", "hog"], ...] = Field(
+        BASELINES, description="random: the first run's network with random weights; hog: hand-made features"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all features that are made of every target."""
+        return (*self.runs, *self.baselines) if self.runs else ()
+
+
+class Probes(probes_stage.Spec):
+    curve: None = None  # follows from the name: only what Tables 4, 5 and Fig 9 show
+
+
+class Scratch(scratch_stage.Spec):
+    run: str | None = Field(None, description="whose network and settings are taken; none: the first of features.runs")
+    per_class: None = None  # follows from the set
+    sets: dict[str, Numbers | None] = Field(
+        {}, description="sets of `folds` on which it is trained -> training pictures a class; none: the paper's tables'"
+    )
+
+
+class Report(Base):
+    exhibits: tuple[str, ...] = Field(min_length=1, description="names of modules in zfrepro/exhibits, in order")
+
+
+class Config(Base):
+    """The whole of one experiment file."""
+
+    experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$", description="names the folder under results/")
+    title: str = Field(min_length=1)
+    prepare: dict[str, prepare_stage.Spec] = Field(min_length=1)
+    train: Training
+    ablate: Variants = Variants()
+    evaluate: evaluate_stage.Spec = evaluate_stage.Spec()
+    deconvnet: Deconvnet | None = None
+    evolution: Evolution | None = None
+    occlusion: Occlusion | None = None
+    invariance: Invariance | None = None
+    correspondence: Correspondence | None = None
+    folds: dict[str, folds_stage.Spec] = Field({}, description="sets to transfer to -> how they are split")
+    features: Features = Features()
+    probes: Probes = Probes()
+    scratch: Scratch = Scratch()
+    report: Report
+
+    @field_validator("prepare")
+    @classmethod
+    def _has_source(cls, sets: dict[str, prepare_stage.Spec]) -> dict[str, prepare_stage.Spec]:
+        if SOURCE not in sets:
+            raise ValueError(f"the set `{SOURCE}`, on which the networks are trained, is missing")
+        return sets
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Config:
+        twice = set(self.train.runs) & set(self.ablate.runs)
+        if twice:
+            raise ValueError(f"ablate.runs: {', '.join(sorted(twice))} is already a name in train.runs")
+        for section in LOOKS:
+            for run in self.looked_into(section):
+                self._check_known(f"{section}.runs", run, self.runs())
+        self._check_transfer()
+        return self
+
+    def _check_transfer(self) -> None:
+        for target in self.folds:
+            self._check_known("folds", target, {name: spec for name, spec in self.prepare.items() if name != SOURCE})
+        for run in self.features.runs:
+            self._check_known("features.runs", run, self.runs())
+        for target in self.scratch.sets:
+            self._check_known("scratch.sets", target, self.folds)
+        if self.scratch.sets:
+            self._check_known("scratch.run", self.scratched(), self.runs())
+        clash = set(self.runs()) & set(BASELINES)
+        if clash:
+            raise ValueError(f"train.runs: {', '.join(sorted(clash))} is the name of a baseline of `features`")
+
+    @staticmethod
+    def _check_known(key: str, name: str, known: Mapping[str, Any]) -> None:
+        if name not in known:
+            raise ValueError(f"{key}: there is no {name!r}; known are {', '.join(known)}")
+
+    def runs(self) -> dict[str, str]:
+        """Name of every network trained -> the stage that trains it, `train` or `ablate`."""
+        return {**dict.fromkeys(self.train.runs, "train"), **dict.fromkeys(self.ablate.runs, "ablate")}
+
+    def looked_into(self, stage: str) -> tuple[str, ...]:
+        """Names of the runs that a stage of LOOKS looks into."""
+        return getattr(getattr(self, stage), "runs", ())
+
+    def training(self, run: str) -> train_stage.Spec:
+        """One run's settings: the recipe, then what differs."""
+        merged = {**self.train.recipe, **getattr(self, self.runs()[run]).runs[run]}
+        network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
+        return train_stage.Spec.model_validate({"network": network, **merged})
+
+    def transfers(self, stage: str) -> set[tuple[str, ...]]:
+        """What the exhibits ask of `folds`, `probes` or `scratch`: (target,), and of probes (target, name of features)."""
+        asked = {
+            path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()
+        }
+        parts = 2 if stage == "probes" else 1
+        return {path.with_suffix("").parts[1 : 1 + parts] for path in asked if path.parts[0] == stage}
+
+    def scratched(self) -> str:
+        """Name of the run whose network is trained on the targets alone."""
+        return self.scratch.run or next(iter(self.features.runs), "")
+
+    def seen_by(self, features: str) -> str | None:
+        """Name of the run whose network makes the named features; None for hand-made ones."""
+        return {"hog": None, "random": next(iter(self.features.runs), None)}.get(features, features)
+
+    def results(self) -> Path:
+        return RESULTS / self.experiment
+
+    def slice(self, stage: str, name: str | None = None) -> str:
+        """The settings one job sees, as canonical JSON; Snakemake compares this text."""
+        return json.dumps(self._settings(stage, name), sort_keys=True, ensure_ascii=False)
+
+    def _settings(self, stage: str, name: str | None) -> dict[str, Any]:
+        if stage == "prepare":
+            return self.prepare[name].model_dump(mode="json")
+        if stage in ("train", "ablate"):
+            return self.training(name).model_dump(mode="json")
+        if stage in LOOKS:
+            return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
+        if stage == "folds":
+            return self.folds[name].model_dump(mode="json")
+        if stage == "features":
+            others = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
+            kind = name if name in BASELINES else "network"
+            return {**self.features.model_dump(mode="json", exclude=others), "kind": kind}
+        if stage == "probes":
+            return {**self.probes.model_dump(mode="json"), "curve": name not in self.features.runs[1:]}
+        if stage == "scratch":
+            shared = self.scratch.model_dump(mode="json", exclude={"run", "sets", "per_class"})
+            given = self.scratch.sets[name]
+            return {**shared, **({"per_class": given} if given else {})}
+        if stage == "exhibits":
+            return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
+        if stage == "report":
+            return self._report_settings()
+        return getattr(self, stage).model_dump(mode="json")
+
+    def needs(self, exhibit: str) -> dict[str, Path]:
+        """Files that an exhibit reads, by label."""
+        module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
+        return {label: self.results() / path for label, path in module.needs(self).items()}
+
+    def networks_of_report(self) -> list[Path]:
+        """network.json of every network that an exhibit of the report depends on: its first page says how they were trained."""
+        files = {path for name in self.report.exhibits for path in self.needs(name).values()}
+        within = [path.relative_to(self.results()).as_posix() for path in files]
+        trained = [job for job in graph.before(within, self.model_dump(mode="json")) if job[0] in graph.TRAINING]
+        return [self.results().joinpath(*job, "network.json") for job in trained]
+
+    def _report_settings(self) -> dict[str, Any]:
+        return {
+            "experiment": self.experiment,
+            "title": self.title,
+            "exhibits": list(self.report.exhibits),
+            "config": self.model_dump(mode="json"),
+            "reductions": self.reductions(),
+        }
+
+    def reductions(self) -> list[str]:
+        """In plain sentences, what this experiment makes smaller than the paper did."""
+        targets = {role: spec for role, spec in self.prepare.items() if role != SOURCE}
+        return reductions.of(self.prepare[SOURCE], targets, [self.training(run) for run in self.train.runs])

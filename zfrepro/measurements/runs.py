@@ -1,0 +1,170 @@
+"""The networks that an experiment trained, found again as rows of the paper's tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zfrepro import paper
+from zfrepro.errors import UserError
+from zfrepro.measurements.estimate import Estimate, Number
+from zfrepro.storage import artifacts
+
+PLAIN_NETWORK = {"remove": [], "maps": [384, 384, 256], "units": 4096}
+NOT_RECIPE = ("network", "seed", "snapshots", "precision")  # what two networks trained alike may differ in
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained and evaluated network."""
+
+    name: str
+    spec: dict[str, Any]  # of its training
+    errors: dict[str, Any]  # of its evaluation
+    full_size: int  # parameters at full size
+
+    @property
+    def recipe(self) -> str:
+        """How it was trained, whatever the network and the seed."""
+        return json.dumps({k: v for k, v in self.spec.items() if k not in NOT_RECIPE}, sort_keys=True)
+
+    @property
+    def diverged(self) -> str:
+        """`no-34 diverged in epoch 3 (the training loss is NaN)`; "" for a network that did not."""
+        found = self.errors.get("diverged")
+        return f"{self.name} diverged in epoch {found['epoch']} ({found['what']})" if found else ""
+
+    def error(self, what: str, views: int) -> float | None:
+        """Percent; `what` is top1 or top5. None where that many views were not taken."""
+        found = self.errors["views"].get(str(views))
+        return found and found[what]
+
+
+def needs(config: Any, scores: bool = False) -> dict[str, str]:
+    """Label -> file of every run: how it was trained, its errors and, if asked for, its scores."""
+    files = {}
+    for name, stage in config.runs().items():
+        files[f"network/{name}"] = f"{stage}/{name}/network.json"
+        files[f"errors/{name}"] = f"evaluate/{name}/errors.json"
+        if scores:
+            files[f"scores/{name}"] = f"evaluate/{name}/scores.npz"
+    return files
+
+
+def improved(config: Any, names: Iterable[str]) -> str:
+    """Of the named runs the one with the network of Fig 3, else any; of several the lowest seed, whatever their order.
+
+    Raises LookupError for no names.
+    """
+    names = sorted(names, key=lambda name: (config.training(name).seed, name))
+    if not names:
+        raise LookupError("no run is named for it")
+    plain = normal(paper.VARIANTS["t3r08"])
+    return next((name for name in names if normal(config.training(name).network.model_dump()) == plain), names[0])
+
+
+def load(files: Mapping[str, Path]) -> list[Run]:
+    """Raises UserError naming the file where an error is not a finite number, unless the run diverged."""
+    found = []
+    for label in sorted(files):
+        kind, _, name = label.partition("/")
+        if kind == "network":
+            network, errors = artifacts.load_json(files[label]), artifacts.load_json(files[f"errors/{name}"])
+            run = Run(name, network["spec"], errors, network["full_size"]["parameters"])
+            _require_finite(run, files[f"errors/{name}"])
+            found.append(run)
+    return found
+
+
+def _require_finite(run: Run, path: Path) -> None:
+    errors = [run.errors["train_top1"], *(error for view in run.errors["views"].values() for error in view.values())]
+    if not run.diverged and not all(isinstance(error, int | float) and math.isfinite(error) for error in errors):
+        raise UserError(
+            f"{path}: run {run.name} has an error that is not a finite number; delete the file and run again"
+        )
+
+
+def normal(network: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's description with all its fields, so that two can be compared."""
+    return json.loads(json.dumps({**PLAIN_NETWORK, **network}))
+
+
+def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    """The runs of one row of Table 3: its network, trained alike, seed by seed; those that diverged are left out.
+
+    Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
+    """
+    return [run for run in _in_row(runs, row_id) if not run.diverged]
+
+
+def diverged_in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    """The runs of the row that `of_row` leaves out."""
+    return [run for run in _in_row(runs, row_id) if run.diverged]
+
+
+def _in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+    runs = list(runs)
+    common = Counter(run.recipe for run in runs)
+    matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row_id])]
+    if not matching:
+        return []
+    usual = max(sorted({run.recipe for run in matching}), key=lambda recipe: common[recipe])
+    return sorted((run for run in matching if run.recipe == usual), key=lambda run: (run.spec["seed"], run.name))
+
+
+def measured(error: Estimate | None) -> Number | None:
+    """An error as a cell of a table, with its interval."""
+    return error and Number(error.value, error.digits, low=error.low, high=error.high)
+
+
+def divergences(runs: Iterable[Run]) -> list[str]:
+    """A note for each run that diverged: its row counts the other seeds, or says `diverged`."""
+    return [f"{run.diverged}: its row counts the other seeds, or has no errors." for run in runs if run.diverged]
+
+
+def kind_of_interval(spread: bool) -> str:
+    """For the notes of a table; spread: whether a network was trained several times."""
+    seeds = (
+        "the spread of seeds, pooled over all networks that were trained several times; small dots in the plot are single seeds"
+        if spread
+        else "no spread of seeds, as no network was trained twice"
+    )
+    return (
+        "Brackets: 95 % interval of the mean, of one kind in every row, whatever its number of seeds: over the images, with "
+        f"{seeds}."
+    )
+
+
+def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, in percent."""
+    share = percent / 100
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
+
+
+def views_taken(runs: Iterable[Run]) -> int:
+    """10 where every run that did not diverge was seen in ten views, else 1."""
+    measured = [run for run in runs if not run.diverged]
+    return 10 if measured and all("10" in run.errors["views"] for run in measured) else 1
+
+
+def said(views: int) -> str:
+    return "ten views averaged" if views == 10 else "single view (centre)"
+
+
+def value(printed: float | None) -> float | None:
+    """A cell of the paper's tables; None where it prints nothing."""
+    return None if printed is None or printed != printed else float(printed)
+
+
+def shown(printed: float | None, spread: float | None = None) -> Number | None:
+    """The same as a cell of ours, with the digit that the paper prints."""
+    known = value(printed)
+    fine = None if spread is None or round(spread, 1) == spread else 2
+    return None if known is None else Number(known, spread=spread, spread_digits=fine)

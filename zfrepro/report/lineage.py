@@ -1,0 +1,148 @@
+"""What one exhibit rests on: the jobs before it, and their code, settings, data, seeds and time."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zfrepro import graph
+from zfrepro.graph import Config, Job
+from zfrepro.report.html import duration
+from zfrepro.storage import artifacts, code_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = "demo"  # the experiment of config.yaml, which Snakemake takes where it is given none
+FEW = 4  # names; of more, the number is said
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+def of(name: str, results: Path, config: Config, networks: Facts, data: Facts) -> dict[str, Any]:
+    """Everything about one exhibit. networks: run -> network.json; data: set -> manifest.json.
+
+    `said` says it in pairs of a label and a text, in which `words` between backticks are code.
+    """
+    files = artifacts.load_json(results / "exhibits" / name / "exhibit.json").get("files", {})
+    before = graph.before(files.values(), config)
+    told = {
+        "files": files,
+        "jobs": ["/".join(job) for job in before],
+        "digest": digests((("exhibits", name), *before), config),
+        "config": settings(before, config),
+        "data": {one: _of_data(data[one]) for one in _named(before, "prepare") if one in data},
+        "seeds": {run: networks[run]["spec"]["seed"] for run in _named(before, *graph.TRAINING) if run in networks},
+        "seconds": spent(results / "benchmarks", name, before),
+        "command": command(name, config.get("experiment", results.name)),
+    }
+    return {**told, "said": [[label, text] for label, text in _said(told, before) if text]}
+
+
+def digests(among: Sequence[Job], config: Config) -> dict[str, str]:
+    """Stage -> digest of its code, as in its rule's params; of `prepare`, a part of which is the data set's, by data set."""
+    modules = {_code_of(job, config): graph.modules(job, config) for job in among}
+    return {name: code_digest.digest(*own) for name, own in modules.items()}
+
+
+def _code_of(job: Job, config: Config) -> str:
+    return f"prepare ({config['prepare'][job[1]]['dataset']})" if job[0] == "prepare" else job[0]
+
+
+def settings(before: Sequence[Job], config: Config) -> dict[str, Any]:
+    """The part of the experiment that the jobs see: their sections, without the runs and sets that are not among them."""
+    found = {}
+    for stage in dict.fromkeys(job[0] for job in before):
+        used = {one for job in before if job[0] == stage for one in (*job[1:], graph.network(job, config))}
+        section = graph.section(config, stage)
+        if stage in ("prepare", "folds"):
+            found[stage] = _kept(section, used)
+        else:
+            lists = {key: _kept(section[key], used) for key in ("runs", "baselines", "sets") if section.get(key)}
+            found[stage] = {**section, **lists}
+    if "ablate" in found and "recipe" in graph.section(config, "train"):
+        found["train"] = {"recipe": config["train"]["recipe"], **found.get("train", {})}
+    return found
+
+
+def _kept(names: Any, used: set[str | None]) -> Any:
+    if isinstance(names, Mapping):
+        return {name: value for name, value in names.items() if name in used}
+    return [name for name in names if name in used]
+
+
+def _named(before: Sequence[Job], *stages: str) -> list[str]:
+    return [job[1] for job in before if job[0] in stages]
+
+
+def _of_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    pictures = max(end for _, end in manifest["splits"].values())
+    return {
+        "dataset": manifest["dataset"],
+        "pictures": pictures,
+        "sha256": {"images.npy": manifest["sha256"]["images.npy"]},
+    }
+
+
+def spent(benchmarks: Path, name: str, before: Sequence[Job]) -> dict[str, float | int | None]:
+    """Of the exhibit's own job and of those before it, added up; `measured`: how many of these Snakemake has timed."""
+    own = graph.benchmark(benchmarks, ("exhibits", name))
+    timed = [path for job in before if (path := graph.benchmark(benchmarks, job)).is_file()]
+    return {
+        "own": round(graph.cost(own)[0], 1) if own.is_file() else None,
+        "before": round(sum(graph.cost(path)[0] for path in timed), 1),
+        "measured": len(timed),
+    }
+
+
+def command(name: str, experiment: str) -> str:
+    """The line that makes the exhibit anew in the project's folder; FILE is the experiment's, where we cannot know it."""
+    file = f"workflow/experiments/{experiment}.yaml"
+    given = [] if experiment == DEFAULT else ["--configfile", file if (ROOT / file).is_file() else "FILE"]
+    target = f"results/{experiment}/exhibits/{name}/exhibit.json"
+    return "PATH=.venv/bin:$PATH " + shlex.join(["snakemake", *given, "--cores", "2", "--force", target])
+
+
+def _said(told: Mapping[str, Any], before: Sequence[Job]) -> Iterator[tuple[str, str]]:
+    stages = {job[0]: [" ".join(one[1:]) for one in before if one[0] == job[0]] for job in before}
+    yield "Rests on", "; ".join(f"{stage} ({_few(names, 'jobs')})" for stage, names in stages.items())
+    yield "Code", ", ".join(f"{stage} {digest}" for stage, digest in told["digest"].items())
+    yield "Settings", ", ".join(_keys(told["config"]))
+    yield "Data", "; ".join(f"{name}: {_set(one)}" for name, one in told["data"].items())
+    yield "Seeds", "; ".join(_seeds(told["seeds"]))
+    yield "Time", _time(told["seconds"], len(before))
+    yield "Made anew by", f"`{told['command']}`"
+
+
+def _few(names: Sequence[str], what: str) -> str:
+    return ", ".join(names) if len(names) <= FEW else f"{len(names)} {what}"
+
+
+def _keys(config: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of the experiment's file."""
+    for stage, section in config.items():
+        if stage in ("prepare", "folds"):
+            yield from (f"{stage}.{name}" for name in section)
+        elif stage in graph.TRAINING:
+            yield from [f"{stage}.recipe"] if section.get("recipe") else []
+            yield from [f"{stage}.runs ({_few(list(section['runs']), 'runs')})"] if section.get("runs") else []
+        else:
+            yield stage
+
+
+def _set(one: Mapping[str, Any]) -> str:
+    return f"{one['dataset']}, {one['pictures']:,} pictures, sha256 {one['sha256']['images.npy'][:16]}"
+
+
+def _seeds(seeds: Mapping[str, int]) -> Iterator[str]:
+    """`0 (baseline, improved)`"""
+    for seed in sorted(set(seeds.values())):
+        yield f"{seed} ({_few([run for run, own in seeds.items() if own == seed], 'networks')})"
+
+
+def _time(seconds: Mapping[str, Any], number: int) -> str:
+    own = "not measured" if seconds["own"] is None else duration(seconds["own"])
+    if not number:
+        return own
+    least = "at least " if seconds["measured"] < number else ""
+    return f"{own}, after {least}{duration(seconds['before'])} for the {number} jobs before it, added up"

@@ -1,0 +1,54 @@
+"""What the site's index tells of a report: its verdicts, its most telling numbers, its machine and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from zfrepro.report import training_setup
+
+Plain = Mapping[str, Any]
+
+
+def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, int]) -> dict[str, Any]:
+    """spec: the report's; files: path in the report's folder -> bytes."""
+    board = next((one["data"] for one in exhibits if one["name"] == "claims"), {})
+    return {
+        "experiment": spec.experiment,
+        "title": spec.title,
+        "subtitle": spec.subtitle,
+        "made": origin["made"],
+        "reductions": list(spec.reductions),
+        "counts": dict(board.get("counts", {})),
+        "claims": [_claim(one) for one in board.get("claims", ())],
+        "highlights": [_highlight(exhibit["name"], one) for exhibit in exhibits for one in exhibit["highlights"]],
+        "training": training_setup.summarise(origin.get("networks", {}), origin),
+        "hardware": {key: origin["hardware"][key] for key in ("cpu", "cores", "gpus")},
+        "seconds": round(sum(stage["seconds"] for stage in origin["time"].values()), 1),
+        "exhibits": [{key: one[key] for key in ("name", "title", "paper")} for one in exhibits],
+        "files": dict(files),
+    }
+
+
+def _claim(one: Plain) -> dict[str, Any]:
+    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
+    return {key: one[key] for key in kept}
+
+
+def _highlight(exhibit: str, one: Plain) -> dict[str, str]:
+    return {**{key: one[key] for key in ("label", "ours", "paper")}, "exhibit": exhibit}
+
+
+def sizes(folder: Path, unwritten: Mapping[str, str]) -> dict[str, int]:
+    """Path -> bytes of every finished file in the report's folder but the summary; unwritten: texts that follow."""
+    there = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
+    found = {name: path.stat().st_size for name, path in there.items() if name != "summary.json"}
+    return dict(sorted({**found, **{name: len(text.encode("utf-8")) for name, text in unwritten.items()}}.items()))
+
+
+def day(made: str) -> str:
+    """`24 November 2026` of an ISO moment."""
+    moment = datetime.fromisoformat(made)
+    return f"{moment.day} {moment:%B %Y}"

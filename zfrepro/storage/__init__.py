@@ -1,0 +1,1 @@
+"""What stages keep in files: artifacts, networks, prepared sets, folds, checkpoints; and digests of code."""

@@ -1,0 +1,99 @@
+"""Which of our own modules a module can import, and one digest over their code (not its comments or layout).
+
+The digest stands in a Snakemake rule's params: an edit to a module reruns exactly the rules whose stage imports it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "zfrepro"
+
+
+def digest(*modules: str) -> str:
+    """Hex digest of everything the given modules (`stages.train`) and their imports are made of."""
+    parts = hashlib.sha256()
+    for name in sorted(closure(*modules)):
+        parts.update(f"{name}\n{_code(name)}\n".encode())
+        for file in _data_files(name):
+            parts.update(f"{file.name}\n".encode() + file.read_bytes())
+    return parts.hexdigest()[:16]
+
+
+def closure(*modules: str) -> set[str]:
+    """Names, relative to the package, of the given modules, of all they import at any depth, and of the packages around."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_imports(name))
+            waiting.extend([name.rpartition(".")[0]] if "." in name else [])
+    return found
+
+
+def path_of(name: str) -> Path | None:
+    """The file of a module given relative to the package, or None where there is no such module."""
+    base = ROOT.joinpath(*name.split(".")) if name else ROOT
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.cache
+def _tree(name: str) -> ast.Module:
+    path = path_of(name)
+    if path is None:
+        raise ModuleNotFoundError(f"no module {PACKAGE}.{name}")
+    return ast.parse(path.read_bytes(), str(path))
+
+
+@functools.cache
+def _code(name: str) -> str:
+    return ast.dump(_WithoutDocstrings().visit(ast.parse(ast.unparse(_tree(name)))))
+
+
+@functools.cache
+def _imports(name: str) -> frozenset[str]:
+    found = set()
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(name, node)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    relative = {item.removeprefix(f"{PACKAGE}.") for item in found if item.startswith(f"{PACKAGE}.")}
+    return frozenset(item for item in relative if path_of(item) is not None)
+
+
+def _absolute(name: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = [PACKAGE, *name.split(".")][: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _data_files(name: str) -> list[Path]:
+    """Files that a module reads at run time: its literal `DATA_FILES = ("folder/*.csv",)`, relative to the package."""
+    for node in _tree(name).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DATA_FILES" for t in node.targets):
+            patterns = ast.literal_eval(node.value)
+            return sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    return []
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def _strip(self, node):
+        self.generic_visit(node)
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip

@@ -1,0 +1,105 @@
+"""Read a prepared data set: the one on-disk form that `prepare` writes and every later stage reads.
+
+A folder holds
+    manifest.json   data set, class names, splits, stored size, sha256 of the other files, what was skipped and why
+    images.npy      uint8 (N, S, S, 3), RGB, all splits one after the other; memory-mapped
+    index.npz       labels int64 (N,), boxes float32 (N, 4) x0 y0 x1 y1 in stored pixels (NaN = unknown), files str (N,);
+                    where pictures have several classes, also presence int8 (N, classes)
+    mean.npy        float32 (S, S, 3), mean image over the first split
+    parts.csv       image,part,x0,y0,x1,y1 (image = position in images.npy); no rows where the set has no part boxes
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from zfrepro.errors import UserError
+from zfrepro.storage import artifacts
+
+FILES = ("images.npy", "index.npz", "mean.npy", "parts.csv")
+
+
+class PreparedSet:
+    """One prepared data set, opened by its manifest. `splits` maps a name to (first, one past last) image."""
+
+    def __init__(self, manifest: Path):
+        self.folder = Path(manifest).parent
+        self.manifest = artifacts.load_json(manifest)
+        self.classes: list[str] = self.manifest["classes"]
+        self.size: int = self.manifest["size"]
+        self.splits: dict[str, tuple[int, int]] = {name: tuple(ends) for name, ends in self.manifest["splits"].items()}
+
+    @cached_property
+    def all_images(self) -> np.ndarray:
+        """uint8 (N, S, S, 3), memory-mapped read-only. Raises UserError if the file is gone or cut short."""
+        path = self.folder / "images.npy"
+        try:
+            images = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({error}); delete {self.folder} and run again") from error
+        if images.shape != (self.count, self.size, self.size, 3):
+            raise UserError(f"{path}: does not fit its manifest.json; delete {self.folder} and run again")
+        return images
+
+    @cached_property
+    def _index(self) -> dict[str, np.ndarray]:
+        return artifacts.load_arrays(self.folder / "index.npz")
+
+    @property
+    def count(self) -> int:
+        return max(end for _, end in self.splits.values())
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever pictures, labels or the mean image do."""
+        return ":".join(self.manifest["sha256"][name][:16] for name in ("images.npy", "index.npz", "mean.npy"))
+
+    def where(self, split: str | None) -> slice:
+        """Places of a split's pictures, None: of all. Raises UserError for a split that the set does not have."""
+        if split is None:
+            return slice(0, self.count)
+        if split not in self.splits:
+            raise UserError(f"{self.folder}: has no split {split!r}; it has {', '.join(self.splits)}")
+        return slice(*self.splits[split])
+
+    def images(self, split: str | None) -> np.ndarray:
+        """uint8 (n, S, S, 3)"""
+        return self.all_images[self.where(split)]
+
+    def labels(self, split: str | None) -> np.ndarray:
+        """int64 (n,), positions in `classes`"""
+        return self._index["labels"][self.where(split)]
+
+    @property
+    def has_presence(self) -> bool:
+        """Whether its pictures can have several classes."""
+        return "presence" in self._index
+
+    def presence(self, split: str | None) -> np.ndarray:
+        """int8 (n, classes): 1 present, 0 absent, -1 present but marked difficult, which VOC leaves out of account.
+
+        Raises UserError for a set whose pictures have one class each.
+        """
+        if not self.has_presence:
+            raise UserError(f"{self.folder}: its pictures have one class each; name a set with several, as voc2012 is")
+        return self._index["presence"][self.where(split)]
+
+    def boxes(self, split: str | None) -> np.ndarray:
+        """float32 (n, 4): x0, y0, x1, y1 of the object in stored pixels, NaN where unknown"""
+        return self._index["boxes"][self.where(split)]
+
+    def files(self, split: str | None) -> np.ndarray:
+        """str (n,): where each picture came from, relative to the data set's root"""
+        return self._index["files"][self.where(split)]
+
+    def mean(self) -> np.ndarray:
+        """float32 (S, S, 3), 0-255"""
+        return np.load(self.folder / "mean.npy", allow_pickle=False)
+
+    def parts(self) -> pd.DataFrame:
+        """Columns image, part, x0, y0, x1, y1: boxes of named parts in stored pixels"""
+        return pd.read_csv(self.folder / "parts.csv", dtype={"part": str})
