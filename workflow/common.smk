@@ -43,7 +43,7 @@ def trained(run, file):
     return f"{R}/{EXPERIMENT.runs()[run]}/{run}/{file}"
 
 
-def seen_by(features):
+def network_of_features(features):
     """The weights that features are computed with; nothing for hand-made ones."""
-    run = EXPERIMENT.seen_by(features)
+    run = EXPERIMENT.network_of_features(features)
     return trained(run, "model.safetensors") if run else []

@@ -12,59 +12,59 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 TRAINING = ("train", "ablate")
-OF_RUNS = ("evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence")
-STAGES = ("prepare", *TRAINING, *OF_RUNS, "folds", "features", "probes", "scratch", "exhibits")
+RUN_STAGES = ("evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence")
+STAGES = ("prepare", *TRAINING, *RUN_STAGES, "folds", "features", "probes", "scratch", "exhibits")
 
 Job = tuple[str, ...]
 Config = Mapping[str, Any]
 
 
-def making(path: str, config: Config) -> Job | None:
+def job_of_file(path: str, config: Config) -> Job | None:
     """The job that makes a file, given relative to the experiment's folder; None for a file of no job."""
     stage, *names = PurePosixPath(path).parts or ("",)
     parts = 2 if stage in ("features", "probes") else 1
     found = (stage, *(name.removesuffix(".json") for name in names[:parts]))
-    return found if stage in STAGES[:-1] and len(names) >= parts and _known(found, config) else None
+    return found if stage in STAGES[:-1] and len(names) >= parts and _exists(found, config) else None
 
 
-def _known(job: Job, config: Config) -> bool:
+def _exists(job: Job, config: Config) -> bool:
     stage, *names = job
     if stage in TRAINING:
         return runs(config).get(names[0]) == stage
-    if stage in OF_RUNS:
+    if stage in RUN_STAGES:
         return names[0] in runs(config)
-    return names[0] in section(config, "prepare") and set(names[1:]) <= set(features(config))
+    return names[0] in section(config, "prepare") and set(names[1:]) <= set(feature_names(config))
 
 
-def before(files: Iterable[str], config: Config) -> tuple[Job, ...]:
+def jobs_before(files: Iterable[str], config: Config) -> tuple[Job, ...]:
     """All jobs that the files need, at any depth, in the order of the stages."""
     found: set[Job] = set()
-    waiting = [job for path in files if (job := making(path, config))]
+    waiting = [job for path in files if (job := job_of_file(path, config))]
     while waiting:
         job = waiting.pop()
         if job not in found:
             found.add(job)
-            waiting.extend(_taken(job, config))
+            waiting.extend(_inputs(job, config))
     return tuple(sorted(found, key=lambda job: (STAGES.index(job[0]), job[1] != "source", job)))
 
 
-def _taken(job: Job, config: Config) -> Iterator[Job]:
+def _inputs(job: Job, config: Config) -> Iterator[Job]:
     """The jobs whose files are the `input` of the job's rule, workflow/rules/<stage>.smk."""
     stage, *names = job
     if stage in ("folds", "features", "probes", "scratch"):
         yield "prepare", names[0]
-    if stage in (*TRAINING, *OF_RUNS, "folds"):
+    if stage in (*TRAINING, *RUN_STAGES, "folds"):
         yield "prepare", "source"
     if stage in ("probes", "scratch"):
         yield "folds", names[0]
     if stage == "probes":
         yield "features", *names
-    run = network(job, config)
+    run = network_of(job, config)
     if run in runs(config):
         yield runs(config)[run], run
 
 
-def network(job: Job, config: Config) -> str | None:
+def network_of(job: Job, config: Config) -> str | None:
     """The run whose network, or settings, a job takes."""
     stage, *names = job
     first = next(iter(section(config, "features").get("runs") or ()), None)
@@ -72,10 +72,10 @@ def network(job: Job, config: Config) -> str | None:
         return {"random": first, "hog": None}.get(names[1], names[1])
     if stage == "scratch":
         return section(config, "scratch").get("run") or first
-    return names[0] if stage in OF_RUNS else None
+    return names[0] if stage in RUN_STAGES else None
 
 
-def modules(job: Job, config: Config) -> tuple[str, ...]:
+def code_modules(job: Job, config: Config) -> tuple[str, ...]:
     """Those whose digest stands in the params of the job's rule, so that a change of them runs it again."""
     stage, *names = job
     if stage == "prepare":
@@ -95,26 +95,26 @@ def runs(config: Config) -> dict[str, str]:
     return {run: stage for stage in TRAINING for run in section(config, stage).get("runs") or ()}
 
 
-def features(config: Config) -> list[str]:
+def feature_names(config: Config) -> list[str]:
     """Names of all features that are made of a set."""
     given = section(config, "features")
     return [*(given.get("runs") or ()), *(given.get("baselines") or ())]
 
 
-def benchmark(benchmarks: Path, job: Job) -> Path:
+def benchmark_path(benchmarks: Path, job: Job) -> Path:
     """Where Snakemake writes how long a job took."""
     return benchmarks / job[0] / f"{'-'.join(job[1:])}.tsv"
 
 
-def cost(path: Path) -> tuple[float, float]:
+def read_benchmark(path: Path) -> tuple[float, float]:
     """Seconds and MB of one job, from its benchmark; a job too short to be measured counts 0 MB."""
     with open(path, encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file, delimiter="\t"))
-    seconds, memory = ([_float(line.get(column)) for line in lines] for column in ("s", "max_rss"))
+    seconds, memory = ([_parse_float(line.get(column)) for line in lines] for column in ("s", "max_rss"))
     return sum(seconds), max(memory, default=0.0)
 
 
-def _float(text: str | None) -> float:
+def _parse_float(text: str | None) -> float:
     try:
         return float(text or 0)
     except ValueError:

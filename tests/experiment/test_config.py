@@ -9,7 +9,7 @@ import yaml
 
 from zfrepro.errors import UserError
 from zfrepro.experiment import loading
-from zfrepro.experiment.config import LOOKS
+from zfrepro.experiment.config import INSPECTIONS
 
 ROOT = Path(__file__).parents[2]
 SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())
@@ -146,7 +146,7 @@ def slices(config):
     jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
     jobs += [("evaluate", None), ("scratch", "caltech101"), ("probes", "improved")]
     jobs += [("folds", name) for name in config.folds] + [("features", name) for name in config.features.names]
-    jobs += [(stage, None) for stage in LOOKS]
+    jobs += [(stage, None) for stage in INSPECTIONS]
     return {(stage, name): config.slice(stage, name) for stage, name in jobs}
 
 
@@ -193,8 +193,8 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
 
 def test_the_report_depends_on_the_networks_behind_its_exhibits():
     whole = loading.parse(SMOKE, "my.yaml")
-    assert {path.parent.name for path in whole.networks_of_report()} == set(whole.runs())
+    assert {path.parent.name for path in whole.report_networks()} == set(whole.runs())
     one = loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")
-    assert one.networks_of_report() == [Path("results/smoke/train/improved/network.json")]
+    assert one.report_networks() == [Path("results/smoke/train/improved/network.json")]
     none = loading.parse(changed("report.exhibits", ["overlap"]), "my.yaml")
-    assert none.networks_of_report() == []
+    assert none.report_networks() == []

@@ -57,7 +57,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def improved(config):
     """Operations of one picture."""
-    return cost.forward(describe(config.training("improved").network, 64, 10, 0.1))
+    return cost.forward_operations(describe(config.training("improved").network, 64, 10, 0.1))
 
 
 @pytest.mark.parametrize("network", [Network(base="baseline"), Network(base="improved", remove=(3, 4, 7))])
@@ -67,7 +67,7 @@ def test_operations_are_those_that_torch_counts(network):
         net.eval()(torch.zeros(1, 3, 112, 112))
     by_child = {name.rpartition(".")[2]: sum(found.values()) for name, found in counter.get_flop_counts().items()}
     counted = sum(flops for name, flops in by_child.items() if name.startswith(("conv", "full")))
-    assert cost.forward(describe(network, 112, 20, 0.25)) == counted > 0
+    assert cost.forward_operations(describe(network, 112, 20, 0.25)) == counted > 0
 
 
 def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
@@ -78,31 +78,31 @@ def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
         "full6": 9216 * 4096,
         "full8": 4096 * 1000,
     }
-    assert {row.name: cost.forward([row]) for row in rows if row.name in by_hand} == {
+    assert {row.name: cost.forward_operations([row]) for row in rows if row.name in by_hand} == {
         name: 2 * many for name, many in by_hand.items()
     }
 
 
 def test_pictures_of_published_sets_are_known_without_them(config):
-    found = cost.of(config, [job("prepare", set=name) for name in config.prepare])
+    found = cost.estimate_cost(config, [job("prepare", set=name) for name in config.prepare])
     assert found.pictures == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
     assert found.bytes == {"prepared pictures": (1500 + 1718) * 64 * 64 * 3}
     assert not found.operations
 
 
 def test_training_takes_three_passes_a_picture_and_one_to_validate(config, improved):
-    found = cost.of(config, [job("train", run="improved")])
+    found = cost.estimate_cost(config, [job("train", run="improved")])
     assert found.operations == {"training": 3 * (3 * 1000 + 500) * improved}
 
 
 def test_evaluation_looks_at_every_view_and_some_training_pictures(config, improved):
-    found = cost.of(config, [job("evaluate", run="improved")])
+    found = cost.estimate_cost(config, [job("evaluate", run="improved")])
     assert found.operations == {"evaluation": (11 * 500 + 200) * improved}
 
 
 def test_features_are_half_precision_and_hand_made_ones_cost_no_operations(config, improved):
     rows = {row.layer: row for row in describe(config.training("improved").network, 64, 10, 0.1)}
-    found = cost.of(
+    found = cost.estimate_cost(
         config, [job("features", set="caltech101", features=name) for name in ("improved", "random", "hog")]
     )
     both = rows[1].outputs * rows[1].size ** 2 + 2 * rows[7].outputs
@@ -111,14 +111,14 @@ def test_features_are_half_precision_and_hand_made_ones_cost_no_operations(confi
 
 
 def test_training_on_a_target_lasts_so_many_steps(config):
-    found = cost.of(config, [job("scratch", set="caltech101")])
-    one = cost.forward(describe(config.training("improved").network, 64, 20, 0.1))
+    found = cost.estimate_cost(config, [job("scratch", set="caltech101")])
+    one = cost.forward_operations(describe(config.training("improved").network, 64, 20, 0.1))
     epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
     assert found.operations == {"training on targets alone": 3 * 3 * epochs * 100 * one}
 
 
 def test_nothing_to_do_needs_nothing(config):
-    assert list(plan.needed(cost.of(config, []))) == []
+    assert list(plan.format_cost(cost.estimate_cost(config, []))) == []
 
 
 @pytest.mark.parametrize("dataset", ["scenes", "imagefolder"])
@@ -139,7 +139,7 @@ def test_a_prepared_set_is_counted_as_it_is(config, improved, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     told = {"classes": list("abcdefghij"), "splits": {"train": [0, 990], "val": [990, 1480]}}
     artifacts.save_json(tmp_path / config.results() / "prepare/source/manifest.json", told)
-    found = cost.of(config, [job("train", run="improved")])
+    found = cost.estimate_cost(config, [job("train", run="improved")])
     assert found.operations == {"training": 3 * (3 * 990 + 490) * improved}
 
 
@@ -167,12 +167,12 @@ def test_a_speed_is_measured_on_noise(config, monkeypatch):
     found = measure(config, "improved", "cpu")
     assert found.images_per_second > 0
     rows = describe(config.training("improved").network, 64, 10, 0.1)
-    assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * cost.forward(rows))
+    assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * cost.forward_operations(rows))
 
 
 def test_how_far_first_weights_fade_is_planned(config):
     """1,000 training images in batches of 8 for 3 epochs at 0.01 throughout: exp(-375 x 0.01 x 5e-4 / 0.1)."""
-    (found,) = cost.fading(config, config.runs())
+    (found,) = cost.estimate_fading(config, config.runs())
     assert found.runs == ("baseline", "improved")
     assert found.share == pytest.approx(0.98142, abs=1e-5)
-    assert list(plan.faded([found])) == ["first weights fade to 98 % (weight decay 0.0005): baseline, improved"]
+    assert list(plan.format_fading([found])) == ["first weights fade to 98 % (weight decay 0.0005): baseline, improved"]

@@ -19,7 +19,7 @@ from helpers import toy_correspondence, toy_evolution, toy_first_layers, toy_inv
 from PIL import Image, ImageDraw
 
 from zfrepro.core.architecture import Network, describe, parameter_count
-from zfrepro.experiment.config import LOOKS
+from zfrepro.experiment.config import INSPECTIONS
 from zfrepro.storage import artifacts
 
 CLASSES = ["owl", "pony", "lorry", "house", "oak", "kettle", "fish", "kite", "crab", "lamp", "boat", "chair"]
@@ -91,7 +91,7 @@ def config() -> Any:
         training=lambda name: types.SimpleNamespace(
             network=Network(**RUNS[name][1]), seed=RUNS[name][2], filter_rms=spec_of(name)["filter_rms"]
         ),
-        **{stage: types.SimpleNamespace(runs=("improved",)) for stage in LOOKS if stage != "deconvnet"},
+        **{stage: types.SimpleNamespace(runs=("improved",)) for stage in INSPECTIONS if stage != "deconvnet"},
         deconvnet=types.SimpleNamespace(runs=("improved", "baseline", "unclipped")),
         folds=toy_transfer.settings()["folds"],
         features=types.SimpleNamespace(**toy_transfer.settings()["features"]),

@@ -76,8 +76,8 @@ def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
     config = loading.load(SMOKE)
     for exhibit in config.report.exhibits:
         files = [str(path.relative_to(config.results())) for path in config.needs(exhibit).values()]
-        ours = graph.before(files, config.model_dump(mode="json"))
-        told = {str(graph.benchmark(Path("results/smoke/benchmarks"), job)) for job in ours}
+        ours = graph.jobs_before(files, config.model_dump(mode="json"))
+        told = {str(graph.benchmark_path(Path("results/smoke/benchmarks"), job)) for job in ours}
         theirs = before(maker, needed, maker[f"results/smoke/exhibits/{exhibit}/exhibit.json"])
         assert told == {timed[job] for job in theirs}, exhibit
         assert len(told) == len(ours) > 1
@@ -90,7 +90,7 @@ def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) ->
     assert (environment, words[:3]) == ("PATH=.venv/bin:$PATH", ["snakemake", "--configfile", "FILE"])
     said = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
     files = [str(path.relative_to(config.results())) for path in config.needs("table7_layers").values()]
-    count = len(graph.before(files, config.model_dump(mode="json")))
+    count = len(graph.jobs_before(files, config.model_dump(mode="json")))
     made = lines(said, "output")
     assert len(made) == count + 1
     assert ["results/smoke/exhibits/table7_layers/exhibit.json" in files for files in made].count(True) == 1
@@ -111,7 +111,7 @@ def test_the_digest_is_of_the_modules_that_the_rule_names(path: Path) -> None:
         path.stem, (path.stem, "improved")
     )
     filled = tuple(name.format(dataset="scenes", exhibit="overlap") for name in named)
-    assert graph.modules(job, CONFIG) == filled
+    assert graph.code_modules(job, CONFIG) == filled
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_the_digest_is_of_the_modules_that_the_rule_names(path: Path) -> None:
     ],
 )
 def test_a_file_is_known_by_the_job_that_makes_it(path: str, job: graph.Job | None) -> None:
-    assert graph.making(path, CONFIG) == job
+    assert graph.job_of_file(path, CONFIG) == job
 
 
 def test_upstream_by_hand() -> None:
-    assert graph.before(["probes/caltech101/random.json"], CONFIG) == (
+    assert graph.jobs_before(["probes/caltech101/random.json"], CONFIG) == (
         ("prepare", "source"),
         ("prepare", "caltech101"),
         ("train", "improved"),  # whose network has the random weights
@@ -146,21 +146,21 @@ def test_upstream_by_hand() -> None:
         ("features", "caltech101", "random"),
         ("probes", "caltech101", "random"),
     )
-    assert ("train", "improved") not in graph.before(["probes/caltech101/hog.json"], CONFIG)
-    assert graph.before(["scratch/voc2012.json"], CONFIG) == (
+    assert ("train", "improved") not in graph.jobs_before(["probes/caltech101/hog.json"], CONFIG)
+    assert graph.jobs_before(["scratch/voc2012.json"], CONFIG) == (
         ("prepare", "source"),
         ("prepare", "voc2012"),
         ("train", "improved"),  # whose settings are taken
         ("folds", "voc2012"),
         ("scratch", "voc2012"),
     )
-    assert graph.before(["ablate/wide/history.csv"], CONFIG) == (("prepare", "source"), ("ablate", "wide"))
-    assert graph.before(["README.md"], CONFIG) == ()
+    assert graph.jobs_before(["ablate/wide/history.csv"], CONFIG) == (("prepare", "source"), ("ablate", "wide"))
+    assert graph.jobs_before(["README.md"], CONFIG) == ()
 
 
 def test_the_settings_are_those_of_the_jobs_and_no_others() -> None:
     files = ["occlusion/improved/occlusion.json", "probes/caltech101/hog.json", "scratch/caltech101.json"]
-    assert lineage.settings(graph.before(files, CONFIG), CONFIG) == {
+    assert lineage.settings(graph.jobs_before(files, CONFIG), CONFIG) == {
         "prepare": {name: CONFIG["prepare"][name] for name in ("source", "caltech101")},
         "train": {"recipe": {"epochs": 6}, "runs": {"improved": {"base": "improved"}}},
         "occlusion": {"square": 18, "runs": ["improved"]},
@@ -169,7 +169,7 @@ def test_the_settings_are_those_of_the_jobs_and_no_others() -> None:
         "probes": {"inner": 2},
         "scratch": {"epochs": 16, "run": None, "sets": {"caltech101": [15]}},
     }
-    variants = lineage.settings(graph.before(["evaluate/wide/errors.json"], CONFIG), CONFIG)
+    variants = lineage.settings(graph.jobs_before(["evaluate/wide/errors.json"], CONFIG), CONFIG)
     assert variants["train"] == {"recipe": {"epochs": 6}}
     assert variants["ablate"] == {"runs": {"wide": {"maps": [512, 1024, 512]}}}
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from zfrepro.running.progress import Display, last_words
-from zfrepro.running.snakemake_log import Reader, why
+from zfrepro.running.progress import Display, latest_progress
+from zfrepro.running.snakemake_log import Reader, explain_reason
 
 SAID = """\
 Job stats:
@@ -63,7 +63,10 @@ def test_events_are_read(lines):
         ("finish", "train a"),
         ("error", "train b"),
     ]
-    assert [why(event.job) for event in events[1:3]] == ["not made yet", "newer input: results/x/manifest.json"]
+    assert [explain_reason(event.job) for event in events[1:3]] == [
+        "not made yet",
+        "newer input: results/x/manifest.json",
+    ]
 
 
 def test_a_file_gets_one_quiet_line_a_job(lines):
@@ -93,13 +96,13 @@ def test_changed_params_are_told_apart(before, now, said):
     from zfrepro.running.snakemake_log import Job
 
     reason = f"Params have changed since last execution: Union of exclusive params: before: {before} now: {now} "
-    assert why(Job("train", fields={"reason": reason})) == said
+    assert explain_reason(Job("train", fields={"reason": reason})) == said
 
 
 def test_last_words(tmp_path):
     log = tmp_path / "log"
-    assert last_words(log) == ""
+    assert latest_progress(log) == ""
     log.write_text('{"run": "b", "epoch": 3, "of": 16, "loss": 1.23456}\n')
-    assert last_words(log) == "epoch 3, of 16, loss 1.235"
+    assert latest_progress(log) == "epoch 3, of 16, loss 1.235"
     log.write_text("Traceback\n")
-    assert last_words(log) == ""
+    assert latest_progress(log) == ""

@@ -13,7 +13,7 @@ import yaml
 from helpers.workspace import ROOT, Workspace
 
 from zfrepro.experiment import cost, loading
-from zfrepro.running.snakemake_log import Job, why
+from zfrepro.running.snakemake_log import Job, explain_reason
 
 EXHIBITS = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())["report"]["exhibits"]
 RUNS = {
@@ -317,7 +317,7 @@ def test_the_reasons_are_told(workspace):
     text = path.read_text()
     path.write_text(in_config(lambda content: content["train"]["runs"]["improved-seed1"].update(epochs=1))(text))
     try:
-        reasons = {job.label: why(job) for job in workspace.planned()}
+        reasons = {job.label: explain_reason(job) for job in workspace.planned()}
         code, said = workspace.call("plan", "--config", "experiment.yaml")
     finally:
         path.write_text(text)
@@ -340,7 +340,10 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
     folders = {path.parent for path in written["features"]}
     jobs += [Job("features", fields={"wildcards": f"set={one.parent.name}, features={one.name}"}) for one in folders]
     assert len(folders) > 2
-    assert cost.of(config, jobs).bytes == {"prepared pictures": rows["prepare"], "features": rows["features"]}
+    assert cost.estimate_cost(config, jobs).bytes == {
+        "prepared pictures": rows["prepare"],
+        "features": rows["features"],
+    }
 
 
 def test_training_that_was_paid_for_is_taken_as_it_was(workspace):

@@ -4,7 +4,7 @@
 rule features:
     input:
         images=f"{R}/prepare/{{set}}/manifest.json",
-        weights=lambda wildcards: seen_by(wildcards.features),
+        weights=lambda wildcards: network_of_features(wildcards.features),
     output:
         summary=f"{R}/features/{{set}}/{{features}}/features.json",
     log:
@@ -15,7 +15,7 @@ rule features:
         "../envs/zfrepro.yaml"
     threads: 1
     resources:
-        gpu=lambda wildcards: 1 if seen_by(wildcards.features) else 0,
+        gpu=lambda wildcards: 1 if network_of_features(wildcards.features) else 0,
     params:
         spec=spec("features", "features"),
         code=code("stages.features"),

@@ -9,7 +9,7 @@ rule report:
             exhibit=EXPERIMENT.report.exhibits,
             kind=["csv", "tex", "png"],
         ),
-        networks=[str(path) for path in EXPERIMENT.networks_of_report()],
+        networks=[str(path) for path in EXPERIMENT.report_networks()],
     output:
         page=report(
             f"{R}/report/index.html",

@@ -3,7 +3,7 @@
 # config: scratch
 rule scratch:
     input:
-        network=lambda wildcards: trained(EXPERIMENT.scratched(), "network.json"),
+        network=lambda wildcards: trained(EXPERIMENT.scratch_run(), "network.json"),
         folds=f"{R}/folds/{{set}}/folds.json",
         images=f"{R}/prepare/{{set}}/manifest.json",
     output:

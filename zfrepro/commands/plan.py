@@ -15,9 +15,9 @@ from pathlib import Path
 
 from zfrepro.errors import UserError
 from zfrepro.experiment import cost, loading, throughput
-from zfrepro.experiment.config import LOOKS, Config
+from zfrepro.experiment.config import INSPECTIONS, Config
 from zfrepro.running import manager
-from zfrepro.running.snakemake_log import Job, Reader, why
+from zfrepro.running.snakemake_log import Job, Reader, explain_reason
 
 
 def main(arguments: list[str]) -> None:
@@ -28,13 +28,13 @@ def main(arguments: list[str]) -> None:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     for line in describe(jobs, config):
         print(line)
-    for line in faded(cost.fading(config, config.runs())):
+    for line in format_fading(cost.estimate_fading(config, config.runs())):
         print(line)
-    found = cost.of(config, jobs)
-    for line in needed(found):
+    found = cost.estimate_cost(config, jobs)
+    for line in format_cost(found):
         print(line)
     if found.operations:
-        for line in hours(found, config, options):
+        for line in format_hours(found, config, options):
             print(line)
 
 
@@ -59,13 +59,13 @@ def _positive(text: str) -> float:
     return value
 
 
-def faded(found: list[cost.Fading]) -> Iterator[str]:
+def format_fading(found: list[cost.Fading]) -> Iterator[str]:
     """`first weights fade to 22 % (weight decay 0.002): baseline, improved`"""
     for one in found:
         yield f"first weights fade to {100 * one.share:.2g} % (weight decay {one.weight_decay:.2g}): {', '.join(one.runs)}"
 
 
-def needed(found: cost.Needs) -> Iterator[str]:
+def format_cost(found: cost.Needs) -> Iterator[str]:
     """`needs pictures: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; a line only where there is something."""
     if found.pictures:
         counted = (
@@ -83,7 +83,7 @@ def _sum(parts: dict[str, str]) -> str:
     return ", ".join(f"{what} {much}" for what, much in parts.items())
 
 
-def hours(found: cost.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
+def format_hours(found: cost.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
     """How long the operations take at the speed that the options name; how to name one if they do not."""
     total = sum(found.operations.values())
     if options.tflops:
@@ -125,7 +125,7 @@ def describe(jobs: list[Job], config: Config) -> list[str]:
     """`train          2 of 6   baseline, improved: its settings changed (epochs)`, and one line for every other reason."""
     grouped: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        grouped[job.rule][why(job)].append(job.name)
+        grouped[job.rule][explain_reason(job)].append(job.name)
     lines = []
     for rule in [rule for rule in counts(config) if rule in grouped]:
         for reason, names in grouped[rule].items():
@@ -140,11 +140,13 @@ def counts(config: Config) -> dict[str, int]:
         "train": len(config.train.runs),
         "ablate": len(config.ablate.runs),
         "evaluate": len(config.runs()),
-        **{stage: len(config.looked_into(stage)) for stage in LOOKS},
-        "folds": len({target for target, *_ in (*config.transfers("folds"), *config.transfers("probes"))}),
-        "features": len(config.transfers("probes")),
-        "probes": len(config.transfers("probes")),
-        "scratch": len(config.transfers("scratch")),
+        **{stage: len(config.inspected_runs(stage)) for stage in INSPECTIONS},
+        "folds": len(
+            {target for target, *_ in (*config.required_transfers("folds"), *config.required_transfers("probes"))}
+        ),
+        "features": len(config.required_transfers("probes")),
+        "probes": len(config.required_transfers("probes")),
+        "scratch": len(config.required_transfers("scratch")),
         "exhibits": len(config.report.exhibits),
         "report": 1,
     }

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     config = loading.load(options.config)
     loading.check_folders(config, str(options.config))
     started = time.monotonic()
-    with manager.only_run(RESULTS) as note:
+    with manager.run_lock(RESULTS) as note:
         if manager.locked():
             _unlock(options.config)
         code = _snakemake(options, config, note)

@@ -33,7 +33,7 @@ from zfrepro.stages import train as train_stage
 RESULTS = Path("results")
 SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are there to transfer to
 BASELINES = ("random", "hog")  # features beside those of the runs: kinds of stages/features.py
-LOOKS = (
+INSPECTIONS = (
     "deconvnet",
     "evolution",
     "occlusion",
@@ -42,7 +42,7 @@ LOOKS = (
 )  # stages that look into trained networks
 Runs = dict[str, dict[str, Any]]
 Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Looked = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
+RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
 
 
 class Training(Base):
@@ -57,23 +57,23 @@ class Variants(Base):
 
 
 class Deconvnet(deconvnet_stage.Spec):
-    runs: Looked = ()
+    runs: RunNames = ()
 
 
 class Evolution(evolution_stage.Spec):
-    runs: Looked = ()
+    runs: RunNames = ()
 
 
 class Occlusion(occlusion_stage.Spec):
-    runs: Looked = ()
+    runs: RunNames = ()
 
 
 class Invariance(invariance_stage.Spec):
-    runs: Looked = ()
+    runs: RunNames = ()
 
 
 class Correspondence(correspondence_stage.Spec):
-    runs: Looked = ()
+    runs: RunNames = ()
 
 
 class Features(features_stage.Spec):
@@ -139,8 +139,8 @@ class Config(Base):
         twice = set(self.train.runs) & set(self.ablate.runs)
         if twice:
             raise ValueError(f"ablate.runs: {', '.join(sorted(twice))} is already a name in train.runs")
-        for section in LOOKS:
-            for run in self.looked_into(section):
+        for section in INSPECTIONS:
+            for run in self.inspected_runs(section):
                 self._check_known(f"{section}.runs", run, self.runs())
         self._check_transfer()
         return self
@@ -153,7 +153,7 @@ class Config(Base):
         for target in self.scratch.sets:
             self._check_known("scratch.sets", target, self.folds)
         if self.scratch.sets:
-            self._check_known("scratch.run", self.scratched(), self.runs())
+            self._check_known("scratch.run", self.scratch_run(), self.runs())
         clash = set(self.runs()) & set(BASELINES)
         if clash:
             raise ValueError(f"train.runs: {', '.join(sorted(clash))} is the name of a baseline of `features`")
@@ -167,8 +167,8 @@ class Config(Base):
         """Name of every network trained -> the stage that trains it, `train` or `ablate`."""
         return {**dict.fromkeys(self.train.runs, "train"), **dict.fromkeys(self.ablate.runs, "ablate")}
 
-    def looked_into(self, stage: str) -> tuple[str, ...]:
-        """Names of the runs that a stage of LOOKS looks into."""
+    def inspected_runs(self, stage: str) -> tuple[str, ...]:
+        """Names of the runs that a stage of INSPECTIONS looks into."""
         return getattr(getattr(self, stage), "runs", ())
 
     def training(self, run: str) -> train_stage.Spec:
@@ -177,7 +177,7 @@ class Config(Base):
         network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
         return train_stage.Spec.model_validate({"network": network, **merged})
 
-    def transfers(self, stage: str) -> set[tuple[str, ...]]:
+    def required_transfers(self, stage: str) -> set[tuple[str, ...]]:
         """What the exhibits ask of `folds`, `probes` or `scratch`: (target,), and of probes (target, name of features)."""
         asked = {
             path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()
@@ -185,11 +185,11 @@ class Config(Base):
         parts = 2 if stage == "probes" else 1
         return {path.with_suffix("").parts[1 : 1 + parts] for path in asked if path.parts[0] == stage}
 
-    def scratched(self) -> str:
+    def scratch_run(self) -> str:
         """Name of the run whose network is trained on the targets alone."""
         return self.scratch.run or next(iter(self.features.runs), "")
 
-    def seen_by(self, features: str) -> str | None:
+    def network_of_features(self, features: str) -> str | None:
         """Name of the run whose network makes the named features; None for hand-made ones."""
         return {"hog": None, "random": next(iter(self.features.runs), None)}.get(features, features)
 
@@ -205,7 +205,7 @@ class Config(Base):
             return self.prepare[name].model_dump(mode="json")
         if stage in ("train", "ablate"):
             return self.training(name).model_dump(mode="json")
-        if stage in LOOKS:
+        if stage in INSPECTIONS:
             return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
         if stage == "folds":
             return self.folds[name].model_dump(mode="json")
@@ -230,11 +230,11 @@ class Config(Base):
         module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
         return {label: self.results() / path for label, path in module.needs(self).items()}
 
-    def networks_of_report(self) -> list[Path]:
+    def report_networks(self) -> list[Path]:
         """network.json of every network that an exhibit of the report depends on: its first page says how they were trained."""
         files = {path for name in self.report.exhibits for path in self.needs(name).values()}
         within = [path.relative_to(self.results()).as_posix() for path in files]
-        trained = [job for job in graph.before(within, self.model_dump(mode="json")) if job[0] in graph.TRAINING]
+        trained = [job for job in graph.jobs_before(within, self.model_dump(mode="json")) if job[0] in graph.TRAINING]
         return [self.results().joinpath(*job, "network.json") for job in trained]
 
     def _report_settings(self) -> dict[str, Any]:
@@ -249,4 +249,6 @@ class Config(Base):
     def reductions(self) -> list[str]:
         """In plain sentences, what this experiment makes smaller than the paper did."""
         targets = {role: spec for role, spec in self.prepare.items() if role != SOURCE}
-        return reductions.of(self.prepare[SOURCE], targets, [self.training(run) for run in self.train.runs])
+        return reductions.list_reductions(
+            self.prepare[SOURCE], targets, [self.training(run) for run in self.train.runs]
+        )

@@ -41,9 +41,9 @@ class Fading:
     share: float
 
 
-def fading(config: Config, runs: Iterable[str]) -> list[Fading]:
+def estimate_fading(config: Config, runs: Iterable[str]) -> list[Fading]:
     """Of the named runs, those trained alike together; nothing where the source set's size is not known."""
-    source = counted(config, SOURCE)
+    source = count_images(config, SOURCE)
     if source is None:
         return []
     found: dict[tuple[float, float], list[str]] = {}
@@ -66,9 +66,9 @@ class Needs:
     operations: dict[str, int]
 
 
-def of(config: Config, jobs: Sequence[Job]) -> Needs:
+def estimate_cost(config: Config, jobs: Sequence[Job]) -> Needs:
     """Of the jobs that are still to run. A set of unknown size is left out of the sums."""
-    sets = {name: counted(config, name) for name in config.prepare}
+    sets = {name: count_images(config, name) for name in config.prepare}
     source = sets[SOURCE]
     size, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
     for job in jobs:
@@ -96,7 +96,7 @@ def _filled(totals: Mapping[str, int]) -> dict[str, int]:
     return {what: much for what, much in totals.items() if much}
 
 
-def forward(rows: Iterable[Row]) -> int:
+def forward_operations(rows: Iterable[Row]) -> int:
     """Operations of one picture on its way up."""
     return sum(2 * _multiplications(row) for row in rows)
 
@@ -107,7 +107,7 @@ def _multiplications(row: Row) -> int:
     return row.inputs * row.outputs if isinstance(row.op, Full) else 0
 
 
-def counted(config: Config, name: str) -> Counts | None:
+def count_images(config: Config, name: str) -> Counts | None:
     """What has been prepared if it has, else what is published or can be listed without reading a folder."""
     spec = config.prepare[name]
     manifest = config.results() / "prepare" / name / "manifest.json"
@@ -129,7 +129,7 @@ def _rows(config: Config, run: str, classes: int) -> list[Row]:
 def _training(config: Config, run: str, source: Counts) -> int:
     """The epochs, and after each one view of every validation picture."""
     seen = PASSES * source.splits["train"] + source.splits.get("val", 0)
-    return config.training(run).epochs * seen * forward(_rows(config, run, source.classes))
+    return config.training(run).epochs * seen * forward_operations(_rows(config, run, source.classes))
 
 
 def _weights(config: Config, run: str, source: Counts) -> int:
@@ -141,17 +141,17 @@ def _weights(config: Config, run: str, source: Counts) -> int:
 def _evaluation(config: Config, run: str, source: Counts) -> int:
     spec = config.evaluate
     pictures = sum(spec.views) * source.splits.get("val", 0) + min(spec.train_images, source.splits["train"])
-    return pictures * forward(_rows(config, run, source.classes))
+    return pictures * forward_operations(_rows(config, run, source.classes))
 
 
 def _features(config: Config, features: str, target: Counts, source: Counts) -> int:
-    run = config.seen_by(features)
-    return target.pictures * forward(_rows(config, run, source.classes)) if run else 0
+    run = config.network_of_features(features)
+    return target.pictures * forward_operations(_rows(config, run, source.classes)) if run else 0
 
 
 def _dimensions(config: Config, features: str, target: str, source: Counts) -> list[int]:
     """Features of a picture, layer by layer."""
-    run = config.seen_by(features)
+    run = config.network_of_features(features)
     if run is None:
         return [length(config.prepare[target].size)]
     wanted = (RANDOM_LAYER,) if features == "random" else config.features.layers
@@ -161,9 +161,9 @@ def _dimensions(config: Config, features: str, target: str, source: Counts) -> l
 
 def _scratch(config: Config, target: str, found: Counts) -> int:
     spec = scratch.Spec.model_validate_json(config.slice("scratch", target))
-    training, split = config.training(config.scratched()), config.folds[target]
+    training, split = config.training(config.scratch_run()), config.folds[target]
     pictures = 0
     for k in set(spec.per_class) & set(split.per_class):
         epochs = math.ceil(spec.steps / steps_per_epoch(k * found.classes, training.batch))
         pictures += min(spec.folds, split.folds) * epochs * k * found.classes
-    return PASSES * pictures * forward(_rows(config, config.scratched(), found.classes))
+    return PASSES * pictures * forward_operations(_rows(config, config.scratch_run(), found.classes))

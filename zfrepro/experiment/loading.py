@@ -94,14 +94,14 @@ def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
 def _size_faults(config: Config, name: str) -> Iterator[str]:
     """Squares that do not fit the input, runs without snapshots, sets too small for their network, unknown methods."""
     for stage in ("occlusion", "correspondence"):
-        for run in config.looked_into(stage):
+        for run in config.inspected_runs(stage):
             square = getattr(config, stage).square
             if square > config.training(run).input_size:
                 yield f"{name}: {stage}.square: {square} pixels do not fit the input of {run}"
-    for run in config.looked_into("evolution"):
+    for run in config.inspected_runs("evolution"):
         if not config.training(run).snapshots:
             yield f"{name}: evolution.runs: {run} keeps no snapshots; give it some: {config.runs()[run]}.runs.{run}.snapshots"
-    seeing = {*config.features.runs, *([config.scratched()] if config.scratch.sets else [])}
+    seeing = {*config.features.runs, *([config.scratch_run()] if config.scratch.sets else [])}
     needed = max((config.training(run).input_size for run in seeing), default=0)
     for target in config.folds:
         stored = config.prepare[target].size

@@ -8,7 +8,7 @@ from typing import Any
 from zfrepro.stages import prepare, train
 
 
-def of(source: prepare.Spec, targets: Mapping[str, prepare.Spec], runs: Sequence[train.Spec]) -> list[str]:
+def list_reductions(source: prepare.Spec, targets: Mapping[str, prepare.Spec], runs: Sequence[train.Spec]) -> list[str]:
     """source: what the networks are trained on; targets: role -> set that plays it; runs: the trainings of `train`."""
     told = []
     if source.dataset == "scenes":

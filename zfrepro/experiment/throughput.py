@@ -42,7 +42,7 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
     from zfrepro.core.training import Pictures, Training
     from zfrepro.models import devices
 
-    spec, chosen, source = config.training(run), devices.choose(device), cost.counted(config, SOURCE)
+    spec, chosen, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
     classes = source.classes if source else WHOLE["imagenet"].classes
     dtype = devices.precision(spec.precision, chosen)
     stored, count = config.prepare[SOURCE].size, BATCHES * spec.batch
@@ -61,7 +61,7 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
     speed = steps * spec.batch / (time.monotonic() - started)
     rows = describe(spec.network, spec.input_size, classes, spec.width)
     precision = str(dtype).removeprefix("torch.")
-    return Throughput(run, str(chosen), precision, speed, speed * cost.PASSES * cost.forward(rows))
+    return Throughput(run, str(chosen), precision, speed, speed * cost.PASSES * cost.forward_operations(rows))
 
 
 def _step(training: Training) -> None:

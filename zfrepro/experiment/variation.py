@@ -12,10 +12,10 @@ import yaml
 
 from zfrepro.errors import UserError
 from zfrepro.experiment import loading
-from zfrepro.experiment.config import LOOKS, Config
+from zfrepro.experiment.config import INSPECTIONS, Config
 from zfrepro.stages import prepare
 
-CHOOSING = (*LOOKS, "features", "probes")  # stages of one section that may have a seed
+CHOOSING = (*INSPECTIONS, "features", "probes")  # stages of one section that may have a seed
 
 Key = tuple[str, ...]  # ("train", "recipe", "seed")
 

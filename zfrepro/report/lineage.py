@@ -25,7 +25,7 @@ def of(name: str, results: Path, config: Config, networks: Facts, data: Facts) -
     `said` says it in pairs of a label and a text, in which `words` between backticks are code.
     """
     files = artifacts.load_json(results / "exhibits" / name / "exhibit.json").get("files", {})
-    before = graph.before(files.values(), config)
+    before = graph.jobs_before(files.values(), config)
     told = {
         "files": files,
         "jobs": ["/".join(job) for job in before],
@@ -41,7 +41,7 @@ def of(name: str, results: Path, config: Config, networks: Facts, data: Facts) -
 
 def digests(among: Sequence[Job], config: Config) -> dict[str, str]:
     """Stage -> digest of its code, as in its rule's params; of `prepare`, a part of which is the data set's, by data set."""
-    modules = {_code_of(job, config): graph.modules(job, config) for job in among}
+    modules = {_code_of(job, config): graph.code_modules(job, config) for job in among}
     return {name: code_digest.digest(*own) for name, own in modules.items()}
 
 
@@ -53,7 +53,7 @@ def settings(before: Sequence[Job], config: Config) -> dict[str, Any]:
     """The part of the experiment that the jobs see: their sections, without the runs and sets that are not among them."""
     found = {}
     for stage in dict.fromkeys(job[0] for job in before):
-        used = {one for job in before if job[0] == stage for one in (*job[1:], graph.network(job, config))}
+        used = {one for job in before if job[0] == stage for one in (*job[1:], graph.network_of(job, config))}
         section = graph.section(config, stage)
         if stage in ("prepare", "folds"):
             found[stage] = _kept(section, used)
@@ -86,11 +86,11 @@ def _of_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def spent(benchmarks: Path, name: str, before: Sequence[Job]) -> dict[str, float | int | None]:
     """Of the exhibit's own job and of those before it, added up; `measured`: how many of these Snakemake has timed."""
-    own = graph.benchmark(benchmarks, ("exhibits", name))
-    timed = [path for job in before if (path := graph.benchmark(benchmarks, job)).is_file()]
+    own = graph.benchmark_path(benchmarks, ("exhibits", name))
+    timed = [path for job in before if (path := graph.benchmark_path(benchmarks, job)).is_file()]
     return {
-        "own": round(graph.cost(own)[0], 1) if own.is_file() else None,
-        "before": round(sum(graph.cost(path)[0] for path in timed), 1),
+        "own": round(graph.read_benchmark(own)[0], 1) if own.is_file() else None,
+        "before": round(sum(graph.read_benchmark(path)[0] for path in timed), 1),
         "measured": len(timed),
     }
 

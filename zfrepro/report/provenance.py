@@ -117,7 +117,7 @@ def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]
         if beside.is_file():
             yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
     runs = {run for run, _ in _networks(results, config)}
-    for stage in graph.OF_RUNS:
+    for stage in graph.RUN_STAGES:
         for path in sorted((results / stage).glob("*/[!.]*")):
             if path.parent.name in runs and path.is_file():
                 yield str(path.relative_to(results)), artifacts.sha256(path)
@@ -134,13 +134,13 @@ def _transferred(config: Mapping[str, Any]) -> Iterator[str]:
     """Patterns of what was measured on the sets that features are transferred to; the features themselves are too large."""
     for target in graph.section(config, "folds"):
         yield f"folds/{target}/[!.]*"
-        yield from (f"probes/{target}/{name}.json" for name in graph.features(config))
+        yield from (f"probes/{target}/{name}.json" for name in graph.feature_names(config))
     yield from (f"scratch/{target}.json" for target in graph.section(config, "scratch").get("sets") or ())
 
 
 def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
     """Names of the jobs that belong to this experiment as it is now; earlier ones may have left their times."""
-    pairs = {f"{target}-{name}" for target in graph.section(config, "folds") for name in graph.features(config)}
+    pairs = {f"{target}-{name}" for target in graph.section(config, "folds") for name in graph.feature_names(config)}
     return set(graph.runs(config)) | set(graph.section(config, "prepare")) | pairs | set(exhibits)
 
 
@@ -149,7 +149,7 @@ def spent(benchmarks: Path, names: set[str]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for path in sorted(benchmarks.glob("*/*.tsv")):
         if path.stem in names:
-            seconds, memory = graph.cost(path)
+            seconds, memory = graph.read_benchmark(path)
             stage = found.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
             stage["jobs"] += 1
             stage["seconds"] = round(stage["seconds"] + seconds, 1)

@@ -59,7 +59,7 @@ def adopt_job_environment() -> None:
 
 
 @contextmanager
-def only_run(results: Path) -> Iterator[Path]:
+def run_lock(results: Path) -> Iterator[Path]:
     """Hold the folder's lock; yield the note's path. Raises UserError if another run is at work."""
     results.mkdir(parents=True, exist_ok=True)
     note = results / ".run.json"

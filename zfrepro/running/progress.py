@@ -81,10 +81,10 @@ class Display:
         if self.console.is_terminal:
             self.bars.update(self.all_jobs, completed=self.done, total=self.total or None)
             for job, _, bar in self.running.values():
-                self.bars.update(bar, said=last_words(Path(job.log)) if job.log else "")
+                self.bars.update(bar, said=latest_progress(Path(job.log)) if job.log else "")
 
 
-def last_words(log: Path) -> str:
+def latest_progress(log: Path) -> str:
     """The last JSON line of a job's log in few words, `epoch 3, of 16, loss 1.2`, or nothing."""
     try:
         with open(log, "rb") as file:

@@ -75,7 +75,7 @@ class Reader:
         return Event("start", job)
 
 
-def why(job: Job) -> str:
+def explain_reason(job: Job) -> str:
     """Snakemake's reason in a few plain words."""
     said = job.fields.get("reason", "")
     if "Params have changed" in said:
