@@ -25,6 +25,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/typos
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 bench: $(READY)
