@@ -98,13 +98,13 @@ def test_subsets(tree):
     assert listed(tree, classes=["n03126707"]).classes == ["n03126707"]
 
 
-def test_a_picture_is_left_lying_as_it_is_stored(tree):
+def test_exif_orientation_is_obeyed(tree):
     path = tree / "train" / "n01440764" / "n01440764_0.JPEG"
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (30, 20)).save(path, exif=exif)
     spec = imagenet.Spec(root=tree)
-    assert imagenet.load(spec, imagenet.listing(spec).splits["train"][0]).image.size == (30, 20)
+    assert imagenet.load(spec, imagenet.listing(spec).splits["train"][0]).image.size == (20, 30)
 
 
 def test_archives_are_unpacked_named_and_sorted_into_classes(archives, capsys):

@@ -65,7 +65,7 @@ def test_names_are_relative_to_the_file_or_to_the_root(folder):
     below.mkdir()
     rows = [*lines("one.png"), *lines("two.png")]
     assert len(read(below, rows, root=folder)) == 2
-    with pytest.raises(UserError, match=r"parts.csv, line 2: .*marks/one.png: no such picture"):
+    with pytest.raises(UserError, match=r"parts.csv, line 2: .*marks/one.png: no such file"):
         read(below, rows)
 
 
@@ -87,8 +87,8 @@ def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
         ([*lines("two.png"), *lines("one.png")[:1]], r"line 5: one.png: no box of its left eye and nose"),
         (lines("one.png"), r"parts.csv: marks 1 pictures, but pairs are compared; mark 2 at least"),
         ([], r"marks 0 pictures"),
-        ([*lines("one.png"), *lines("gone.png")], r"line 5: .*gone.png: no such picture"),
-        ([*lines("one.png"), *lines("parts.csv")], r"line 5: .*parts.csv: cannot be read as a picture"),
+        ([*lines("one.png"), *lines("gone.png")], r"line 5: .*gone.png: no such file"),
+        ([*lines("one.png"), *lines("parts.csv")], r"line 5: .*parts.csv: not an image in a supported format"),
         ([*lines("two.png"), *lines("one.png", nose="20,20,33,30")], r"line 7: one.png: nose lies outside the picture, 32 x 32"),
         ([*lines("one.png"), *lines("two.png", left="30,4,37,8")], r"line 6: two.png: left eye lies outside what the network sees, x 4"),
         ([*lines("two.png"), 'one.png,"nose,1,1,2,2'], r"parts.csv: cannot be read as CSV in UTF-8"),

@@ -62,6 +62,15 @@ def test_twenty_classes_in_vocs_order():
     assert found == sorted(found)
 
 
+def test_a_box_turns_with_an_image_that_exif_turns(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise: the stored top becomes the right side
+    Image.new("RGB", (40, 30)).save(root / "VOCdevkit/VOC2012/JPEGImages/2009_000001.jpg", exif=exif)
+    (item,) = listed(root).splits["val"]
+    found = voc2012.load(voc2012.Spec(root=root), item)
+    assert (item.box, found.image.size, found.box) == ((10, 0, 20, 4), (30, 40), (26, 10, 30, 20))
+
+
 def test_labels_by_hand(root):
     """The largest object that counts gives the label; a class seen only in difficult objects is neither yes nor no."""
     train = listed(root).splits["train"]

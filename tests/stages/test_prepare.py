@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from zfrepro.datasets import decoding, imagefolder
+from zfrepro.datasets import imagefolder, parallel
 from zfrepro.datasets.base import Item, Picture
+from zfrepro.datasets.decoding import UnreadableImageError
 from zfrepro.errors import UserError
 from zfrepro.stages import prepare
 from zfrepro.storage import artifacts
@@ -132,7 +134,7 @@ class Several:
 
     def load(self, options, item):
         if item.key == "5":
-            raise OSError("cut short")
+            raise UnreadableImageError(Path("5.png"), "truncated")
         return Picture(Image.new("RGB", (20, 20)))
 
 
@@ -178,8 +180,8 @@ def test_bad_files_stop_the_stage_and_are_named(tree, tmp_path):
     with pytest.raises(UserError) as stopped:
         prepared(tree, tmp_path / "out", max_bad=2)
     message = str(stopped.value)
-    assert message.startswith("3 files cannot be read, and max_bad allows 2:\n  train/ant/0.png: OSError: ")
-    assert "\n  train/bee/3.png: UnidentifiedImageError: cannot identify image file" in message
+    assert message.startswith("3 files cannot be read, and max_bad allows 2:\n  train/ant/0.png: cannot be read (")
+    assert "\n  train/bee/3.png: not an image in a supported format" in message
     assert "\n  val/cat/0.png: " in message
     assert message.endswith("raise `max_bad` to leave them out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -196,7 +198,7 @@ def test_up_to_max_bad_they_are_left_out_and_listed(tree, tmp_path):
         ("train/bee/3.png", "train"),
         ("val/cat/0.png", "val"),
     ]
-    assert "cannot identify" in found.manifest["skipped"][0]["reason"]
+    assert "not an image" in found.manifest["skipped"][0]["reason"]
     clean = prepared(tree, tmp_path / "again", max_bad=5)
     assert clean.manifest == found.manifest
 
@@ -303,7 +305,7 @@ def broken(options, item):
 
 def test_a_mistake_of_ours_is_not_taken_for_a_bad_file():
     with pytest.raises(TypeError, match="a mistake of ours"):
-        list(decoding.decoded(broken, None, [Item("0", 0)], SIZE, workers=1))
+        list(parallel.decoded(broken, None, [Item("0", 0)], SIZE, workers=1))
 
 
 def dying(options, item):
@@ -312,7 +314,7 @@ def dying(options, item):
 
 def test_a_worker_that_dies_is_said_and_not_waited_for():
     with pytest.raises(UserError, match="a worker process died"):
-        list(decoding.decoded(dying, None, [Item("0", 0)], SIZE, workers=2))
+        list(parallel.decoded(dying, None, [Item("0", 0)], SIZE, workers=2))
 
 
 @pytest.fixture
@@ -381,5 +383,6 @@ def test_the_code_of_one_data_set_is_not_that_of_another():
     assert {name for name in closure("stages.prepare") if name.startswith("datasets.")} == {
         "datasets.base",
         "datasets.decoding",
+        "datasets.parallel",
     }
     assert "datasets.imagenet" not in closure("stages.prepare", "datasets.caltech101")

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "the folder that holds caltech101/101_ObjectCategories/<category>/image_0001.jpg, or one of these two"
@@ -39,7 +40,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(_home(spec) / item.key))  # as stored, as every published protocol has read them
+    return decode(_home(spec) / item.key)
 
 
 def _home(spec: Spec) -> Path:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "the folder that holds caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg, or one of these two"
@@ -49,7 +50,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(_home(spec) / item.key))  # as stored, like caltech101
+    return decode(_home(spec) / item.key)
 
 
 def _pictures(root: Path, classes: list[str]) -> list[Item]:

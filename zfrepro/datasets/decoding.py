@@ -1,107 +1,125 @@
-"""Decode a data set's pictures into squares, in parallel and in order; yields one `Outcome` an item.
+"""Decode one image file, the same way for the data sets, part annotations and `zfrepro look`.
 
-The order, and so every byte written from it, does not depend on the number of workers. They never outlive their parent.
+The result is 8-bit RGB: EXIF orientation applied, transparency on white, the first frame of an animation. Pixels and
+boxes therefore agree with what an image viewer shows.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import struct
-import threading
+import warnings
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageFile
 
-from zfrepro.core.finite import NotFiniteError
-from zfrepro.core.images import stored_box, stored_pixels
-from zfrepro.datasets.base import Box, Item
+from zfrepro.datasets.base import Box, Picture
 from zfrepro.errors import UserError
 
-CHUNK = 16  # pictures a task: 3 MB at 256 pixels, so that what is under way stays small
-AHEAD = 3  # tasks in flight a worker
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # no format whose reader starts another program
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow's modes for 16-bit greyscale, by its version
 
-# What Pillow raises on files that are cut short, damaged or no pictures. Anything else is our mistake and stops us.
-BAD_PICTURE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+# What Pillow raises on files that are truncated, damaged or not images. Anything else is a bug and stops the run.
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """A stored picture with its boxes in stored pixels; or, where it could not be read, the reason."""
-
-    pixels: np.ndarray | None = None  # uint8 (S, S, 3)
-    box: Box | None = None
-    parts: dict[str, Box] = field(default_factory=dict)
-    reason: str = ""
+Transpose = Image.Transpose
+UPRIGHT = {  # EXIF orientation -> how to turn the stored pixels
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
+}  # fmt: skip
 
 
-def decoded(load: Callable, options: Any, items: Sequence[Item], size: int, workers: int) -> Iterator[Outcome]:
-    """What `load(options, item)` gives, stored at `size`, for each item in order."""
-    task = partial(_decode_chunk, load, options, size)
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    for outcomes in map(task, chunks) if workers <= 1 else _in_order(task, chunks, workers):
-        yield from outcomes
+class UnreadableImageError(UserError):
+    """A file that cannot be decoded: its path, and the reason with what to do."""
+
+    def __init__(self, path: Path, reason: str):
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
-def decode_one(load: Callable, options: Any, size: int, item: Item) -> Outcome:
+def decode(path: Path, box: Box | None = None) -> Picture:
+    """The image in RGB, upright. `box` is in pixels as the file stores them, before EXIF orientation, and turns along.
+
+    Annotators of published data sets worked on stored pixels. Raises UnreadableImageError.
+    """
+    _require_file(path)
     try:
-        picture = load(options, item)
-        pixels = stored_pixels(picture.image, size)
-    except BAD_PICTURE as error:
-        return Outcome(reason=f"{type(error).__name__}: {error}")
-    place = partial(stored_box, width=picture.image.width, height=picture.image.height, size=size)
+        return _decode(path, box)
+    except Image.UnidentifiedImageError as error:
+        reason = f"not an image in a supported format ({', '.join(FORMATS)}), or damaged; save it as JPEG or PNG"
+        raise UnreadableImageError(path, reason) from error
+    except Image.DecompressionBombError as error:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UnreadableImageError(path, f"more than {limit} million pixels; save a smaller copy of it") from error
+    except PILLOW_ERRORS as error:
+        raise UnreadableImageError(path, f"cannot be read ({_describe(error)}); replace or re-save it") from error
+
+
+def _require_file(path: Path) -> None:
+    if os.path.isdir(path):
+        raise UnreadableImageError(path, "is a folder; name the images in it")
+    if not os.path.lexists(path):
+        raise UnreadableImageError(path, "no such file; check the path")
+    if not os.path.isfile(path):
+        raise UnreadableImageError(path, "is not a regular file; name an image file")
+
+
+def _decode(path: Path, box: Box | None) -> Picture:
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint, if imported in the same process, sets it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # oddities of a file that can be decoded all the same
+        with Image.open(path, formats=FORMATS) as image:
+            image.load()
+            orientation = _orientation(image)
+            turned = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+            rgb = _to_rgb(turned, image.format)
+    return Picture(rgb, box and _turn_box(box, orientation, *rgb.size))
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; 1, upright, where the file does not say. Pillow itself turns a TIFF, its box then too must be upright."""
     try:
-        placed = {name: place(box) for name, box in picture.parts.items()}
-        box = place(picture.box) if picture.box else None
-    except NotFiniteError as error:
-        return Outcome(reason=str(error))
-    return Outcome(pixels, box, {name: box for name, box in placed.items() if box})
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except PILLOW_ERRORS:  # damaged EXIF is no reason to refuse the image
+        return 1
 
 
-def _decode_chunk(load: Callable, options: Any, size: int, items: Sequence[Item]) -> list[Outcome]:
-    return [decode_one(load, options, size, item) for item in items]
+def _turn_box(box: Box, orientation: int, width: int, height: int) -> Box:
+    """A box in stored pixels as one in the upright image, which is `width` x `height`."""
+    x0, y0, x1, y1 = box
+    if orientation in (5, 6, 7, 8):
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    if orientation in (2, 3, 6, 7):
+        x0, x1 = width - x1, width - x0
+    if orientation in (3, 4, 7, 8):
+        y0, y1 = height - y1, height - y0
+    return x0, y0, x1, y1
 
 
-def _in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[list[Outcome]]:
-    """Like `map`, with a bounded number of tasks under way. Left early, it kills the workers, not waiting for them."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
-    before = set(multiprocessing.active_children())
-    waiting: deque[Future] = deque()
-    finished = False
-    try:
-        for chunk in chunks:
-            waiting.append(pool.submit(task, chunk))
-            if len(waiting) > AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-        finished = True
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process died; if its own message above does not say why, memory ran out: use fewer `workers`"
-        ) from error
-    finally:
-        for worker in set() if finished else set(multiprocessing.active_children()) - before:
-            worker.kill()
-        pool.shutdown(cancel_futures=True)
+def _to_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
+    """8 bits per channel, transparency on white."""
+    if image.mode in SIXTEEN_BITS and file_format in ("PNG", "PPM"):
+        image = _to_eight_bits(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        raise ValueError(f"more than 8 bits per channel, Pillow mode {image.mode}")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
-def _prepare_worker() -> None:
-    """Leave signals to the parent, and end with it however it ends."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """0 ... 65535, the full scale of 16-bit PNG and PGM, as 0 ... 255."""
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((np.clip(values, 0, 65535) + 128) // 257).astype(np.uint8))
 
 
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the readers of picture folders share: checked paths, class folders, subsets, decoding, downloads."""
+"""What the readers of picture folders share: checked paths, class folders, subsets, downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from PIL import Image, ImageFile, ImageOps
 from pydantic import Field
 
 from zfrepro.datasets.base import Item
@@ -116,20 +115,6 @@ def unique_titles(synonyms: Mapping[str, Iterable[str]]) -> dict[str, str]:
     first = {name: next(iter(words), name) for name, words in synonyms.items()}
     count = Counter(first.values())
     return {name: title if count[title] == 1 else f"{title} ({name})" for name, title in first.items()}
-
-
-def decode(path: Path, upright: bool = False) -> Image.Image:
-    """A picture file as RGB, turned by its EXIF orientation if `upright`. Raises what Pillow raises on a bad file."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint, if it is in the same process, lets cut files pass
-    with Image.open(path) as image:
-        image.load()
-        if upright:
-            image = ImageOps.exif_transpose(image)
-        if image.mode == "F" or image.mode.startswith("I"):
-            raise ValueError(f"pixels of more than 8 bits (Pillow mode {image.mode}); save it with 8 bits a channel")
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")
-        return image.convert("RGB")
 
 
 def _some(names: list[str]) -> str:

@@ -1,7 +1,4 @@
-"""Your own pictures: root/{train,val}/<class>/*, or root/<class>/* as one split "all" or divided by `val_fraction`.
-
-Pictures are turned by their EXIF orientation: phones store portraits lying on their side.
-"""
+"""Your own pictures: root/{train,val}/<class>/*, or root/<class>/* as one split "all" or divided by `val_fraction`."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "train/<class>/<picture> and val/<class>/<picture>, or <class>/<picture>"
@@ -35,7 +33,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(spec.root.expanduser() / item.key, upright=True))
+    return decode(spec.root.expanduser() / item.key)
 
 
 def _divided(spec: Spec, root: Path) -> Listing:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "train/<wnid>/*.JPEG and val/<wnid>/*.JPEG, or the archives ILSVRC2012_img_{train,val}.tar with the devkit"
@@ -37,8 +38,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    # As stored: the few EXIF orientations in ImageNet are ignored by the usual readers, and some of them are wrong.
-    return Picture(folders.decode(spec.root.expanduser() / item.key))
+    return decode(spec.root.expanduser() / item.key)
 
 
 def _titles(root: Path, names: list[str]) -> dict[str, str]:

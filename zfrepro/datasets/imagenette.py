@@ -9,6 +9,7 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 
 EDITIONS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
 TITLES = {
@@ -44,7 +45,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(_home(spec) / item.key))  # as stored, like imagenet, from which these pictures come
+    return decode(_home(spec) / item.key)
 
 
 def _home(spec: Spec) -> Path:

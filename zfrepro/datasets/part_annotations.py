@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 
 from zfrepro.core.images import Box, centre_square, stored_box, stored_pixels
-from zfrepro.datasets import folders
-from zfrepro.datasets.decoding import BAD_PICTURE
+from zfrepro.datasets.decoding import UnreadableImageError, decode
 from zfrepro.errors import UserError
 from zfrepro.storage.prepared_set import PreparedSet
 
@@ -145,7 +144,7 @@ def _box(path: Path, line: int, texts: list[str]) -> Box:
 
 
 def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view: Box) -> Marked:
-    image = _picture(path, marks.line, file)
+    image = _image(path, marks.line, file)
     seen = _in_picture(view, *image.size, size)
     for part, box in marks.boxes.items():
         if not _inside(box, (0, 0, *image.size)):
@@ -164,13 +163,12 @@ def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view
     return Marked(name, None, stored_pixels(image, size), {part: placed[part] for part in PARTS}, placed.get(OBJECT))
 
 
-def _picture(path: Path, line: int, file: Path) -> Image.Image:
-    if not file.is_file():
-        raise _fault(path, line, f"{file}: no such picture")
+def _image(path: Path, line: int, file: Path) -> Image.Image:
+    """The upright image: boxes are marked in what a viewer shows."""
     try:
-        return folders.decode(file, upright=True)
-    except BAD_PICTURE as error:
-        raise _fault(path, line, f"{file}: cannot be read as a picture ({error})") from error
+        return decode(file).image
+    except UnreadableImageError as error:
+        raise _fault(path, line, str(error)) from error
 
 
 def _in_picture(box: Box, width: int, height: int, size: int) -> Box:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Box, Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "tiny-imagenet-200/ with wnids.txt, words.txt, train/<wnid>/images/ and val/images/"
@@ -27,7 +28,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(_home(spec) / item.key), box=item.box)  # as stored: the boxes are drawn on that
+    return decode(_home(spec) / item.key, item.box)
 
 
 def _home(spec: Spec) -> Path:

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Box, Item, Listing, Picture
+from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
 LAYOUT = "the folder that holds VOCdevkit/VOC2012/ with JPEGImages, Annotations and ImageSets/Main, or one of these two"
@@ -68,7 +69,7 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> Picture:
-    return Picture(folders.decode(_home(spec) / item.key), box=item.box)  # as stored: the boxes are drawn on that
+    return decode(_home(spec) / item.key, item.box)
 
 
 def _item(root: Path, name: str, classes: list[str]) -> Item | None:

@@ -21,7 +21,7 @@ from PIL import features
 from pydantic import Field
 
 from zfrepro.datasets.base import Item, Listing
-from zfrepro.datasets.decoding import Outcome, decoded
+from zfrepro.datasets.parallel import Outcome, decoded
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, guards

@@ -1,0 +1,102 @@
+"""Decode a data set's images into squares, in parallel and in order; yields one `Outcome` per item.
+
+The order, and so every byte written from it, does not depend on the number of workers. They never outlive their parent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from zfrepro.core.finite import NotFiniteError
+from zfrepro.core.images import stored_box, stored_pixels
+from zfrepro.datasets.base import Box, Item
+from zfrepro.datasets.decoding import UnreadableImageError
+from zfrepro.errors import UserError
+
+CHUNK = 16  # pictures a task: 3 MB at 256 pixels, so that what is under way stays small
+AHEAD = 3  # tasks in flight a worker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A stored picture with its boxes in stored pixels; or, where it could not be read, the reason."""
+
+    pixels: np.ndarray | None = None  # uint8 (S, S, 3)
+    box: Box | None = None
+    parts: dict[str, Box] = field(default_factory=dict)
+    reason: str = ""
+
+
+def decoded(load: Callable, options: Any, items: Sequence[Item], size: int, workers: int) -> Iterator[Outcome]:
+    """What `load(options, item)` gives, stored at `size`, for each item in order."""
+    task = partial(_decode_chunk, load, options, size)
+    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+    for outcomes in map(task, chunks) if workers <= 1 else _in_order(task, chunks, workers):
+        yield from outcomes
+
+
+def decode_one(load: Callable, options: Any, size: int, item: Item) -> Outcome:
+    try:
+        picture = load(options, item)
+        pixels = stored_pixels(picture.image, size)
+    except UnreadableImageError as error:
+        return Outcome(reason=error.reason)
+    place = partial(stored_box, width=picture.image.width, height=picture.image.height, size=size)
+    try:
+        placed = {name: place(box) for name, box in picture.parts.items()}
+        box = place(picture.box) if picture.box else None
+    except NotFiniteError as error:
+        return Outcome(reason=str(error))
+    return Outcome(pixels, box, {name: box for name, box in placed.items() if box})
+
+
+def _decode_chunk(load: Callable, options: Any, size: int, items: Sequence[Item]) -> list[Outcome]:
+    return [decode_one(load, options, size, item) for item in items]
+
+
+def _in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[list[Outcome]]:
+    """Like `map`, with a bounded number of tasks under way. Left early, it kills the workers, not waiting for them."""
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
+    before = set(multiprocessing.active_children())
+    waiting: deque[Future] = deque()
+    finished = False
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(task, chunk))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+        finished = True
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process died; if its own message above does not say why, memory ran out: use fewer `workers`"
+        ) from error
+    finally:
+        for worker in set() if finished else set(multiprocessing.active_children()) - before:
+            worker.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """Leave signals to the parent, and end with it however it ends."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
