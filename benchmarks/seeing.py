@@ -131,7 +131,7 @@ def _projections() -> dict[Any, Callable[[], Any]]:
     import torch
     from captum.attr import NeuronDeconvolution
 
-    from zfrepro.core.field_projection import project_fields
+    from zfrepro.core import deconvnet
     from zfrepro.core.nets import layer_outputs
 
     net, pictures = _network(max(UNITS.values()))
@@ -145,7 +145,7 @@ def _projections() -> dict[Any, Callable[[], Any]]:
         captums = NeuronDeconvolution(net, net.get_submodule(f"relu{layer}"))
 
         def ours(layer=layer, count=count, maps=maps, places=places):
-            return project_fields(net, f"relu{layer}", pictures[:count], maps, places)
+            return deconvnet.project(net, f"relu{layer}", pictures[:count], maps, places)
 
         def one(captums=captums, count=count, maps=maps, places=places):
             units = zip(maps.tolist(), places.tolist(), strict=True)

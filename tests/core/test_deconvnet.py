@@ -1,15 +1,17 @@
-"""The deconvnet against a case worked out by hand and against autograd with a rectifying backward of ReLU."""
+"""The deconvnet against a case worked out by hand, autograd with a rectifying backward of ReLU, and its whole-image definition."""
 
 from collections import OrderedDict
 
 import pytest
 import torch
 from helpers.random_networks import CHAINS, random_case
+from helpers.whole_image_deconvnet import project, project_onto_images, trace
 from torch import nn
 from torch.nn import functional
 
+from zfrepro.core import deconvnet
 from zfrepro.core.architecture import Network
-from zfrepro.core.deconvnet import disjoint_every, project, trace, unpool
+from zfrepro.core.deconvnet import disjoint_every, unpool
 from zfrepro.core.nets import build
 from zfrepro.core.normalisation import CrossMapNorm
 
@@ -68,7 +70,7 @@ BASES = [
 def test_paper_networks_equal_autograd(base, layer, size):
     net = build(Network(base=base), size, classes=5, width=1 / 12)
     net, pictures, units = random_case(net, size, f"relu{layer}", seed=size + layer)
-    ours = project(trace(net, pictures, [f"relu{layer}"]), f"relu{layer}", units)
+    ours = project_onto_images(net, pictures, f"relu{layer}", units)
     for row, (picture, *unit) in enumerate(units.tolist()):
         assert_same(ours[row], through_autograd(net, pictures[picture], f"relu{layer}", unit))
 
@@ -79,7 +81,7 @@ def test_other_chains_equal_autograd(chain, size):
     net = nn.Sequential(*CHAINS[chain])
     last = str(len(net) - 1)
     net, pictures, units = random_case(net, size, last, seed=chain)
-    ours = project(trace(net, pictures, [last]), last, units)
+    ours = project_onto_images(net, pictures, last, units)
     for row, (picture, *unit) in enumerate(units.tolist()):
         assert_same(ours[row], through_autograd(net, pictures[picture], last, unit))
 
@@ -103,30 +105,64 @@ def test_four_by_four_worked_out_by_hand():
     assert passed.outputs["1"][0, 0].tolist() == [[2, 1, 2], [6, 4, 0], [1, 2, 7]]
     assert passed.steps["2"].switches[0, 0].tolist() == [[3, 4], [3, 8]]
     assert passed.outputs["4"].tolist() == [[[[33]]]]
-    pixels = project(passed, "4", torch.tensor([[0, 0, 0, 0]]))
-    assert pixels[0, 0].tolist() == [[0, 0, 0, 0], [132, 264, 0, 0], [0, -132, 33, 66], [0, 0, 0, -33]]
+    unit = torch.tensor([[0, 0, 0, 0]])
+    for pixels in (project_onto_images(net, picture, "4", unit), project(passed, "4", unit)):
+        assert pixels[0, 0].tolist() == [[0, 0, 0, 0], [132, 264, 0, 0], [0, -132, 33, 66], [0, 0, 0, -33]]
 
 
-def test_only_the_chosen_activation_comes_down():
+def test_only_the_chosen_activation_is_projected():
     net, picture = by_hand()
-    pixels = project(trace(net, picture, ["1"]), "1", torch.tensor([[0, 0, 2, 1]]))  # activation 2 times the filter
+    pixels = project_onto_images(net, picture, "1", torch.tensor([[0, 0, 2, 1]]))  # activation 2 times the filter
     assert pixels[0, 0].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 2, 4, 0], [0, 0, -2, 0]]
 
 
-def test_one_trace_serves_many_units_and_layers_alike():
-    net, pictures, units = random_case(build(Network(base="improved"), 83, 5, 1 / 12), 83, "relu4", seed=1)
-    together = trace(net, pictures, ["relu2", "relu4"])
-    batched = project(together, "relu4", units)
-    for row, (picture, *place) in enumerate(units.tolist()):
-        alone = trace(net, pictures[picture : picture + 1], ["relu4"])
-        single = project(alone, "relu4", torch.tensor([[0, *place]]))
-        torch.testing.assert_close(batched[row], single[0], rtol=1e-12, atol=1e-12 * single.abs().max().item())
+def assert_same_as_whole_image(net, images, name, units):
+    whole = project(trace(net, images, [name]), name, units)
+    for ours, expected in zip(project_onto_images(net, images, name, units), whole, strict=True):
+        assert (ours - expected).norm() <= 1e-12 * expected.norm()
+        assert expected.norm() > 0
 
 
-def test_twice_the_same_bits():
-    net, pictures, units = random_case(build(Network(base="baseline"), 97, 5, 1 / 12), 97, "relu5", seed=2)
-    first, second = (project(trace(net, pictures, ["relu5"]), "relu5", units) for _ in range(2))
+@pytest.mark.parametrize("base", ["baseline", "improved"])
+@pytest.mark.parametrize(("layer", "size"), [(1, 68), (2, 75), (3, 83), (4, 90), (5, 97), (5, 150)])
+def test_paper_networks_equal_the_whole_image(base, layer, size):
+    net = build(Network(base=base), size, classes=5, width=1 / 12)
+    case = random_case(net, size, f"relu{layer}", seed=size + layer, units=40)
+    assert_same_as_whole_image(*case[:2], f"relu{layer}", case[2])
+
+
+@pytest.mark.parametrize("name", ["pool1", "norm1", "conv2", "pool2", "conv5", "pool5"])
+def test_any_child_equals_the_whole_image(name):
+    net, images, units = random_case(build(Network(base="improved"), 97, 5, 1 / 12), 97, name, seed=7, units=40)
+    assert_same_as_whole_image(net, images, name, units)
+
+
+@pytest.mark.parametrize("chain", range(len(CHAINS)))
+@pytest.mark.parametrize("size", [23, 26])
+def test_other_chains_equal_the_whole_image(chain, size):
+    net, images, units = random_case(nn.Sequential(*CHAINS[chain]), size, last_of(chain), seed=chain, units=9)
+    assert_same_as_whole_image(net, images, last_of(chain), units)
+
+
+def last_of(chain):
+    return str(len(CHAINS[chain]) - 1)
+
+
+def test_one_by_one_or_together_and_twice_the_same_bits():
+    net, images, units = random_case(build(Network(base="improved"), 97, 5, 1 / 12), 97, "relu4", seed=1, units=8)
+    first, second = (project_onto_images(net, images, "relu4", units) for _ in range(2))
     assert torch.equal(first, second)
+    for row, unit in enumerate(units):
+        (single,) = project_onto_images(net, images, "relu4", unit[None])
+        torch.testing.assert_close(single, first[row], rtol=1e-12, atol=1e-12 * single.abs().max().item())
+
+
+def test_the_images_stay_as_they_were():
+    net = nn.Sequential(nn.ReLU(), nn.Conv2d(3, 2, 3), nn.ReLU()).double()
+    images = torch.randn(2, 3, 9, 9, dtype=torch.float64)
+    before = images.clone()
+    deconvnet.project(net, "2", images, torch.tensor([0, 1]), torch.tensor([[0, 0], [3, 6]]))
+    assert images.equal(before)
 
 
 @pytest.mark.parametrize("base", ["baseline", "improved"])
@@ -144,7 +180,7 @@ def test_strongest_unit_is_the_same_before_and_after_pooling(base):
             for name in (rectified, pooled)
         ]
         before, after = (torch.tensor([[0, one, *places[0].tolist()]]) for places in units)
-        assert_same(project(passed, rectified, before), project(passed, pooled, after))
+        assert_same(*(project_onto_images(bare, pictures, *unit) for unit in ((rectified, before), (pooled, after))))
 
 
 def test_overlapping_windows_add_where_max_unpool_overwrites():
@@ -169,19 +205,20 @@ def test_windows_of_one_scatter_share_no_pixel():
 @pytest.mark.parametrize(
     ("child", "message"),
     [
-        (nn.AvgPool2d(2), "layer second: AvgPool2d has no way down"),
-        (nn.BatchNorm2d(2), "layer second: BatchNorm2d has no way down"),
+        (nn.AvgPool2d(2), "layer second: AvgPool2d is not supported"),
+        (nn.BatchNorm2d(2), "layer second: BatchNorm2d is not supported"),
         (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "layer second: Conv2d with padding 'reflect'"),
         (nn.Conv2d(2, 2, 3, padding="same"), "layer second: Conv2d with padding 'zeros', 'same'"),
     ],
 )
-def test_a_child_without_a_way_down_is_named(child, message):
+def test_an_unsupported_child_is_named(child, message):
     net = nn.Sequential(OrderedDict(first=nn.Conv2d(3, 2, 1), second=child, third=nn.ReLU()))
     with pytest.raises(ValueError, match=message):
-        trace(net, torch.zeros(1, 3, 4, 4), ["third"])
-    assert trace(net, torch.zeros(1, 3, 4, 4), ["first"]).outputs["first"].shape == (1, 2, 4, 4)
+        deconvnet.project(net, "third", torch.zeros(1, 3, 4, 4), torch.tensor([0]), torch.tensor([[0, 0]]))
+    pixels, _ = deconvnet.project(net, "first", torch.zeros(1, 3, 4, 4), torch.tensor([0]), torch.tensor([[0, 0]]))
+    assert pixels.shape == (1, 3, 1, 1)
 
 
 def test_a_missing_layer_is_named():
     with pytest.raises(ValueError, match="no layer relu9; it has 0, 1"):
-        trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), torch.zeros(1, 3, 4, 4), ["relu9"])
+        deconvnet.check(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), ["relu9"])

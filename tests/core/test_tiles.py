@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers.whole_image_deconvnet import project, trace
 
 from zfrepro.core.architecture import Network
-from zfrepro.core.deconvnet import project, trace
 from zfrepro.core.nets import build
 from zfrepro.core.receptive_field import receptive_field
 from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places

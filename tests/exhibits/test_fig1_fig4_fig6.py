@@ -163,8 +163,8 @@ def test_fig1_lists_every_step_both_ways(fig1):
     assert [line["step"] for line in lines] == ["conv1", "relu1", "pool1", "norm1"]
     assert lines[0]["up"] == "Convolution 7 x 7, stride 2"
     assert lines[2]["down"] == "Max unpooling"
-    assert "passed by (norm1)" in fig1.notes[0]
-    assert "Down: passed by, max unpooling, rectify, transposed filters." in fig1.alt
+    assert "skipped (norm1)" in fig1.notes[0]
+    assert "Down: skipped, max unpooling, rectify, transposed filters." in fig1.alt
 
 
 def test_fig1_draws_steps_in_the_order_of_the_network(toy):
@@ -172,7 +172,7 @@ def test_fig1_draws_steps_in_the_order_of_the_network(toy):
     about = artifacts.load_json(toy / "deconvnet/baseline/features.json")
     layer = about["path"]
     assert "norm1" in [step["name"] for step in layer[:3]]
-    assert fig1_deconvnet._ways(layer).endswith("Down: max unpooling, passed by, rectify, transposed filters.")
+    assert fig1_deconvnet._ways(layer).endswith("Down: max unpooling, skipped, rectify, transposed filters.")
     names = [fig1_deconvnet._back(layer, level) for level in range(4)]
     assert names == ["Reconstruction", "Rectified unpooled maps", "Unpooled maps", "Unpooled maps"]
     assert fig1_deconvnet._back(layer[:3], 2) == "Reconstruction from the layer above"

@@ -1,9 +1,9 @@
 """Chains of layers with random weights, and units that are active in them."""
 
 import torch
+from helpers.whole_image_deconvnet import trace
 from torch import nn
 
-from zfrepro.core.deconvnet import trace
 from zfrepro.core.nets import CeilConv2d
 from zfrepro.core.normalisation import CrossMapNorm
 

@@ -75,7 +75,7 @@ def _path(kernel: int, stride: int) -> list[dict[str, Any]]:
     """The improved network's layer 1 at 64 pixels; the baseline's with norm before pool."""
     conv = ("conv1", 24, 64, 30, kernel, stride, "transposed filters")
     relu = ("relu1", 24, 30, 30, None, None, "rectify")
-    pool, norm = ("pool1", 24, 30, 15, 3, 2, "max unpooling"), ("norm1", 24, 15, 15, None, None, "passed by")
+    pool, norm = ("pool1", 24, 30, 15, 3, 2, "max unpooling"), ("norm1", 24, 15, 15, None, None, "skipped")
     keys = ("name", "maps", "below", "above", "kernel", "stride", "down")
     rows = (conv, relu, norm, pool) if kernel == 11 else (conv, relu, pool, norm)
     return [{**dict(zip(keys, row, strict=True)), "kind": row[0][:-1]} for row in rows]

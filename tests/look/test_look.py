@@ -15,12 +15,12 @@ import pytest
 import torch
 from helpers.injections import INJECTIONS
 from helpers.pages_read import Page
+from helpers.whole_image_deconvnet import project, trace
 from PIL import Image
 from torch import nn
 
 from zfrepro.__main__ import main
 from zfrepro.core.architecture import Network
-from zfrepro.core.deconvnet import project, trace
 from zfrepro.core.images import stored_pixels
 from zfrepro.core.nets import build, initialise
 from zfrepro.core.receptive_field import receptive_field
@@ -303,7 +303,7 @@ def test_a_layer_that_cannot_be_handled_is_named(seeing):
     net = nn.Sequential()
     for name, child in children:
         net.add_module(name, child)
-    with pytest.raises(UserError, match=r"model\.safetensors: layer batchnorm1: BatchNorm2d has no way down"):
+    with pytest.raises(UserError, match=r"model\.safetensors: layer batchnorm1: BatchNorm2d is not supported"):
         opened._checked(dataclasses.replace(seeing, net=net))
 
 

@@ -156,7 +156,7 @@ def backwards(value):
 EDITS = {
     "core/occlusion.py": ("zfrepro/core/occlusion.py", appended("EDITED = 1"), FIG7),
     "core/incremental.py": ("zfrepro/core/incremental.py", appended("EDITED = 1"), FIG7),
-    "core/field_projection.py": ("zfrepro/core/field_projection.py", appended("EDITED = 1"), PROJECTIONS),
+    "core/deconvnet.py": ("zfrepro/core/deconvnet.py", appended("EDITED = 1"), PROJECTIONS),
     "core/evolution.py": ("zfrepro/core/evolution.py", appended("EDITED = 1"), below("evolution", "fig4_evolution")),
     "core/invariance.py": (
         "zfrepro/core/invariance.py",

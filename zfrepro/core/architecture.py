@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from zfrepro.core.windows import Axis
 from zfrepro.spec import Base
 
 
@@ -147,10 +148,10 @@ def _resized(op: Op, size: int | None) -> Op:
 
 
 def _output_size(op: Conv | Pool, size: int, layer: int) -> int:
-    pad = op.pad if isinstance(op, Conv) else 0
-    if size + 2 * pad < op.kernel:
+    axis = Axis(op.kernel, op.stride, op.pad if isinstance(op, Conv) else 0, rounds_up=True)
+    if size + 2 * axis.pad < op.kernel:
         raise ValueError(f"layer {layer} meets {size}x{size} pixels, smaller than its {op.kernel}x{op.kernel} window")
-    return 1 - (size + 2 * pad - op.kernel) // -op.stride
+    return axis.count(size)
 
 
 def _parameters(op: Op, inputs: int, outputs: int) -> int:

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from zfrepro.core.nets import CeilConv2d
 from zfrepro.core.normalisation import CrossMapNorm
-from zfrepro.core.windows import Axis, axes
+from zfrepro.core.receptive_field import axes
+from zfrepro.core.windows import Axis
 
 PLACE_BY_PLACE = (nn.ReLU, nn.Dropout, nn.Identity, CrossMapNorm, nn.LocalResponseNorm)
 
@@ -161,7 +162,7 @@ def _through(step: Step, patches: Tensor, below: Window) -> tuple[Tensor, Window
 def _pool(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
     pool, both = step.child, axes(step.child)
     rows, columns = (
-        Spans([], [axis.read(start, spans.width)[0] for start in spans.starts], axis.read(0, spans.width)[1])
+        Spans([], [axis.first_input(start) for start in spans.starts], axis.span(spans.width))
         for axis, spans in zip(both, here, strict=True)
     )
     windows = _read(step.below, (both[0].pad, both[1].pad), (rows, columns), patches, below)
@@ -172,8 +173,8 @@ def _border(pool: nn.MaxPool2d, below: Tensor, above: Tensor) -> list[int]:
     """left, right, top, bottom: what the windows read outside the map."""
     border = []
     for axis, count, size in reversed(list(zip(axes(pool), above.shape[2:], below.shape[2:], strict=True))):
-        start, width = axis.read(0, count)
-        border += [-start, max(0, start + width - size)]
+        start = axis.first_input(0)
+        border += [-start, max(0, start + axis.span(count) - size)]
     return border
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zfrepro.core.field_projection import project_fields
+from zfrepro.core import deconvnet
 from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
 from zfrepro.core.receptive_field import cut_tile, receptive_field
@@ -22,13 +22,13 @@ def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor
 
 def picture_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
     """The same, each where it lies in its picture: float (U, S, S, 3)."""
-    pixels, starts = project_fields(net, name, inputs, maps, places)
+    pixels, starts = deconvnet.project(net, name, inputs, maps, places)
     return _laid(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
 
 
 def _projected(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
     """The receptive fields, moved onto the tiles; what a tile shows beside its unit's field is 0."""
-    pixels, starts = project_fields(net, name, inputs, maps, places)
+    pixels, starts = deconvnet.project(net, name, inputs, maps, places)
     field, size = receptive_field(net, name), inputs.shape[-1]
     return _laid(pixels, starts, [field.corner(place, size) for place in places.tolist()], field.tile_side(size))
 

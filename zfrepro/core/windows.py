@@ -1,13 +1,14 @@
-"""Windows of a network's maps along one axis: how far a change spreads upward, what a window of outputs reads from below."""
+"""Windows of a network's maps along one axis: how far a change spreads upward, which inputs a window of outputs reads. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-from torch import nn
-from torch.nn.modules.utils import _pair as pair
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from zfrepro.core.nets import CeilConv2d
+    Start = TypeVar("Start", int, Tensor)
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,10 @@ class Axis:
         first = max(0, (low + self.pad - self.kernel) // self.stride + 1)
         return first, max(first, min(count, -(-(high + self.pad) // self.stride)))
 
-    def read(self, start: int, width: int) -> tuple[int, int]:
-        """Start and width of the inputs that `width` outputs from `start` on read; they may lie outside the map."""
-        return start * self.stride - self.pad, (width - 1) * self.stride + self.kernel
+    def first_input(self, output: Start) -> Start:
+        """The first input that an output reads; it may lie outside the map."""
+        return output * self.stride - self.pad
 
-
-def axes(child: nn.Conv2d | nn.MaxPool2d) -> tuple[Axis, Axis]:
-    """Of rows and of columns."""
-    sizes = (pair(getattr(child, key)) for key in ("kernel_size", "stride", "padding", "dilation"))
-    rounds_up = isinstance(child, CeilConv2d) or getattr(child, "ceil_mode", False)
-    rows, columns = (
-        Axis(dilation * (kernel - 1) + 1, stride, pad, rounds_up)
-        for kernel, stride, pad, dilation in zip(*sizes, strict=True)
-    )
-    return rows, columns
+    def span(self, outputs: int) -> int:
+        """How many inputs so many neighbouring outputs read, from the first to the last."""
+        return (outputs - 1) * self.stride + self.kernel

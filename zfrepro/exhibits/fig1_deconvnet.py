@@ -46,7 +46,7 @@ def build(files: Mapping[str, Path]) -> Picture:
     about = artifacts.load_json(files["about"])
     layer = [step for step in about["path"] if step["name"].endswith("1")]
     paths, pooling = _paths(layer), _pooling(about["pooling"])
-    passed = ", ".join(step["name"] for step in about["path"] if step["down"] == "passed by")
+    passed = ", ".join(step["name"] for step in about["path"] if step["down"] == "skipped")
     return Picture(
         caption="At the right layer 1 of the network of this experiment, upwards; at the left the deconvnet's layer for it, downwards: "
         "what comes from above is unpooled through the switches that pooling left, rectified, and filtered with the same filters "
@@ -58,7 +58,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         alt=f"Two stacks of boxes. {_ways(layer)} Below, two worked examples of pooling.",
         notes=(
             (
-                f"The paper's sketch has no box for contrast normalisation; on the way down it is passed by ({passed}). "
+                f"The paper's sketch has no box for contrast normalisation; on the way down it is skipped ({passed}). "
                 if passed
                 else ""
             )
@@ -124,7 +124,7 @@ def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
                 level + 1,
                 -1,
                 step["down"].capitalize(),
-                draw.MUTED if step["down"] == "passed by" else draw.RED,
+                draw.MUTED if step["down"] == "skipped" else draw.RED,
             )
             if step["down"] == "max unpooling":
                 _switches(ax, left, right, level)

@@ -37,7 +37,7 @@ class Spec(Base):
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
     out/features.json (what they are)."""
-    from zfrepro.core.deconvnet_diagram import path, pooling
+    from zfrepro.core.deconvnet_diagram import layers, pooling
     from zfrepro.core.top_activations import find
     from zfrepro.models.opened import Viewing
 
@@ -54,7 +54,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
         arrays |= {f"{key}_{layer}": array for key, array in shown.items()}
         summary[str(layer)] = _summary(viewing, names[layer], values[layer], shown)
     spectra, about = _spectra(viewing, arrays, values[1][:, 0] <= 0)
-    sketch = {"path": path(viewing.net, viewing.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
+    sketch = {"path": layers(viewing.net, viewing.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
     require_finite_arrays(arrays | spectra, missing=("lines_2", "squares_2"))  # none: a map whose projections are 0
     artifacts.save_arrays(out / "features.npz", **arrays, **spectra)
     artifacts.save_json(out / "features.json", _head(spec, viewing) | about | sketch | {"layers": summary})

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from helpers import whole_image_deconvnet
 
-from zfrepro.core import deconvnet, deconvnet_diagram
+from zfrepro.core import deconvnet_diagram
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 
@@ -11,16 +12,16 @@ from zfrepro.core.nets import build
 @pytest.mark.parametrize("base", ["baseline", "improved"])
 def test_the_path_is_what_the_deconvnet_does(base):
     net = build(Network(base=base), 64, 5, 0.08).eval()
-    path = deconvnet_diagram.path(net, 64)
+    path = deconvnet_diagram.layers(net, 64)
     assert [one["name"] for one in path][-3:] == ["conv5", "relu5", "pool5"]
-    assert [one["down"] for one in path if one["name"].startswith("norm")] == ["passed by"] * 2
-    gone = deconvnet.trace(net, torch.randn(1, 3, 64, 64), [one["name"] for one in path])
+    assert [one["down"] for one in path if one["name"].startswith("norm")] == ["skipped"] * 2
+    gone = whole_image_deconvnet.trace(net, torch.randn(1, 3, 64, 64), [one["name"] for one in path])
     for one in path:
         above = torch.randn_like(gone.outputs[one["name"]])
-        below = deconvnet._down(gone.steps[one["name"]], above, torch.zeros(1, dtype=torch.int64))
+        below = whole_image_deconvnet.backward(gone.steps[one["name"]], above, torch.zeros(1, dtype=torch.int64))
         assert (above.shape[1:], below.shape[2]) == ((one["maps"], one["above"], one["above"]), one["below"])
         found = {
-            "passed by": torch.equal(below, above) if below.shape == above.shape else False,
+            "skipped": torch.equal(below, above) if below.shape == above.shape else False,
             "rectify": below.shape == above.shape and torch.equal(below, above.relu()),
             "max unpooling": below.shape[1] == above.shape[1] and below.shape[2] > above.shape[2],
             "transposed filters": below.shape[1] != above.shape[1] or one["kind"] == "conv",
