@@ -13,7 +13,8 @@ from zfrepro.claims.base import Finding
 from zfrepro.measurements.estimate import NotMeasured
 
 CLAIMS = {claim.number: claim for claim in ablation.CLAIMS}
-TABLE = paper.table("table3_ablation").set_index("row_id")
+TABLE = paper.table("table3_ablation").set_index("name")
+WITHOUT_3_4, WITHOUT_6_7, SHALLOW = "baseline-without-3-4", "baseline-without-6-7", "baseline-without-3-4-6-7"
 TOP1, TRAIN = (TABLE[f"{what}_top1_err_pct"].to_dict() for what in ("val", "train"))
 
 
@@ -38,23 +39,23 @@ def test_the_papers_own_errors_bear_it_out(number: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "top1", "train"),
     [
-        (8, {"t3r04": 55.0}, {}),  # a half of the rise
-        (9, {"t3r03": 46.0}, {}),
-        (9, {"t3r03": 35.0}, {}),
-        (10, {"t3r02": 55.0}, {}),
-        (11, {"t3r05": 45.0}, {}),
-        (11, {"t3r05": 29.8}, {}),
-        (11, {"t3r02": 20.0, "t3r04": 20.0, "t3r05": 30.0}, {}),  # more than both together, and yet no rise
-        (12, {"t3r02": 75.0}, {}),
-        (12, {}, {"t3r05": 40.0}),  # it overfits
-        (13, {"t3r09": 48.0}, {}),
-        (13, {"t3r10": 28.0}, {}),
-        (14, {}, {"t3r10": 44.0}),
-        (14, {}, {"t3r06": 30.0}),
-        (15, {"t3r12": 30.0}, {}),
-        (15, {"t3r12": 44.0}, {"t3r12": 25.0}),
-        (16, {"t3r04": 35.0}, {}),
-        (16, {}, {"t3r04": 41.0}),
+        (8, {WITHOUT_6_7: 55.0}, {}),  # a half of the rise
+        (9, {"baseline-without-7": 46.0}, {}),
+        (9, {"baseline-without-7": 35.0}, {}),
+        (10, {WITHOUT_3_4: 55.0}, {}),
+        (11, {SHALLOW: 45.0}, {}),
+        (11, {SHALLOW: 29.8}, {}),
+        (11, {WITHOUT_3_4: 20.0, WITHOUT_6_7: 20.0, SHALLOW: 30.0}, {}),  # more than both together, and yet no rise
+        (12, {WITHOUT_3_4: 75.0}, {}),
+        (12, {}, {SHALLOW: 40.0}),  # it overfits
+        (13, {"improved-2048": 48.0}, {}),
+        (13, {"improved-8192": 28.0}, {}),
+        (14, {}, {"improved-8192": 44.0}),
+        (14, {}, {"baseline-2048": 30.0}),
+        (15, {"improved-wide-8192": 30.0}, {}),
+        (15, {"improved-wide-8192": 44.0}, {"improved-wide-8192": 25.0}),
+        (16, {WITHOUT_6_7: 35.0}, {}),
+        (16, {}, {WITHOUT_6_7: 41.0}),
     ],
 )
 def test_what_turns_it(number: int, top1: dict[str, float], train: dict[str, float], tmp_path: Path) -> None:
@@ -70,7 +71,9 @@ def test_overfitting_of_the_widest_needs_a_rise_beyond_noise(tmp_path: Path) -> 
     ]  # fmt: skip
     assert clear.parts["training error falls"].value == pytest.approx(18.8 - 10)
     assert list(clear.parts.values())[-1].value == pytest.approx((38.3 - 10) - (37.5 - 18.8))
-    elsewhere = disk.write(tmp_path, "t3r12", "t3r12", disk.ranks(38.3, 19.1, start=1000), 10.0)
+    elsewhere = disk.write(
+        tmp_path, "improved-wide-8192", "improved-wide-8192", disk.ranks(38.3, 19.1, start=1000), 10.0
+    )
     noisy = CLAIMS[15].decide(disk.all_rows(tmp_path / "rest", {**TOP1}, TRAIN) | elsewhere)
     assert (noisy.verdict, noisy.estimate.value) == ("inconclusive", pytest.approx(0.35, abs=0.03))
 
@@ -107,24 +110,26 @@ def test_hand_worked_quantities(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [8, 10, 13])
 def test_without_a_rise_there_is_no_yardstick(number: int, tmp_path: Path) -> None:
-    lowered = decide(number, tmp_path / "lowered", {"t3r05": 29.8})  # 40.5 - 29.8 = 10.7
+    lowered = decide(number, tmp_path / "lowered", {SHALLOW: 29.8})  # 40.5 - 29.8 = 10.7
     assert lowered.verdict == "inconclusive"
     assert lowered.reason.startswith("No yardstick here: removing four layers lowered the error by 10.7 points [")
     assert lowered.estimate == lowered.parts[lowered.part]
     assert lowered.part.startswith(
         "change, " if number == 13 else "rise without 6, 7, " if number == 8 else "rise without 3, 4, t"
     )
-    unclear = decide(number, tmp_path / "unclear", {"t3r05": 40.55})
+    unclear = decide(number, tmp_path / "unclear", {SHALLOW: 40.55})
     assert unclear.verdict == "inconclusive"
     assert "removing four layers raised the error by 0." in unclear.reason
     assert unclear.reason.endswith("], which includes 0.")
-    refuted = decide(number, tmp_path / "refuted", {"t3r02": 75.0, "t3r04": 75.0, "t3r06": 75.0, "t3r05": 29.8})
+    refuted = decide(
+        number, tmp_path / "refuted", {WITHOUT_3_4: 75.0, WITHOUT_6_7: 75.0, "baseline-2048": 75.0, SHALLOW: 29.8}
+    )
     assert refuted.verdict == "inconclusive"  # whatever the change itself
 
 
 def test_a_claims_own_number_comes_first(tmp_path: Path) -> None:
     for number, own in ((8, 4.3), (10, 4.9)):
-        found = decide(number, tmp_path / str(number), {"t3r05": 29.8})
+        found = decide(number, tmp_path / str(number), {SHALLOW: 29.8})
         assert list(found.parts.values())[1].value == pytest.approx(own)
         assert found.estimate.value == pytest.approx(own)  # the margin of top-1 is the smaller one where nothing rises
 
@@ -149,44 +154,51 @@ def test_the_effect_stands_beside_the_papers(number: int, value: float, paper: f
 
 def test_a_rise_far_below_the_papers_is_small(tmp_path: Path) -> None:
     """Beyond both: 54.7 - 44.8 - 45.4 + 40.5 = 5.0 points; a quarter of the paper's 21.6 is 5.4."""
-    finding = decide(11, tmp_path, {"t3r05": 54.7})
+    finding = decide(11, tmp_path, {SHALLOW: 54.7})
     assert finding.verdict == "reproduced, small"
     assert finding.reason.endswith("The effect is small: less than a quarter of the paper's.")
 
 
 @pytest.mark.parametrize("number", [9, 11, 12, 14, 15, 16])
 def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) -> None:
-    turned = {9: ({"t3r03": 46.0}, {}), 11: ({"t3r05": 29.8}, {}), 12: ({"t3r02": 75.0}, {}), 14: ({}, {"t3r06": 30.0}),
-              15: ({"t3r12": 30.0}, {}), 16: ({"t3r04": 35.0}, {})}[number]  # fmt: skip
-    files = disk.all_rows(tmp_path, {**TOP1, **turned[0]}, {**TRAIN, **turned[1]}, falling="t3r01")
+    turned = {
+        9: ({"baseline-without-7": 46.0}, {}),
+        11: ({SHALLOW: 29.8}, {}),
+        12: ({WITHOUT_3_4: 75.0}, {}),
+        14: ({}, {"baseline-2048": 30.0}),
+        15: ({"improved-wide-8192": 30.0}, {}),
+        16: ({WITHOUT_6_7: 35.0}, {}),
+    }[number]
+    files = disk.all_rows(tmp_path, {**TOP1, **turned[0]}, {**TRAIN, **turned[1]}, falling="baseline")
     finding = CLAIMS[number].decide(files)
     assert finding.verdict == "inconclusive"
     assert finding.reason.startswith("Not trained out: the validation top-1 error of 1 of ")
-    assert "(t3r01: 70.0 % after epoch 2, 50.0 % after epoch 3, noise 3.0 points). The interval" in finding.reason
+    assert "(baseline: 70.0 % after epoch 2, 50.0 % after epoch 3, noise 3.0 points). The interval" in finding.reason
     assert finding.estimate is not None
 
 
 def test_a_shallow_network_that_fits_better_shows_it_too(tmp_path: Path) -> None:
-    finding = decide(16, tmp_path, {"t3r04": 35.0}, {"t3r01": 80.0, "t3r04": 70.0})  # t3r05: 71.1
+    finding = decide(16, tmp_path, {WITHOUT_6_7: 35.0}, {"baseline": 80.0, WITHOUT_6_7: 70.0})  # without all four: 71.1
     assert finding.verdict == "inconclusive"
     assert "(top-1 training error of the baseline 80.0 %, without them 71.1 %)" in finding.reason
 
 
 def test_claims_that_need_a_diverged_network_are_not_attempted(tmp_path: Path) -> None:
     files = disk.all_rows(tmp_path, TOP1, TRAIN)
-    disk.diverge(files, "t3r02")
+    disk.diverge(files, WITHOUT_3_4)
     for number in (10, 11):
         with pytest.raises(
             NotMeasured,
-            match=r"t3r02 diverged in epoch 3 \(the training loss is NaN\), so the baseline without layers 3, 4 has no errors\.",
+            match=r"baseline-without-3-4 diverged in epoch 3 \(the training loss is NaN\), so the baseline without layers 3, 4 has no "
+            r"errors\.",
         ):
             CLAIMS[number].decide(files)
     others = CLAIMS[12].decide(files)
     assert (
         others.verdict,
-        others.reason.endswith("Left out: t3r02 diverged in epoch 3 (the training loss is NaN)."),
+        others.reason.endswith("Left out: baseline-without-3-4 diverged in epoch 3 (the training loss is NaN)."),
     ) == ("reproduced", True)
-    assert "t3r02" not in CLAIMS[8].decide(files).reason
+    assert WITHOUT_3_4 not in CLAIMS[8].decide(files).reason
 
 
 def test_a_seed_that_diverged_is_left_out_of_means_and_spreads(tmp_path: Path) -> None:
@@ -201,10 +213,10 @@ def test_a_seed_that_diverged_is_left_out_of_means_and_spreads(tmp_path: Path) -
 
 def test_networks_that_are_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(NotMeasured, match="does not train the baseline without layer 7"):
-        decide(9, tmp_path, without="t3r03")
+        decide(9, tmp_path, without="baseline-without-7")
     for number in (13, 14):
         with pytest.raises(NotMeasured, match="the improved network with 2048 units"):
-            decide(number, tmp_path, without="t3r09")
+            decide(number, tmp_path, without="improved-2048")
 
 
 def test_gaps_need_the_centre_view(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def decide(number: int, files: dict[str, Path]) -> Finding:
 
 
 def pair(folder: Path, baseline: float, improved: float, **more: float) -> dict[str, Path]:
-    errors = {"t3r01": baseline, "t3r08": improved, **more}
+    errors = {"baseline": baseline, "improved": improved, **more}
     return disk.all_rows(folder, errors)
 
 
@@ -49,7 +49,7 @@ def test_improved_against_baseline_in_each_direction(number: int, tmp_path: Path
 
 def test_top5_is_left_out_where_classes_are_few(tmp_path: Path) -> None:
     files = disk.source(tmp_path)
-    for row, top1 in (("t3r01", 40.0), ("t3r08", 30.0)):
+    for row, top1 in (("baseline", 40.0), ("improved", 30.0)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=10)
     finding = decide(2, files)
     assert (finding.verdict, finding.parts, finding.estimate.value) == ("reproduced", None, pytest.approx(10))
@@ -60,7 +60,7 @@ def test_top5_is_left_out_where_classes_are_few(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("classes", "parts"), [(99, None), (100, {"top-5", "top-1"})])
 def test_top5_counts_from_100_classes_on(classes: int, parts: set[str] | None, tmp_path: Path) -> None:
     files = disk.source(tmp_path)
-    for row, top1 in (("t3r01", 40.0), ("t3r08", 30.0)):
+    for row, top1 in (("baseline", 40.0), ("improved", 30.0)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=classes)
     found = decide(2, files).parts
     assert (found and set(found)) == parts
@@ -70,7 +70,7 @@ def test_top5_counts_from_100_classes_on(classes: int, parts: set[str] | None, t
 def test_a_gain_below_a_quarter_of_the_papers_is_small(improved: float, verdict: str, tmp_path: Path) -> None:
     """The paper's is 2.1 points, a quarter of it 0.525; of 2000 pictures, 0.2 [0.0, 0.4] lie below, 0.4 [0.1, 0.7] may not."""
     files = disk.source(tmp_path)
-    for row, top1 in (("t3r01", 40.0), ("t3r08", improved)):
+    for row, top1 in (("baseline", 40.0), ("improved", improved)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=10)
     finding = decide(2, files)
     assert (finding.verdict, finding.effect.value) == (verdict, pytest.approx(40 - improved))
@@ -80,10 +80,10 @@ def test_a_gain_below_a_quarter_of_the_papers_is_small(improved: float, verdict:
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 6])
 def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) -> None:
     files = ensemble(tmp_path, (0, 0))
-    files |= disk.write(tmp_path, "baseline", "t3r01", disk.ranks(10, 10))
-    files |= disk.write(tmp_path, "wide", "t3r11", disk.ranks(30, 30))
+    files |= disk.write(tmp_path, "baseline", "baseline", disk.ranks(10, 10))
+    files |= disk.write(tmp_path, "wide", "improved-wide", disk.ranks(30, 30))
     assert decide(number, files).verdict == "not reproduced"
-    for row, name in (("t3r08", "seed0"),):
+    for row, name in (("improved", "seed0"),):
         files |= disk.write(tmp_path, name, row, disk.ranks(20, 20), history=(90, 70, 50))
     found = decide(number, files)
     assert (found.verdict, found.reason.startswith("Not trained out: the validation top-1 error of 1 of ")) == (
@@ -94,7 +94,7 @@ def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) ->
 
 
 def test_a_diverged_network_has_no_error(tmp_path: Path) -> None:
-    files = ensemble(tmp_path, (0, 400, 800)) | disk.write(tmp_path, "wide", "t3r11", disk.ranks(10, 10))
+    files = ensemble(tmp_path, (0, 400, 800)) | disk.write(tmp_path, "wide", "improved-wide", disk.ranks(10, 10))
     disk.diverge(files, "wide")
     for number in (5, 6):
         with pytest.raises(NotMeasured, match=r"wide diverged in epoch 3 \(the training loss is NaN\)"):
@@ -108,7 +108,7 @@ def test_a_diverged_network_has_no_error(tmp_path: Path) -> None:
 
 
 def test_scores_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
-    files = pair(tmp_path, 40, 30) | disk.write(tmp_path, "a", "t3r01", disk.ranks(40, 10))
+    files = pair(tmp_path, 40, 30) | disk.write(tmp_path, "a", "baseline", disk.ranks(40, 10))
     stored = artifacts.load_arrays(files["scores/a"])
     stored["probabilities_10"][3, 0] = np.nan
     artifacts.save_arrays(files["scores/a"], **stored)
@@ -120,7 +120,7 @@ def test_scores_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [float("nan"), None])
 def test_errors_that_are_not_finite_are_no_result(error: float | None, tmp_path: Path) -> None:
-    files = disk.write(tmp_path, "a", "t3r01", disk.ranks(40, 10))
+    files = disk.write(tmp_path, "a", "baseline", disk.ranks(40, 10))
     told = artifacts.load_json(files["errors/a"])
     told["views"]["10"]["top1"] = error
     files["errors/a"].write_text(json.dumps(told))
@@ -131,28 +131,28 @@ def test_errors_that_are_not_finite_are_no_result(error: float | None, tmp_path:
 def test_an_error_has_the_interval_of_differences_within_0_and_100(tmp_path: Path) -> None:
     files = ensemble(tmp_path, (0, 400))
     networks = Networks.load(files)
-    one = networks.error("t3r08", 1, 1)
+    one = networks.error("improved", 1, 1)
     assert (one.value, one.unit, one.of) == (pytest.approx(20), "%", "validation pictures, with the spread of seeds")
     assert one.low == pytest.approx(
         20 - 1.961 * 0.5477, abs=0.002
     )  # each of 800 images is wrong in one of two: sqrt(0.06 / 2000) is 0.5477 %
-    alone = Networks.load(disk.write(tmp_path / "alone", "a", "t3r01", disk.ranks(0.1, 0)))
-    low = alone.error("t3r01", 1, 1)
+    alone = Networks.load(disk.write(tmp_path / "alone", "a", "baseline", disk.ranks(0.1, 0)))
+    low = alone.error("baseline", 1, 1)
     assert (low.low, low.of) == (0.0, "validation pictures")
     assert low.high == pytest.approx(0.1 + 1.961 * 100 * (0.001 * 0.999 / 1999) ** 0.5, abs=0.002)
-    assert alone.training_error("t3r01").value == 30
-    assert alone.training_error("t3r01").high == pytest.approx(30 + 1.961 * (30 * 70 / 2000) ** 0.5, abs=0.01)
+    assert alone.training_error("baseline").value == 30
+    assert alone.training_error("baseline").high == pytest.approx(30 + 1.961 * (30 * 70 / 2000) ** 0.5, abs=0.01)
 
 
 def test_ten_views_count_where_all_have_them(tmp_path: Path) -> None:
     files = disk.source(tmp_path)
-    for row, top1 in (("t3r01", 20.0), ("t3r08", 30.0)):
+    for row, top1 in (("baseline", 20.0), ("improved", 30.0)):
         files |= disk.write(tmp_path, row, row, disk.ranks(50, 5), classes=10, ten=disk.ranks(top1, 5))
     assert decide(2, files).verdict == "not reproduced"
 
 
 def test_a_network_that_is_missing_is_named(tmp_path: Path) -> None:
-    files = disk.source(tmp_path) | disk.write(tmp_path, "a", "t3r01", disk.ranks(40, 10))
+    files = disk.source(tmp_path) | disk.write(tmp_path, "a", "baseline", disk.ranks(40, 10))
     with pytest.raises(NotMeasured, match="does not train the improved network"):
         decide(2, files)
     with pytest.raises(NotMeasured, match="does not train"):
@@ -160,8 +160,8 @@ def test_a_network_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_networks_that_were_trained_otherwise_are_not_compared(tmp_path: Path) -> None:
-    files = disk.source(tmp_path) | disk.write(tmp_path, "a", "t3r01", disk.ranks(40, 10), epochs=3)
-    files |= disk.write(tmp_path, "b", "t3r08", disk.ranks(30, 10))
+    files = disk.source(tmp_path) | disk.write(tmp_path, "a", "baseline", disk.ranks(40, 10), epochs=3)
+    files |= disk.write(tmp_path, "b", "improved", disk.ranks(30, 10))
     with pytest.raises(NotMeasured, match="differ in epochs"):
         decide(2, files)
 
@@ -170,7 +170,7 @@ def ensemble(folder: Path, starts: tuple[int, ...]) -> dict[str, Path]:
     """The improved network from several seeds; each gets 400 of 2000 pictures wrong, from another start."""
     files = disk.source(folder)
     for seed, start in enumerate(starts):
-        files |= disk.write(folder, f"seed{seed}", "t3r08", disk.ranks(20, 20, start), seed=seed)
+        files |= disk.write(folder, f"seed{seed}", "improved", disk.ranks(20, 20, start), seed=seed)
     return files
 
 
@@ -189,17 +189,21 @@ def test_members_that_err_alike_do_not(tmp_path: Path) -> None:
 def test_a_wide_network_joins_the_ensemble(tmp_path: Path) -> None:
     files = ensemble(tmp_path, (0, 0))
     sure = np.zeros(disk.PICTURES, int)
-    assert decide(6, files | disk.write(tmp_path, "wide", "t3r11", disk.ranks(20, 20))).verdict == "not reproduced"
-    assert decide(6, files | disk.write(tmp_path, "wide", "t3r11", sure)).verdict != "reproduced"  # two against one
-    mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "t3r11", sure)
+    assert (
+        decide(6, files | disk.write(tmp_path, "wide", "improved-wide", disk.ranks(20, 20))).verdict == "not reproduced"
+    )
+    assert (
+        decide(6, files | disk.write(tmp_path, "wide", "improved-wide", sure)).verdict != "reproduced"
+    )  # two against one
+    mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "improved-wide", sure)
     assert (decide(6, mixed).verdict, decide(6, mixed).estimate.of) == ("reproduced", imagenet.JOINED)
 
 
 def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Path) -> None:
     """Seeds of 20 and 24 % stand 2.83 points apart as a standard deviation, of which a third is the joining network's."""
-    files = disk.source(tmp_path) | disk.write(tmp_path, "wide", "t3r11", np.zeros(disk.PICTURES, int))
+    files = disk.source(tmp_path) | disk.write(tmp_path, "wide", "improved-wide", np.zeros(disk.PICTURES, int))
     for seed, error in enumerate((20, 24)):
-        files |= disk.write(tmp_path, f"seed{seed}", "t3r08", disk.ranks(error, error, 400 * seed), seed=seed)
+        files |= disk.write(tmp_path, f"seed{seed}", "improved", disk.ranks(error, error, 400 * seed), seed=seed)
     top1, networks = decide(6, files).parts["top-1"], Networks.load(files)
     alone, joined = (
         networks.ensemble([run for run in networks.found if run.name.startswith(names)], 1, 1)[0]
@@ -218,10 +222,10 @@ def test_replication_is_judged_at_full_size_alone(tmp_path: Path) -> None:
     ):
         decide(1, pair(tmp_path, 40, 30))
     names = {"classes": [f"c{i}" for i in range(1000)], "dataset": "imagenet", "splits": {"train": [0, 1_281_167]}}
-    near = disk.write(tmp_path, "near", "t3r01", disk.ranks(40.7, 18.2, pictures=50_000), **full)
+    near = disk.write(tmp_path, "near", "baseline", disk.ranks(40.7, 18.2, pictures=50_000), **full)
     finding = decide(1, near | disk.source(tmp_path, **names))
     assert (finding.verdict, finding.parts["top-5"].value) == ("reproduced", pytest.approx(0, abs=0.01))
-    far = disk.write(tmp_path, "far", "t3r01", disk.ranks(43, 18.2, pictures=50_000), **full)
+    far = disk.write(tmp_path, "far", "baseline", disk.ranks(43, 18.2, pictures=50_000), **full)
     finding = decide(1, far | disk.source(tmp_path, **names))
     assert (finding.verdict, finding.estimate.value) == ("not reproduced", pytest.approx(2.3))
 
@@ -240,25 +244,26 @@ def test_ranks_agree_with_the_errors_that_evaluation_reports() -> None:
 
 
 def test_hand_made_scores_have_the_ranks_asked_for(tmp_path: Path) -> None:
-    files = disk.write(tmp_path, "a", "t3r08", disk.ranks(30, 10, 7))
+    files = disk.write(tmp_path, "a", "improved", disk.ranks(30, 10, 7))
     networks = Networks.load(files)
-    assert networks.wrong("t3r08", 1, 1)[0].tolist() == (disk.ranks(30, 10, 7) >= 1).tolist()
-    assert networks.wrong("t3r08", 5, 10).mean() == pytest.approx(0.1)
+    assert networks.wrong("improved", 1, 1)[0].tolist() == (disk.ranks(30, 10, 7) >= 1).tolist()
+    assert networks.wrong("improved", 5, 10).mean() == pytest.approx(0.1)
 
 
 def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
     for top1 in (30, 20):
-        networks = Networks.load(disk.write(tmp_path, "a", "t3r08", disk.ranks(top1, 10, pictures=10 * top1)))
-        assert networks.wrong("t3r08", 1, 1).mean() == pytest.approx(top1 / 100)
+        networks = Networks.load(disk.write(tmp_path, "a", "improved", disk.ranks(top1, 10, pictures=10 * top1)))
+        assert networks.wrong("improved", 1, 1).mean() == pytest.approx(top1 / 100)
 
 
 def test_sums_of_sums() -> None:
-    assert total((1, {"a": 1, "b": -1}), (-0.5, {"a": 2, "c": 1})) == {"b": -1, "c": -0.5}
+    summed = total((1, {"improved": 1, "baseline": -1}), (-0.5, {"improved": 2, "improved-wide": 1}))
+    assert summed == {"baseline": -1, "improved-wide": -0.5}
 
 
 def test_the_papers_side() -> None:
-    assert printed({"t3r01": 1, "t3r08": -1}) == 1.6
-    assert said({"t3r04": 1, "t3r01": -1}) == "+4.3 points of top-5 error, +4.3 of top-1"
+    assert printed({"baseline": 1, "improved": -1}) == 1.6
+    assert said({"baseline-without-6-7": 1, "baseline": -1}) == "+4.3 points of top-5 error, +4.3 of top-1"
     assert CLAIMS[1].paper == "top-5 -0.1 points, top-1 -0.2"
     assert CLAIMS[2].paper.startswith("1.6 points of top-5 error (18.1 to 16.5), 2.1 of top-1; ")
     assert "18.2 less 16.5" in CLAIMS[2].paper

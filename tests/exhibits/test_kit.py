@@ -111,10 +111,10 @@ def test_a_missing_or_empty_input_is_named(ruin, tmp_path: Path) -> None:
 def test_table3_finds_each_network_by_what_it_is(toy: Path) -> None:
     found = runs.load(files_of("table3_ablations", toy))
     matched = {row: [run.name for run in runs.of_row(found, row)] for row in paper.VARIANTS}
-    assert matched["t3r01"] == ["baseline"]
-    assert matched["t3r05"] == ["no-3467"]
-    assert matched["t3r08"] == ["improved", "improved-1", "improved-2"]
-    assert matched["t3r10"] == matched["t3r12"] == []
+    assert matched["baseline"] == ["baseline"]
+    assert matched["baseline-without-3-4-6-7"] == ["no-3467"]
+    assert matched["improved"] == ["improved", "improved-1", "improved-2"]
+    assert matched["improved-8192"] == matched["improved-wide-8192"] == []
 
 
 def test_a_network_trained_in_an_unusual_way_does_not_count_as_a_seed() -> None:
@@ -122,7 +122,7 @@ def test_a_network_trained_in_an_unusual_way_does_not_count_as_a_seed() -> None:
         return runs.Run(name, toy_results.spec_of("improved") | {"seed": seed, "filter_rms": rms}, {}, 0)
 
     some = [run("unclipped", 0, None), run("one", 1, 0.1), run("two", 2, 0.1)]
-    assert [found.name for found in runs.of_row(some, "t3r08")] == ["one", "two"]
+    assert [found.name for found in runs.of_row(some, "improved")] == ["one", "two"]
 
 
 def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
@@ -272,10 +272,13 @@ def test_importing_exhibits_and_report_needs_no_torch() -> None:
 def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) -> None:
     from zfrepro.exhibits import table3_ablations
 
-    def run(row_id: str, train: float) -> runs.Run:
-        spec = {"network": runs.normal(paper.VARIANTS[row_id]), "seed": 0, "epochs": 6}
-        return runs.Run(row_id, spec, {"train_top1": train}, 0)
+    def run(row: str, train: float) -> runs.Run:
+        spec = {"network": runs.normal(paper.VARIANTS[row]), "seed": 0, "epochs": 6}
+        return runs.Run(row, spec, {"train_top1": train}, 0)
 
-    assert table3_ablations._unfinished([run("t3r01", 10.0), run("t3r05", 40.0)]) == []
-    assert table3_ablations._unfinished([run("t3r01", 10.0)]) == []
-    assert "After 6 epochs" in table3_ablations._unfinished([run("t3r01", 40.0), run("t3r05", 10.0)])[0]
+    assert table3_ablations._unfinished([run("baseline", 10.0), run("baseline-without-3-4-6-7", 40.0)]) == []
+    assert table3_ablations._unfinished([run("baseline", 10.0)]) == []
+    assert (
+        "After 6 epochs"
+        in table3_ablations._unfinished([run("baseline", 40.0), run("baseline-without-3-4-6-7", 10.0)])[0]
+    )

@@ -95,6 +95,8 @@ def all_rows(
         trained = (train or {}).get(row, 30.0)
         history = (90.0, 70.0, 50.0) if row == falling else (50.0, 50.0)
         files |= write(folder, row, row, ranks(error, error / 2), trained, history=history)
-    again = top1["t3r08"] + 0.1
-    files |= write(folder, "again", "t3r08", ranks(again, again / 2), (train or {}).get("t3r08", 30.0) + 0.1, seed=1)
+    again = top1["improved"] + 0.1
+    files |= write(
+        folder, "again", "improved", ranks(again, again / 2), (train or {}).get("improved", 30.0) + 0.1, seed=1
+    )
     return files

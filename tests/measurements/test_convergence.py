@@ -13,6 +13,8 @@ from zfrepro.errors import UserError
 from zfrepro.measurements import convergence
 from zfrepro.storage import artifacts
 
+SHALLOW = "baseline-without-3-4-6-7"
+
 
 def history(path: Path, errors: Sequence[float]) -> Path:
     lines = ["epoch,val_top1_error", *(f"{epoch},{error}" for epoch, error in enumerate(errors, 1))]
@@ -55,38 +57,43 @@ def networks(
 
 
 def test_only_the_networks_that_a_claim_uses_count(tmp_path: Path) -> None:
-    files = networks(tmp_path, {"t3r01": [90, 80, 70, 60, 50], "t3r08": [50, 50, 50, 50, 50]})
-    assert convergence.reason(files, ["t3r08"]) == ""
-    assert convergence.reason(files, ["t3r08", "t3r01"]) == (
-        "the validation top-1 error of 1 of 2 networks still falls by more than its noise (t3r01: 60.0 % after epoch 4, "
+    files = networks(tmp_path, {"baseline": [90, 80, 70, 60, 50], "improved": [50, 50, 50, 50, 50]})
+    assert convergence.reason(files, ["improved"]) == ""
+    assert convergence.reason(files, ["improved", "baseline"]) == (
+        "the validation top-1 error of 1 of 2 networks still falls by more than its noise (baseline: 60.0 % after epoch 4, "
         "50.0 % after epoch 5, noise 3.1 points)"
     )
-    assert "of the network still falls" in convergence.reason(files, ["t3r01"])
+    assert "of the network still falls" in convergence.reason(files, ["baseline"])
 
 
 def test_a_single_epoch_shows_no_end(tmp_path: Path) -> None:
-    assert convergence.reason(networks(tmp_path, {"t3r08": [50]}), ["t3r08"]) == "t3r08 was trained for a single epoch"
+    assert (
+        convergence.reason(networks(tmp_path, {"improved": [50]}), ["improved"])
+        == "improved was trained for a single epoch"
+    )
 
 
 def test_a_full_network_that_fits_worse_than_the_shallow_one(tmp_path: Path) -> None:
-    flat = {"t3r01": [50, 50, 50], "t3r05": [60, 60, 60], "t3r08": [45, 45, 45]}
-    worse = networks(tmp_path / "worse", flat, {"t3r01": 45.1, "t3r05": 40.2})
-    assert convergence.reason(worse, ["t3r08"]) == (
+    flat = {"baseline": [50, 50, 50], SHALLOW: [60, 60, 60], "improved": [45, 45, 45]}
+    worse = networks(tmp_path / "worse", flat, {"baseline": 45.1, SHALLOW: 40.2})
+    assert convergence.reason(worse, ["improved"]) == (
         "the full network fits its training images worse than the one without layers 3, 4, 6, 7 (top-1 training error of the "
         "baseline 45.1 %, without them 40.2 %)"
     )
-    assert convergence.reason(networks(tmp_path / "better", flat, {"t3r01": 40.2, "t3r05": 45.1}), ["t3r08"]) == ""
-    files = networks(tmp_path / "diverged", flat, {"t3r01": 45.1, "t3r05": 40.2})
-    disk.diverge(files, "t3r05")
-    assert convergence.reason(files, ["t3r08", "t3r05"]) == ""
-    del flat["t3r05"]
-    assert convergence.reason(networks(tmp_path / "alone", flat, {"t3r01": 99.0}), ["t3r08"]) == ""
+    assert (
+        convergence.reason(networks(tmp_path / "better", flat, {"baseline": 40.2, SHALLOW: 45.1}), ["improved"]) == ""
+    )
+    files = networks(tmp_path / "diverged", flat, {"baseline": 45.1, SHALLOW: 40.2})
+    disk.diverge(files, SHALLOW)
+    assert convergence.reason(files, ["improved", SHALLOW]) == ""
+    del flat[SHALLOW]
+    assert convergence.reason(networks(tmp_path / "alone", flat, {"baseline": 99.0}), ["improved"]) == ""
 
 
 def test_both_signs_are_told(tmp_path: Path) -> None:
-    files = networks(tmp_path, {"t3r01": [90, 60, 50], "t3r05": [60, 60, 60]}, {"t3r01": 45.1, "t3r05": 40.2})
-    assert "still falls" in convergence.reason(files, ["t3r01"])
-    assert " and the full network fits" in convergence.reason(files, ["t3r01"])
+    files = networks(tmp_path, {"baseline": [90, 60, 50], SHALLOW: [60, 60, 60]}, {"baseline": 45.1, SHALLOW: 40.2})
+    assert "still falls" in convergence.reason(files, ["baseline"])
+    assert " and the full network fits" in convergence.reason(files, ["baseline"])
 
 
 @pytest.mark.parametrize("text", ["epoch,val_top1_error\n", "epoch\n1\n", "", "epoch,val_top1_error\n1,50\n2,nan\n"])

@@ -80,8 +80,8 @@ def _total(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _printed(layer: int) -> dict[str, float]:
-    lines = paper.table("table1_correspondence").set_index("row_id")[f"layer{layer}_mean_feature_sign_change"]
-    return {mask: float(lines[row]) for row, mask in MASKS.items()}
+    lines = paper.table("table1_correspondence").set_index("name")[f"layer{layer}_mean_feature_sign_change"]
+    return {mask: float(lines[mask]) for mask in MASKS}
 
 
 def _printed_margin(layer: int) -> float:

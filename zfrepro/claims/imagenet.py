@@ -19,7 +19,7 @@ from zfrepro.measurements.networks import Networks, Sum
 from zfrepro.storage import artifacts
 
 MATCH = 1.0  # points; well below the 1.6 that separate the paper's two networks
-BASELINE, IMPROVED, WIDE = "t3r01", "t3r08", "t3r11"
+BASELINE, IMPROVED, WIDE = "baseline", "improved", "improved-wide"
 BETTER, WIDER = {BASELINE: 1, IMPROVED: -1}, {IMPROVED: 1, WIDE: -1}
 ALL = 1_200_000  # training pictures; ImageNet 2012 has a little more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
@@ -43,7 +43,7 @@ def _replication(files: Mapping[str, Path]) -> Finding:
         )
     measured = {f"top-{k}": _above_published(networks, k) for k in (5, 1)}
     finding = base.inside(measured, MATCH)
-    paper = _printed("t2r07", _key(finding.part)) - _printed("t2r03", _key(finding.part))
+    paper = _printed("baseline", _key(finding.part)) - _printed("krizhevsky-1", _key(finding.part))
     return dataclasses.replace(
         finding, effect=effect(measured[finding.part], paper), reason=finding.reason + networks.left_out([BASELINE])
     )
@@ -63,7 +63,7 @@ def _above_published(networks: Networks, k: int) -> Estimate:
     wrong = networks.wrong(BASELINE, k, networks.views)
     spread = networks.spread(lambda run: run.error(f"top{k}", networks.views))
     ours = intervals.of_sums([(1.0, wrong)], spread)
-    shift = _printed("t2r03", f"top{k}")
+    shift = _printed("krizhevsky-1", f"top{k}")
     return dataclasses.replace(ours, value=ours.value - shift, low=ours.low - shift, high=ours.high - shift)
 
 
@@ -76,7 +76,9 @@ def _ensemble(networks: Networks) -> Finding:
     """Of these networks: another seed's error moves their mean and their ensemble alike, each by its share, and cancels."""
     several = _members(networks, IMPROVED)
     alone = {k: networks.wrong(IMPROVED, k, networks.views) for k in networks.tops().values()}
-    return above_zero(_fall(networks, alone, _together(networks, several)), _fall_printed("t2r08", "t2r09"))
+    return above_zero(
+        _fall(networks, alone, _together(networks, several)), _fall_printed("improved", "improved-ensemble")
+    )
 
 
 def _wide_joins(networks: Networks) -> Finding:
@@ -86,7 +88,7 @@ def _wide_joins(networks: Networks) -> Finding:
     joined = _together(networks, [*several, *wide])
     share = len(wide) / (len(several) + len(wide))
     fall = _fall(networks, _together(networks, several), joined, (share, len(wide)))
-    return above_zero(fall, _fall_printed("t2r09", "t2r11"))
+    return above_zero(fall, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
 
 
 def _members(networks: Networks, row: str) -> list[runs.Run]:
@@ -123,7 +125,7 @@ def _test_set(files: Mapping[str, Path]) -> Finding:
 
 
 def _printed(row: str, top: str, which: str = "val") -> float:
-    return float(paper.table("table2_imagenet_error").set_index("row_id").loc[row, f"{which}_{top}_err_pct"])
+    return float(paper.table("table2_imagenet_error").set_index("name").loc[row, f"{which}_{top}_err_pct"])
 
 
 def _key(part: str) -> str:
@@ -143,8 +145,8 @@ def _fell(first: str, second: str) -> str:
 
 
 def _both_sets() -> str:
-    rows = [f"t2r{number:02}" for number in range(1, 12)]
-    pairs = [(_printed(row, "top5"), _printed(row, "top5", "test")) for row in rows]
+    table = paper.table("table2_imagenet_error")
+    pairs = zip(table["val_top5_err_pct"], table["test_top5_err_pct"], strict=True)
     known = [f"{val} and {test}" for val, test in pairs if val == val and test == test]
     return f"top-5 error on validation and test pictures: {', '.join(known)}"
 
@@ -155,8 +157,8 @@ CLAIMS = (
         "The authors' replication of Krizhevsky's network errs as often as the published one.",
         "Table 2, section 5.1",
         f"Top-5 and top-1 error of the baseline less the published ones, between -{MATCH:g} and {MATCH:g} points; at full size only",
-        f"top-5 {_printed('t2r07', 'top5') - _printed('t2r03', 'top5'):+.1f} points, "
-        f"top-1 {_printed('t2r07', 'top1') - _printed('t2r03', 'top1'):+.1f}",
+        f"top-5 {_printed('baseline', 'top5') - _printed('krizhevsky-1', 'top5'):+.1f} points, "
+        f"top-1 {_printed('baseline', 'top1') - _printed('krizhevsky-1', 'top1'):+.1f}",
         _replication,
     ),
     Claim(
@@ -164,9 +166,9 @@ CLAIMS = (
         "The improved network errs less than the replication of Krizhevsky's.",
         "Tables 2 and 3, section 5.1",
         "Fall of top-5 and top-1 error from baseline to improved, above 0",
-        f"{_fell('t2r07', 't2r08')}; the 1.7 that the text calls test error is {_printed('t2r03', 'top5')} less "
-        f"{_printed('t2r08', 'top5')}, the published network's validation error less the improved one's",
-        deciding((BASELINE, IMPROVED), _falls(BETTER, "t2r07", "t2r08")),
+        f"{_fell('baseline', 'improved')}; the 1.7 that the text calls test error is {_printed('krizhevsky-1', 'top5')} less "
+        f"{_printed('improved', 'top5')}, the published network's validation error less the improved one's",
+        deciding((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
     ),
     Claim(
         3,
@@ -174,15 +176,15 @@ CLAIMS = (
         "Section 4.1, Table 2, Fig 6",
         "Fall of top-5 and top-1 error from baseline to improved, above 0; here both are dense and differ in layers 1 and 2 alone "
         "(filter, stride, order of pooling and normalisation), which the paper does not say of its replication",
-        _fell("t2r07", "t2r08"),
-        deciding((BASELINE, IMPROVED), _falls(BETTER, "t2r07", "t2r08")),
+        _fell("baseline", "improved"),
+        deciding((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
     ),
     Claim(
         4,
         "An ensemble of networks errs less than its members.",
         "Table 2, section 5.1",
         "Mean top-5 and top-1 error of the improved network's seeds less that of their averaged probabilities, above 0",
-        f"{_fell('t2r08', 't2r09')}, five networks",
+        f"{_fell('improved', 'improved-ensemble')}, five networks",
         deciding((IMPROVED,), _ensemble),
     ),
     Claim(
@@ -190,15 +192,15 @@ CLAIMS = (
         "More maps in layers 3, 4 and 5 improve a single network.",
         "Tables 2 and 3, section 5.1",
         "Fall of top-5 and top-1 error from the improved network to that with 512, 1024, 512 maps, above 0",
-        _fell("t2r08", "t2r10"),
-        deciding((IMPROVED, WIDE), _falls(WIDER, "t2r08", "t2r10")),
+        _fell("improved", "improved-wide"),
+        deciding((IMPROVED, WIDE), _falls(WIDER, "improved", "improved-wide")),
     ),
     Claim(
         6,
         "A network of another kind helps the ensemble.",
         "Table 2, section 5.1",
         "Fall of top-5 and top-1 error when the network with 512, 1024, 512 maps joins the improved network's seeds, above 0",
-        f"{_fell('t2r09', 't2r11')}, five networks and one",
+        f"{_fell('improved-ensemble', 'improved-and-wide-ensemble')}, five networks and one",
         deciding((IMPROVED, WIDE), _wide_joins),
     ),
     Claim(

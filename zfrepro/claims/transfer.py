@@ -186,8 +186,8 @@ CLAIMS = (
         f"points above the best published: {printed.above_published('caltech101'):+.1f} (Caltech-101, 30 a class), "
         f"{printed.above_published('caltech256'):+.1f} (Caltech-256, 60)",
         _trained(_passes_published, *BOTH),
-        remark=f"On Caltech-101 the text names Bo et al. ({printed.value('caltech101', 't4r1', 30)} %) as the best published; in Table 4 "
-        f"it is Yang et al. ({printed.value('caltech101', 't4r2', 30)} %).",
+        remark=f"On Caltech-101 the text names Bo et al. ({printed.value('caltech101', 'bo-2013', 30)} %) as the best "
+        f"published; in Table 4 it is Yang et al. ({printed.value('caltech101', 'yang-2009', 30)} %).",
     ),
     Claim(
         35,

@@ -8,13 +8,13 @@ from zfrepro import paper
 from zfrepro.measurements.targets import NAMES
 
 PRINTED = {  # set -> table, rows of the network from scratch and of the pretrained one
-    "caltech101": ("table4_caltech101", "t4r3", "t4r4"),
-    "caltech256": ("table5_caltech256", "t5r3", "t5r4"),
+    "caltech101": ("table4_caltech101", "scratch", "pretrained"),
+    "caltech256": ("table5_caltech256", "scratch", "pretrained"),
 }
 
 
 def value(name: str, row: str, per_class: int) -> float:
-    return float(paper.table(PRINTED[name][0]).set_index("row_id").loc[row, f"acc{per_class}_pct"])
+    return float(paper.table(PRINTED[name][0]).set_index("name").loc[row, f"acc{per_class}_pct"])
 
 
 def sizes(name: str) -> list[int]:
@@ -67,4 +67,4 @@ def curve(per_class: int) -> float:
 
 
 def precision(column: str) -> float:
-    return float(paper.table("table6_pascal2012").set_index("row_id").loc["t6r21", column])
+    return float(paper.table("table6_pascal2012").set_index("name").loc["mean", column])

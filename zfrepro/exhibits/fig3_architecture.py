@@ -53,7 +53,7 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Picture:
     network = artifacts.load_json(files["network"])
     full, here, spec = network["full_size"], network, network["spec"]
-    as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["t3r08"])
+    as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["improved"])
     pictures = {"full": _drawn(full["rows"]), "here": _drawn(here["rows"])}
     return Picture(
         caption=f"At full size: {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. As trained here: "

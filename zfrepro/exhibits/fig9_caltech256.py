@@ -105,7 +105,7 @@ def _rows(printed: Mapping[str, Curve], curves: Mapping[str, Curve]) -> list[Row
 
 def _non_pretrained() -> dict[str, Curve]:
     """The paper's Table 5 has it, its figure has not."""
-    table = paper.table("table5_caltech256").set_index("row_id").loc["t5r3"]
+    table = paper.table("table5_caltech256").set_index("name").loc["scratch"]
     sizes = [int(key[3:-4]) for key in table.index if key.endswith("_pct")]
     return {NAMES["scratch"]: {k: runs.shown(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
 

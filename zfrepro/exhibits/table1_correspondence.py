@@ -81,7 +81,7 @@ def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
 
 def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Row:
     cells: list[Cell] = [line["row_label"]]
-    found = [sample["layers"][str(layer)]["masks"][MASKS[line["row_id"]]] for layer in LAYERS]
+    found = [sample["layers"][str(layer)]["masks"][line["name"]] for layer in LAYERS]
     for layer, one in zip(LAYERS, found, strict=True):
         theirs = Number(line[f"layer{layer}_mean_feature_sign_change"], DIGITS, spread=line[f"layer{layer}_pm"])
         more = {"spread": one["spread"]} if spread else {"low": one["low"], "high": one["high"]}
@@ -153,7 +153,7 @@ def _alt(sample: Mapping[str, Any]) -> str:
     said = [
         f"layer {layer}, {mask}: {sample['layers'][str(layer)]['masks'][mask]['mean']:.3f}"
         for layer in LAYERS
-        for mask in MASKS.values()
+        for mask in MASKS
     ]
     return (
         f"Dot plot of the mean feature sign change by what is covered, paper hollow, ours filled. Ours over {sample['pictures']} "
@@ -164,9 +164,9 @@ def _alt(sample: Mapping[str, Any]) -> str:
 def _highlights(sample: Mapping[str, Any]) -> tuple[Highlight, ...]:
     """Layer 5: mean of the three parts, against random."""
     masks = sample["layers"]["5"]["masks"]
-    lines = paper.table("table1_correspondence").set_index("row_id")["layer5_mean_feature_sign_change"]
-    ours = {mask: masks[mask]["mean"] for mask in MASKS.values()}
-    theirs = {mask: lines[row] for row, mask in MASKS.items()}
+    lines = paper.table("table1_correspondence").set_index("name")["layer5_mean_feature_sign_change"]
+    ours = {mask: masks[mask]["mean"] for mask in MASKS}
+    theirs = {mask: lines[mask] for mask in MASKS}
     shown = [
         f"{sum(one[part] for part in PARTS) / len(PARTS):.3f}, random {one['random']:.3f}" for one in (ours, theirs)
     ]

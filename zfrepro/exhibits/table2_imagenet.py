@@ -17,18 +17,14 @@ TITLE = "Classification error on the source set"
 PAPER = "Table 2"
 ERRORS = {"val_top1": "Validation top-1", "val_top5": "Validation top-5"}
 TOPS = {"val_top1": 1, "val_top5": 5}
-ABLATION_ROW = {
-    "t2r07": "t3r01",
-    "t2r08": "t3r08",
-    "t2r10": "t3r11",
-}  # single networks; the same networks stand in Table 3
-ENSEMBLES = {"t2r09": ("t3r08",), "t2r11": ("t3r08", "t3r11")}
+SINGLE = ("baseline", "improved", "improved-wide")  # rows of the same names in Table 3
+ENSEMBLES = {"improved-ensemble": ("improved",), "improved-and-wide-ensemble": ("improved", "improved-wide")}
 IN_PLOT = {
-    "t2r07": "Replication of Krizhevsky et al.",
-    "t2r08": "Fig. 3, one network",
-    "t2r09": "Fig. 3, ensemble: (a)",
-    "t2r10": "512, 1024, 512 maps: (b)",
-    "t2r11": "(a) and (b) together",
+    "baseline": "Replication of Krizhevsky et al.",
+    "improved": "Fig. 3, one network",
+    "improved-ensemble": "Fig. 3, ensemble: (a)",
+    "improved-wide": "512, 1024, 512 maps: (b)",
+    "improved-and-wide-ensemble": "(a) and (b) together",
 }
 GROUPS = {"prior": "Earlier work", "ours": "Zeiler & Fergus", "later": "Later entries (ECCV version of the paper only)"}
 COLUMNS = (
@@ -64,7 +60,7 @@ def build(files: Mapping[str, Path]) -> Table:
         "The paper's numbers are ImageNet 2012's; its test labels are not public, so that column is the paper's alone.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(own, [_seeds(line["row_id"], networks) for line in table if line["group"] == "ours"]),
+        png=_plot(own, [_seeds(line["name"], networks) for line in table if line["group"] == "ours"]),
         alt=_alt(own),
         notes=(
             runs.kind_of_interval(networks.spread_of_error(1, views) is not None),
@@ -77,7 +73,7 @@ def build(files: Mapping[str, Path]) -> Table:
 
 
 def _row(line: dict[str, Any], networks: Networks) -> Row:
-    measured, members = _measured(line["row_id"], networks)
+    measured, members = _measured(line["name"], networks)
     missing = _missing(line, networks)
     cells: list[Cell] = [line["row_label"]]
     for key in ERRORS:
@@ -98,30 +94,30 @@ def _missing(line: dict[str, Any], networks: Networks) -> str | None:
     """What stands in place of an error that was not measured."""
     if line["group"] != "ours":
         return None
-    diverged = [run for row in _table3_rows(line["row_id"]) for run in runs.diverged_in_row(networks.found, row)]
+    diverged = [run for row in _table3_rows(line["name"]) for run in runs.diverged_in_row(networks.found, row)]
     return "diverged" if diverged else "not run"
 
 
-def _table3_rows(row_id: str) -> tuple[str, ...]:
+def _table3_rows(row: str) -> tuple[str, ...]:
     """Whose networks a row of Table 2 is made of."""
-    return (ABLATION_ROW[row_id],) if row_id in ABLATION_ROW else ENSEMBLES.get(row_id, ())
+    return (row,) if row in SINGLE else ENSEMBLES.get(row, ())
 
 
-def _measured(row_id: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
+def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
     """(k, views) -> our top-k error, and how many networks it rests on."""
-    parts = [runs.of_row(networks.found, row) for row in _table3_rows(row_id)]
+    parts = [runs.of_row(networks.found, part) for part in _table3_rows(row)]
     members = [run for part in parts for run in part]
     kinds = [(k, views) for k in TOPS.values() for views in (1, 10)]
-    if not parts or not all(parts) or (row_id in ENSEMBLES and len(members) < 2):
+    if not parts or not all(parts) or (row in ENSEMBLES and len(members) < 2):
         return {}, 0
-    if row_id in ENSEMBLES:
+    if row in ENSEMBLES:
         return {kind: networks.ensemble_error(members, *kind) for kind in kinds}, len(members)
-    return {kind: networks.error(ABLATION_ROW[row_id], *kind) for kind in kinds}, len(members)
+    return {kind: networks.error(row, *kind) for kind in kinds}, len(members)
 
 
-def _seeds(row_id: str, networks: Networks) -> list[list[float]]:
+def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """Of the columns of ERRORS: the errors of single seeds, in percent."""
-    single = runs.of_row(networks.found, ABLATION_ROW[row_id]) if row_id in ABLATION_ROW else []
+    single = runs.of_row(networks.found, row) if row in SINGLE else []
     errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
     return [[error for error in one if error is not None] for one in errors]
 
@@ -153,10 +149,10 @@ def _alt(own: list[Row]) -> str:
 
 
 def _highlights(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Highlight, ...]:
-    titles = {"t2r07": "Top-1 error, baseline", "t2r08": "Top-1 error, improved network"}
+    titles = {"baseline": "Top-1 error, baseline", "improved": "Top-1 error, improved network"}
     made = []
     for line, row in zip(table, rows, strict=True):
-        if line["row_id"] in titles and isinstance(row.cells[2], Number):
+        if line["name"] in titles and isinstance(row.cells[2], Number):
             ours, theirs = row.cells[2].texts()["text"], row.cells[1].texts()["text"]
-            made.append(Highlight(titles[line["row_id"]], f"{ours} %", f"{theirs} %"))
+            made.append(Highlight(titles[line["name"]], f"{ours} %", f"{theirs} %"))
     return tuple(made)

@@ -40,7 +40,7 @@ def build(files: Mapping[str, Path]) -> Table:
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
     pictures = sorted({run.errors["n"] for run in found})
-    seeds = {line["row_id"]: _seeds(line["row_id"], networks) for line in table}
+    seeds = {line["name"]: _seeds(line["name"], networks) for line in table}
     return Table(
         caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
         f"{runs.said(views)}, {_listed(pictures)} pictures; training error: centre crop, without dropout, "
@@ -71,25 +71,23 @@ def _unfinished(found: Sequence[runs.Run]) -> list[str]:
 
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     cells: list[Cell] = [_label(line)]
-    row_id = line["row_id"]
-    own = runs.of_row(networks.found, row_id)
-    missing = "diverged" if runs.diverged_in_row(networks.found, row_id) else "not run"
+    name = line["name"]
+    own = runs.of_row(networks.found, name)
+    missing = "diverged" if runs.diverged_in_row(networks.found, name) else "not run"
     for key in ERRORS:
         theirs = runs.value(line[f"{key}_err_pct"])
         ours = None
         if own:
-            error = (
-                networks.error(row_id, TOPS[key], networks.views) if key in TOPS else networks.training_error(row_id)
-            )
+            error = networks.error(name, TOPS[key], networks.views) if key in TOPS else networks.training_error(name)
             ours = runs.measured(error)
         cells += [runs.shown(theirs), ours or missing, difference(ours and ours.value, theirs)]
     size = Number(own[0].full_size / 1e6) if own else None
     return Row((*cells, size, Number(len(own), 0) if own else None), "" if own else "unrun")
 
 
-def _seeds(row_id: str, networks: Networks) -> list[list[float]]:
+def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """Of the columns of ERRORS: the errors of single seeds, in percent."""
-    own = runs.of_row(networks.found, row_id)
+    own = runs.of_row(networks.found, row)
     validation = [[run.error(f"top{k}", networks.views) for run in own] for k in TOPS.values()]
     return [
         [run.errors["train_top1"] for run in own],
@@ -121,7 +119,7 @@ def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list
         for i, title in enumerate(ERRORS.values())
     ]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
-    placed = iter(line["row_id"] for line in table)
+    placed = iter(line["name"] for line in table)
     single = [[[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines]
     by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
     return draw.dot_plot([str(row.cells[0]) for row in lines], panels, "error (%)", headings, by_panel)

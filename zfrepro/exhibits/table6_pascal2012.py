@@ -31,7 +31,7 @@ PRINTED = {
     "oquab2014_eccv_only": "Oquab et al.",
     "ours": "its own",
 }
-MEAN, CLASSES, WON = "t6r21", 20, "Classes on which it is the best of the three published in arXiv's version"
+MEAN, CLASSES, WON = "mean", 20, "Classes on which it is the best of the three published in arXiv's version"
 OURS = {  # column -> label of `transfers.needs`, classifier, heading
     "softmax": ("pretrained", "softmax", "one softmax"),
     "sigmoids": ("pretrained", "sigmoids", "one sigmoid a class"),
@@ -61,7 +61,7 @@ class _Found:
 
 def build(files: Mapping[str, Path]) -> Table:
     told, found = artifacts.load_json(files["folds"]), _found(files)
-    lines = {line["row_id"]: line for line in paper.table("table6_pascal2012").to_dict("records")}
+    lines = {line["name"]: line for line in paper.table("table6_pascal2012").to_dict("records")}
     printed = {line["row_label"]: line for line in list(lines.values())[:CLASSES]}
     names = list(found["softmax"].classes)
     same = {name: _printed_name(name) for name in names} if told["target"] == TARGET else {}
@@ -69,7 +69,7 @@ def build(files: Mapping[str, Path]) -> Table:
     rows = [_row("Mean", lines[MEAN], {name: one.mean for name, one in found.items()}, columns)]
     if same:
         rows += _beside(printed, same, found, columns)
-        rows.append(_won(lines["t6r22"], printed, same, found, columns))
+        rows.append(_won(lines["won-of-3"], printed, same, found, columns))
     else:
         here = [_row(name, {}, {c: one.classes[name] for c, one in found.items()}, columns) for name in names]
         rows = [

@@ -22,7 +22,7 @@ from zfrepro.measurements.runs import Run
 
 LAST = 0.2  # of the epochs
 Z = 1.959964  # both sides of 95 % of a normal distribution
-FULL, SHALLOW = "t3r01", "t3r05"
+FULL, SHALLOW = "baseline", "baseline-without-3-4-6-7"
 PREFIX = "trained/"
 ERROR = "val_top1_error"
 

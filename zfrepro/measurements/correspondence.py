@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-MASKS = {"t1r1": "right eye", "t1r2": "left eye", "t1r3": "nose", "t1r4": "random"}
-PARTS = [mask for mask in MASKS.values() if mask != "random"]
+MASKS = ("right eye", "left eye", "nose", "random")  # rows of the paper's table, and keys of correspondence.json
+PARTS = [mask for mask in MASKS if mask != "random"]

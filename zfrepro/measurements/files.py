@@ -20,7 +20,7 @@ STEMS = {  # stage -> its two files, without suffixes
 }
 
 
-BASES = {"baseline": "t3r01", "improved": "t3r08"}  # rows of Table 3
+BASES = ("baseline", "improved")  # rows of Table 3
 
 
 def of_one_run(config: Any, stage: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def first_layers(config: Any) -> dict[str, str]:
     """
     unclipped = [name for name in config.deconvnet.runs if config.training(name).filter_rms is None]
     files = {}
-    for label, base in (("unclipped", "improved"), *zip(BASES, BASES, strict=True)):
+    for label, base in (("unclipped", "improved"), *((base, base) for base in BASES)):
         among = unclipped if label == "unclipped" else [name for name in config.deconvnet.runs if name not in unclipped]
         run = _plain(config, among, base)
         if run is not None:
@@ -56,7 +56,7 @@ def first_layers(config: Any) -> dict[str, str]:
 
 def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
     """Of the named runs the one with the network of Table 3's row, else any of that base; of several the lowest seed."""
-    row = runs.normal(paper.VARIANTS[BASES[base]])
+    row = runs.normal(paper.VARIANTS[base])
     of_base = [name for name in names if config.training(name).network.base == base]
     ranked = [
         (runs.normal(config.training(name).network.model_dump()) != row, config.training(name).seed, name)

@@ -1,6 +1,7 @@
 """What the claims on trained networks compare: weighted sums of the errors of Table 3's rows, ours and the paper's.
 
-A sum is a mapping from row to weight: `{"t3r02": 1, "t3r01": -1}` is what removing layers 3 and 4 adds to the error.
+A sum is a mapping from row to weight: `{"baseline-without-3-4": 1, "baseline": -1}` is what removing layers 3 and 4
+adds to the error.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ from zfrepro.storage import artifacts
 
 Sum = Mapping[str, float]
 ROWS = {
-    "t3r01": "the baseline",
-    "t3r02": "the baseline without layers 3, 4",
-    "t3r03": "the baseline without layer 7",
-    "t3r04": "the baseline without layers 6, 7",
-    "t3r05": "the baseline without layers 3, 4, 6, 7",
-    "t3r06": "the baseline with 2048 units",
-    "t3r07": "the baseline with 8192 units",
-    "t3r08": "the improved network",
-    "t3r09": "the improved network with 2048 units",
-    "t3r10": "the improved network with 8192 units",
-    "t3r11": "the improved network with 512, 1024, 512 maps",
-    "t3r12": "the improved network with 512, 1024, 512 maps and 8192 units",
+    "baseline": "the baseline",
+    "baseline-without-3-4": "the baseline without layers 3, 4",
+    "baseline-without-7": "the baseline without layer 7",
+    "baseline-without-6-7": "the baseline without layers 6, 7",
+    "baseline-without-3-4-6-7": "the baseline without layers 3, 4, 6, 7",
+    "baseline-2048": "the baseline with 2048 units",
+    "baseline-8192": "the baseline with 8192 units",
+    "improved": "the improved network",
+    "improved-2048": "the improved network with 2048 units",
+    "improved-8192": "the improved network with 8192 units",
+    "improved-wide": "the improved network with 512, 1024, 512 maps",
+    "improved-wide-8192": "the improved network with 512, 1024, 512 maps and 8192 units",
 }
 TOPS = {"top-5": 5, "top-1": 1}
 PRINTED = {"top-5": "val_top5", "top-1": "val_top1"}  # columns of the paper's Table 3
 ENOUGH_CLASSES = 100  # with fewer, five guesses are more than a twentieth of the classes: top-5 error says little
 
 
-BASELINE, SHALLOW = "t3r01", "t3r05"
+BASELINE, SHALLOW = "baseline", "baseline-without-3-4-6-7"
 BOTH = {SHALLOW: 1, BASELINE: -1}  # what removing layers 3, 4, 6, 7 adds
 
 
 def total(*scaled: tuple[float, Sum]) -> Sum:
     """A weighted sum of sums; rows that cancel are left out."""
-    rows = sorted({row for _, one in scaled for row in one})
+    rows = [row for row in ROWS if any(row in one for _, one in scaled)]
     summed = {row: sum(factor * one.get(row, 0) for factor, one in scaled) for row in rows}
     return {row: weight for row, weight in summed.items() if weight}
 
@@ -218,7 +219,7 @@ def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def printed(rows: Sum, what: str = "val_top5") -> float:
     """The same sum of the paper's Table 3; `what` is val_top5, val_top1 or train_top1. In points."""
-    table = paper.table("table3_ablation").set_index("row_id")[f"{what}_err_pct"]
+    table = paper.table("table3_ablation").set_index("name")[f"{what}_err_pct"]
     return round(sum(weight * float(table[row]) for row, weight in rows.items()), 2)
 
 

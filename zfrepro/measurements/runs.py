@@ -64,7 +64,7 @@ def improved(config: Any, names: Iterable[str]) -> str:
     names = sorted(names, key=lambda name: (config.training(name).seed, name))
     if not names:
         raise LookupError("no run is named for it")
-    plain = normal(paper.VARIANTS["t3r08"])
+    plain = normal(paper.VARIANTS["improved"])
     return next((name for name in names if normal(config.training(name).network.model_dump()) == plain), names[0])
 
 
@@ -94,23 +94,23 @@ def normal(network: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({**PLAIN_NETWORK, **network}))
 
 
-def of_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+def of_row(runs: Iterable[Run], row: str) -> list[Run]:
     """The runs of one row of Table 3: its network, trained alike, seed by seed; those that diverged are left out.
 
     Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
     """
-    return [run for run in _in_row(runs, row_id) if not run.diverged]
+    return [run for run in _in_row(runs, row) if not run.diverged]
 
 
-def diverged_in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+def diverged_in_row(runs: Iterable[Run], row: str) -> list[Run]:
     """The runs of the row that `of_row` leaves out."""
-    return [run for run in _in_row(runs, row_id) if run.diverged]
+    return [run for run in _in_row(runs, row) if run.diverged]
 
 
-def _in_row(runs: Iterable[Run], row_id: str) -> list[Run]:
+def _in_row(runs: Iterable[Run], row: str) -> list[Run]:
     runs = list(runs)
     common = Counter(run.recipe for run in runs)
-    matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row_id])]
+    matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row])]
     if not matching:
         return []
     usual = max(sorted({run.recipe for run in matching}), key=lambda recipe: common[recipe])

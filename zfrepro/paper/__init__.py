@@ -1,6 +1,7 @@
 """What Zeiler & Fergus (2013) report, and what they leave open: the numbers of their tables, and our GUESSES.
 
-Numbers are arXiv 1311.2901 v3's; `tables/` holds them as CSV, `provenance.csv` there says how each was checked.
+Numbers are arXiv 1311.2901 v3's; `tables/` holds them as CSV, `provenance.csv` there says how each was checked. A row's
+`name` is what the code reads, its `row_id` traces it to the checked sources.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ def table(name: str) -> pd.DataFrame:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {  # row of Table 3 -> the network's description (core/architecture.py, Network)
-    "t3r01": {"base": "baseline"},
-    "t3r02": {"base": "baseline", "remove": (3, 4)},
-    "t3r03": {"base": "baseline", "remove": (7,)},
-    "t3r04": {"base": "baseline", "remove": (6, 7)},
-    "t3r05": {"base": "baseline", "remove": (3, 4, 6, 7)},
-    "t3r06": {"base": "baseline", "units": 2048},
-    "t3r07": {"base": "baseline", "units": 8192},
-    "t3r08": {"base": "improved"},
-    "t3r09": {"base": "improved", "units": 2048},
-    "t3r10": {"base": "improved", "units": 8192},
-    "t3r11": {"base": "improved", "maps": (512, 1024, 512)},
-    "t3r12": {"base": "improved", "maps": (512, 1024, 512), "units": 8192},
+    "baseline": {"base": "baseline"},
+    "baseline-without-3-4": {"base": "baseline", "remove": (3, 4)},
+    "baseline-without-7": {"base": "baseline", "remove": (7,)},
+    "baseline-without-6-7": {"base": "baseline", "remove": (6, 7)},
+    "baseline-without-3-4-6-7": {"base": "baseline", "remove": (3, 4, 6, 7)},
+    "baseline-2048": {"base": "baseline", "units": 2048},
+    "baseline-8192": {"base": "baseline", "units": 8192},
+    "improved": {"base": "improved"},
+    "improved-2048": {"base": "improved", "units": 2048},
+    "improved-8192": {"base": "improved", "units": 8192},
+    "improved-wide": {"base": "improved", "maps": (512, 1024, 512)},
+    "improved-wide-8192": {"base": "improved", "maps": (512, 1024, 512), "units": 8192},
 }
 
 

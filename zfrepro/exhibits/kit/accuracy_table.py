@@ -16,11 +16,9 @@ from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-METHODS = {  # a row that the paper has and we run -> label in `transfers.needs`, its full name
-    "t4r3": ("scratch", "Non-pretrained convnet"),
-    "t4r4": ("pretrained", "Pretrained convnet"),
-    "t5r3": ("scratch", "Non-pretrained convnet"),
-    "t5r4": ("pretrained", "Pretrained convnet"),
+METHODS = {  # rows that the paper has and we run, also labels of `transfers.needs` -> full name
+    "scratch": "Non-pretrained convnet",
+    "pretrained": "Pretrained convnet",
 }
 BASELINES = {"hog": transfers.HOG, "random": transfers.RANDOM}
 SECTIONS = "Rows of the paper", "Baselines of our own, not in the paper"
@@ -74,7 +72,8 @@ def _columns(sizes: Sequence[int]) -> tuple[Column, ...]:
 
 
 def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns: Sequence[Column]) -> Row:
-    method, label = METHODS.get(line["row_id"], (None, line["row_label"]))
+    method = line["name"] if line["name"] in METHODS else None
+    label = METHODS[method] if method else line["row_label"]
     cells: dict[str, Cell] = {"row": label}
     for k in sizes:
         theirs = runs.shown(line.get(f"acc{k}_pct"), runs.value(line.get(f"acc{k}_pm")))
@@ -162,7 +161,7 @@ def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: s
     both = sorted(set(scratch) & set(pretrained))
     if not both:
         return ()
-    k, by_method = both[-1], {METHODS[line["row_id"]][0]: line for line in lines if line["row_id"] in METHODS}
+    k, by_method = both[-1], {line["name"]: line for line in lines}
     gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
     theirs = [runs.value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
     printed = difference(*theirs)
