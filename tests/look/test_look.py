@@ -313,7 +313,7 @@ def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, c
                 "--weights", place / "model.safetensors", "--out", tmp_path / "out", *FEW)  # fmt: skip
     lines = text.splitlines()
     assert len(lines) == 3
-    assert "words.jpg: not a picture" in lines[0]
+    assert "words.jpg: not an image" in lines[0]
     assert "none.png: no such file" in lines[1]
     assert f"{tmp_path}: is a folder" in lines[2]
     assert not (tmp_path / "out").exists()

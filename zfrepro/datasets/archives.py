@@ -1,6 +1,8 @@
 """Unpack a .tar (plain, gz, bz2 or xz) or .zip that came from elsewhere: nothing lands outside, and it appears whole.
 
-Every member is looked at before the first byte is written. Links and devices are refused, as no picture set needs them.
+Every member is checked before the first byte is written. Links and devices are refused, as no image set needs them.
+Our own checks and not tarfile's filter="data": that lets links lead outside before Python 3.11.13 (CVE-2025-4517), is
+missing before 3.11.4, and overwrites a file whose name occurs twice.
 """
 
 from __future__ import annotations
