@@ -43,7 +43,7 @@ def told(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
 
 
 def test_occlusion_scores(results: Path, judged: dict[int, Judged]) -> None:
-    rows = {row.cells[0]: row.cells[1] for row in built(occlusion_score, results).rows}
+    rows = {row.label: row["value"] for row in built(occlusion_score, results).rows}
     parts = {number: judged[number].finding.parts for number in (27, 28, 29)}
     pairs = [
         ("The same, below its mean (% of images)", judged[22].finding.estimate),
@@ -62,11 +62,13 @@ def test_occlusion_scores(results: Path, judged: dict[int, Judged]) -> None:
 
 def test_invariance(results: Path, judged: dict[int, Judged]) -> None:
     rows = built(fig5_invariance, results).rows
-    steps, fits = ([row.cells for row in rows if row.cells[0].startswith(start)] for start in ("Distance at a", "R²"))
+    steps, fits = ([row for row in rows if row.label.startswith(start)] for start in ("Distance at a", "R²"))
     for name, step, fit in zip(("translation", "scale"), steps, fits, strict=True):
-        assert shown(step[3]) == pytest.approx(told(judged[23].finding.parts[name], -1))
-        assert shown(fit[3]) == pytest.approx(told(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"]))
-        assert f"{fit[2].texts()['text']} and {fit[1].texts()['text']} ({name})" in judged[24].finding.reason
+        assert shown(step["difference"]) == pytest.approx(told(judged[23].finding.parts[name], -1))
+        assert shown(fit["difference"]) == pytest.approx(
+            told(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"])
+        )
+        assert f"{fit.text('layer7')} and {fit.text('layer1')} ({name})" in judged[24].finding.reason
 
 
 @pytest.mark.parametrize(

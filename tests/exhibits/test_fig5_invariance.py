@@ -56,16 +56,16 @@ def test_no_eighths_where_only_quarters_were_turned():
 def test_the_figure_says_what_the_curves_are(tmp_path):
     toy_invariance.write(tmp_path, ["owl", "pony", "oak"], np.random.default_rng(0))
     built = fig5.build({label: tmp_path / path for label, path in fig5.needs(CONFIG).items()})
-    rows = {(i, row.cells[0]): row.cells for i, row in enumerate(built.rows)}
-    straight = [cells[1:3] for (_, name), cells in rows.items() if name.startswith("R")]
+    fits = [row for row in built.rows if row.label.startswith("R")]
+    straight = [(row["layer1"], row["layer7"]) for row in fits]
     assert len(straight) == 2
     for one, seven in straight:
         assert seven.value == pytest.approx(1, abs=1e-4)
         assert one.value < 0.5
-    differences = [cells[3] for (_, name), cells in rows.items() if name.startswith("R")]
+    differences = [row["difference"] for row in fits]
     for (one, seven), less in zip(straight, differences, strict=True):
         assert less.value == pytest.approx(seven.value - one.value)
-    kept = [cells[4].value for (_, name), cells in rows.items() if name.endswith("whole range")]
+    kept = [row["probability"].value for row in built.rows if row.label.endswith("whole range")]
     assert kept[2] < kept[0]
     assert kept[2] < kept[1]
     assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]

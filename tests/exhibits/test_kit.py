@@ -21,7 +21,7 @@ from PIL import Image
 from zfrepro import paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, guarded, heading
+from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, guarded, heading, make_row
 from zfrepro.measurements import runs
 from zfrepro.measurements.estimate import Number
 from zfrepro.measurements.networks import Networks
@@ -254,8 +254,24 @@ def test_differences_are_of_the_numbers_as_shown() -> None:
 
 def test_csv_keeps_formulas_from_spreadsheets_but_not_from_numbers() -> None:
     columns = (Column("a", "A", "label"), Column("b", "B"))
-    table = Exhibit("", columns, (heading("@sum", columns), Row(("=1+1", Number(-1.5)))), b"", "")
+    table = Exhibit("", columns, (heading("@sum", columns), Row({"a": "=1+1", "b": Number(-1.5)})), b"", "")
     assert table.csv().splitlines() == ["section,a,b", "'@sum,'=1+1,-1.5"]
+
+
+def test_cells_are_found_by_column_and_a_wrong_key_is_named() -> None:
+    columns = (Column("run", "Run", "label"), Column("top1", "Top-1"), Column("top5", "Top-5"))
+    row = make_row(columns, {"top5": "not run", "run": "ours", "top1": Number(38.449)})
+    assert (row.label, row.text("top1"), row["top5"], row.number("top5")) == ("ours", "38.4", "not run", None)
+    assert list(row.cells) == ["run", "top1", "top5"]
+    with pytest.raises(KeyError, match="no column 'top3'; the row has run, top1, top5"):
+        row["top3"]
+    with pytest.raises(KeyError, match="no column top3; the columns are run, top1, top5"):
+        make_row(columns, {"run": "ours", "top3": None}, partial=True)
+    with pytest.raises(KeyError, match="no cell for column top5"):
+        make_row(columns, {"run": "ours", "top1": None})
+    with pytest.raises(KeyError, match="no cell for column top1, top5"):
+        Exhibit("", columns, (Row({"run": "ours"}),), b"", "")
+    assert make_row(columns, {"run": "ours"}, partial=True).cells == {"run": "ours", "top1": None, "top5": None}
 
 
 def test_importing_exhibits_and_report_needs_no_torch() -> None:

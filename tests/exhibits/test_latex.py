@@ -9,7 +9,7 @@ import pytest
 from helpers.latex_rows import rows_of
 
 from zfrepro.exhibits.kit import latex
-from zfrepro.exhibits.kit.base import Cell, Column, Exhibit, Row, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Exhibit, Row, heading, make_row
 from zfrepro.measurements.estimate import Number
 
 COLUMNS = (
@@ -30,11 +30,15 @@ def page(*rows: Row, columns: tuple[Column, ...] = COLUMNS, **texts: str) -> dic
     return about | Exhibit("", columns, rows, b"", "").table()
 
 
+def row(*cells: Cell, columns: tuple[Column, ...] = COLUMNS, kind: str = "") -> Row:
+    return make_row(columns, dict(zip((column.key for column in columns), cells, strict=True)), kind)
+
+
 def test_a_table_by_hand() -> None:
     rows = (
         heading("Baseline & more", COLUMNS),
-        Row(("Layers 3,4", Number(45.4), Number(73.8, low=71.3, high=76.2), Number(28.4, signed=True), Number(62357608, 0))),
-        Row(("Layer 7_b", None, Number(-0.5, spread=0.25, spread_digits=2), None, "not run"), "unrun"),
+        row("Layers 3,4", Number(45.4), Number(73.8, low=71.3, high=76.2), Number(28.4, signed=True), Number(62357608, 0)),
+        row("Layer 7_b", None, Number(-0.5, spread=0.25, spread_digits=2), None, "not run", kind="unrun"),
         heading("Improved", COLUMNS),
     )  # fmt: skip
     assert latex.table(page(*rows, caption="Error\nin %.")).splitlines() == [
@@ -58,7 +62,7 @@ def test_a_table_by_hand() -> None:
 
 
 def test_a_long_table_repeats_its_head_on_every_page() -> None:
-    rows = [Row((f"epoch {i}", Number(i, 0), None, None, None)) for i in range(latex.LONG + 1)]
+    rows = [row(f"epoch {i}", Number(i, 0), None, None, None) for i in range(latex.LONG + 1)]
     text = latex.table(page(*rows))
     order = [text.index(part) for part in ("{longtable}{lrlll}", "Network &", "\\endhead", "\\endfoot", "epoch 0 &")]
     assert order == sorted(order)
@@ -69,10 +73,10 @@ def test_a_long_table_repeats_its_head_on_every_page() -> None:
 
 def test_long_texts_break_and_only_columns_of_numbers_stand_right() -> None:
     columns = (Column("a", "A", "label"), Column("b", "B"), Column("c", "C"), Column("d", "D", "label"))
-    text = latex.table(page(Row(("x" * 49, "none", Number(1), Number(2))), columns=columns))
+    text = latex.table(page(row("x" * 49, "none", Number(1), Number(2), columns=columns), columns=columns))
     assert rows_of(text)[0] == "plrl"
     assert r"{p{0.35\linewidth}lrl}" in text
-    text = latex.table(page(Row(("x" * 49,) * 4), columns=columns))
+    text = latex.table(page(row(*["x" * 49] * 4, columns=columns), columns=columns))
     assert rows_of(text)[0] == "pppp"
     assert text.count(r"p{0.175\linewidth}") == 4
 
@@ -102,7 +106,7 @@ def test_hostile_names_stay_text(many: int) -> None:
         return name, Number(1.5), name, None, Number(-2, low=-3, high=-1)
 
     columns = tuple(Column(c.key, HOSTILE[i], c.role, HOSTILE[3] if c.group else "") for i, c in enumerate(COLUMNS))
-    rows = [Row(cells(name)) for name in HOSTILE * many] + [heading(name, columns) for name in HOSTILE]
+    rows = [row(*cells(name)) for name in HOSTILE * many] + [heading(name, columns) for name in HOSTILE]
     text = latex.table(page(*rows, columns=columns, title="a\n\\b", caption="\n".join(HOSTILE), paper="x\r\\y"))
     found = rows_of(text)[1]
     assert {len(row) for row in found} == {len(COLUMNS)}

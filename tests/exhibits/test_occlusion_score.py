@@ -18,7 +18,7 @@ def files(tmp_path):
 
 
 def shown(files):
-    return {row.cells[0]: row.cells[1:] for row in occlusion_score.build(files).rows}
+    return {row.label: (row["value"], row["expected"], row["images"]) for row in occlusion_score.build(files).rows}
 
 
 def change(files, **arrays):
@@ -51,7 +51,7 @@ def test_all_rows_are_about_the_same_images(files):
         "The same, half of the images with the highest P(true class) (%)": 20,
         "These minima more than 14 pixels apart (% of images with both clear)": 30,
     }
-    assert {row.cells[0]: row.cells[3].value for row in built.rows if row.cells[3].value != 39} == conditions
+    assert {row.label: row["images"].value for row in built.rows if row["images"].value != 39} == conditions
     assert "39 images of the val split, the same in every row but where it states a condition" in built.caption
     assert (
         "(120) and the square has positions on it and beside it (40). Left out, for want of one of the quantities: 1."
@@ -108,7 +108,7 @@ def test_numbers_that_are_not_finite_are_named(files):
 def test_no_image_with_a_box(files):
     keep(files, slice(0))
     built = occlusion_score.build(files)
-    assert "no image" in built.rows[0].cells[0]
+    assert "no image" in built.rows[0].label
     assert built.png[1:4] == b"PNG"
     assert built.highlights == ()
 

@@ -32,8 +32,7 @@ def built(exhibit, place, **changes):
 
 
 def cells(made, row):
-    keys = [column.key for column in made.columns]
-    return next(dict(zip(keys, one.cells, strict=True)) for one in made.rows if one.cells[0] == row)
+    return next(dict(one.cells) for one in made.rows if one.label == row)
 
 
 def changed(path, change):
@@ -64,7 +63,7 @@ def test_every_class_of_voc_stands_in_the_paper_s_row(place):
         assert row["here_softmax"].value == 20 + i  # VOC's order is the paper's
         assert row["ours"].value == lines["ours"][i]
         assert row["difference"].value == pytest.approx(20 + i - lines["ours"][i])
-    assert made.rows[0].cells[0] == "Mean"
+    assert made.rows[0].label == "Mean"
     assert len(made.rows) == 22
 
 
@@ -90,7 +89,7 @@ def test_a_stand_in_keeps_its_classes_apart_even_where_names_agree(place):
     mean = cells(made, "Mean")
     assert (mean["ours"].value, mean["here_softmax"].value) == (79.0, pytest.approx(62.0))
     assert mean["difference"].value == pytest.approx(-17.0)
-    assert [row.cells[0] for row in made.rows if row.kind == "heading"] == [
+    assert [row.label for row in made.rows if row.kind == "heading"] == [
         "Mean over the classes", "Classes of this experiment; the paper's are in the picture",
     ]  # fmt: skip
 
@@ -182,8 +181,8 @@ def test_overlaps_are_counted_by_class(place):
     row = cells(made, "Caltech-101: scenes")
     assert (row["left_out"].value, row["most"].value, row["duplicates"].value) == (6, 3, 1)
     assert (row["paper_left_out"], row["paper_most"].value) == ("44 of 9,144", 10)
-    start = [one.cells[0] for one in made.rows].index("Left out of Caltech-101, by class")
-    assert [(one.cells[0], one.cells[6].value) for one in made.rows[start + 1 : start + 4]] == [
+    start = [one.label for one in made.rows].index("Left out of Caltech-101, by class")
+    assert [(one.label, one["left_out"].value) for one in made.rows[start + 1 : start + 4]] == [
         ("b", 3),
         ("a", 2),
         ("c", 1),

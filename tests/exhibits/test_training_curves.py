@@ -27,6 +27,6 @@ def test_how_far_first_weights_faded_is_noted(tmp_path):
 def test_a_network_that_diverged_is_named(tmp_path):
     where = {"epoch": 1, "step": 3, "what": "the training loss is NaN"}
     shown = training_curves.build(files(tmp_path, without=where))
-    assert [row.cells[0] for row in shown.rows] == ["baseline", "baseline"]
+    assert [row.label for row in shown.rows] == ["baseline", "baseline"]
     assert shown.notes[0] == "without-7 diverged in epoch 1 (the training loss is NaN)."
     assert "without-7 diverged" in shown.alt

@@ -110,7 +110,7 @@ def test_a_table_without_scratch_and_baselines(results: Path) -> None:
     found = lines(table)
     assert len(found) == 4
     assert [found[2][f"acc{k}_ours"] for k in (15, 60)] == ["not run"] * 2
-    assert [row.kind for row in table.rows if row.cells[0] == "Non-pretrained convnet"] == ["unrun"]
+    assert [row.kind for row in table.rows if row.label == "Non-pretrained convnet"] == ["unrun"]
     assert table.highlights == ()
 
 

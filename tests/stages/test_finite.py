@@ -24,7 +24,7 @@ from zfrepro.core.images import stored_box
 from zfrepro.datasets import scenes
 from zfrepro.datasets.base import Listing, Picture
 from zfrepro.errors import UserError
-from zfrepro.exhibits.kit.base import Column, Row, Table
+from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.look import inspect, opened, torchvision_networks
 from zfrepro.measurements.estimate import Number
 from zfrepro.stages import (
@@ -509,7 +509,11 @@ def test_a_cell_that_is_not_finite_is_named_and_never_printed(part):
     with pytest.raises(FloatingPointError, match=rf"not finite \({part} nan\)"):
         number.texts()
     table = Table(
-        "caption", (Column("run", "Run", "label"), Column("top1", "Top-1")), (Row(("ours", number)),), b"", ""
+        "caption",
+        (Column("run", "Run", "label"), Column("top1", "Top-1")),
+        (Row({"run": "ours", "top1": number}),),
+        b"",
+        "",
     )
     with pytest.raises(FloatingPointError, match=rf"row 'ours', column top1: a number is not finite \({part} nan\)"):
         table.table()
@@ -522,7 +526,7 @@ def test_exhibits_turn_a_cell_that_is_not_finite_into_a_message(toy, tmp_path, m
     from zfrepro.exhibits import fig3_architecture
 
     build = fig3_architecture.build
-    row = Row(("conv1", *[Number(INFINITY)] * 3))
+    row = make_row(fig3_architecture.COLUMNS, {"layer": "conv1", "stride": Number(INFINITY)}, partial=True)
     monkeypatch.setattr(fig3_architecture, "build", lambda files: dataclasses.replace(build(files), rows=(row,)))
     spec = exhibits.Spec(name="fig3_architecture", files=read_by("fig3_architecture", toy))
     with pytest.raises(

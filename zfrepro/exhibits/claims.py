@@ -13,7 +13,7 @@ from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, counts
 from zfrepro.claims.registry import GROUPS, Judged
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Row, Table
+from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.measurements.estimate import Estimate, Number
 
 TITLE = "The paper's claims"
@@ -111,12 +111,11 @@ NOTES = (
 
 def _row(one: Judged) -> Row:
     claim, finding = one.claim, one.finding
-    return Row(
-        (
-            Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, finding.part,
-            *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
-        )
+    cells = (
+        Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, finding.part,
+        *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
     )  # fmt: skip
+    return make_row(COLUMNS, dict(zip((column.key for column in COLUMNS), cells, strict=True)))
 
 
 def _numbers(found: Estimate | None) -> tuple[Number | str | None, ...]:

@@ -13,7 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -87,8 +87,10 @@ def _worked(examples: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(step: Mapping[str, Any]) -> Row:
-    numbers = (Number(step[key], 0) for key in ("maps", "below", "above"))
-    return Row((step["name"], _operation(step), *numbers, step["down"].capitalize()))
+    numbers = {key: Number(step[key], 0) for key in ("maps", "below", "above")}
+    return make_row(
+        COLUMNS, {"step": step["name"], "up": _operation(step), **numbers, "down": step["down"].capitalize()}
+    )
 
 
 def _operation(step: Mapping[str, Any]) -> str:

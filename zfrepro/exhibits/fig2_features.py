@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -143,14 +143,16 @@ def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], abo
 def _rows(layers: list[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> list[Row]:
     rows = []
     for layer in layers:
-        said = about["layers"][str(layer)]
+        record = about["layers"][str(layer)]
         for m, values in enumerate(arrays[f"values_{layer}"]):
             for rank, value in enumerate(values.tolist()):
-                numbers = (
-                    Number(layer, 0),
-                    Number(int(arrays[f"maps_{layer}"][m]), 0),
-                    Number(rank + 1, 0),
-                    Number(value, 2),
-                )
-                rows.append(Row((*numbers, said["classes"][m][rank], said["files"][m][rank])))
+                cells = {
+                    "layer": Number(layer, 0),
+                    "map": Number(int(arrays[f"maps_{layer}"][m]), 0),
+                    "rank": Number(rank + 1, 0),
+                    "activation": Number(value, 2),
+                    "class": record["classes"][m][rank],
+                    "file": record["files"][m][rank],
+                }
+                rows.append(make_row(COLUMNS, cells))
     return rows

@@ -12,7 +12,7 @@ from matplotlib.patches import Polygon
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.measurements import runs
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -76,17 +76,22 @@ def _row(full: dict[str, Any], here: dict[str, Any], as_printed: bool) -> Row:
     maps, size = PRINTED.get(full["name"], (None, None)) if as_printed else (None, None)
     flat = full["kind"] == "full"
     last = full["layer"] == 8
-    cells: list[Cell] = [
-        Number(full["layer"], 0),
-        "full, softmax" if last else NAMES[full["kind"]],
-        f"{full['kernel']} x {full['kernel']}" if full["kernel"] else None,
-        _count(full["stride"]),
-        _count(maps),
-        _count(size),
-    ]
-    for one in (full, here):
-        cells += [_count(one["outputs"]), None if flat else _count(one["size"]), _count(one["parameters"] or None)]
-    return Row((*cells, None if flat else _count(full["field"])))
+    cells: dict[str, Cell] = {
+        "layer": Number(full["layer"], 0),
+        "operation": "full, softmax" if last else NAMES[full["kind"]],
+        "kernel": f"{full['kernel']} x {full['kernel']}" if full["kernel"] else None,
+        "stride": _count(full["stride"]),
+        "maps_paper": _count(maps),
+        "size_paper": _count(size),
+        "field_full": None if flat else _count(full["field"]),
+    }
+    for which, row in (("full", full), ("here", here)):
+        cells |= {
+            f"maps_{which}": _count(row["outputs"]),
+            f"size_{which}": None if flat else _count(row["size"]),
+            f"parameters_{which}": _count(row["parameters"] or None),
+        }
+    return make_row(COLUMNS, cells)
 
 
 def _count(number: int | None) -> Number | None:

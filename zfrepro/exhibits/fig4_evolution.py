@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageFont
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -175,17 +175,19 @@ def _notes(about: Mapping[str, Any]) -> list[str]:
 
 def _rows(about: Mapping[str, Any]) -> list[Row]:
     rows = []
-    for layer, told in sorted(about["layers"].items()):
+    for layer, record in sorted(about["layers"].items()):
         for i, epoch in enumerate(about["epochs"]):
-            place = (Number(int(layer), 0), Number(epoch, 2), Number(100 * epoch / about["training"], 1))
-            same = told["same_picture"][i]
-            likeness = (
-                _number(told["responses"][i], 2),
-                _number(None if same is None else 100 * same, 0),
-                _number(told["projections"][i], 2),
-                _number(told["filters"][i], 3),
-            )
-            rows.append(Row((*place, *likeness)))
+            same = record["same_picture"][i]
+            cells = {
+                "layer": Number(int(layer), 0),
+                "epoch": Number(epoch, 2),
+                "training": Number(100 * epoch / about["training"], 1),
+                "responses": _number(record["responses"][i], 2),
+                "same_picture": _number(None if same is None else 100 * same, 0),
+                "projections": _number(record["projections"][i], 2),
+                "filters": _number(record["filters"][i], 3),
+            }
+            rows.append(make_row(COLUMNS, cells))
     return rows
 
 

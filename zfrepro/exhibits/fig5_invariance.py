@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading, make_row
 from zfrepro.measurements import bootstrap
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.invariance import (
@@ -78,56 +78,57 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
-    head, small = KINDS[kind][0], SMALL_STEPS[kind]
-    amount, curves = amounts(arrays, kind), [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
+    small, amount = SMALL_STEPS[kind], amounts(arrays, kind)
+    curves = [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
     probability = arrays[f"probability_{kind}"]
-    untouched = probability[:, int(amount.argmin())]
-    kept = ("P(true class) over the whole range", None, None, None, bootstrap.mean(probability.mean(1), 3))
-    rows = [heading(head, COLUMNS), Row((*_at_the_end(kind, curves, amount), PRINTED[kind, "largest"]))]
-    if small is not None:
-        shares = _both([share_of_largest(curve, amount, small) for curve in curves])
-        rows.append(Row(("Distance at a small step, over that at the end", *shares, None, PRINTED[kind, "small"])))
-        fits = _both([linearity(curve, amount) for curve in curves])
-        rows.append(Row(("R\u00b2 of a straight line", *fits, None, "layer 7 called quasi-linear")))
-    else:
+    rows = [heading(KINDS[kind][0], COLUMNS), _at_the_end(kind, curves, amount)]
+    if small is None:
         rows += _at_angles(arrays[kind], curves, probability)
-    return [
-        *rows,
-        Row(("P(true class), untouched", None, None, None, bootstrap.mean(untouched, 3), None)),
-        Row((*kept, None)),
-    ]
+    else:
+        shares = [share_of_largest(curve, amount, small) for curve in curves]
+        fits = [linearity(curve, amount) for curve in curves]
+        step = "Distance at a small step, over that at the end"
+        rows.append(_distances(step, shares, paired=True, paper=PRINTED[kind, "small"]))
+        rows.append(_distances("R\u00b2 of a straight line", fits, paired=True, paper="layer 7 called quasi-linear"))
+    untouched = probability[:, int(amount.argmin())]
+    rows.append(_probability("P(true class), untouched", untouched))
+    return [*rows, _probability("P(true class) over the whole range", probability.mean(1))]
 
 
-def _both(layers: list[np.ndarray]) -> tuple[Cell, ...]:
-    """Means over the images of layers 1 and 7, and of their differences."""
+def _distances(label: str, layers: list[np.ndarray], paired: bool = False, paper: str | None = None) -> Row:
+    """Means over the images of layers 1 and 7 and, if `paired`, of their differences. layers: two of (images,)."""
     one, seven = layers
-    return (*(bootstrap.mean(values, 2) for values in layers), bootstrap.mean(seven - one, 2, signed=True))
+    cells: dict[str, Cell] = {"measure": label, "layer1": bootstrap.mean(one, 2), "layer7": bootstrap.mean(seven, 2)}
+    if paired:
+        cells["difference"] = bootstrap.mean(seven - one, 2, signed=True)
+    return make_row(COLUMNS, cells | {"paper": paper}, partial=True)
 
 
-def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> tuple[Cell, ...]:
-    if kind == "turn":
-        return ("Distance, mean over all angles", *(bootstrap.mean(curve.mean(1), 2) for curve in curves), None, None)
-    ends = amount >= amount.max() - 1e-9
-    return (
-        "Distance at the end of the range",
-        *(bootstrap.mean(curve[:, ends].mean(1), 2) for curve in curves),
-        None,
-        None,
-    )
+def _probability(label: str, values: np.ndarray, paper: str | None = None) -> Row:
+    cells = {"measure": label, "probability": bootstrap.mean(values, 3), "paper": paper}
+    return make_row(COLUMNS, cells, partial=True)
+
+
+def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> Row:
+    whole = kind == "turn"
+    ends = np.ones(len(amount), dtype=bool) if whole else amount >= amount.max() - 1e-9
+    label = "Distance, mean over all angles" if whole else "Distance at the end of the range"
+    return _distances(label, [curve[:, ends].mean(1) for curve in curves], paper=PRINTED[kind, "largest"])
 
 
 def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.ndarray) -> list[Row]:
     shares = [ratio(at(curve, degrees, QUARTERS), at(curve, degrees, EIGHTHS)) for curve in curves]
-    ratios: list[Cell] = [bootstrap.mean(share, 2) for share in shares]
+    label = "Distance at 90, 180, 270 degrees, over that at 45, 135 ..."
     angles = {"quarters": ("90, 180, 270", QUARTERS), "eighths": ("45, 135, 225, 315", EIGHTHS)}
     return [
-        Row(("Distance at 90, 180, 270 degrees, over that at 45, 135 ...", *ratios, None, None, PRINTED["turn", "quarters"])),
+        _distances(label, shares, paper=PRINTED["turn", "quarters"]),
         *(
-            Row((f"P(true class) at {said} degrees", None, None, None, bootstrap.mean(at(probability, degrees, some), 3),
-                 PRINTED["turn", f"at {name}"]))
-            for name, (said, some) in angles.items()
+            _probability(
+                f"P(true class) at {text} degrees", at(probability, degrees, some), PRINTED["turn", f"at {name}"]
+            )
+            for name, (text, some) in angles.items()
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw, first_layer_plots
-from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.first_layer_plots import NAMES
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import first_layers
@@ -24,6 +24,7 @@ TITLE = "The first two layers, before and after the changes"
 PAPER = "Figure 6"
 WIDTH, GAP, INNER = 724, 3, 10  # pixels: half a page, between tiles, between blocks
 MAPS = 25  # of layer 2, as in the paper
+BANDS = ("low", "middle", "high")
 COLUMNS = (
     Column("network", "Network", "label"),
     Column("filters", "Filters", group="Layer 1"),
@@ -31,12 +32,8 @@ COLUMNS = (
     Column("rms_max", "Largest RMS", group="Layer 1"),
     Column("rms_ratio", "Largest / median", group="Layer 1"),
     Column("dead", "Dead", group="Layer 1"),
-    Column("peak_low", "Low", group="Filters that peak there (%)"),
-    Column("peak_middle", "Middle", group="Filters that peak there (%)"),
-    Column("peak_high", "High", group="Filters that peak there (%)"),
-    Column("energy_low", "Low", group="Energy there (%)"),
-    Column("energy_middle", "Middle", group="Energy there (%)"),
-    Column("energy_high", "High", group="Energy there (%)"),
+    *(Column(f"peak_{band}", band.capitalize(), group="Filters that peak there (%)") for band in BANDS),
+    *(Column(f"energy_{band}", band.capitalize(), group="Energy there (%)") for band in BANDS),
     Column("high", "High (%)", group="Layer-2 projections"),
     Column("lines", "Lines (dB)", group="Layer-2 projections"),
     Column("squares", "Squares (dB)", group="Layer-2 projections"),
@@ -167,20 +164,19 @@ def _wide(image: Image.Image, width: int) -> Image.Image:
 def _row(label: str, layers: Layers) -> Row:
     energy = 100 * layers.arrays["bands_1"].mean(axis=0)
     projected = layers.about["projected"]
-    return Row(
-        (
-            "improved, filters not clipped" if label == "unclipped" else NAMES[label],
-            Number(len(layers.rms), 0),
-            Number(float(np.median(layers.rms)), 4),
-            Number(float(layers.rms.max()), 4),
-            Number(layers.ratio, 2),
-            Number(layers.dead, 0),
-            *(Number(share, 0) for share in layers.peaks),
-            *(Number(float(share), 0) for share in energy),
-            None if projected is None else Number(100 * projected["high"], 0),
-            *(layers.grid(name) for name in ("lines", "squares")),
-        )
-    )
+    cells: dict[str, Cell] = {
+        "network": "improved, filters not clipped" if label == "unclipped" else NAMES[label],
+        "filters": Number(len(layers.rms), 0),
+        "rms_median": Number(float(np.median(layers.rms)), 4),
+        "rms_max": Number(float(layers.rms.max()), 4),
+        "rms_ratio": Number(layers.ratio, 2),
+        "dead": Number(layers.dead, 0),
+        "high": None if projected is None else Number(100 * projected["high"], 0),
+        **{name: layers.grid(name) for name in ("lines", "squares")},
+    }
+    for kind, shares in (("peak", layers.peaks), ("energy", energy)):
+        cells |= {f"{kind}_{band}": Number(float(share), 0) for band, share in zip(BANDS, shares, strict=True)}
+    return make_row(COLUMNS, cells)
 
 
 def _said(label: str, layers: Layers) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row
+from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -65,7 +65,7 @@ def build(files: Mapping[str, Path]) -> Picture:
             "as in the paper; lighter is more (the paper uses the jet colour map).",
             *(
                 ("No room: the square touches the object wherever it stands.",)
-                if any("no room" in row.cells for row in numbers)
+                if any("no room" in row.cells.values() for row in numbers)
                 else ()
             ),
         ),
@@ -75,21 +75,26 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
-    said, probability = about["pictures"][i], arrays["probability"][i]
+    record, probability = about["pictures"][i], arrays["probability"][i]
     kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
-    shares = (arrays["clean_probability"][i], probability.min(), said["touching"], said["elsewhere"])
-    numbers = ["no room" if share is None else Number(float(share), 3) for share in shares]
-    return Row((said["file"], said["true"], Number(int(arrays["map"][i]), 0), *numbers, Number(kept)))
+    shares = {
+        "p_clean": arrays["clean_probability"][i],
+        "p_least": probability.min(),
+        "p_on_object": record["touching"],
+        "p_elsewhere": record["elsewhere"],
+    }
+    cells = {key: "no room" if share is None else Number(float(share), 3) for key, share in shares.items()}
+    cells |= {"picture": record["file"], "true": record["true"], "map": Number(int(arrays["map"][i]), 0)}
+    return make_row(COLUMNS, cells | {"label_kept": Number(kept)})
 
 
 def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
-    least, clean = row.cells[4].texts()["text"], row.cells[3].texts()["text"]
     return Piece(
         f"picture{i + 1}",
         _drawn([i], arrays, about),
-        f"{row.cells[1]}: probability of the true class falls from {clean} uncovered to {least} at its lowest; "
-        f"{row.cells[7].texts()['text']} % of positions keep the label.",
-        str(row.cells[1]),
+        f"{row.text('true')}: probability of the true class falls from {row.text('p_clean')} uncovered to {row.text('p_least')} at its "
+        f"lowest; {row.text('label_kept')} % of positions keep the label.",
+        row.text("true"),
         least=600,
         grids=_grids(i, arrays, about),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Picture, Row
+from zfrepro.exhibits.kit.base import Cell, Column, Picture, Row, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -18,16 +18,24 @@ from zfrepro.storage import artifacts
 TITLE = "Pictures with one part covered"
 PAPER = "Figure 8"
 PARTS = ("Right eye", "Left eye", "Nose")
+MASKS = (*PARTS, "Random")
 RANDOM = 3  # random squares shown of each picture
 SIDE, GAP, LETTERS = 206, 6, 22  # pixels: of a picture, between two, height of the heads
 LAYERS = (5, 7)
+
+
+def _key(layer: int, mask: str) -> str:
+    """`layer5_right_eye`"""
+    return f"layer{layer}_{mask.lower().replace(' ', '_')}"
+
+
 COLUMNS = (
     Column("picture", "Picture", "label"),
     Column("class", "Class", "label"),
     *(
-        Column(f"layer{layer}_{name.lower().replace(' ', '_')}", name, "plain", f"Units changed in layer {layer} (%)")
+        Column(_key(layer, mask), mask, "plain", f"Units changed in layer {layer} (%)")
         for layer in LAYERS
-        for name in (*PARTS, "Random")
+        for mask in MASKS
     ),
 )
 
@@ -74,7 +82,10 @@ def _covered(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], mask: i
 
 
 def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
-    told = about["pictures"][i]
-    changed = [100 * (1 - arrays[f"unchanged_{layer}"][:, i, i]) for layer in LAYERS]
-    masks = [share for of_layer in changed for share in (*of_layer[: len(PARTS)], of_layer[len(PARTS) :].mean())]
-    return Row((told["file"], told["class"], *(Number(float(share)) for share in masks)))
+    record = about["pictures"][i]
+    cells: dict[str, Cell] = {"picture": record["file"], "class": record["class"]}
+    for layer in LAYERS:
+        changed = 100 * (1 - arrays[f"unchanged_{layer}"][:, i, i])  # (masks,): the parts, then the random draws
+        shares = (*changed[: len(PARTS)], changed[len(PARTS) :].mean())
+        cells |= {_key(layer, mask): Number(float(share)) for mask, share in zip(MASKS, shares, strict=True)}
+    return make_row(COLUMNS, cells)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import accuracy_curves, draw
 from zfrepro.exhibits.kit.accuracy_curves import Curve, Level, Panel
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, heading, make_row
 from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 
@@ -99,8 +99,13 @@ def _rows(printed: Mapping[str, Curve], curves: Mapping[str, Curve]) -> list[Row
     for series in dict.fromkeys((*printed, *curves)):
         theirs, ours = beside.get(series, {}), curves.get(series, {})
         absent = "not run" if series == NAMES["pretrained"] else None
-        rows += [Row((series, Number(k, 0), theirs.get(k), ours.get(k) or absent)) for k in sorted({*theirs, *ours})]
+        rows += [_row(series, Number(k, 0), theirs.get(k), ours.get(k) or absent) for k in sorted({*theirs, *ours})]
     return rows
+
+
+def _row(series: str, per_class: Number | None, paper: Cell, ours: Cell) -> Row:
+    cells = {"series": series, "per_class": per_class, "accuracy_paper": paper, "accuracy_ours": ours}
+    return make_row(COLUMNS, cells)
 
 
 def _non_pretrained() -> dict[str, Curve]:
@@ -111,15 +116,15 @@ def _non_pretrained() -> dict[str, Curve]:
 
 
 def _levels(theirs: Level, ours: Level | None) -> list[Row]:
-    both = [level for level in (theirs, ours) if level]
-    heights: list[Cell] = [Number(level.value) for level in both]
-    passed: list[Cell] = [Number(level.passed_at, 0) if level.passed_at else level.passed for level in both]
-    most: list[Cell] = [Number(level.per_class, 0) for level in both]
-    lines = {"Training pictures a class": most, "Accuracy (%)": heights, "Fewest pictures a class that pass it": passed}
-    return [
-        heading(LEVELS, COLUMNS),
-        *(Row((name, None, *cells, None)[: len(COLUMNS)]) for name, cells in lines.items()),
-    ]
+    numbers: dict[str, Callable[[Level], Cell]] = {
+        "Training pictures a class": lambda level: Number(level.per_class, 0),
+        "Accuracy (%)": lambda level: Number(level.value),
+        "Fewest pictures a class that pass it": lambda level: (
+            Number(level.passed_at, 0) if level.passed_at else level.passed
+        ),
+    }
+    lines = [_row(name, None, number(theirs), ours and number(ours)) for name, number in numbers.items()]
+    return [heading(LEVELS, COLUMNS), *lines]
 
 
 def _said(where: str, level: Level, curves: Mapping[str, Curve]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table
+from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
 from zfrepro.measurements import bootstrap
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
@@ -41,7 +41,7 @@ def build(files: Mapping[str, Path]) -> Table:
     return Table(
         caption=_caption(scores, about),
         columns=COLUMNS,
-        rows=rows or (Row((NONE, None, None, Number(0, 0))),),
+        rows=rows or (make_row(COLUMNS, {"quantity": NONE, "images": Number(0, 0)}, partial=True),),
         png=_plot(scores),
         alt=_alt(rows),
         notes=(
@@ -104,11 +104,15 @@ def _minima(scores: Scores) -> list[Row]:
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    return Row((label, bootstrap.mean(values, digits, signed), expected, Number(len(values), 0)))
+    return _line(label, bootstrap.mean(values, digits, signed), expected, len(values))
 
 
 def _share(label: str, hits: np.ndarray, expected: Number | None = None) -> Row:
-    return Row((label, bootstrap.share(hits), expected, Number(len(hits), 0)))
+    return _line(label, bootstrap.share(hits), expected, len(hits))
+
+
+def _line(label: str, value: Number | None, expected: Number | None, images: int) -> Row:
+    return make_row(COLUMNS, {"quantity": label, "value": value, "expected": expected, "images": Number(images, 0)})
 
 
 def _mean(values: np.ndarray) -> Number:
@@ -134,20 +138,14 @@ def _plot(scores: Scores) -> bytes:
 
 
 def _alt(rows: tuple[Row, ...]) -> str:
-    texts = [f"{row.cells[0]}: {row.cells[1].texts()['text']}" for row in rows if isinstance(row.cells[1], Number)]
+    texts = [f"{row.label}: {row.text('value')}" for row in rows if row.number("value")]
     return "Scatter of the true class's probability by image, square on the object against elsewhere. " + "; ".join(
         texts
     )
 
 
 def _highlights(rows: tuple[Row, ...]) -> tuple[Highlight, ...]:
-    for label, value, _, count in (row.cells for row in rows):
-        if label == LOWER:
-            number = count.texts()["text"]
-            return (
-                Highlight(
-                    f"Images (%) whose true class is less probable when the object is covered, of {number}",
-                    value.texts()["text"],
-                ),
-            )
-    return ()
+    label = "Images (%) whose true class is less probable when the object is covered"
+    return tuple(
+        Highlight(f"{label}, of {row.text('images')}", row.text("value")) for row in rows if row.label == LOWER
+    )

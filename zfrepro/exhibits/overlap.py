@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading
+from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading, make_row
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
@@ -55,7 +55,7 @@ def needs(config: Any) -> dict[str, str]:
 @dataclass(frozen=True)
 class _Target:
     name: str
-    told: Mapping[str, Any]
+    record: Mapping[str, Any]
     correlations: np.ndarray  # (N,): each picture's largest
     pairs: Mapping[str, np.ndarray]
 
@@ -66,12 +66,12 @@ class _Target:
     @property
     def left_out(self) -> Counter[str]:
         """Class -> pictures that were left out for likeness."""
-        return Counter(one["class"] for one in self.told["overlap"]["left_out"])
+        return Counter(one["class"] for one in self.record["overlap"]["left_out"])
 
 
 def build(files: Mapping[str, Path]) -> Table:
     targets = [_load(files, name) for name in sorted({label.partition("/")[0] for label in files})]
-    rule = targets[0].told["overlap"]
+    rule = targets[0].record["overlap"]
     mirrored = ", as it is or mirrored" if rule["mirrored"] else ""
     pieces = [
         Piece("correlations", _histograms(targets), _said(targets), "Each picture's largest correlation", least=560)
@@ -96,29 +96,31 @@ def build(files: Mapping[str, Path]) -> Table:
 
 def _load(files: Mapping[str, Path], name: str) -> _Target:
     correlations = artifacts.load_arrays(files[f"{name}/folds.npz"])["correlation"]
-    told, pairs = (
+    record, pairs = (
         artifacts.load_json(files[f"{name}/folds.json"]),
         artifacts.load_arrays(files[f"{name}/overlap.npz"]),
     )
-    return _Target(name, told, correlations, pairs)
+    return _Target(name, record, correlations, pairs)
 
 
 def _thresholds(targets: Sequence[_Target]) -> str:
-    return " or ".join(f"{value:g}" for value in sorted({one.told["overlap"]["threshold"] for one in targets}))
+    return " or ".join(f"{value:g}" for value in sorted({one.record["overlap"]["threshold"] for one in targets}))
 
 
 def _row(one: _Target) -> Row:
     printed = PRINTED.get(one.name)
-    paper = (f"{printed[0]} of {printed[1]:,}", Number(printed[2], 0)) if printed else (None, None)
-    overlap, largest = one.told["overlap"], one.told["overlap"]["largest"]
-    return Row(
-        (
-            f"{one.title}: {one.told['target']}", *paper, f"{one.told['pictures']:,}",
-            f"{overlap['source_pictures']:,} of {overlap['source']}", None if largest is None else Number(largest, 3),
-            Number(len(overlap["left_out"]), 0), Number(max(one.left_out.values(), default=0), 0),
-            Number(len(one.told["duplicates"]), 0),
-        )
-    )  # fmt: skip
+    overlap, largest = one.record["overlap"], one.record["overlap"]["largest"]
+    return make_row(COLUMNS, {
+        "target": f"{one.title}: {one.record['target']}",
+        "paper_left_out": f"{printed[0]} of {printed[1]:,}" if printed else None,
+        "paper_most": Number(printed[2], 0) if printed else None,
+        "pictures": f"{one.record['pictures']:,}",
+        "compared": f"{overlap['source_pictures']:,} of {overlap['source']}",
+        "largest": None if largest is None else Number(largest, 3),
+        "left_out": Number(len(overlap["left_out"]), 0),
+        "most": Number(max(one.left_out.values(), default=0), 0),
+        "duplicates": Number(len(one.record["duplicates"]), 0),
+    })  # fmt: skip
 
 
 def _by_class(targets: Sequence[_Target]) -> list[Row]:
@@ -128,7 +130,10 @@ def _by_class(targets: Sequence[_Target]) -> list[Row]:
         if one.left_out:
             rows.append(heading(f"Left out of {one.title}, by class", COLUMNS))
             counts = sorted(one.left_out.items(), key=lambda item: (-item[1], item[0]))
-            rows += [Row((name, None, None, None, None, None, Number(count, 0), None, None)) for name, count in counts]
+            rows += [
+                make_row(COLUMNS, {"target": name, "left_out": Number(count, 0)}, partial=True)
+                for name, count in counts
+            ]
     return rows
 
 
@@ -143,7 +148,7 @@ def _histograms(targets: Sequence[_Target]) -> bytes:
 
 
 def _histogram(ax: Axes, one: _Target) -> None:
-    threshold = one.told["overlap"]["threshold"]
+    threshold = one.record["overlap"]["threshold"]
     ax.hist(one.correlations, bins=BINS, color=draw.OURS)
     ax.axvline(threshold, color=draw.PAPER, linewidth=1.1, linestyle=(0, (4, 3)), label=f"left out from {threshold:g}")
     ax.set_yscale("log")
@@ -188,8 +193,8 @@ def _widened(image: Image.Image, width: int) -> Image.Image:
 
 def _said(targets: Sequence[_Target]) -> str:
     said = [
-        f"{one.title}: {len(one.told['overlap']['left_out'])} of {one.told['pictures']} left out, largest correlation "
-        f"{one.told['overlap']['largest']}"
+        f"{one.title}: {len(one.record['overlap']['left_out'])} of {one.record['pictures']} left out, largest correlation "
+        f"{one.record['overlap']['largest']}"
         for one in targets
     ]
     return "Histograms of each target picture's largest correlation with a source picture. " + "; ".join(said)

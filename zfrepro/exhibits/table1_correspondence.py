@@ -8,7 +8,7 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.correspondence import MASKS, PARTS
 from zfrepro.measurements.estimate import Number
@@ -80,14 +80,19 @@ def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
 
 
 def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Row:
-    cells: list[Cell] = [line["row_label"]]
+    cells: dict[str, Cell] = {"row": line["row_label"]}
     found = [sample["layers"][str(layer)]["masks"][line["name"]] for layer in LAYERS]
     for layer, one in zip(LAYERS, found, strict=True):
         theirs = Number(line[f"layer{layer}_mean_feature_sign_change"], DIGITS, spread=line[f"layer{layer}_pm"])
         more = {"spread": one["spread"]} if spread else {"low": one["low"], "high": one["high"]}
-        cells += [theirs, Number(one["mean"], DIGITS, **more), difference(one["mean"], theirs.value, DIGITS)]
-    cells += [_opposite(one, not spread) for one in found] + [Number(100 * one["unchanged"]) for one in found]
-    return Row(tuple(cells))
+        cells |= {
+            f"layer{layer}_paper": theirs,
+            f"layer{layer}_ours": Number(one["mean"], DIGITS, **more),
+            f"layer{layer}_diff": difference(one["mean"], theirs.value, DIGITS),
+            f"layer{layer}_opposite": _opposite(one, not spread),
+            f"layer{layer}_unchanged": Number(100 * one["unchanged"]),
+        }
+    return make_row(COLUMNS, cells)
 
 
 def _opposite(found: Mapping[str, Any], interval: bool) -> Number | None:
@@ -140,11 +145,11 @@ def _lone(sample: Mapping[str, Any]) -> str:
 
 def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
     lines = [row for row in rows if row.kind != "heading"]
-    labels = [f"{row.cells[0]}, {sample['pictures']} pictures" for row, sample in zip(
+    labels = [f"{row.label}, {sample['pictures']} images" for row, sample in zip(
         lines, [sample for sample in samples for _ in MASKS], strict=True)]  # fmt: skip
     panels = [
-        (f"Layer {layer}", [row.cells[1 + 3 * i] for row in lines], [row.cells[2 + 3 * i] for row in lines])
-        for i, layer in enumerate(LAYERS)
+        (f"Layer {layer}", *([row.number(f"layer{layer}_{who}") for row in lines] for who in ("paper", "ours")))
+        for layer in LAYERS
     ]
     return draw.dot_plot(labels, panels, "mean feature sign change")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.measurements import runs
 from zfrepro.measurements.estimate import Estimate, Number
 from zfrepro.measurements.networks import Networks
@@ -75,19 +75,20 @@ def build(files: Mapping[str, Path]) -> Table:
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     measured, members = _measured(line["name"], networks)
     missing = _missing(line, networks)
-    cells: list[Cell] = [line["row_label"]]
+    cells: dict[str, Cell] = {"row": line["row_label"]}
     for key in ERRORS:
         theirs = runs.value(line[f"{key}_err_pct"])
         main = runs.measured(measured.get((TOPS[key], networks.views)))
         single = runs.measured(measured.get((TOPS[key], 1)))
-        cells += [
-            runs.shown(theirs),
-            main or missing,
-            difference(main and main.value, theirs),
-            Number(single.value) if single else None,
-        ]
-    cells += [runs.shown(line["test_top5_err_pct"]), Number(members, 0) if members else None]
-    return Row(tuple(cells), "unrun" if missing and not members else "")
+        cells |= {
+            f"{key}_paper": runs.shown(theirs),
+            f"{key}_ours": main or missing,
+            f"{key}_diff": difference(main and main.value, theirs),
+            f"{key}_ours_single_view": Number(single.value) if single else None,
+        }
+    cells["test_top5_paper"] = runs.shown(line["test_top5_err_pct"])
+    cells["networks"] = Number(members, 0) if members else None
+    return make_row(COLUMNS, cells, "unrun" if missing and not members else "")
 
 
 def _missing(line: dict[str, Any], networks: Networks) -> str | None:
@@ -132,27 +133,22 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 
 def _plot(own: list[Row], seeds: list[list[list[float]]]) -> bytes:
     panels = [
-        (title, [row.cells[1 + 4 * i] for row in own], [_number(row.cells[2 + 4 * i]) for row in own])
-        for i, title in enumerate(ERRORS.values())
+        (title, *([row.number(f"{key}_{who}") for row in own] for who in ("paper", "ours")))
+        for key, title in ERRORS.items()
     ]
     by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
     return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)", seeds=by_panel)
 
 
-def _number(cell: Cell) -> Number | None:
-    return cell if isinstance(cell, Number) else None
-
-
 def _alt(own: list[Row]) -> str:
-    said = [f"{row.cells[0]}: {row.cells[2].texts()['text']}" for row in own if isinstance(row.cells[2], Number)]
-    return "Dot plot of error, paper hollow, ours filled. Our validation top-1 error in percent: " + "; ".join(said)
+    errors = [f"{row.label}: {row.text('val_top1_ours')}" for row in own if row.number("val_top1_ours")]
+    return "Dot plot of error, paper hollow, ours filled. Our validation top-1 error in percent: " + "; ".join(errors)
 
 
 def _highlights(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Highlight, ...]:
     titles = {"baseline": "Top-1 error, baseline", "improved": "Top-1 error, improved network"}
-    made = []
-    for line, row in zip(table, rows, strict=True):
-        if line["name"] in titles and isinstance(row.cells[2], Number):
-            ours, theirs = row.cells[2].texts()["text"], row.cells[1].texts()["text"]
-            made.append(Highlight(titles[line["name"]], f"{ours} %", f"{theirs} %"))
-    return tuple(made)
+    return tuple(
+        Highlight(titles[line["name"]], f"{row.text('val_top1_ours')} %", f"{row.text('val_top1_paper')} %")
+        for line, row in zip(table, rows, strict=True)
+        if line["name"] in titles and row.number("val_top1_ours")
+    )

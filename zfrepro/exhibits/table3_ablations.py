@@ -8,7 +8,7 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import NotMeasured, Number
 from zfrepro.measurements.networks import BOTH, Networks, printed
@@ -70,7 +70,7 @@ def _unfinished(found: Sequence[runs.Run]) -> list[str]:
 
 
 def _row(line: dict[str, Any], networks: Networks) -> Row:
-    cells: list[Cell] = [_label(line)]
+    cells: dict[str, Cell] = {"row": _label(line)}
     name = line["name"]
     own = runs.of_row(networks.found, name)
     missing = "diverged" if runs.diverged_in_row(networks.found, name) else "not run"
@@ -80,9 +80,14 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
         if own:
             error = networks.error(name, TOPS[key], networks.views) if key in TOPS else networks.training_error(name)
             ours = runs.measured(error)
-        cells += [runs.shown(theirs), ours or missing, difference(ours and ours.value, theirs)]
-    size = Number(own[0].full_size / 1e6) if own else None
-    return Row((*cells, size, Number(len(own), 0) if own else None), "" if own else "unrun")
+        cells |= {
+            f"{key}_paper": runs.shown(theirs),
+            f"{key}_ours": ours or missing,
+            f"{key}_diff": difference(ours and ours.value, theirs),
+        }
+    cells["parameters_full_size"] = Number(own[0].full_size / 1e6) if own else None
+    cells["runs"] = Number(len(own), 0) if own else None
+    return make_row(COLUMNS, cells, "" if own else "unrun")
 
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
@@ -115,25 +120,21 @@ def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list
     """seeds: row of the paper's table -> the errors of single seeds, by panel."""
     lines = _under_headings(table, rows)
     panels = [
-        (title, [_number(row.cells[1 + 3 * i]) for row in lines], [_number(row.cells[2 + 3 * i]) for row in lines])
-        for i, title in enumerate(ERRORS.values())
+        (title, *([row.number(f"{key}_{who}") for row in lines] for who in ("paper", "ours")))
+        for key, title in ERRORS.items()
     ]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
     placed = iter(line["name"] for line in table)
     single = [[[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines]
     by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
-    return draw.dot_plot([str(row.cells[0]) for row in lines], panels, "error (%)", headings, by_panel)
-
-
-def _number(cell: Cell) -> Number | None:
-    return cell if isinstance(cell, Number) else None
+    return draw.dot_plot([row.label for row in lines], panels, "error (%)", headings, by_panel)
 
 
 def _alt(ran: list[Row]) -> str:
-    said = [f"{row.cells[0]} {row.cells[5].texts()['text']}" for row in ran if isinstance(row.cells[5], Number)]
+    errors = [f"{row.label} {row.text('val_top1_ours')}" for row in ran if row.number("val_top1_ours")]
     return (
         "Dot plot of error by network, paper hollow, ours filled. Our validation top-1 error in percent: "
-        + "; ".join(said)
+        + "; ".join(errors)
     )
 
 

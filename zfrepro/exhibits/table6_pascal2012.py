@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -118,7 +118,7 @@ def _row(
     beside = theirs["ours"] and ours.get("softmax") and difference(ours["softmax"].value, theirs["ours"].value)
     cells: dict[str, Cell] = {"row": label, **theirs, "difference": beside or None}
     cells |= {f"here_{name}": number or "no picture shows it" for name, number in ours.items()}
-    return Row(tuple(cells.get(column.key) for column in columns), kind)
+    return make_row(columns, cells, kind, partial=True)
 
 
 def _beside(
@@ -149,7 +149,7 @@ def _won(
         wins[name] = sum(number.value > max(of["A_sande2012"], of["B_yan2012"]) for number, of in both)
     theirs = {key: Number(value, 0) for key in PRINTED if (value := runs.value(line.get(key))) is not None}
     cells: dict[str, Cell] = {"row": WON, **theirs, **{f"here_{name}": Number(n, 0) for name, n in wins.items()}}
-    return Row(tuple(cells.get(column.key) for column in columns))
+    return make_row(columns, cells, partial=True)
 
 
 def _caption(told: Mapping[str, Any], names: Sequence[str]) -> str:

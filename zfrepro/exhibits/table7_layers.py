@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, make_row
 from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -72,14 +72,14 @@ class _Target:
 
 def build(files: Mapping[str, Path]) -> Table:
     targets = [_target(files, name) for name in TARGETS if f"{name}/folds" in files]
-    columns, rows = _columns(targets), _rows(targets)
+    columns = _columns(targets)
     said = "; ".join(
         f"{TARGETS[one.name][0]}: {one.folds.said()}, {one.per_class} training pictures a class" for one in targets
     )
     return Table(
         caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {said}.",
         columns=columns,
-        rows=rows,
+        rows=_rows(targets, columns),
         png=_plot(targets),
         alt=_alt(targets),
         notes=(
@@ -115,16 +115,17 @@ def _columns(targets: Sequence[_Target]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _rows(targets: Sequence[_Target]) -> tuple[Row, ...]:
+def _rows(targets: Sequence[_Target], columns: Sequence[Column]) -> tuple[Row, ...]:
     layers = sorted({int(layer) for one in targets for found in one.networks.values() for layer in found["layer"]})
     rows = []
     for classifier, label in CLASSIFIERS.items():
         for layer in sorted({*layers, 1, 2, 3, 4, 5, 7}):
-            cells: list[Cell] = [f"{label} ({layer})"]
+            cells: dict[str, Cell] = {"row": f"{label} ({layer})"}
             for one in targets:
-                ours = [one.number(name, classifier, layer) or "not run" for name in one.networks]
-                cells += [one.printed().get((classifier, layer)), *ours]
-            rows.append(Row(tuple(cells)))
+                cells[f"{one.name}_paper"] = one.printed().get((classifier, layer))
+                for name in one.networks:
+                    cells[f"{one.name}_{name}"] = one.number(name, classifier, layer) or "not run"
+            rows.append(make_row(columns, cells))
     return tuple(rows)
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Picture, Row
+from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
@@ -103,8 +103,9 @@ def _history(path: Path, diverged: bool) -> pd.DataFrame:
 
 
 def _row(run: str, line: dict[str, Any]) -> Row:
-    numbers = [Number(float(line[column.key]), DIGITS.get(column.key, 1)) for column in COLUMNS[1:]]
-    return Row((run, *(number if math.isfinite(number.value) else None for number in numbers)))
+    numbers = {column.key: Number(float(line[column.key]), DIGITS.get(column.key, 1)) for column in COLUMNS[1:]}
+    finite = {key: number for key, number in numbers.items() if math.isfinite(number.value)}
+    return make_row(COLUMNS, {"run": run, **finite}, partial=True)
 
 
 def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:

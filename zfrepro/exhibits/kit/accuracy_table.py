@@ -11,7 +11,7 @@ import pandas as pd
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
@@ -80,14 +80,14 @@ def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns:
         ours = curves[method].get(k) if method else None
         cells |= {f"acc{k}_paper": theirs, f"acc{k}_ours": ours or ("not run" if method else None)}
         cells[f"acc{k}_diff"] = difference(ours and ours.value, theirs and theirs.value)
-    return Row(tuple(cells[column.key] for column in columns), "unrun" if method and not curves[method] else "")
+    shown = {column.key: cells[column.key] for column in columns}
+    return make_row(columns, shown, "unrun" if method and not curves[method] else "")
 
 
 def _own(label: str, curve: Mapping[int, Number], columns: Sequence[Column]) -> Row:
-    ours: dict[str, Cell] = {f"acc{k}_ours": number for k, number in curve.items()}
-    absent = {column.key: "not run" for column in columns if column.role == "ours"}
-    cells = {"row": label} | absent | ours
-    return Row(tuple(cells.get(column.key) for column in columns))
+    accuracies = {f"acc{k}_ours": number for k, number in curve.items()}
+    ours = {column.key: accuracies.get(column.key, "not run") for column in columns if column.role == "ours"}
+    return make_row(columns, {"row": label, **ours}, partial=True)
 
 
 def _notes(files: Mapping[str, Path], told: Mapping[str, Any], folds: transfers.Folds) -> list[str]:
@@ -134,25 +134,21 @@ def _left_out(told: Mapping[str, Any]) -> str:
 
 def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:
     groups = list(dict.fromkeys(column.group for column in columns if column.group))
+    keys = {(column.group, column.role): column.key for column in columns}
     panels = [
-        (group, _numbers(rows, columns, group, "paper"), _numbers(rows, columns, group, "ours")) for group in groups
+        (group, *([row.number(keys[group, role]) for row in rows] for role in ("paper", "ours"))) for group in groups
     ]
-    return draw.dot_plot([str(row.cells[0]) for row in rows], panels, "accuracy (%)")
-
-
-def _numbers(rows: Sequence[Row], columns: Sequence[Column], group: str, role: str) -> list[Number | None]:
-    index = next(i for i, column in enumerate(columns) if (column.group, column.role) == (group, role))
-    return [cell if isinstance(cell := row.cells[index], Number) else None for row in rows]
+    return draw.dot_plot([row.label for row in rows], panels, "accuracy (%)")
 
 
 def _alt(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    said = [
-        f"{row.cells[0]}, {column.group}: {cell.texts()['text']}"
+    accuracies = [
+        f"{row.label}, {column.group}: {row.text(column.key)}"
         for row in rows
-        for column, cell in zip(columns, row.cells, strict=True)
-        if column.role == "ours" and isinstance(cell, Number)
+        for column in columns
+        if column.role == "ours" and row.number(column.key)
     ]
-    return "Dot plot of accuracy by method, paper hollow, ours filled. Ours in percent: " + "; ".join(said)
+    return "Dot plot of accuracy by method, paper hollow, ours filled. Ours in percent: " + "; ".join(accuracies)
 
 
 def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: str) -> tuple[Highlight, ...]:

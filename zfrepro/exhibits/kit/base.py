@@ -1,7 +1,7 @@
-"""What an exhibit is made of: rows that are its table and its CSV at once, and pictures as PNG bytes with alt texts.
+"""The parts of an exhibit: rows, which make both its table and its CSV, and pictures as PNG bytes with alt texts.
 
-An exhibit is a module with `TITLE`, `PAPER` (its number there), `needs(config)` (label -> file, relative to the experiment's
-results) and `build(files)` (the same labels -> paths), which gives a `Table` or a `Picture`.
+An exhibit is a module with `TITLE`, `PAPER` (its number in the paper), `needs(config)` (label -> file, relative to the
+experiment's results) and `build(files)` (the same labels -> paths), which returns a `Table` or a `Picture`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from zfrepro.measurements.estimate import Number
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell of text that starts so
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell of text that starts with one for a formula
 
 Role = Literal["label", "paper", "ours", "difference", "plain"]
 
@@ -24,7 +24,7 @@ Cell = str | Number | None
 
 @dataclass(frozen=True)
 class Column:
-    """`group` is the heading above neighbouring columns; `role` says whose number stands there."""
+    """`group`: the heading above neighbouring columns; `role`: whose number the column holds."""
 
     key: str
     label: str
@@ -34,15 +34,36 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """`kind`: "" as any, "heading" a title over the rows below, "unrun" a row of the paper that was not run, "best"."""
+    """One cell per column, by the column's key; `make_row` and `heading` build them.
 
-    cells: tuple[Cell, ...]
+    `kind`: "" for a plain row, "heading" for a title over the rows below, "unrun" for a row of the paper that was not run.
+    """
+
+    cells: Mapping[str, Cell]
     kind: str = ""
+
+    def __getitem__(self, key: str) -> Cell:
+        if key not in self.cells:
+            raise KeyError(f"no column {key!r}; the row has {', '.join(self.cells)}")
+        return self.cells[key]
+
+    def number(self, key: str) -> Number | None:
+        """The cell if it holds a number, None if it holds a text or nothing."""
+        return cell if isinstance(cell := self[key], Number) else None
+
+    def text(self, key: str) -> str:
+        """The cell as the page prints it, without interval or spread."""
+        return _plain(self[key])["text"]
+
+    @property
+    def label(self) -> str:
+        """The text of the first cell."""
+        return self.text(next(iter(self.cells)))
 
 
 @dataclass(frozen=True)
 class Highlight:
-    """A number for the first page: ours and, where there is one, the paper's."""
+    """A number for the report's first page: ours and, where there is one, the paper's."""
 
     label: str
     ours: str
@@ -51,7 +72,7 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Face:
-    """Another picture of the same frame, to which a reader switches."""
+    """Another picture for the same frame; the reader can switch to it."""
 
     label: str
     png: bytes
@@ -60,9 +81,9 @@ class Face:
 
 @dataclass(frozen=True)
 class Grid:
-    """A part of a picture that is cut into cells with a text each, told under the pointer.
+    """A part of a picture divided into cells; the page shows a cell's text under the pointer.
 
-    left, top, width, height: in shares of the picture's; cells: from the upper left, row by row.
+    left, top, width, height: as shares of the picture's; cells: from the upper left, row by row.
     """
 
     left: float
@@ -74,9 +95,9 @@ class Grid:
 
 @dataclass(frozen=True)
 class Piece:
-    """One PNG. `share`: how much of a wide page it takes; `least`: CSS pixels below which it scrolls, not shrinks.
+    """One PNG. `share`: how much of a wide page it takes; `least`: the width in CSS pixels below which it scrolls instead of shrinking.
 
-    `label` names the PNG among its `faces`, the pictures that can stand in its place.
+    `label` names the PNG among its `faces`, the pictures that can be shown in its place.
     """
 
     name: str
@@ -95,36 +116,36 @@ class Exhibit:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    png: bytes  # all of it in one picture, for figures/
+    png: bytes  # the whole exhibit in one picture, for figures/
     alt: str
     notes: tuple[str, ...] = ()
     highlights: tuple[Highlight, ...] = ()
-    pieces: tuple[Piece, ...] = ()  # what the page shows instead of `png`, where one picture would be too much
-    data: Mapping[str, Any] = field(default_factory=dict)  # what the page knows to lay out by itself, as plain values
+    pieces: tuple[Piece, ...] = ()  # what the page shows instead of `png`, where one picture would be too large
+    data: Mapping[str, Any] = field(default_factory=dict)  # plain values that the page lays out by itself
 
     kind = "exhibit"
 
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            _require_columns(row.cells, self.columns)
+
     def csv(self) -> str:
-        """What the table shows: one column more for each interval or spread, and one for the headings over rows."""
-        parts = [self._parts(i) for i in range(len(self.columns))]
-        names = [
-            name
-            for column, some in zip(self.columns, parts, strict=True)
-            for name in (column.key, *(f"{column.key}_{part}" for part in some))
-        ]
+        """The table with extra columns for intervals, spreads and the headings over rows."""
+        parts = {column.key: self._parts(column.key) for column in self.columns}
+        names = [name for key, extra in parts.items() for name in (key, *(f"{key}_{part}" for part in extra))]
         sections = any(row.kind == "heading" for row in self.rows)
         text, section = io.StringIO(), ""
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([guarded(name) for name in (["section"] if sections else []) + names])
         for row in self.rows:
             if row.kind == "heading":
-                section = guarded(_plain(row.cells[0])["text"])
+                section = guarded(row.label)
             else:
                 writer.writerow(([section] if sections else []) + _values(row, parts))
         return text.getvalue()
 
     def table(self) -> dict[str, Any]:
-        """Columns and rows as plain values, the strings of each number already made."""
+        """Columns and rows as plain values, numbers as the strings that are printed."""
         return {
             "columns": [asdict(column) for column in self.columns],
             "rows": [{"kind": row.kind, "cells": self._cells(row)} for row in self.rows],
@@ -133,32 +154,32 @@ class Exhibit:
     def _cells(self, row: Row) -> list[dict[str, str]]:
         """Raises FloatingPointError naming the row and the column of a number that is not finite."""
         cells = []
-        for place, cell in enumerate(row.cells):
+        for column in self.columns:
             try:
-                cells.append(_plain(cell))
+                cells.append(_plain(row[column.key]))
             except FloatingPointError as error:
-                first, key = row.cells[0], self.columns[place].key if place < len(self.columns) else place
+                first = row[self.columns[0].key]
                 raise FloatingPointError(
-                    f"row {first if isinstance(first, str) else ''!r}, column {key}: {error}"
+                    f"row {first if isinstance(first, str) else ''!r}, column {column.key}: {error}"
                 ) from error
         return cells
 
-    def _parts(self, index: int) -> list[str]:
+    def _parts(self, key: str) -> list[str]:
         """What the numbers of a column have besides their text: low, high, pm."""
-        found = {part for row in self.rows for part in _plain(row.cells[index])}
-        return [part for part in ("low", "high", "pm") if part in found]
+        present = {part for row in self.rows for part in _plain(row[key])}
+        return [part for part in ("low", "high", "pm") if part in present]
 
 
 @dataclass(frozen=True)
 class Table(Exhibit):
-    """Rows first; its picture is a dot plot of the same numbers."""
+    """The page shows the rows first; the picture plots the same numbers."""
 
     kind = "table"
 
 
 @dataclass(frozen=True)
 class Picture(Exhibit):
-    """Pictures first; its rows say in numbers what they show. `rows_title` names the table below the picture."""
+    """The page shows the pictures first, then the rows: the same in numbers, under the title `rows_title`."""
 
     rows_title: str = field(default="The numbers behind the picture")
 
@@ -166,19 +187,37 @@ class Picture(Exhibit):
 
 
 def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text with a quote in front where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def difference(ours: float | None, paper: float | None, digits: int = 1) -> Number | None:
-    """Ours minus the paper's, of the numbers as they are shown."""
+    """Ours minus the paper's, computed from the rounded numbers that are shown."""
     if ours is None or paper is None:
         return None
     return Number(round(ours, digits) - round(paper, digits), digits, signed=True)
 
 
-def heading(text: str, columns: Iterable[Column]) -> Row:
-    return Row((text, *(None for _ in list(columns)[1:])), "heading")
+def make_row(columns: Sequence[Column], cells: Mapping[str, Cell], kind: str = "", *, partial: bool = False) -> Row:
+    """A row from column key -> cell. Cells that `partial` leaves out are empty.
+
+    Raises KeyError for a key that is no column's, and, unless `partial`, for a column without a cell.
+    """
+    empty = dict.fromkeys(column.key for column in columns) if partial else {}
+    _require_columns(empty | dict(cells), columns)
+    return Row({column.key: cells.get(column.key) for column in columns}, kind)
+
+
+def heading(text: str, columns: Sequence[Column]) -> Row:
+    return make_row(columns, {columns[0].key: text}, "heading", partial=True)
+
+
+def _require_columns(cells: Mapping[str, Cell], columns: Iterable[Column]) -> None:
+    keys = {column.key for column in columns}
+    if unknown := [key for key in cells if key not in keys]:
+        raise KeyError(f"no column {', '.join(unknown)}; the columns are {', '.join(sorted(keys))}")
+    if missing := sorted(keys - set(cells)):
+        raise KeyError(f"no cell for column {', '.join(missing)}")
 
 
 def _plain(cell: Cell) -> dict[str, str]:
@@ -187,11 +226,11 @@ def _plain(cell: Cell) -> dict[str, str]:
     return {"is": "text", "text": cell or ""}
 
 
-def _values(row: Row, parts: Sequence[Sequence[str]]) -> list[str]:
-    """A line of the CSV; parts: of each column."""
+def _values(row: Row, parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line of the CSV; parts: column key -> what its numbers have besides their text."""
     values = []
-    for cell, some in zip(row.cells, parts, strict=True):
-        shown = _plain(cell)
-        text = shown["text"] if isinstance(cell, Number) else guarded(shown["text"])
-        values += [text, *(shown.get(part, "") for part in some)]
+    for key, extra in parts.items():
+        shown = _plain(row[key])
+        text = shown["text"] if shown["is"] == "number" else guarded(shown["text"])
+        values += [text, *(shown.get(part, "") for part in extra)]
     return values
