@@ -1,4 +1,4 @@
-"""The command `zfrepro`: the user's verbs (run, plan, publish) and every stage by its name."""
+"""The command `zfrepro`: run, plan, publish, vary, compare, look, and every stage by its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gc
 import importlib
 import pkgutil
 import sys
+from types import ModuleType
 
 from zfrepro import commands, stages
 from zfrepro.errors import UserError
@@ -16,7 +17,7 @@ from zfrepro.errors import UserError
 def main(arguments: list[str] | None = None) -> None:
     """Exit code 2 for bad input (one message), 1 for anything else that fails, 143 when stopped."""
     if arguments is None:
-        _collect_rarely()
+        _collect_garbage_rarely()
     verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = {module.name: commands for module in pkgutil.iter_modules(commands.__path__)}
     names = {module.name: stages for module in pkgutil.iter_modules(stages.__path__)}
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     package = {**names, **verbs}.get(verb)
     if package is None:
-        sys.exit(_fail(f"there is no command {verb!r}; known are {', '.join([*verbs, *names])}"))
+        sys.exit(_fail(f"unknown command {verb!r}; choose from {', '.join([*verbs, *names])}"))
     try:
         _dispatch(verb, package, rest)
     except UserError as error:
@@ -36,17 +37,17 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run again", 1))
 
 
-def _collect_rarely() -> None:
-    """Search for reference cycles 70 times more rarely than Python does by default, and not at the end.
+def _collect_garbage_rarely() -> None:
+    """Search for reference cycles 70 times less often than Python does by default, and not at exit.
 
-    Importing torch makes a million objects that all stay: the default searches them again and again, and once more at exit.
-    This takes a third off the 1.8 s of CPU that `import torch` and the exit after it need.
+    Importing torch creates a million objects that stay alive: by default Python searches them again and again, and once more at
+    exit. This saves a third of the 1.8 s of CPU time that `import torch` and the exit after it take.
     """
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
 
 
-def _dispatch(verb: str, package: object, rest: list[str]) -> None:
+def _dispatch(verb: str, package: ModuleType, rest: list[str]) -> None:
     module = importlib.import_module(f"{package.__name__}.{verb}")
     if package is commands:
         module.main(rest)
@@ -61,16 +62,16 @@ def _fail(message: str, code: int = 2) -> int:
     return code
 
 
-def _usage(verbs: dict[str, object], names: dict[str, object]) -> str:
-    def line(package: object, name: str) -> str:
+def _usage(verbs: dict[str, ModuleType], names: dict[str, ModuleType]) -> str:
+    def line(package: ModuleType, name: str) -> str:
         doc = importlib.import_module(f"{package.__name__}.{name}").__doc__ or ""
         return f"  {name:<12} {doc.strip().splitlines()[0]}"
 
-    said = ["usage: zfrepro COMMAND [options]; zfrepro COMMAND --help says more", "", "an experiment:"]
-    said += [line(package, name) for name, package in verbs.items()]
-    said += ["", "one stage by hand (what Snakemake prints can be pasted):"]
-    said += [line(package, name) for name, package in names.items()]
-    return "\n".join(said)
+    lines = ["usage: zfrepro COMMAND [options]; for details: zfrepro COMMAND --help", "", "commands:"]
+    lines += [line(package, name) for name, package in verbs.items()]
+    lines += ["", "stages, one at a time (the commands that Snakemake prints can be pasted):"]
+    lines += [line(package, name) for name, package in names.items()]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

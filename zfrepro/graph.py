@@ -1,7 +1,7 @@
-"""The jobs of an experiment as the workflow's rules know them: which job makes a file, what it takes, which code it runs.
+"""The jobs of an experiment, as in workflow/rules: which job creates a file, which jobs it depends on, which code it runs.
 
-A job is named as its benchmark is: its stage, then what the rule's wildcards hold, `("probes", "caltech101", "improved")`.
-The experiment comes as plain values, for a stage cannot see zfrepro/experiment/config.py; what it does not name is not followed.
+A job is its stage and the values of its rule's wildcards: `("probes", "caltech101", "improved")`. The experiment is given as plain
+dictionaries, because stages must not import zfrepro/experiment/config.py.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Config = Mapping[str, Any]
 
 
 def job_of_file(path: str, config: Config) -> Job | None:
-    """The job that makes a file, given relative to the experiment's folder; None for a file of no job."""
+    """The job that creates a file, given relative to the experiment's folder; None if no job does."""
     stage, *names = PurePosixPath(path).parts or ("",)
     parts = 2 if stage in ("features", "probes") else 1
-    found = (stage, *(name.removesuffix(".json") for name in names[:parts]))
-    return found if stage in STAGES[:-1] and len(names) >= parts and _exists(found, config) else None
+    job = (stage, *(name.removesuffix(".json") for name in names[:parts]))
+    return job if stage in STAGES[:-1] and len(names) >= parts and _exists(job, config) else None
 
 
 def _exists(job: Job, config: Config) -> bool:
@@ -37,19 +37,19 @@ def _exists(job: Job, config: Config) -> bool:
 
 
 def jobs_before(files: Iterable[str], config: Config) -> tuple[Job, ...]:
-    """All jobs that the files need, at any depth, in the order of the stages."""
-    found: set[Job] = set()
+    """All jobs that the files depend on, directly or not, in the order of the stages."""
+    jobs: set[Job] = set()
     waiting = [job for path in files if (job := job_of_file(path, config))]
     while waiting:
         job = waiting.pop()
-        if job not in found:
-            found.add(job)
+        if job not in jobs:
+            jobs.add(job)
             waiting.extend(_inputs(job, config))
-    return tuple(sorted(found, key=lambda job: (STAGES.index(job[0]), job[1] != "source", job)))
+    return tuple(sorted(jobs, key=lambda job: (STAGES.index(job[0]), job[1] != "source", job)))
 
 
 def _inputs(job: Job, config: Config) -> Iterator[Job]:
-    """The jobs whose files are the `input` of the job's rule, workflow/rules/<stage>.smk."""
+    """The jobs that create the `input` of the job's rule, workflow/rules/<stage>.smk."""
     stage, *names = job
     if stage in ("folds", "features", "probes", "scratch"):
         yield "prepare", names[0]
@@ -65,7 +65,7 @@ def _inputs(job: Job, config: Config) -> Iterator[Job]:
 
 
 def network_of(job: Job, config: Config) -> str | None:
-    """The run whose network, or settings, a job takes."""
+    """The run whose network or settings a job uses."""
     stage, *names = job
     first = next(iter(section(config, "features").get("runs") or ()), None)
     if stage == "features":
@@ -76,7 +76,7 @@ def network_of(job: Job, config: Config) -> str | None:
 
 
 def code_modules(job: Job, config: Config) -> tuple[str, ...]:
-    """Those whose digest stands in the params of the job's rule, so that a change of them runs it again."""
+    """Modules whose digest is in the params of the job's rule: if they change, the job runs again."""
     stage, *names = job
     if stage == "prepare":
         return "stages.prepare", f"datasets.{config['prepare'][names[0]]['dataset']}"
@@ -86,28 +86,28 @@ def code_modules(job: Job, config: Config) -> tuple[str, ...]:
 
 
 def section(config: Config, name: str) -> Mapping[str, Any]:
-    """A section of the experiment; empty where it is left out."""
+    """A section of the experiment; empty if it is left out."""
     return config.get(name) or {}
 
 
 def runs(config: Config) -> dict[str, str]:
-    """Name of every network -> the stage that trains it."""
+    """Name of every run -> the stage that trains it."""
     return {run: stage for stage in TRAINING for run in section(config, stage).get("runs") or ()}
 
 
 def feature_names(config: Config) -> list[str]:
-    """Names of all features that are made of a set."""
-    given = section(config, "features")
-    return [*(given.get("runs") or ()), *(given.get("baselines") or ())]
+    """Names of all features that are computed for a target."""
+    features = section(config, "features")
+    return [*(features.get("runs") or ()), *(features.get("baselines") or ())]
 
 
 def benchmark_path(benchmarks: Path, job: Job) -> Path:
-    """Where Snakemake writes how long a job took."""
+    """File in which Snakemake writes how long a job took."""
     return benchmarks / job[0] / f"{'-'.join(job[1:])}.tsv"
 
 
 def read_benchmark(path: Path) -> tuple[float, float]:
-    """Seconds and MB of one job, from its benchmark; a job too short to be measured counts 0 MB."""
+    """Seconds and MB of one job; 0 MB for a job too short to be measured."""
     with open(path, encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file, delimiter="\t"))
     seconds, memory = ([_parse_float(line.get(column)) for line in lines] for column in ("s", "max_rss"))

@@ -1,4 +1,4 @@
-"""The base class of every stage's settings: frozen, and an unknown key is an error."""
+"""The base class of all settings: frozen, and an unknown key is an error."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -65,7 +65,7 @@ def test_an_unfinished_report_is_not_published(published: Path, tmp_path: Path, 
     report = tmp_path / "results/toy/report"
     (report / missing).unlink()
     before = {path: path.read_bytes() for path in published.parent.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match=rf"{re.escape(missing)}: missing, no finished report"):
+    with pytest.raises(UserError, match=rf"{re.escape(missing)}: does not exist, the report is not finished"):
         publish.publish(report, published)
     assert {path: path.read_bytes() for path in published.parent.rglob("*") if path.is_file()} == before
 
@@ -122,7 +122,7 @@ def test_sha256sum_accepts_the_list(published: Path) -> None:
 def test_check_names_every_fault(published: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(published.parent.parent)
     main(["publish", "--check"])
-    assert capsys.readouterr().out == "reports/toy: 9 files as published\n"
+    assert capsys.readouterr().out == "reports/toy: 9 files match their checksums\n"
     (published / "report.pdf").write_text("%PDF-!")
     (published / "tables/table2_imagenet.csv").unlink()
     (published / "stray.txt").write_text("x")
@@ -162,15 +162,15 @@ def test_the_site_follows_what_is_left(published: Path, monkeypatch: pytest.Monk
 def test_a_large_report_is_published_with_a_warning(
     published: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    publish._say(published)
+    publish._print_summary(published)
     said = capsys.readouterr()
     assert (re.search(r"\(0\.0 MB\)", said.out) is not None, said.err) == (True, "")
     with open(published / "report.pdf", "wb") as file:
         file.truncate(10_100_000)
-    publish._say(published)
+    publish._print_summary(published)
     said = capsys.readouterr()
     assert "(10.1 MB)" in said.out
-    assert "more than 10 MB" in said.err
+    assert "larger than 10 MB" in said.err
 
 
 @pytest.fixture

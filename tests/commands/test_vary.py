@@ -132,11 +132,11 @@ def test_a_file_that_cannot_be_edited_in_place_is_written_without_comments() -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "Demo 1"}, "--name Demo 1: a name is made of lower-case letters, digits and hyphens"),
-        ({"name": "../demo"}, "--name ../demo: a name is made of"),
-        ({"name": "x\nevil: 1"}, "a name is made of"),
-        ({"name": "small"}, "--name small: is the name of my.yaml itself; both would write to results/small"),
-        ({"seed": 4}, r"--seed 4: my.yaml trains from the seeds 0 to 4, .* choose 0 or at least 5"),
+        ({"name": "Demo 1"}, "--name Demo 1: a name consists of at most 61 lower-case letters, digits and hyphens"),
+        ({"name": "../demo"}, "--name ../demo: a name consists of"),
+        ({"name": "x\nevil: 1"}, "a name consists of"),
+        ({"name": "small"}, "--name small: my.yaml already has this name, and both would write to results/small"),
+        ({"seed": 4}, r"--seed 4: my.yaml uses the seeds 0 to 4, .* choose 0 or at least 5"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
 
 def test_a_data_seed_needs_a_drawn_set() -> None:
     paper = (ROOT / "workflow/experiments/paper.yaml").read_text(encoding="utf-8")
-    with pytest.raises(UserError, match=r"--data-seed 1: no set of my\.yaml is drawn from a seed"):
+    with pytest.raises(UserError, match=r"--data-seed 1: no data set of my\.yaml has a seed"):
         derived(paper, data_seed=1)
 
 
@@ -173,4 +173,4 @@ def test_the_command_writes_a_new_file_and_never_over_another(
 def test_a_seed_is_a_whole_number(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["vary", "--name", "x", f"--seed={seed}"])
-    assert f"{seed} is not a whole number from 0 up" in capsys.readouterr().err
+    assert f"{seed} is not a whole number of at least 0" in capsys.readouterr().err

@@ -53,53 +53,61 @@ def test_the_default_experiment_trains_every_row_of_table_3():
     ("path", "value", "said"),
     [
         ("experiment", "../evil", "my.yaml: experiment: String should match pattern"),
-        ("titel", "x", "my.yaml: titel: there is no such key"),
-        ("title", None, "my.yaml: title: this key is missing"),
+        ("titel", "x", "my.yaml: titel: unknown key"),
+        ("title", None, "my.yaml: title: required key is missing"),
         ("prepare.source", None, "my.yaml: prepare: the set `source`"),
-        ("prepare.source.sise", 3, "my.yaml: prepare.source.sise: there is no such key"),
+        ("prepare.source.sise", 3, "my.yaml: prepare.source.sise: unknown key"),
         ("prepare.source.dataset", "cifar", "my.yaml: prepare.source.dataset: Input should be 'scenes'"),
-        ("prepare.source.options.sed", 1, "my.yaml: prepare.source.options.sed: there is no such key"),
+        ("prepare.source.options.sed", 1, "my.yaml: prepare.source.options.sed: unknown key"),
         ("train.recipe.epochs", "many", "my.yaml: train.recipe.epochs: Input should be a valid integer"),
-        ("train.recipe.learning_rat", 0.1, "my.yaml: train.recipe.learning_rat: there is no such key"),
+        ("train.recipe.learning_rat", 0.1, "my.yaml: train.recipe.learning_rat: unknown key"),
         (
             "train.runs.improved.remove",
             [1],
             "my.yaml: train.runs.improved.remove: only layers 3, 4, 5, 6 and 7",
         ),
-        ("train.runs.improved.input_size", 40, "my.yaml: train.runs.improved.input_size: 40 pixels are too few: layer"),
+        (
+            "train.runs.improved.input_size",
+            40,
+            "my.yaml: train.runs.improved.input_size: 40 pixels are not enough: layer",
+        ),
         (
             "train.runs.improved.input_size",
             73,
-            "my.yaml: train.runs.improved.input_size: 73 pixels are more than the 72",
+            "my.yaml: train.runs.improved.input_size: 73 pixels exceed the 72",
         ),
         ("train.runs.baseline.snapshots", [3], "my.yaml: train.runs.baseline.snapshots: there is no epoch 3"),
         ("ablate.runs.improved", {"base": "improved"}, "ablate.runs: improved is already a name in train.runs"),
-        ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name is made of"),
-        ("deconvnet.runs", ["best"], "deconvnet.runs: there is no 'best'; known are baseline"),
-        ("folds.voc", {}, "folds: there is no 'voc'; known are caltech101, caltech256, voc2012"),
-        ("folds.source", {}, "folds: there is no 'source'"),
+        ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name may contain only"),
+        ("deconvnet.runs", ["best"], "deconvnet.runs: unknown name 'best'; choose from baseline"),
+        ("folds.voc", {}, "folds: unknown name 'voc'; choose from caltech101, caltech256, voc2012"),
+        ("folds.source", {}, "folds: unknown name 'source'"),
         ("folds.caltech101.per_class", [0], "my.yaml: folds.caltech101.per_class.0: Input should be greater than 0"),
-        ("features.runs", ["best"], "features.runs: there is no 'best'; known are baseline"),
+        ("features.runs", ["best"], "features.runs: unknown name 'best'; choose from baseline"),
         ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
         ("features.layers", [8], "my.yaml: features.layers.0: Input should be less than or equal to 7"),
-        ("scratch.sets", {"voc": [5]}, "scratch.sets: there is no 'voc'"),
+        ("scratch.sets", {"voc": [5]}, "scratch.sets: unknown name 'voc'"),
         ("scratch.sets", ["caltech101"], "my.yaml: scratch.sets: Input should be a valid dictionary"),
         ("scratch.sets.caltech101", [], "my.yaml: scratch.sets.caltech101: Tuple should have at least 1 item"),
-        ("scratch.run", "best", "scratch.run: there is no 'best'"),
+        ("scratch.run", "best", "scratch.run: unknown name 'best'"),
         ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),
         ("probes.svm", [], "my.yaml: probes.svm: Tuple should have at least 1 item"),
-        ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: there is no exhibit 'fig99'"),
+        ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: unknown exhibit 'fig99'; choose from "),
         ("occlusion", None, "fig7_occlusion"),
-        ("folds.caltech256", None, "scratch.sets: there is no 'caltech256'"),
-        ("folds", None, "scratch.sets: there is no 'caltech101'"),
-        ("prepare.caltech101.size", 48, "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the 64"),
+        ("folds.caltech256", None, "scratch.sets: unknown name 'caltech256'"),
+        ("folds", None, "scratch.sets: unknown name 'caltech101'"),
+        (
+            "prepare.caltech101.size",
+            48,
+            "my.yaml: prepare.caltech101.size: 48 pixels are fewer than the network's input of 64",
+        ),
         ("occlusion.square", 65, "my.yaml: occlusion.square: 65 pixels"),
         ("correspondence.square", 65, "my.yaml: correspondence.square: 65 pixels"),
-        ("invariance.runs", ["best"], "invariance.runs: there is no 'best'; known are baseline"),
+        ("invariance.runs", ["best"], "invariance.runs: unknown name 'best'; choose from baseline"),
         (
             "evolution.runs",
             ["baseline"],
-            "my.yaml: evolution.runs: baseline keeps no snapshots; give it some: train.runs",
+            "my.yaml: evolution.runs: baseline saves no snapshots; set train.runs",
         ),
         ("train.runs.improved.snapshots", [0], "my.yaml: train.runs.improved.snapshots: there is no epoch 0"),
         ("correspondence", None, "table1_correspondence"),
@@ -118,7 +126,8 @@ def test_all_faults_of_one_reading_are_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [", "not valid YAML"), ("- a", "must hold keys"), ("", "must hold keys")]
+    ("text", "said"),
+    [("a: [", "not valid YAML"), ("- a", "must be a mapping with keys"), ("", "must be a mapping with keys")],
 )
 def test_what_is_not_an_experiment_is_refused(tmp_path, text, said):
     (tmp_path / "e.yaml").write_text(text)
@@ -131,14 +140,16 @@ def test_what_is_not_an_experiment_is_refused(tmp_path, text, said):
 def test_a_missing_folder_is_named():
     content = changed("prepare.source", {"dataset": "imagefolder", "size": 72, "options": {"root": "/no/such/place"}})
     config = loading.parse(content, "my.yaml")
-    with pytest.raises(UserError, match=r"my\.yaml: prepare\.source\.options\.root: there is no folder /no/such/place"):
+    with pytest.raises(
+        UserError, match=r"my\.yaml: prepare\.source\.options\.root: folder /no/such/place does not exist"
+    ):
         loading.check_folders(config, "my.yaml")
 
 
 def test_a_missing_annotation_file_is_named():
     content = changed("correspondence.annotations", "no/parts.csv")
     config = loading.parse(content, "my.yaml")
-    with pytest.raises(UserError, match=r"my\.yaml: correspondence\.annotations: there is no file no/parts\.csv"):
+    with pytest.raises(UserError, match=r"my\.yaml: correspondence\.annotations: file no/parts\.csv does not exist"):
         loading.check_folders(config, "my.yaml")
 
 
@@ -187,7 +198,7 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
     assert loading.parse(full, "a").reductions() == []
     full["prepare"]["source"]["options"] |= {"classes": ["n01440764", "n01443537"], "train_per_class": 30}
     assert loading.parse(full, "a").reductions() == [
-        "Of `imagenet` only a part is taken: 2 classes, 30 training pictures a class."
+        "Only a part of `imagenet` is used: 2 classes, 30 training images per class."
     ]
 
 

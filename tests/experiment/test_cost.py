@@ -85,8 +85,8 @@ def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
 
 def test_pictures_of_published_sets_are_known_without_them(config):
     found = cost.estimate_cost(config, [job("prepare", set=name) for name in config.prepare])
-    assert found.pictures == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
-    assert found.bytes == {"prepared pictures": (1500 + 1718) * 64 * 64 * 3}
+    assert found.images == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
+    assert found.bytes == {"prepared images": (1500 + 1718) * 64 * 64 * 3}
     assert not found.operations
 
 
@@ -114,7 +114,7 @@ def test_training_on_a_target_lasts_so_many_steps(config):
     found = cost.estimate_cost(config, [job("scratch", set="caltech101")])
     one = cost.forward_operations(describe(config.training("improved").network, 64, 20, 0.1))
     epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
-    assert found.operations == {"training on targets alone": 3 * 3 * epochs * 100 * one}
+    assert found.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * one}
 
 
 def test_nothing_to_do_needs_nothing(config):
@@ -148,7 +148,7 @@ def test_the_whole_paper_is_planned_without_any_data(tmp_path):
     command = [sys.executable, "-m", "zfrepro", "plan", "--config", str(PAPER), "--tflops", "1"]
     environment = {**os.environ, "PYTHONPATH": str(manager.ROOT)}
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert "needs pictures: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in said
+    assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in said
     parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", said)[0])
     hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", said)[1].replace(",", ""))
     assert hours == pytest.approx(sum(map(float, parts)) / 1e12 / 3600, rel=0.05)
@@ -175,4 +175,6 @@ def test_how_far_first_weights_fade_is_planned(config):
     (found,) = cost.estimate_fading(config, config.runs())
     assert found.runs == ("baseline", "improved")
     assert found.share == pytest.approx(0.98142, abs=1e-5)
-    assert list(plan.format_fading([found])) == ["first weights fade to 98 % (weight decay 0.0005): baseline, improved"]
+    assert list(plan.format_fading([found])) == [
+        "initial weights shrink to 98 % (weight decay 0.0005): baseline, improved"
+    ]

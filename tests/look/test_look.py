@@ -322,10 +322,10 @@ def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, c
 def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
     (tmp_path / "index.html").write_text("<title>mine</title>")
     given = [place / "first.png", "--weights", place / "model.safetensors", *FEW, "--out"]
-    assert "index.html: is there and was not made by this command" in said(capsys, *given, tmp_path)
+    assert "index.html: exists and was not created by this command" in said(capsys, *given, tmp_path)
     assert (tmp_path / "index.html").read_text() == "<title>mine</title>"
-    assert "first.png is a file; name a folder" in said(capsys, *given, place / "first.png")
-    assert "first.png is a file; name a folder" in said(capsys, *given, place / "first.png" / "deeper")
+    assert "first.png is a file; choose a folder" in said(capsys, *given, place / "first.png")
+    assert "first.png is a file; choose a folder" in said(capsys, *given, place / "first.png" / "deeper")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
         (["--square", "65"], "--square 65: the network's input is 64 pixels"),
         (["--maps", "0"], "argument --maps: invalid positive number value: '0'"),
         (["--network", "resnet"], "invalid choice: 'resnet'"),
-        (["--classes", "names.txt"], "--classes: weights of this program name their classes themselves"),
+        (["--classes", "names.txt"], "--classes: zfrepro's own weights contain the names of their classes"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["--weights", "alexnet-owt-7be5be79.pth"], "for weights of torchvision say --network alexnet or --network vgg16"),
         (["--network", "alexnet", "--classes", "none.txt"], "--classes none.txt: cannot be read"),

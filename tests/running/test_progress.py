@@ -64,7 +64,7 @@ def test_events_are_read(lines):
         ("error", "train b"),
     ]
     assert [explain_reason(event.job) for event in events[1:3]] == [
-        "not made yet",
+        "its output is missing",
         "newer input: results/x/manifest.json",
     ]
 

@@ -44,10 +44,10 @@ def test_a_verb_explains_itself(capsys, command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "zfrepro: there is no command 'trian'; known are "),
+        (["trian"], "zfrepro: unknown command 'trian'; choose from "),
         (["evaluate", "--spec", '{"views": [3]}', "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "--spec: views.0"),
         (["evaluate", "--spec", '{"vews": 1}', "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "--spec: vews"),
-        (["evaluate", "--spec", "none.json", "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "none.json: neither"),
+        (["evaluate", "--spec", "none.json", "--weights", "w", "--network", "n", "--images", "i", "--out", "o"], "none.json: is neither"),
         (["evaluate", "--spec", "{}", "--weights", "none.safetensors", "--network", "n", "--images", "i", "--out", "o"],
          "none.safetensors: no such weights file"),
         (["plan", "--config", "none.yaml"], "none.yaml: cannot be read"),
@@ -97,7 +97,7 @@ def test_a_full_disk_is_said(capsys, monkeypatch):
 
 def test_the_installed_command_answers():
     command = Path(sys.executable).parent / "zfrepro"
-    assert "an experiment:" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
+    assert "\ncommands:\n" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_missing_pango_is_said_before_anything_runs(capsys, monkeypatch):

@@ -322,7 +322,7 @@ def test_the_reasons_are_told(workspace):
     finally:
         path.write_text(text)
     assert reasons["train improved-seed1"] == "its settings changed (epochs)"
-    assert reasons["evaluate improved-seed1"] == "what it reads is made anew"
+    assert reasons["evaluate improved-seed1"] == "its inputs will be rebuilt"
     assert code == 0
     assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", said, re.M)
 
@@ -341,7 +341,7 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
     jobs += [Job("features", fields={"wildcards": f"set={one.parent.name}, features={one.name}"}) for one in folders]
     assert len(folders) > 2
     assert cost.estimate_cost(config, jobs).bytes == {
-        "prepared pictures": rows["prepare"],
+        "prepared images": rows["prepare"],
         "features": rows["features"],
     }
 

@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on(workspace, uninterrupted, number):
     assert process.returncode == 128 + number
     assert time.monotonic() - asked < 15
     assert members(workspace) == []
-    assert "the same command goes on" in out
+    assert "Stopped. Run the same command to resume." in out
     assert not (workspace.folder / WEIGHTS).exists()
     workspace.run()
     assert '"resumed"' in (workspace.folder / LOG).read_text()
@@ -107,7 +107,7 @@ def test_a_second_run_is_refused_while_one_works(workspace):
         process.terminate()
         process.communicate(timeout=60)
     assert code == 2
-    assert f"another run (process {process.pid}) is at work in results/" in said
+    assert f"another run (process {process.pid}) is using results/" in said
 
 
 def test_a_trainer_killed_again_and_again_ends_with_the_same_bits(uninterrupted, tmp_path):

@@ -1,4 +1,4 @@
-"""Look at your own photographs with a trained network: what it says, what excites its maps, where a grey square confuses it."""
+"""Inspect your own photographs with a trained network: its prediction, the features it finds, the effect of a grey square."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> None:
     _check_target(options.out, page)
     sight = _sight(options)
     if options.square and options.square > sight.size:
-        raise UserError(f"--square {options.square}: the network's input is {sight.size} pixels; take a smaller one")
+        raise UserError(
+            f"--square {options.square}: the network's input is {sight.size} pixels; choose a smaller square"
+        )
     pictures = photographs.load(options.photo, sight.crop)
     looks = [_look(options, sight, picture, number) for number, picture in enumerate(pictures, 1)]
     _save(page, options, sight, pictures, looks)
@@ -38,23 +40,43 @@ def main(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("zfrepro look", description=__doc__)
     parser.add_argument("photo", type=Path, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the trained network's weights")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page, index.html")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="weights of the trained network")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write index.html to")
     parser.add_argument(
         "--network",
         choices=(OWN, "alexnet", "vgg16"),
         default=OWN,
-        help="whose weights these are: this program's (default), or those of torchvision's alexnet or vgg16",
+        help="network that the weights belong to: zfrepro (default), or torchvision's alexnet or vgg16",
     )
     parser.add_argument(
-        "--classes", type=Path, metavar="FILE", help="names of torchvision's classes, if not ImageNet's"
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="class names of a torchvision network, one per line; default: ImageNet's",
     )
-    parser.add_argument("--maps", type=_positive, default=4, metavar="N", help="strongest maps a layer; default: 4")
-    parser.add_argument("--square", type=_positive, metavar="N", help="side, pixels; default: the paper's 50 at 224")
-    parser.add_argument("--stride", type=_positive, metavar="N", help="step, pixels; default: the paper's 6 at 224")
-    parser.add_argument("--no-occlusion", action="store_true", help="do not slide the square, which takes longest")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: CUDA if there, else CPU")
-    parser.add_argument("--threads", type=_positive, default=os.cpu_count(), metavar="N", help="default: all cores")
+    parser.add_argument(
+        "--maps",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="maps with the highest activation per layer; default: 4",
+    )
+    parser.add_argument(
+        "--square",
+        type=_positive,
+        metavar="N",
+        help="side of the grey square in pixels; default: 50 at an input of 224",
+    )
+    parser.add_argument(
+        "--stride", type=_positive, metavar="N", help="step of the grey square in pixels; default: 6 at an input of 224"
+    )
+    parser.add_argument("--no-occlusion", action="store_true", help="skip the grey square, the slowest part")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
+    )
+    parser.add_argument(
+        "--threads", type=_positive, default=os.cpu_count(), metavar="N", help="CPU threads; default: all cores"
+    )
     return parser
 
 
@@ -69,16 +91,16 @@ _positive.__name__ = "positive number"  # so argparse says: invalid positive num
 
 
 def _check_target(out: Path, page: Path) -> None:
-    """What can be known of the output before anything is computed."""
+    """Check the output folder before anything is computed."""
     from zfrepro.look import page as look_page
 
-    there = next(folder for folder in (out, *out.absolute().parents) if os.path.exists(folder))
-    if not there.is_dir():
-        raise UserError(f"--out {printable(out)}: {printable(there)} is a file; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"--out {printable(out)}: {printable(there)} cannot be written to; name another folder")
+    existing = next(folder for folder in (out, *out.absolute().parents) if os.path.exists(folder))
+    if not existing.is_dir():
+        raise UserError(f"--out {printable(out)}: {printable(existing)} is a file; choose a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--out {printable(out)}: {printable(existing)} is not writable; choose another folder")
     if page.exists() and not look_page.is_ours(page):
-        raise UserError(f"{printable(page)}: is there and was not made by this command; name another folder")
+        raise UserError(f"{printable(page)}: exists and was not created by this command; choose another folder")
 
 
 def _sight(options: argparse.Namespace) -> Sight:
@@ -92,7 +114,7 @@ def _sight(options: argparse.Namespace) -> Sight:
         names = None if options.classes is None else _names(options.classes)
         return opened.torchvisions(options.network, options.weights, names, device)
     if options.classes is not None:
-        raise UserError("--classes: weights of this program name their classes themselves; leave it out")
+        raise UserError("--classes: zfrepro's own weights contain the names of their classes; leave the option out")
     return opened.own(options.weights, device)
 
 
@@ -124,8 +146,8 @@ def _save(
     try:
         artifacts.save_text(page, text)
     except OSError as error:
-        if error.errno == errno.ENOSPC:  # said alike for every command
+        if error.errno == errno.ENOSPC:  # the same message for every command, see zfrepro/__main__.py
             raise
         raise UserError(
-            f"--out {printable(options.out)}: cannot be written to ({error.strerror}); name another folder"
+            f"--out {printable(options.out)}: cannot be written to ({error.strerror}); choose another folder"
         ) from error

@@ -1,6 +1,6 @@
-"""Say what a run would do and why, one line a stage, and what it needs, without doing it and without the data.
+"""Show what a run would do and why, and what it needs, without running anything and without the data.
 
-Hours follow from the counted operations and a speed: that of this machine, with --measure, or one you name, with --tflops.
+Hours are estimated from the operations and a speed: that of this machine with --measure, or the one given with --tflops.
 """
 
 from __future__ import annotations
@@ -26,82 +26,87 @@ def main(arguments: list[str]) -> None:
     jobs = planned(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
-    for line in describe(jobs, config):
+    needs = cost.estimate_cost(config, jobs)
+    for line in (
+        *describe_jobs(jobs, config),
+        *format_fading(cost.estimate_fading(config, config.runs())),
+        *format_cost(needs),
+    ):
         print(line)
-    for line in format_fading(cost.estimate_fading(config, config.runs())):
-        print(line)
-    found = cost.estimate_cost(config, jobs)
-    for line in format_cost(found):
-        print(line)
-    if found.operations:
-        for line in format_hours(found, config, options):
-            print(line)
+    if needs.operations:
+        print(format_hours(needs, config, options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = manager.experiment_parser("plan", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     speed = parser.add_mutually_exclusive_group()
-    speed.add_argument("--measure", action="store_true", help="train for some seconds on noise and tell the hours here")
+    speed.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure this machine by training on random images, then estimate hours",
+    )
     speed.add_argument(
         "--tflops",
         type=_positive,
         metavar="N",
-        help="10^12 operations a second that your hardware sustains in training",
+        help="estimate the hours on hardware that sustains N x 10^12 operations per second in training",
     )
-    parser.add_argument("--device", default="auto", help="to measure: auto, cpu, cuda or cuda:1")
+    parser.add_argument(
+        "--device", default="auto", help="device for --measure: auto, cpu, cuda or cuda:1; default: auto"
+    )
     return parser
 
 
 def _positive(text: str) -> float:
     if not (value := float(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
 
-def format_fading(found: list[cost.Fading]) -> Iterator[str]:
-    """`first weights fade to 22 % (weight decay 0.002): baseline, improved`"""
-    for one in found:
-        yield f"first weights fade to {100 * one.share:.2g} % (weight decay {one.weight_decay:.2g}): {', '.join(one.runs)}"
+def format_fading(groups: list[cost.Fading]) -> Iterator[str]:
+    """`initial weights shrink to 22 % (weight decay 0.002): baseline, improved`"""
+    for group in groups:
+        percent, decay = f"{100 * group.share:.2g} %", f"{group.weight_decay:.2g}"
+        yield f"initial weights shrink to {percent} (weight decay {decay}): {', '.join(group.runs)}"
 
 
-def format_cost(found: cost.Needs) -> Iterator[str]:
-    """`needs pictures: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; a line only where there is something."""
-    if found.pictures:
-        counted = (
-            f"{name} {'as many as its folder holds' if many is None else format(many, ',')}"
-            for name, many in found.pictures.items()
-        )
-        yield f"needs pictures: {', '.join(counted)}"
-    if found.bytes:
-        yield f"needs disk: {_sum({what: f'{much / 1e9:.1f} GB' for what, much in found.bytes.items()})}"
-    if found.operations:
-        yield f"needs operations: {_sum({what: f'{much:.1e}' for what, much in found.operations.items()})}"
+def format_cost(needs: cost.Cost) -> Iterator[str]:
+    """`needs images: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; only the lines that are not empty."""
+    if needs.images:
+        yield f"needs images: {_listed({name: _image_count(count) for name, count in needs.images.items()})}"
+    if needs.bytes:
+        yield f"needs disk: {_listed({purpose: f'{count / 1e9:.1f} GB' for purpose, count in needs.bytes.items()})}"
+    if needs.operations:
+        yield f"needs operations: {_listed({purpose: f'{count:.1e}' for purpose, count in needs.operations.items()})}"
 
 
-def _sum(parts: dict[str, str]) -> str:
-    return ", ".join(f"{what} {much}" for what, much in parts.items())
+def _image_count(count: int | None) -> str:
+    return "all in its folder" if count is None else f"{count:,}"
 
 
-def format_hours(found: cost.Needs, config: Config, options: argparse.Namespace) -> Iterator[str]:
-    """How long the operations take at the speed that the options name; how to name one if they do not."""
-    total = sum(found.operations.values())
+def _listed(amounts: dict[str, str]) -> str:
+    return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
+
+
+def format_hours(needs: cost.Cost, config: Config, options: argparse.Namespace) -> str:
+    """How long the operations take at the speed chosen by the options, or how to choose one."""
+    total = sum(needs.operations.values())
     if options.tflops:
-        yield f"needs hours: {_hours(total / (options.tflops * 1e12))} at {options.tflops:g} TFLOP/s sustained in training"
-    elif options.measure:
-        run = next(iter(config.train.runs))
-        speed = _measured(config, run, options.device)
-        yield (
-            f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
-            f"which trains {run} on {speed.images_per_second:.3g} pictures a second, "
-            f"{speed.operations_per_second / 1e12:.2g} TFLOP/s, measured now"
-        )
-    else:
-        yield "needs hours: say --measure to measure this machine, or --tflops N for another"
+        hours = _hours(total / (options.tflops * 1e12))
+        return f"needs hours: {hours} at {options.tflops:g} TFLOP/s sustained in training"
+    if not options.measure:
+        return "needs hours: pass --measure to measure this machine, or --tflops N for other hardware"
+    speed = _measured(config, next(iter(config.train.runs)), options.device)
+    return (
+        f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
+        f"measured now: training {speed.run} at {speed.images_per_second:.3g} images per second, "
+        f"{speed.operations_per_second / 1e12:.2g} TFLOP/s"
+    )
 
 
 def _measured(config: Config, run: str, device: str) -> throughput.Throughput:
-    """In a process with the environment of a run's jobs."""
+    """Measure in a process that has the environment of a run's jobs."""
     manager.adopt_job_environment()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(throughput.measure, config, run, device).result()
@@ -114,46 +119,42 @@ def _hours(seconds: float) -> str:
 def planned(config: Path) -> list[Job]:
     """Every job that a run would start now, in Snakemake's order."""
     command = manager.snakemake_command(config, "--cores", "1", "--dry-run")
-    said = subprocess.run(command, capture_output=True, text=True, env=manager.environment(), check=False)
-    if said.returncode:
-        raise UserError(f"Snakemake cannot plan this run:\n{(said.stderr or said.stdout).strip()}")
-    events = Reader().events([*said.stdout.splitlines(), *said.stderr.splitlines(), ""])
-    return [event.job for event in events if event.kind == "start" and event.job.rule != "all"]
+    process = subprocess.run(command, capture_output=True, text=True, env=manager.environment(), check=False)
+    if process.returncode:
+        raise UserError(f"Snakemake cannot plan this run:\n{(process.stderr or process.stdout).strip()}")
+    events = Reader().events([*process.stdout.splitlines(), *process.stderr.splitlines(), ""])
+    return [event.job for event in events if event.kind == "start" and event.job and event.job.rule != "all"]
 
 
-def describe(jobs: list[Job], config: Config) -> list[str]:
-    """`train          2 of 6   baseline, improved: its settings changed (epochs)`, and one line for every other reason."""
-    grouped: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+def describe_jobs(jobs: list[Job], config: Config) -> Iterator[str]:
+    """`train          2 of 6   baseline, improved: its settings changed (epochs)`, a line for every stage and reason."""
+    names: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        grouped[job.rule][explain_reason(job)].append(job.name)
-    lines = []
-    for rule in [rule for rule in counts(config) if rule in grouped]:
-        for reason, names in grouped[rule].items():
-            lines.append(f"{rule:<14} {len(names):>2} of {counts(config)[rule]:<3} {_named(names)}{reason}")
-    return lines
+        names[job.rule][explain_reason(job)].append(job.name)
+    for rule, total in count_jobs(config).items():
+        for reason, group in names[rule].items():
+            yield f"{rule:<14} {len(group):>2} of {total:<3} {_short_list(group)}{reason}"
 
 
-def counts(config: Config) -> dict[str, int]:
+def count_jobs(config: Config) -> dict[str, int]:
     """Jobs of every rule in the whole experiment, in the order they run."""
+    features = config.required_transfers("probes")
     return {
         "prepare": len(config.prepare),
         "train": len(config.train.runs),
         "ablate": len(config.ablate.runs),
         "evaluate": len(config.runs()),
         **{stage: len(config.inspected_runs(stage)) for stage in INSPECTIONS},
-        "folds": len(
-            {target for target, *_ in (*config.required_transfers("folds"), *config.required_transfers("probes"))}
-        ),
-        "features": len(config.required_transfers("probes")),
-        "probes": len(config.required_transfers("probes")),
+        "folds": len({target for target, *_ in (*config.required_transfers("folds"), *features)}),
+        "features": len(features),
+        "probes": len(features),
         "scratch": len(config.required_transfers("scratch")),
         "exhibits": len(config.report.exhibits),
         "report": 1,
     }
 
 
-def _named(names: list[str]) -> str:
-    named = [name for name in names if name]
-    if not named:
-        return ""
-    return f"{', '.join(sorted(named)[:4])}{' ...' if len(named) > 4 else ''}: "
+def _short_list(names: list[str]) -> str:
+    """`baseline, improved: `, at most four names; empty for a rule with one unnamed job."""
+    names = sorted(name for name in names if name)
+    return f"{', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: " if names else ""

@@ -1,4 +1,4 @@
-"""Copy an experiment's finished report from results/ to reports/, whole or not at all, and rebuild the site there."""
+"""Copy the finished report of an experiment from results/ to reports/ and rebuild the site there."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from zfrepro.storage import artifacts
 
 REPORTS = Path("reports")
 NEEDED = ("index.html", "report.pdf", "provenance.json", "summary.json")
-MOST = 10e6  # bytes; a larger report is a burden for a repository
+WARN_BYTES = 10e6  # a larger report makes a repository slow to clone
 
 
 def main(arguments: list[str]) -> None:
     parser = manager.experiment_parser("publish", __doc__)
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--check", action="store_true", help="only compare what is published with its checksums")
-    only.add_argument("--site", action="store_true", help="only rebuild the site over what is published")
+    only.add_argument("--check", action="store_true", help="only verify the checksums of the published reports")
+    only.add_argument("--site", action="store_true", help="only rebuild the site of the published reports")
     options = parser.parse_args(arguments)
     if options.check:
         check(REPORTS)
@@ -36,40 +36,40 @@ def main(arguments: list[str]) -> None:
     else:
         config = loading.load(options.config)
         target = publish(config.results() / "report", REPORTS / config.experiment)
-        _say(target)
+        _print_summary(target)
 
 
 def publish(report: Path, target: Path) -> Path:
-    """Replace `target` by a copy of the finished report, with checksums and RO-Crate; rebuild the site in its parent.
+    """Replace `target` by a copy of the finished report, with checksums and RO-Crate; rebuild the site in its parent folder.
 
-    Nothing changes if anything is wrong. Raises UserError where no finished report is, or a published one is broken.
+    On any error nothing changes. Raises UserError if the report is not finished, or a published one is broken.
     """
     for name in NEEDED:
         if not (report / name).is_file():
-            raise UserError(f"{report / name}: missing, no finished report is there; make it first with: zfrepro run")
+            raise UserError(f"{report / name}: does not exist, the report is not finished; run zfrepro run first")
     summary, origin = summaries.read(report, target.name), crate.origin(report)
-    _tidy(target)
+    _clean_up(target)
     others = [summaries.read(folder) for folder in summaries.published(target.parent) if folder != target]
-    site = pages.render(sorted([*others, summary], key=lambda one: one.experiment))
+    site = pages.render(sorted([*others, summary], key=lambda other: other.experiment))
     _swap(_copy(report, target, summary.title, origin), target)
     pages.save(target.parent, site)
     return target
 
 
 def check(reports: Path) -> None:
-    """Say what is whole. Raises UserError with a line for every fault."""
+    """Print the reports whose files match their checksums. Raises UserError with one line per fault."""
     folders = list(summaries.published(reports))
     faults = [fault for folder in folders for fault in checksums.faults(folder)]
     if faults:
         raise UserError("\n".join(faults))
     for folder in folders:
-        print(f"{folder}: {len(checksums.files(folder))} files as published")
+        print(f"{folder}: {len(checksums.files(folder))} files match their checksums")
     if not folders:
-        print(f"{reports}: nothing is published")
+        print(f"{reports}: no published reports")
 
 
-def _tidy(target: Path) -> None:
-    """Clear away what a stopped publication left; a report that was set aside comes back."""
+def _clean_up(target: Path) -> None:
+    """Remove what an interrupted publication left; restore the old report if it was moved away."""
     fresh, old = _beside(target)
     if old.exists() and not target.exists():
         os.replace(old, target)
@@ -78,7 +78,7 @@ def _tidy(target: Path) -> None:
 
 
 def _copy(report: Path, target: Path, title: str, origin: Mapping[str, Any]) -> Path:
-    """The copy beside the target, complete. Hidden files are half written ones and stay behind."""
+    """Make a complete copy next to the target. Hidden files are unfinished ones and not copied."""
     fresh, _ = _beside(target)
     try:
         shutil.copytree(report, fresh, ignore=shutil.ignore_patterns(".*"))
@@ -105,9 +105,11 @@ def _beside(target: Path) -> tuple[Path, Path]:
     return target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
 
 
-def _say(target: Path) -> None:
+def _print_summary(target: Path) -> None:
     size = sum((target / name).stat().st_size for name in [*checksums.files(target), checksums.NAME])
     print(f"published: {target / 'index.html'}  {target / 'report.pdf'}  ({size / 1e6:.1f} MB)")
     print(f"site: {target.parent / 'index.html'}")
-    if size > MOST:
-        print(f"{target}: more than {MOST / 1e6:.0f} MB is a burden for a repository", file=sys.stderr)
+    if size > WARN_BYTES:
+        print(
+            f"{target}: larger than {WARN_BYTES / 1e6:.0f} MB, which makes a repository slow to clone", file=sys.stderr
+        )

@@ -1,4 +1,4 @@
-"""Run an experiment from pictures to report; the same command goes on after any stop."""
+"""Run an experiment from images to report; after a stop, the same command resumes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zfrepro.experiment.config import RESULTS, Config
 from zfrepro.report.pdf import PANGO
 from zfrepro.running import manager
 from zfrepro.running.progress import Display
-from zfrepro.running.snakemake_log import Reader
+from zfrepro.running.snakemake_log import Event, Reader
 
 
 def main(arguments: list[str]) -> None:
@@ -30,10 +30,10 @@ def main(arguments: list[str]) -> None:
     config = loading.load(options.config)
     loading.check_folders(config, str(options.config))
     started = time.monotonic()
-    with manager.run_lock(RESULTS) as note:
-        if manager.locked():
+    with manager.run_lock(RESULTS) as record:
+        if manager.is_locked():
             _unlock(options.config)
-        code = _snakemake(options, config, note)
+        code = _snakemake(options, config, record)
     if code:
         sys.exit(code)
     report = config.results() / "report"
@@ -42,13 +42,15 @@ def main(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = manager.experiment_parser("run", __doc__)
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="default: all")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: CUDA if there, else CPU")
-    parser.add_argument("targets", nargs="*", help="files or rules to make, instead of the whole report")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="CPU cores to use; default: all")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
+    )
+    parser.add_argument("targets", nargs="*", help="files or rules to build; default: the report")
     return parser
 
 
-def _snakemake(options: argparse.Namespace, config: Config, note: Path) -> int:
+def _snakemake(options: argparse.Namespace, config: Config, record: Path) -> int:
     command = manager.snakemake_command(
         options.config,
         "--cores",
@@ -62,22 +64,23 @@ def _snakemake(options: argparse.Namespace, config: Config, note: Path) -> int:
     stops: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: stops.append(received))
-    process = manager.start(command, note, output, options.device)
-    group = json.loads(note.read_text())
+    process = manager.start(command, record, output, options.device)
+    group = json.loads(record.read_text())
     with Display(sys.stdout) as display:
         for line in _follow(output, process, stops):
             display.show(line)
     if stops:
-        print("stopping; what is done stays, and the same command goes on from there", flush=True)
+        print("Stopping ...", flush=True)
         manager.stop_group(process.pid, group["started"])
+        print("Stopped. Run the same command to resume.", flush=True)
         return 128 + stops[0]
     if process.returncode:
-        print(f"failed; all of Snakemake's words: {output}", file=sys.stderr)
+        print(f"Failed. Full log: {output}", file=sys.stderr)
     return process.returncode
 
 
-def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterator[object]:
-    """Events as they are written, None where nothing was, until Snakemake ends or a stop is asked for."""
+def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterator[Event | None]:
+    """Events as Snakemake writes them, None after each read, until it ends or a stop signal arrives."""
     reader = Reader()
     with open(output, encoding="utf-8", errors="replace") as file:
         ended, rest = False, ""
@@ -94,7 +97,7 @@ def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterat
 
 
 def _gpu_jobs(options: argparse.Namespace) -> int:
-    """How many jobs that want the GPU may run at once: one on a GPU, as many as there are cores without."""
+    """How many GPU jobs may run at once: one on a GPU, as many as there are cores on CPUs."""
     on_cpu = options.device == "cpu" or (options.device == "auto" and shutil.which("nvidia-smi") is None)
     return options.cores if on_cpu else 1
 
@@ -104,15 +107,15 @@ def _unlock(config: Path) -> None:
 
 
 def _check_pango() -> None:
-    """WeasyPrint needs a system library for the PDF; say so now, not after the training."""
+    """WeasyPrint needs a system library for the PDF; if it is missing, stop now, not after the training."""
     try:
-        ctypes.CDLL("libpango-1.0.so.0")  # in a millisecond, where importing WeasyPrint takes a second
+        ctypes.CDLL("libpango-1.0.so.0")  # takes a millisecond; importing WeasyPrint takes a second
     except OSError:
         _check_weasyprint()
 
 
 def _check_weasyprint() -> None:
-    """Where Pango has another name, WeasyPrint itself knows."""
+    """WeasyPrint itself finds Pango under other names."""
     try:
         importlib.import_module("weasyprint")
     except OSError as error:

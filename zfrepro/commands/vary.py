@@ -1,4 +1,4 @@
-"""Write a complete experiment file that differs from another in its name, its seeds and its precision.
+"""Derive an experiment file from another: a new name, other seeds, another precision.
 
 The demo with three base seeds in two precisions is six files, and six runs:
 
@@ -8,8 +8,8 @@ The demo with three base seeds in two precisions is six files, and six runs:
   done; done
   zfrepro compare results/demo-*
 
-The seed is added to the seeds of every network's training, of the splits of `folds`, and of what the stages choose (images,
-maps, random weights). The images of drawn data sets stay the same unless --data-seed asks for others. Comments are kept.
+The seed is added to the seeds of every network's training, of the splits of `folds`, and of the stages' random choices
+(images, maps, random weights). Drawn data sets keep their images unless --data-seed is given. Comments are kept.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def main(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = manager.experiment_parser("vary", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--name", required=True, help="of the new experiment; names its folder under results/")
+    parser.add_argument("--name", required=True, help="name of the new experiment, and of its folder in results/")
     parser.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="added to every seed but those of data; default: 0"
+        "--seed", type=_seed, default=0, metavar="N", help="added to every seed except those of data sets; default: 0"
     )
     parser.add_argument(
         "--data-seed", type=_seed, default=0, metavar="N", help="added to the seeds of drawn data sets; default: 0"
     )
     parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), help="of training and evaluation; default: as it is"
+        "--precision", choices=("auto", "float32", "bfloat16"), help="of training and evaluation; default: unchanged"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="a new file; default: print the experiment")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="new file to write; default: print to the terminal")
     return parser
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return int(text)

@@ -1,13 +1,13 @@
-"""One experiment as typed sections, cut into each job's slice of settings; see experiments.py for reading and checking.
+"""One experiment as typed sections, and the settings that each of its jobs gets; loading.py reads and checks it.
 
-This module stands above the stages and is imported by the commands and the Snakefile only, so that no rule's digest holds it.
+Only the commands and the Snakefile import this module, never a stage: so no rule's code digest depends on it.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,22 +31,25 @@ from zfrepro.stages import scratch as scratch_stage
 from zfrepro.stages import train as train_stage
 
 RESULTS = Path("results")
-SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are there to transfer to
-BASELINES = ("random", "hog")  # features beside those of the runs: kinds of stages/features.py
+SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are targets of transfer
+BASELINES: tuple[Literal["random", "hog"], ...] = (
+    "random",
+    "hog",
+)  # features beside those of the runs: kinds of stages/features.py
 INSPECTIONS = (
     "deconvnet",
     "evolution",
     "occlusion",
     "invariance",
     "correspondence",
-)  # stages that look into trained networks
+)  # stages that analyse trained networks
 Runs = dict[str, dict[str, Any]]
 Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to look into")]
+RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to analyse")]
 
 
 class Training(Base):
-    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py that all runs share")
+    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py shared by all runs")
     runs: Runs = Field(
         min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
     )
@@ -77,29 +80,31 @@ class Correspondence(correspondence_stage.Spec):
 
 
 class Features(features_stage.Spec):
-    kind: None = None  # follows from the name: a run's, or one of BASELINES
+    kind: None = None  # type: ignore[assignment]  # follows from the name: a run's, or one of BASELINES
     runs: tuple[str, ...] = Field(
         (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
     )
     baselines: tuple[Literal["random", "hog"], ...] = Field(
-        BASELINES, description="random: the first run's network with random weights; hog: hand-made features"
+        BASELINES, description="random: the first run's network with random weights; hog: hand-crafted features"
     )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all features that are made of every target."""
+        """Names of all features that are computed for every target."""
         return (*self.runs, *self.baselines) if self.runs else ()
 
 
 class Probes(probes_stage.Spec):
-    curve: None = None  # follows from the name: only what Tables 4, 5 and Fig 9 show
+    curve: None = None  # type: ignore[assignment]  # follows from the name: only for the features of Tables 4, 5 and Fig 9
 
 
 class Scratch(scratch_stage.Spec):
-    run: str | None = Field(None, description="whose network and settings are taken; none: the first of features.runs")
-    per_class: None = None  # follows from the set
+    run: str | None = Field(
+        None, description="run whose network and settings are used; default: the first of features.runs"
+    )
+    per_class: None = None  # type: ignore[assignment]  # follows from the set
     sets: dict[str, Numbers | None] = Field(
-        {}, description="sets of `folds` on which it is trained -> training pictures a class; none: the paper's tables'"
+        {}, description="sets of `folds` to train on -> training images per class; null: those of the paper's tables"
     )
 
 
@@ -114,31 +119,31 @@ class Config(Base):
     title: str = Field(min_length=1)
     prepare: dict[str, prepare_stage.Spec] = Field(min_length=1)
     train: Training
-    ablate: Variants = Variants()
-    evaluate: evaluate_stage.Spec = evaluate_stage.Spec()
+    ablate: Variants = Variants.model_validate({})
+    evaluate: evaluate_stage.Spec = evaluate_stage.Spec.model_validate({})
     deconvnet: Deconvnet | None = None
     evolution: Evolution | None = None
     occlusion: Occlusion | None = None
     invariance: Invariance | None = None
     correspondence: Correspondence | None = None
     folds: dict[str, folds_stage.Spec] = Field({}, description="sets to transfer to -> how they are split")
-    features: Features = Features()
-    probes: Probes = Probes()
-    scratch: Scratch = Scratch()
+    features: Features = Features.model_validate({})
+    probes: Probes = Probes.model_validate({})
+    scratch: Scratch = Scratch.model_validate({})
     report: Report
 
     @field_validator("prepare")
     @classmethod
     def _has_source(cls, sets: dict[str, prepare_stage.Spec]) -> dict[str, prepare_stage.Spec]:
         if SOURCE not in sets:
-            raise ValueError(f"the set `{SOURCE}`, on which the networks are trained, is missing")
+            raise ValueError(f"the set `{SOURCE}`, which the networks are trained on, is missing")
         return sets
 
     @model_validator(mode="after")
-    def _names_known(self) -> Config:
-        twice = set(self.train.runs) & set(self.ablate.runs)
-        if twice:
-            raise ValueError(f"ablate.runs: {', '.join(sorted(twice))} is already a name in train.runs")
+    def _check_names(self) -> Config:
+        duplicates = set(self.train.runs) & set(self.ablate.runs)
+        if duplicates:
+            raise ValueError(f"ablate.runs: {', '.join(sorted(duplicates))} is already a name in train.runs")
         for section in INSPECTIONS:
             for run in self.inspected_runs(section):
                 self._check_known(f"{section}.runs", run, self.runs())
@@ -161,81 +166,86 @@ class Config(Base):
     @staticmethod
     def _check_known(key: str, name: str, known: Mapping[str, Any]) -> None:
         if name not in known:
-            raise ValueError(f"{key}: there is no {name!r}; known are {', '.join(known)}")
+            raise ValueError(f"{key}: unknown name {name!r}; choose from {', '.join(known)}")
 
     def runs(self) -> dict[str, str]:
-        """Name of every network trained -> the stage that trains it, `train` or `ablate`."""
+        """Name of every run -> the stage that trains it, `train` or `ablate`."""
         return {**dict.fromkeys(self.train.runs, "train"), **dict.fromkeys(self.ablate.runs, "ablate")}
 
     def inspected_runs(self, stage: str) -> tuple[str, ...]:
-        """Names of the runs that a stage of INSPECTIONS looks into."""
-        return getattr(getattr(self, stage), "runs", ())
+        """Names of the runs that a stage of INSPECTIONS analyses."""
+        runs: tuple[str, ...] = getattr(getattr(self, stage), "runs", ())
+        return runs
 
     def training(self, run: str) -> train_stage.Spec:
-        """One run's settings: the recipe, then what differs."""
+        """Settings of one run: the recipe, overridden by the run's own."""
         merged = {**self.train.recipe, **getattr(self, self.runs()[run]).runs[run]}
         network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
         return train_stage.Spec.model_validate({"network": network, **merged})
 
     def required_transfers(self, stage: str) -> set[tuple[str, ...]]:
-        """What the exhibits ask of `folds`, `probes` or `scratch`: (target,), and of probes (target, name of features)."""
-        asked = {
-            path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()
-        }
+        """Jobs of `folds`, `probes` or `scratch` that the exhibits need: (target,); for probes (target, name of features)."""
         parts = 2 if stage == "probes" else 1
-        return {path.with_suffix("").parts[1 : 1 + parts] for path in asked if path.parts[0] == stage}
+        return {path.with_suffix("").parts[1 : 1 + parts] for path in self._exhibit_files() if path.parts[0] == stage}
+
+    def _exhibit_files(self) -> set[Path]:
+        """Every file that an exhibit of the report reads, relative to the experiment's results folder."""
+        return {path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()}
 
     def scratch_run(self) -> str:
-        """Name of the run whose network is trained on the targets alone."""
+        """Name of the run whose network is trained from scratch on the targets."""
         return self.scratch.run or next(iter(self.features.runs), "")
 
     def network_of_features(self, features: str) -> str | None:
-        """Name of the run whose network makes the named features; None for hand-made ones."""
+        """Name of the run whose network computes the named features; None for hand-crafted ones."""
         return {"hog": None, "random": next(iter(self.features.runs), None)}.get(features, features)
 
     def results(self) -> Path:
         return RESULTS / self.experiment
 
     def slice(self, stage: str, name: str | None = None) -> str:
-        """The settings one job sees, as canonical JSON; Snakemake compares this text."""
-        return json.dumps(self._settings(stage, name), sort_keys=True, ensure_ascii=False)
+        """The settings of one job as canonical JSON, a text that Snakemake compares; name: its run, set, features or exhibit."""
+        return json.dumps(self._settings(stage, name or ""), sort_keys=True, ensure_ascii=False)
 
-    def _settings(self, stage: str, name: str | None) -> dict[str, Any]:
+    def _settings(self, stage: str, name: str) -> dict[str, Any]:
         if stage == "prepare":
             return self.prepare[name].model_dump(mode="json")
         if stage in ("train", "ablate"):
             return self.training(name).model_dump(mode="json")
         if stage in INSPECTIONS:
-            return getattr(self, stage).model_dump(mode="json", exclude={"runs"})
+            return self._section(stage, exclude={"runs"})
         if stage == "folds":
             return self.folds[name].model_dump(mode="json")
         if stage == "features":
-            others = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
-            kind = name if name in BASELINES else "network"
-            return {**self.features.model_dump(mode="json", exclude=others), "kind": kind}
+            return self._feature_settings(name)
         if stage == "probes":
-            return {**self.probes.model_dump(mode="json"), "curve": name not in self.features.runs[1:]}
+            return {**self._section("probes"), "curve": name not in self.features.runs[1:]}
         if stage == "scratch":
-            shared = self.scratch.model_dump(mode="json", exclude={"run", "sets", "per_class"})
-            given = self.scratch.sets[name]
-            return {**shared, **({"per_class": given} if given else {})}
+            shared, per_class = self._section("scratch", exclude={"run", "sets", "per_class"}), self.scratch.sets[name]
+            return {**shared, **({"per_class": per_class} if per_class else {})}
         if stage == "exhibits":
             return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
         if stage == "report":
             return self._report_settings()
-        return getattr(self, stage).model_dump(mode="json")
+        return self._section(stage)
+
+    def _section(self, stage: str, exclude: Collection[str] = ()) -> dict[str, Any]:
+        section: Base = getattr(self, stage)
+        return section.model_dump(mode="json", exclude=set(exclude))
+
+    def _feature_settings(self, name: str) -> dict[str, Any]:
+        unused = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
+        return {**self._section("features", exclude=unused), "kind": name if name in BASELINES else "network"}
 
     def needs(self, exhibit: str) -> dict[str, Path]:
-        """Files that an exhibit reads, by label."""
+        """Label -> path of every file that an exhibit reads."""
         module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
         return {label: self.results() / path for label, path in module.needs(self).items()}
 
     def report_networks(self) -> list[Path]:
-        """network.json of every network that an exhibit of the report depends on: its first page says how they were trained."""
-        files = {path for name in self.report.exhibits for path in self.needs(name).values()}
-        within = [path.relative_to(self.results()).as_posix() for path in files]
-        trained = [job for job in graph.jobs_before(within, self.model_dump(mode="json")) if job[0] in graph.TRAINING]
-        return [self.results().joinpath(*job, "network.json") for job in trained]
+        """network.json of every network that an exhibit depends on; the report's first page says how they were trained."""
+        jobs = graph.jobs_before((path.as_posix() for path in self._exhibit_files()), self.model_dump(mode="json"))
+        return [self.results().joinpath(*job, "network.json") for job in jobs if job[0] in graph.TRAINING]
 
     def _report_settings(self) -> dict[str, Any]:
         return {
@@ -247,7 +257,7 @@ class Config(Base):
         }
 
     def reductions(self) -> list[str]:
-        """In plain sentences, what this experiment makes smaller than the paper did."""
+        """Sentences on what this experiment makes smaller than the paper did."""
         targets = {role: spec for role, spec in self.prepare.items() if role != SOURCE}
         return reductions.list_reductions(
             self.prepare[SOURCE], targets, [self.training(run) for run in self.train.runs]

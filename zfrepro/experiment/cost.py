@@ -1,15 +1,15 @@
-"""What the jobs of a plan need, counted before any of the data are there: pictures, disk, operations.
+"""Estimate what the jobs of a plan need, before any data are there: images, disk space, operations.
 
-An operation is one multiplication or one addition of a convolution or a full layer; normalisation, pooling and the classifiers
-on frozen features are not counted. A step of training counts as three forward passes: the scores, the gradients of the
-activations, those of the weights. Looking into networks (Figs 1, 2 and 4 to 8) is not counted.
+An operation is one multiplication or one addition in a convolution or a fully connected layer. Normalisation, pooling and the
+classifiers on frozen features are not counted, nor are the analyses of trained networks (Figs 1, 2 and 4 to 8). A training step
+counts as three forward passes: one for the scores, one for the gradients of the activations, one for those of the weights.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from zfrepro.core.architecture import Conv, Full, Row, describe, parameter_count
@@ -23,17 +23,17 @@ from zfrepro.stages.features import RANDOM_LAYER
 from zfrepro.stages.prepare import options_of
 from zfrepro.storage import artifacts
 
-PASSES = 3  # a step of training, in forward passes
-FLOAT, HALF = 4, 2  # bytes
-BYTES = ("prepared pictures", "weights and snapshots", "features")
-OPERATIONS = ("training", "evaluation", "features", "training on targets alone")
+PASSES = 3  # forward passes that one training step costs
+FLOAT_BYTES, HALF_BYTES = 4, 2
+BYTES = ("prepared images", "weights and snapshots", "features")
+OPERATIONS = ("training", "evaluation", "features", "training from scratch on targets")
 
 
 @dataclass(frozen=True)
 class Fading:
-    """How far the first weights fade in the trainings of some runs, see core/recipe.py; `share` 0..1 is what is left at the end.
+    """How far the initial weights of some runs decay in training, see core/recipe.py.
 
-    For the schedule `stall` it is what would be left if the validation error never stalled.
+    share: what is left of them at the end, 0..1; for the schedule `stall`, if the validation error never stalled.
     """
 
     runs: tuple[str, ...]
@@ -42,62 +42,82 @@ class Fading:
 
 
 def estimate_fading(config: Config, runs: Iterable[str]) -> list[Fading]:
-    """Of the named runs, those trained alike together; nothing where the source set's size is not known."""
+    """Group the runs by how far their initial weights decay; empty if the size of the source set is unknown."""
     source = count_images(config, SOURCE)
     if source is None:
         return []
-    found: dict[tuple[float, float], list[str]] = {}
+    groups: dict[tuple[float, float], list[str]] = {}
     for run in runs:
-        spec = config.training(run)
-        recipe = Recipe(**{field.name: getattr(spec, field.name) for field in fields(Recipe)})
-        per_epoch = steps_per_epoch(source.splits["train"], spec.batch)
-        decay = weight_decay_of(recipe, per_epoch)
-        share = faded_to(decay, spec.momentum, rate_sum(recipe, per_epoch))
-        found.setdefault((decay, share), []).append(run)
-    return [Fading(tuple(names), decay, share) for (decay, share), names in found.items()]
+        groups.setdefault(_decay_and_share(config, run, source), []).append(run)
+    return [Fading(tuple(names), decay, share) for (decay, share), names in groups.items()]
+
+
+def _decay_and_share(config: Config, run: str, source: Counts) -> tuple[float, float]:
+    """Weight decay, share of the initial weights that is left."""
+    spec = config.training(run)
+    recipe = Recipe(**{field.name: getattr(spec, field.name) for field in fields(Recipe)})
+    per_epoch = steps_per_epoch(source.splits["train"], spec.batch)
+    decay = weight_decay_of(recipe, per_epoch)
+    return decay, faded_to(decay, spec.momentum, rate_sum(recipe, per_epoch))
 
 
 @dataclass(frozen=True)
-class Needs:
-    """Pictures of each set (None: not known before its folder is read), bytes and operations, by what they are for."""
+class Cost:
+    """Images of each set to prepare (None: unknown until its folder is read); bytes and operations by purpose."""
 
-    pictures: dict[str, int | None]
+    images: dict[str, int | None]
     bytes: dict[str, int]
     operations: dict[str, int]
 
 
-def estimate_cost(config: Config, jobs: Sequence[Job]) -> Needs:
-    """Of the jobs that are still to run. A set of unknown size is left out of the sums."""
-    sets = {name: count_images(config, name) for name in config.prepare}
-    source = sets[SOURCE]
-    size, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
+def estimate_cost(config: Config, jobs: Sequence[Job]) -> Cost:
+    """Cost of the given jobs. A set of unknown size is left out of the sums."""
+    sizes = {name: count_images(config, name) for name in config.prepare}
+    disk, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
     for job in jobs:
-        name = job.name
-        if job.rule == "prepare" and sets[name]:
-            size["prepared pictures"] += sets[name].pictures * config.prepare[name].size ** 2 * 3
-        elif job.rule in ("train", "ablate") and source:
-            work["training"] += _training(config, name, source)
-            size["weights and snapshots"] += _weights(config, name, source)
-        elif job.rule == "evaluate" and source:
-            work["evaluation"] += _evaluation(config, name, source)
-        elif job.rule == "features":
-            target, features = name.split(" ")
-            if (found := sets[target]) and source:
-                work["features"] += _features(config, features, found, source)
-                size["features"] += sum(_dimensions(config, features, target, source)) * found.pictures * HALF
-        elif job.rule == "scratch" and sets[name]:
-            work["training on targets alone"] += _scratch(config, name, sets[name])
+        for purpose, amount in _job_bytes(config, job, sizes):
+            disk[purpose] += amount
+        for purpose, amount in _job_operations(config, job, sizes):
+            work[purpose] += amount
     prepared = {job.name for job in jobs if job.rule == "prepare"}
-    pictures = {name: found.pictures if found else None for name, found in sets.items() if name in prepared}
-    return Needs(pictures, _filled(size), _filled(work))
+    images = {name: size.pictures if size else None for name, size in sizes.items() if name in prepared}
+    return Cost(images, _without_zeros(disk), _without_zeros(work))
 
 
-def _filled(totals: Mapping[str, int]) -> dict[str, int]:
-    return {what: much for what, much in totals.items() if much}
+def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
+    """Purpose, one of BYTES, and bytes that the job writes."""
+    source = sizes[SOURCE]
+    if job.rule == "prepare" and (size := sizes[job.name]):
+        yield "prepared images", size.pictures * config.prepare[job.name].size ** 2 * 3
+    elif job.rule in ("train", "ablate") and source:
+        yield "weights and snapshots", _weight_bytes(config, job.name, source)
+    elif job.rule == "features" and source:
+        target, features = job.name.split(" ")
+        if size := sizes[target]:
+            yield "features", sum(_feature_lengths(config, features, target, source)) * size.pictures * HALF_BYTES
+
+
+def _job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
+    """Purpose, one of OPERATIONS, and operations that the job computes."""
+    source = sizes[SOURCE]
+    if job.rule in ("train", "ablate") and source:
+        yield "training", _training_operations(config, job.name, source)
+    elif job.rule == "evaluate" and source:
+        yield "evaluation", _evaluation_operations(config, job.name, source)
+    elif job.rule == "features" and source:
+        target, features = job.name.split(" ")
+        if size := sizes[target]:
+            yield "features", _feature_operations(config, features, size, source)
+    elif job.rule == "scratch" and (size := sizes[job.name]):
+        yield "training from scratch on targets", _scratch_operations(config, job.name, size)
+
+
+def _without_zeros(totals: Mapping[str, int]) -> dict[str, int]:
+    return {purpose: total for purpose, total in totals.items() if total}
 
 
 def forward_operations(rows: Iterable[Row]) -> int:
-    """Operations of one picture on its way up."""
+    """Operations of one forward pass of one image."""
     return sum(2 * _multiplications(row) for row in rows)
 
 
@@ -108,12 +128,13 @@ def _multiplications(row: Row) -> int:
 
 
 def count_images(config: Config, name: str) -> Counts | None:
-    """What has been prepared if it has, else what is published or can be listed without reading a folder."""
+    """Size of a set: of the prepared one if it exists, else as published or listed; None if a folder would have to be read."""
     spec = config.prepare[name]
-    manifest = config.results() / "prepare" / name / "manifest.json"
-    if manifest.is_file():
-        told = artifacts.load_json(manifest)
-        return Counts(len(told["classes"]), {split: last - first for split, (first, last) in told["splits"].items()})
+    path = config.results() / "prepare" / name / "manifest.json"
+    if path.is_file():
+        manifest = artifacts.load_json(path)
+        splits = {split: last - first for split, (first, last) in manifest["splits"].items()}
+        return Counts(len(manifest["classes"]), splits)
     options = options_of(spec)
     if spec.dataset == "scenes":
         listing = importlib.import_module("zfrepro.datasets.scenes").listing(options)
@@ -126,44 +147,44 @@ def _rows(config: Config, run: str, classes: int) -> list[Row]:
     return describe(spec.network, spec.input_size, classes, spec.width)
 
 
-def _training(config: Config, run: str, source: Counts) -> int:
-    """The epochs, and after each one view of every validation picture."""
-    seen = PASSES * source.splits["train"] + source.splits.get("val", 0)
-    return config.training(run).epochs * seen * forward_operations(_rows(config, run, source.classes))
+def _training_operations(config: Config, run: str, source: Counts) -> int:
+    """All epochs, and after each one forward pass of every validation image."""
+    passes = PASSES * source.splits["train"] + source.splits.get("val", 0)
+    return config.training(run).epochs * passes * forward_operations(_rows(config, run, source.classes))
 
 
-def _weights(config: Config, run: str, source: Counts) -> int:
+def _weight_bytes(config: Config, run: str, source: Counts) -> int:
     rows = _rows(config, run, source.classes)
     convolutions = parameter_count([row for row in rows if isinstance(row.op, Conv)])
-    return FLOAT * (parameter_count(rows) + len(config.training(run).snapshots) * convolutions)
+    return FLOAT_BYTES * (parameter_count(rows) + len(config.training(run).snapshots) * convolutions)
 
 
-def _evaluation(config: Config, run: str, source: Counts) -> int:
+def _evaluation_operations(config: Config, run: str, source: Counts) -> int:
     spec = config.evaluate
-    pictures = sum(spec.views) * source.splits.get("val", 0) + min(spec.train_images, source.splits["train"])
-    return pictures * forward_operations(_rows(config, run, source.classes))
+    images = sum(spec.views) * source.splits.get("val", 0) + min(spec.train_images, source.splits["train"])
+    return images * forward_operations(_rows(config, run, source.classes))
 
 
-def _features(config: Config, features: str, target: Counts, source: Counts) -> int:
+def _feature_operations(config: Config, features: str, target: Counts, source: Counts) -> int:
     run = config.network_of_features(features)
     return target.pictures * forward_operations(_rows(config, run, source.classes)) if run else 0
 
 
-def _dimensions(config: Config, features: str, target: str, source: Counts) -> list[int]:
-    """Features of a picture, layer by layer."""
+def _feature_lengths(config: Config, features: str, target: str, source: Counts) -> list[int]:
+    """Features per image, layer by layer."""
     run = config.network_of_features(features)
     if run is None:
         return [length(config.prepare[target].size)]
-    wanted = (RANDOM_LAYER,) if features == "random" else config.features.layers
-    tops: Mapping[int, Row] = {row.layer: row for row in _rows(config, run, source.classes)}
-    return [tops[layer].outputs * tops[layer].size ** 2 for layer in wanted if layer in tops]
+    layers = (RANDOM_LAYER,) if features == "random" else config.features.layers
+    last_rows: Mapping[int, Row] = {row.layer: row for row in _rows(config, run, source.classes)}
+    return [last_rows[layer].outputs * last_rows[layer].size ** 2 for layer in layers if layer in last_rows]
 
 
-def _scratch(config: Config, target: str, found: Counts) -> int:
+def _scratch_operations(config: Config, target: str, size: Counts) -> int:
     spec = scratch.Spec.model_validate_json(config.slice("scratch", target))
     training, split = config.training(config.scratch_run()), config.folds[target]
-    pictures = 0
-    for k in set(spec.per_class) & set(split.per_class):
-        epochs = math.ceil(spec.steps / steps_per_epoch(k * found.classes, training.batch))
-        pictures += min(spec.folds, split.folds) * epochs * k * found.classes
-    return PASSES * pictures * forward_operations(_rows(config, config.scratch_run(), found.classes))
+    images = 0
+    for per_class in set(spec.per_class) & set(split.per_class):
+        epochs = math.ceil(spec.steps / steps_per_epoch(per_class * size.classes, training.batch))
+        images += min(spec.folds, split.folds) * epochs * per_class * size.classes
+    return PASSES * images * forward_operations(_rows(config, config.scratch_run(), size.classes))

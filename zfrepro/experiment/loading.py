@@ -1,14 +1,17 @@
-"""Read an experiment file and check it whole, before any job: every fault is one line that names file and key."""
+"""Read an experiment file and check all of it before any job starts: every fault is one line that names file and key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import pkgutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from zfrepro import exhibits
 from zfrepro.core.architecture import describe
 from zfrepro.errors import UserError
 from zfrepro.experiment.config import SOURCE, Config
@@ -16,7 +19,7 @@ from zfrepro.stages import prepare
 
 
 def load(path: Path) -> Config:
-    """Read and check an experiment file. Raises UserError with one line a fault, each naming file and key."""
+    """Read and check an experiment file. Raises UserError with one line per fault, each naming file and key."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -27,9 +30,9 @@ def load(path: Path) -> Config:
 
 
 def parse(content: Any, name: str) -> Config:
-    """Check a whole experiment given as nested dictionaries; `name` stands before every message."""
+    """Check a whole experiment given as nested dictionaries; every message begins with `name`."""
     if not isinstance(content, dict):
-        raise UserError(f"{name}: must hold keys such as experiment, prepare, train; see config.yaml")
+        raise UserError(f"{name}: must be a mapping with keys such as experiment, prepare and train; see config.yaml")
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -41,28 +44,30 @@ def parse(content: Any, name: str) -> Config:
 
 
 def check_folders(config: Config, name: str) -> None:
-    """Every folder and file that is to be read must be there. Raises UserError naming the key."""
+    """Check that every folder and file to be read exists. Raises UserError naming the key."""
     for label, spec in config.prepare.items():
         root = getattr(prepare.options_of(spec), "root", None)
         if root is not None and not Path(root).exists() and not spec.options.get("download"):
             raise UserError(
-                f"{name}: prepare.{label}.options.root: there is no folder {root}; put the data there or change the key"
+                f"{name}: prepare.{label}.options.root: folder {root} does not exist; put the data there or change the key"
             )
-    marked = getattr(config.correspondence, "annotations", None)
-    if marked is not None and not marked.is_file():
-        raise UserError(f"{name}: correspondence.annotations: there is no file {marked}; see docs/annotations.md")
+    annotations = getattr(config.correspondence, "annotations", None)
+    if annotations is not None and not annotations.is_file():
+        raise UserError(
+            f"{name}: correspondence.annotations: file {annotations} does not exist; see docs/annotations.md"
+        )
 
 
 def _faults(config: Config, name: str) -> Iterator[str]:
-    """What the sections' own types cannot see: data sets' options, each run's settings, sizes, exhibits."""
+    """Check what the types of the sections cannot: data sets' options, each run's settings, sizes, exhibits."""
     for label, spec in config.prepare.items():
         try:
             prepare.options_of(spec)
         except ValidationError as error:
             yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
-    in_runs = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
-    yield from in_runs
-    if not in_runs:
+    run_faults = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
+    yield from run_faults
+    if not run_faults:
         for exhibit in config.report.exhibits:
             yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
         yield from _size_faults(config, name)
@@ -72,50 +77,55 @@ def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
     stage = config.runs()[run]
     key = f"{name}: {stage}.runs.{run}"
     if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
-        yield f"{key}: a run's name is made of letters, digits, - and _"
+        yield f"{key}: a run's name may contain only letters, digits, - and _"
         return
     try:
         spec = config.training(run)
     except ValidationError as error:
         own = getattr(config, stage).runs[run]
         for fault in error.errors():
-            where = [str(part) for part in fault["loc"] if part != "network"]
-            yield _message(fault, key if where[:1] == [] or where[0] in own else f"{name}: train.recipe", where, ".")
+            location = [str(part) for part in fault["loc"] if part != "network"]
+            section = key if not location or location[0] in own else f"{name}: train.recipe"
+            yield _message(fault, section, location, ".")
         return
     stored = config.prepare[SOURCE].size
     if spec.input_size > stored:
-        yield f"{key}.input_size: {spec.input_size} pixels are more than the {stored} that prepare.{SOURCE}.size stores"
+        yield f"{key}.input_size: {spec.input_size} pixels exceed the {stored} of prepare.{SOURCE}.size"
     try:
         describe(spec.network, spec.input_size, 1000, spec.width)
     except ValueError as error:
-        yield f"{key}.input_size: {spec.input_size} pixels are too few: {error}"
+        yield f"{key}.input_size: {spec.input_size} pixels are not enough: {error}"
 
 
 def _size_faults(config: Config, name: str) -> Iterator[str]:
-    """Squares that do not fit the input, runs without snapshots, sets too small for their network, unknown methods."""
+    """Squares larger than the input, runs without snapshots, sets smaller than the input of their network."""
     for stage in ("occlusion", "correspondence"):
         for run in config.inspected_runs(stage):
             square = getattr(config, stage).square
             if square > config.training(run).input_size:
-                yield f"{name}: {stage}.square: {square} pixels do not fit the input of {run}"
+                yield f"{name}: {stage}.square: {square} pixels exceed the input size of {run}"
     for run in config.inspected_runs("evolution"):
         if not config.training(run).snapshots:
-            yield f"{name}: evolution.runs: {run} keeps no snapshots; give it some: {config.runs()[run]}.runs.{run}.snapshots"
-    seeing = {*config.features.runs, *([config.scratch_run()] if config.scratch.sets else [])}
-    needed = max((config.training(run).input_size for run in seeing), default=0)
+            yield f"{name}: evolution.runs: {run} saves no snapshots; set {config.runs()[run]}.runs.{run}.snapshots"
+    transferred = {*config.features.runs, *([config.scratch_run()] if config.scratch.sets else [])}
+    needed = max((config.training(run).input_size for run in transferred), default=0)
     for target in config.folds:
         stored = config.prepare[target].size
         if stored < needed:
-            yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the {needed} that the network sees"
+            yield f"{name}: prepare.{target}.size: {stored} pixels are fewer than the network's input of {needed}"
 
 
 def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
     try:
         config.needs(exhibit)
     except ModuleNotFoundError:
-        yield f"{key}: there is no exhibit {exhibit!r}"
-    except (KeyError, AttributeError, LookupError) as error:
+        yield f"{key}: unknown exhibit {exhibit!r}; choose from {', '.join(_exhibit_names())}"
+    except (AttributeError, LookupError) as error:
         yield f"{key}: {exhibit} needs a stage that this experiment leaves out ({error})"
+
+
+def _exhibit_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(exhibits.__path__) if not module.ispkg]
 
 
 def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[str]:
@@ -123,13 +133,18 @@ def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[
         yield _message(fault, prefix, [str(part) for part in fault["loc"]], sep)
 
 
-def _message(fault: Mapping[str, Any], prefix: str, where: list[str], sep: str) -> str:
+def _message(fault: ErrorDetails, prefix: str, location: Sequence[str], sep: str) -> str:
     """`my.yaml: train.recipe.epochs: Input should be a valid integer, not 'many'`"""
-    said = fault["msg"].removeprefix("Value error, ")
+    if not location:
+        return f"{prefix}: {_explanation(fault)}"
+    return f"{prefix}{sep}{'.'.join(location)}: {_explanation(fault)}"
+
+
+def _explanation(fault: ErrorDetails) -> str:
     if fault["type"] == "extra_forbidden":
-        said = "there is no such key"
-    elif fault["type"] == "missing":
-        said = "this key is missing"
-    elif fault["type"] != "value_error":
-        said = f"{said}, not {fault['input']!r}"
-    return f"{prefix}{sep if where else ': '}{'.'.join(where)}{': ' if where else ''}{said}"
+        return "unknown key"
+    if fault["type"] == "missing":
+        return "required key is missing"
+    if fault["type"] == "value_error":
+        return fault["msg"].removeprefix("Value error, ")
+    return f"{fault['msg']}, not {fault['input']!r}"

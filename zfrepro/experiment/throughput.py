@@ -1,4 +1,4 @@
-"""How fast this machine trains a network of an experiment, measured on noise, so that no data need be there."""
+"""Measure how fast this machine trains a network of an experiment, on random images, so that no data are needed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from zfrepro.experiment import cost
 from zfrepro.experiment.config import SOURCE, Config
 
 if TYPE_CHECKING:
-    from zfrepro.core.training import Training
+    import torch
 
-SECONDS = 10.0  # that the clock runs, at least; one step at least
-BATCHES = 4  # of noise, seen again and again
+    from zfrepro.core.training import Training
+    from zfrepro.stages import train
+
+SECONDS = 10.0  # shortest time to measure; at least one step is taken
+BATCHES = 4  # mini-batches of random images, used again and again
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of one run's network and settings, in training."""
+    """Training speed of one run's network with its settings."""
 
     run: str
     device: str
@@ -30,42 +33,51 @@ class Throughput:
 
 
 def measure(config: Config, run: str, device: str = "auto") -> Throughput:
-    """Train the run's network for some seconds, one mini-batch uncounted before. All cores are used.
+    """Train the run's network for SECONDS, after one mini-batch to warm up. All cores are used.
 
-    Where the source set's classes are not known, they are taken to be as many as ImageNet's.
+    If the number of classes of the source set is unknown, ImageNet's is taken.
     """
+    from zfrepro.models import devices
+
+    spec, chosen, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
+    classes = source.classes if source else WHOLE["imagenet"].classes
+    dtype = devices.precision(spec.precision, chosen)
+    speed = spec.batch * _steps_per_second(_training(spec, config.prepare[SOURCE].size, classes, chosen, dtype))
+    rows = describe(spec.network, spec.input_size, classes, spec.width)
+    precision = str(dtype).removeprefix("torch.")
+    return Throughput(run, str(chosen), precision, speed, speed * cost.PASSES * cost.forward_operations(rows))
+
+
+def _training(spec: train.Spec, stored: int, classes: int, device: torch.device, dtype: torch.dtype) -> Training:
+    """The run's network in training on uint8 noise; stored: side of the images in pixels."""
     import numpy as np
     import torch
 
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
     from zfrepro.core.training import Pictures, Training
-    from zfrepro.models import devices
 
-    spec, chosen, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
-    classes = source.classes if source else WHOLE["imagenet"].classes
-    dtype = devices.precision(spec.precision, chosen)
-    stored, count = config.prepare[SOURCE].size, BATCHES * spec.batch
+    count = BATCHES * spec.batch
     noise = np.random.default_rng(0).integers(256, size=(count, stored, stored, 3), dtype=np.uint8)
-    pictures = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
+    images = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
     nets.initialise(net, "he", spec.seed)
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = Recipe(input_size=spec.input_size, batch=spec.batch, input_scale=1 / 32, crops=spec.crops)
-    net = net.to(chosen, memory_format=torch.channels_last)
-    training = Training(net, pictures, recipe, chosen, dtype)
+    return Training(net, images, recipe, device, dtype)
+
+
+def _steps_per_second(training: Training) -> float:
     _step(training)
     steps, started = 0, time.monotonic()
     while not steps or time.monotonic() - started < SECONDS:
         _step(training)
         steps += 1
-    speed = steps * spec.batch / (time.monotonic() - started)
-    rows = describe(spec.network, spec.input_size, classes, spec.width)
-    precision = str(dtype).removeprefix("torch.")
-    return Throughput(run, str(chosen), precision, speed, speed * cost.PASSES * cost.forward_operations(rows))
+    return steps / (time.monotonic() - started)
 
 
 def _step(training: Training) -> None:
-    """One mini-batch, done when this returns."""
+    """Train on one mini-batch and wait until the device has finished it."""
     if training.epoch_done:
         training.end_epoch(0.0)
     training.step()

@@ -1,1 +1,1 @@
-"""Start, follow and stop a run of Snakemake, and the command line of a stage."""
+"""Start, follow and stop a run of Snakemake; the command line of a stage."""

@@ -1,7 +1,7 @@
-"""Start Snakemake so that it can be stopped whole, and clear away what a killed manager left behind.
+"""Start Snakemake so that it can be stopped together with its jobs, and clean up after a manager that was killed.
 
-Snakemake and all its jobs share a process group of their own. The manager holds a lock while it works and notes the group
-in a file: the next manager that gets the lock finds the note and ends whatever still runs of that group.
+Snakemake and all its jobs share a process group of their own. The manager holds a lock while they run and records the group in
+a file. The next manager that gets the lock reads the file and stops whatever is left of that group.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ import psutil
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts
 
-ROOT = Path(__file__).resolve().parents[2]  # holds Snakefile, workflow/, config.yaml
-# Environment of every job, unless the user says otherwise. glibc takes memory in huge pages: on a CPU, page faults would cost
-# training a fifth of its time.
-JOBS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-GRACE = 15.0  # seconds that jobs have to save their progress
+ROOT = Path(__file__).resolve().parents[2]  # contains Snakefile, workflow/, config.yaml
+# Environment of every job, unless the user sets these variables. Huge pages: on a CPU, page faults would otherwise take a fifth
+# of the training time.
+JOB_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+GRACE_SECONDS = 15.0  # time for jobs to save their progress
 
 
-def experiment_parser(verb: str, explanation: str | None) -> argparse.ArgumentParser:
-    """The options that every verb has: which experiment."""
-    parser = argparse.ArgumentParser(f"zfrepro {verb}", description=explanation)
+def experiment_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option that all commands on an experiment share."""
+    parser = argparse.ArgumentParser(f"zfrepro {verb}", description=description)
     default = ROOT / "config.yaml"
-    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="experiment; default: config.yaml")
+    parser.add_argument(
+        "--config", type=Path, default=default, metavar="FILE", help="experiment file; default: config.yaml"
+    )
     return parser
 
 
 def snakemake_command(config: Path, *options: str) -> list[str]:
-    """`python -m snakemake` on our Snakefile with one experiment; results/ lies in the current folder."""
+    """`python -m snakemake` on our Snakefile with one experiment; results/ is in the current folder."""
     return [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
         "--workflow-profile", str(ROOT / "workflow/profiles/default"), *options,
@@ -47,50 +49,48 @@ def snakemake_command(config: Path, *options: str) -> list[str]:
 
 
 def environment(device: str = "auto") -> dict[str, str]:
-    """For Snakemake and its jobs: this Python first on the path, the device to compute on."""
+    """Environment of Snakemake and its jobs: this Python first on the path, the device to compute on."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, "PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
 
 
 def adopt_job_environment() -> None:
-    """Give this process, and whatever it starts, the environment of jobs."""
-    for variable, value in JOBS.items():
+    """Set the environment of jobs in this process and all that it starts."""
+    for variable, value in JOB_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
 
 
 @contextmanager
 def run_lock(results: Path) -> Iterator[Path]:
-    """Hold the folder's lock; yield the note's path. Raises UserError if another run is at work."""
+    """Hold the lock of the results folder; yield the path of its run record. Raises UserError if another run is active."""
     results.mkdir(parents=True, exist_ok=True)
-    note = results / ".run.json"
+    record = results / ".run.json"
     with open(results / ".run.lock", "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            other = json.loads(note.read_text())["manager"] if note.is_file() else "unknown"
-            raise UserError(
-                f"another run (process {other}) is at work in {results}/; wait for it, or stop it"
-            ) from error
-        reap(note)
-        yield note
-        note.unlink(missing_ok=True)
+            other = json.loads(record.read_text())["manager"] if record.is_file() else "unknown"
+            raise UserError(f"another run (process {other}) is using {results}/; wait for it or stop it") from error
+        stop_leftovers(record)
+        yield record
+        record.unlink(missing_ok=True)
 
 
-def reap(note: Path) -> list[int]:
-    """End every process of the group that an earlier manager noted and left; gives their ids."""
+def stop_leftovers(record: Path) -> list[int]:
+    """Stop every process that is left of the recorded group of an earlier manager; returns their ids."""
     try:
-        left = json.loads(note.read_text())
+        earlier = json.loads(record.read_text())
     except (OSError, ValueError):
         return []
-    members = group_members(left["group"], left["started"])
+    members = group_members(earlier["group"], earlier["started"])
     if members:
-        stop_group(left["group"], left["started"])
-    note.unlink(missing_ok=True)
+        stop_group(earlier["group"], earlier["started"])
+    record.unlink(missing_ok=True)
     return [process.pid for process in members]
 
 
-def start(command: list[str], note: Path, output: Path, device: str) -> subprocess.Popen:
-    """Start in a process group of its own, output to a file (a pipe would break if the manager died)."""
+def start(command: list[str], record: Path, output: Path, device: str) -> subprocess.Popen:
+    """Start the command in a new process group, its output in a file: a pipe would break if the manager died."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with open(output, "wb") as file:
         process = subprocess.Popen(
@@ -102,12 +102,12 @@ def start(command: list[str], note: Path, output: Path, device: str) -> subproce
             env=environment(device),
         )
     started = psutil.Process(process.pid).create_time()
-    artifacts.save_json(note, {"manager": os.getpid(), "group": process.pid, "started": started})
+    artifacts.save_json(record, {"manager": os.getpid(), "group": process.pid, "started": started})
     return process
 
 
-def stop_group(group: int, started: float, grace: float = GRACE) -> None:
-    """SIGTERM to all, SIGKILL to what is left after `grace` seconds."""
+def stop_group(group: int, started: float, grace: float = GRACE_SECONDS) -> None:
+    """Send SIGTERM to all, SIGKILL to those left after `grace` seconds."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
@@ -119,16 +119,16 @@ def stop_group(group: int, started: float, grace: float = GRACE) -> None:
 
 
 def group_members(group: int, started: float) -> list[psutil.Process]:
-    """Living processes of a session that began at `started`; a later group of the same number is not ours."""
-    found = []
+    """Running processes of the session that began at `started`; a later session with the same number is not ours."""
+    members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             ours = os.getsid(process.pid) == group and process.create_time() >= started - 1
             if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                members.append(process)
+    return members
 
 
-def locked() -> bool:
-    """Whether Snakemake's own lock is left in this folder."""
+def is_locked() -> bool:
+    """Whether Snakemake's own lock exists in this folder."""
     return any(Path(".snakemake/locks").glob("*"))

@@ -1,4 +1,4 @@
-"""Show a run: a bar and the jobs at work on a terminal, one quiet line a finished job elsewhere."""
+"""Show the progress of a run: bars on a terminal, elsewhere one line per finished job."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from zfrepro.running.snakemake_log import Event, Job
 
 LOG_TAIL = 15  # lines shown of a failed job's log
-TOLD = {  # key of a job's log line -> how it is said
+PROGRESS_FIELDS = {  # key of a job's log line -> its label
     "epoch": "epoch",
     "done": "done",
     "of": "of",
@@ -24,20 +24,26 @@ TOLD = {  # key of a job's log line -> how it is said
 
 
 class Display:
-    """A context manager; `show` takes an Event, or None when nothing happened."""
+    """Prints the events of a run. A context manager; `show` takes an Event, or None to refresh the bars."""
 
     def __init__(self, stream: TextIO):
         self.console = Console(file=stream, highlight=False, soft_wrap=True, markup=False)
         self.done, self.total = 0, 0
-        self.running: dict[str, tuple[Job, float, int]] = {}  # job id -> job, start, bar
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.fields[said]}")
+        self.running: dict[str, tuple[Job, float, TaskID]] = {}  # job id -> job, start, bar
+        columns = (
+            "{task.description}",
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            "{task.fields[progress]}",
+        )
         self.bars = Progress(
             *(TextColumn(column, markup=False) if isinstance(column, str) else column for column in columns),
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
         )
-        self.all_jobs = self.bars.add_task("all jobs", total=None, said="")
+        self.all_jobs = self.bars.add_task("all jobs", total=None, progress="")
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -50,47 +56,47 @@ class Display:
         if event is None:
             self._refresh()
         elif event.kind == "total" and not self.total:
-            self.total = event.count - 1  # all but rule all
+            self.total = event.count - 1  # rule `all` is not shown
         elif event.job is not None and event.job.rule != "all":
             {"start": self._start, "finish": self._finish, "error": self._error}[event.kind](event.job)
 
     def _start(self, job: Job) -> None:
-        self.running[job.id] = (job, time.monotonic(), self.bars.add_task(f"  {job.label}", total=None, said=""))
+        self.running[job.id] = (job, time.monotonic(), self.bars.add_task(f"  {job.label}", total=None, progress=""))
 
     def _finish(self, job: Job) -> None:
         self.done += 1
-        self._say(f"{self.done}/{self.total}  {job.label}  {self._end(job):.0f} s")
+        self._print(f"{self.done}/{self.total}  {job.label}  {self._end(job):.0f} s")
 
     def _error(self, job: Job) -> None:
-        self._say(f"FAILED  {job.label}  after {self._end(job):.0f} s")
+        self._print(f"FAILED  {job.label}  after {self._end(job):.0f} s")
         if job.log is not None and Path(job.log).is_file():
             tail = Path(job.log).read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
             self.console.print("\n".join(f"    {line}" for line in [f"{job.log}:", *tail]))
 
     def _end(self, job: Job) -> float:
-        """Take the job's bar away; gives how many seconds it ran."""
+        """Remove the job's bar; returns how many seconds it ran."""
         _, started, bar = self.running.pop(job.id, (job, time.monotonic(), None))
         if bar is not None:
             self.bars.remove_task(bar)
         return time.monotonic() - started
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self.console.print(f"{time.strftime('%H:%M:%S')}  {text}")
 
     def _refresh(self) -> None:
         if self.console.is_terminal:
             self.bars.update(self.all_jobs, completed=self.done, total=self.total or None)
             for job, _, bar in self.running.values():
-                self.bars.update(bar, said=latest_progress(Path(job.log)) if job.log else "")
+                self.bars.update(bar, progress=latest_progress(Path(job.log)) if job.log else "")
 
 
 def latest_progress(log: Path) -> str:
-    """The last JSON line of a job's log in few words, `epoch 3, of 16, loss 1.2`, or nothing."""
+    """The last JSON line of a job's log in short, `epoch 3, of 16, loss 1.2`; empty if there is none."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - 2000))
             lines = file.read().decode("utf-8", "replace").splitlines()
-        told = json.loads(lines[-1])
-        return ", ".join(f"{words} {told[key]:.4g}" for key, words in TOLD.items() if key in told)
+        record = json.loads(lines[-1])
+        return ", ".join(f"{label} {record[key]:.4g}" for key, label in PROGRESS_FIELDS.items() if key in record)
     except (OSError, ValueError, IndexError, TypeError):
         return ""

@@ -1,4 +1,4 @@
-"""Read what Snakemake prints: which jobs it starts, why, how they end."""
+"""Read what Snakemake prints: which jobs it starts, why, and how they end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What tells it from the other jobs of its rule: `improved`, `caltech101 scratch`; empty if it is alone."""
+        """Its wildcards: `improved`, `caltech101 random`; empty for the only job of its rule."""
         return " ".join(re.findall(r"\w+=([^,]+)", self.fields.get("wildcards", "")))
 
     @property
@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """kind: `start`, `finish` or `error` of a job, or `total` with the number of all jobs in `count`."""
+    """kind: `start`, `finish` or `error` of a job, or `total` with the number of all jobs as `count`."""
 
     kind: str
     job: Job | None = None
@@ -40,7 +40,7 @@ class Event:
 
 
 class Reader:
-    """Feed it lines, get events."""
+    """Turns lines of Snakemake's output into events; lines may come in several calls."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -53,7 +53,7 @@ class Reader:
 
     def _line(self, line: str) -> Iterator[Event]:
         if self._block is not None and not line.startswith("    "):
-            yield self._announced()
+            yield self._end_block(self._block)
         if start := re.match(r"(?:local)?rule (\w+):$", line):
             self._block, self._failed = Job(start[1]), False
         elif start := re.match(r"Error in rule (\w+):$", line):
@@ -65,9 +65,9 @@ class Reader:
         elif total := re.match(r"total +(\d+)$", line):
             yield Event("total", count=int(total[1]))
 
-    def _announced(self) -> Event:
-        """The block of indented lines is over: a job starts, or has failed."""
-        job, self._block = self._block, None
+    def _end_block(self, job: Job) -> Event:
+        """After the block of indented lines on a job: it starts, or has failed."""
+        self._block = None
         job.id = job.fields.get("jobid", "")
         if self._failed:
             return Event("error", self.jobs.get(job.id, job))
@@ -76,39 +76,38 @@ class Reader:
 
 
 def explain_reason(job: Job) -> str:
-    """Snakemake's reason in a few plain words."""
-    said = job.fields.get("reason", "")
-    if "Params have changed" in said:
-        return " and ".join(_changed_params(said)) or "its rule changed"
-    if "Missing output files" in said:
-        return "not made yet"
-    if "Input files updated by another job" in said:
-        return "what it reads is made anew"
-    if "Updated input files" in said:
-        return f"newer input: {said.partition('Updated input files:')[2].strip()}"
-    if "Code has changed" in said:
+    """Why Snakemake starts the job, in a few words."""
+    reason = job.fields.get("reason", "")
+    if "Params have changed" in reason:
+        return " and ".join(_changed_params(reason)) or "its rule changed"
+    if "Missing output files" in reason:
+        return "its output is missing"
+    if "Input files updated by another job" in reason:
+        return "its inputs will be rebuilt"
+    if "Updated input files" in reason:
+        return f"newer input: {reason.partition('Updated input files:')[2].strip()}"
+    if "Code has changed" in reason:
         return "its rule changed"
-    if "Set of input files has changed" in said:
-        return "it reads other files"
-    return said or "asked for"
+    if "Set of input files has changed" in reason:
+        return "its list of input files changed"
+    return reason or "requested"
 
 
 def _changed_params(reason: str) -> Iterator[str]:
-    before, _, now = reason.partition(" before: ")[2].partition(" now: ")
-    if "'code " in now:
+    before, _, after = reason.partition(" before: ")[2].partition(" now: ")
+    if "'code " in after:
         yield "its code changed"
-    settings = [_setting(text) for text in (before, now)]
-    if any(settings):
-        old, new = settings
+    old, new = _settings(before), _settings(after)
+    if old or new:
         keys = sorted(key for key in {**old, **new} if old.get(key) != new.get(key))
         yield f"its settings changed ({', '.join(keys)})" if keys else "its settings changed"
 
 
-def _setting(text: str) -> dict[str, object]:
-    """The JSON object among the params that Snakemake lists, or nothing."""
-    if found := re.search(r"""(['"])(\{.*\})\1""", text):
+def _settings(text: str) -> dict[str, object]:
+    """The JSON object among the params that Snakemake lists; empty if there is none."""
+    if match := re.search(r"""(['"])(\{.*\})\1""", text):
         try:
-            return json.loads(found[2].replace("\\'", "'").replace("\\\\", "\\"))
+            return json.loads(match[2].replace("\\'", "'").replace("\\\\", "\\"))
         except ValueError:
-            return {"": found[2]}
+            return {"": match[2]}
     return {}
