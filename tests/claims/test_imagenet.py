@@ -12,10 +12,9 @@ from scipy import stats
 
 from zfrepro.claims import imagenet
 from zfrepro.claims.base import Finding
-from zfrepro.core import evaluation
 from zfrepro.errors import UserError
 from zfrepro.measurements.estimate import NotMeasured
-from zfrepro.measurements.networks import Networks, printed, ranks, said, total
+from zfrepro.measurements.networks import Networks, printed, said, total
 from zfrepro.storage import artifacts
 
 CLAIMS = {claim.number: claim for claim in imagenet.CLAIMS}
@@ -114,8 +113,6 @@ def test_scores_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
     artifacts.save_arrays(files["scores/a"], **stored)
     with pytest.raises(UserError, match=r"a/scores\.npz: probabilities_10 of run a holds values that are not finite"):
         decide(2, files)
-    with pytest.raises(ValueError, match="finite"):
-        ranks(np.array([[np.nan, 0.5]]), np.array([0]))
 
 
 @pytest.mark.parametrize("error", [float("nan"), None])
@@ -233,14 +230,6 @@ def test_replication_is_judged_at_full_size_alone(tmp_path: Path) -> None:
 def test_the_test_set_is_not_public(tmp_path: Path) -> None:
     with pytest.raises(NotMeasured, match="not public"):
         decide(7, pair(tmp_path, 40, 30))
-
-
-def test_ranks_agree_with_the_errors_that_evaluation_reports() -> None:
-    rng = np.random.default_rng(0)
-    said_of = rng.integers(0, 4, (300, 6)).astype(np.float32)  # with ties
-    labels = rng.integers(0, 6, 300)
-    for k in (1, 2, 5):
-        assert 100 * (ranks(said_of, labels) >= k).mean() == pytest.approx(evaluation.top_error(said_of, labels, k))
 
 
 def test_hand_made_scores_have_the_ranks_asked_for(tmp_path: Path) -> None:

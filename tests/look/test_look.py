@@ -338,7 +338,7 @@ def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["--weights", "alexnet-owt-7be5be79.pth"], "for weights of torchvision say --network alexnet or --network vgg16"),
         (["--network", "alexnet", "--classes", "none.txt"], "--classes none.txt: cannot be read"),
-        (["--device", "abacus"], "--device abacus: not a device"),
+        (["--device", "abacus"], "--device abacus: unknown device"),
     ],
 )  # fmt: skip
 def test_bad_options_are_one_message(place, tmp_path, capsys, arguments, message):

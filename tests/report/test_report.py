@@ -20,9 +20,9 @@ from helpers.toy_results import files_of
 from zfrepro import paper
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
-from zfrepro.report import html, machine, pdf, provenance, summary
+from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
-from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage import artifacts, code_digest, machine
 
 
 def build(root: Path, **changes: Any) -> tuple[Path, dict[str, Any]]:

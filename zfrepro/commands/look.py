@@ -104,12 +104,9 @@ def _check_target(out: Path, page: Path) -> None:
 
 
 def _sight(options: argparse.Namespace) -> Sight:
-    import torch
-
     from zfrepro.look import opened
 
-    torch.set_num_threads(options.threads)
-    device = devices.choose(options.device)
+    device = devices.choose(options.device, options.threads)
     if options.network != OWN:
         names = None if options.classes is None else _names(options.classes)
         return opened.torchvisions(options.network, options.weights, names, device)

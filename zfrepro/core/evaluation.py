@@ -1,4 +1,4 @@
-"""Class probabilities of images, and how often the most probable classes are wrong: top-1 and top-5 error."""
+"""Class probabilities of images, averaged over views, and their cross-entropy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from zfrepro.core import crops, nets
+from zfrepro.core.finite import require_finite
 
 BATCH = 128  # images; on a CPU faster than more
 
@@ -23,7 +24,7 @@ def probabilities(
 ) -> np.ndarray:
     """float32 (N, C): softmax outputs of uint8 (N, S, S, 3) images, averaged over the views.
 
-    Raises FloatingPointError where one is not finite: comparisons with NaN are false, and would count as right answers.
+    Raises NotFiniteError.
     """
     net.eval()
     total: np.ndarray | None = None
@@ -37,29 +38,10 @@ def probabilities(
             total[where] += softmax / len(views)
     if total is None:
         return np.zeros((0, 0), dtype=np.float32)
-    return _finite(total)
+    return require_finite(total, "class probabilities")
 
 
-def _finite(probability: np.ndarray) -> np.ndarray:
-    """The same (N, C). Raises FloatingPointError naming how many images have a value that is not finite."""
-    bad = int((~np.isfinite(probability).all(axis=1)).sum())
-    if bad:
-        raise FloatingPointError(f"the class probabilities of {bad} of {len(probability)} images are not finite")
-    return probability
-
-
-def top_error(probability: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Percent of images whose label is not among the k most probable; equal scores rank the lower class first.
-
-    Raises FloatingPointError for a probability that is not finite.
-    """
-    probability = _finite(probability)
-    of_label = probability[np.arange(len(labels)), labels][:, None]
-    classes = np.arange(probability.shape[1])
-    ahead = (probability > of_label) | ((probability == of_label) & (classes < labels[:, None]))
-    return 100 * float(np.mean(ahead.sum(1) >= k))
-
-
-def cross_entropy(probability: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log probability of the labels, in nats. Raises FloatingPointError for one that is not finite."""
-    return float(-np.log(_finite(probability)[np.arange(len(labels)), labels].astype(np.float64) + 1e-12).mean())
+def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log probability of the labels, in nats. Raises NotFiniteError."""
+    of_label = require_finite(probabilities, "class probabilities")[np.arange(len(labels)), labels]
+    return float(-np.log(of_label.astype(np.float64) + 1e-12).mean())

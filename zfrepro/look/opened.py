@@ -16,7 +16,6 @@ from zfrepro.core.images import stored_pixels
 from zfrepro.errors import UserError
 from zfrepro.look import torchvision_networks
 from zfrepro.look.photographs import printable
-from zfrepro.models import checked_network
 from zfrepro.storage import diverged
 
 if TYPE_CHECKING:
@@ -46,25 +45,22 @@ class Sight:
 
 def own(weights: Path, device: torch.device) -> Sight:
     """A network that zfrepro trained. Raises UserError for another file."""
-    from zfrepro.core.crops import MeanSubtraction, centre_view, cut
+    from zfrepro.models.opened import TrainedNetwork
 
     if weights.suffix in (".pth", ".pt"):
         raise UserError(f"{weights}: for weights of torchvision say --network alexnet or --network vgg16")
-    net, mean, description = checked_network.load(weights, device)
-    size, stored = description.input_size, mean.shape[0]
-    view = np.array([centre_view(stored, size)], dtype=np.int64)
-    subtract = MeanSubtraction(mean, device)
-    convolutions = [row.layer for row in description.rows() if row.name.startswith("conv")]
+    network = TrainedNetwork(weights, device)
+    description, stored = network.description, len(network.mean)
     sight = Sight(
         weights,
-        net,
+        network.net,
         f"The {description.network.base} network of zfrepro, width {description.width:g}",
         tuple(map(printable, description.classes)),
-        size,
-        size / stored,
-        {layer: f"relu{layer}" for layer in convolutions},
-        lambda image: cut(stored_pixels(image, stored)[None], np.zeros(1, dtype=np.int64), view, size)[0],
-        lambda crops: subtract(crops, view.repeat(len(crops), axis=0)),
+        network.size,
+        network.size / stored,
+        {layer: network.relu_of(layer) for layer in network.convolution_layers},
+        lambda image: network.cut(stored_pixels(image, stored)[None], np.zeros(1, dtype=np.int64))[0],
+        network.inputs,
     )
     return _checked(sight)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from zfrepro import paper
+from zfrepro.core.ranking import label_ranks
 from zfrepro.errors import UserError
 from zfrepro.measurements import intervals, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -136,7 +137,7 @@ class Networks:
         """Bool (1, N): which images the mean of the members' probabilities gets wrong."""
         stored = [_stored(run.name, self.scores[run.name]) for run in members]
         mean = sum(one[f"probabilities_{views}"] / len(stored) for one in stored)
-        return (ranks(np.asarray(mean), stored[0]["labels"]) >= k)[None]
+        return (label_ranks(np.asarray(mean), stored[0]["labels"]) >= k)[None]
 
     def ensemble_error(self, members: Sequence[Run], k: int, views: int) -> Estimate | None:
         """In percent; None where a member was not measured in these views."""
@@ -205,18 +206,6 @@ def printed_errors(rows: Sum) -> dict[str, float]:
     return {top: printed(rows, what) for top, what in PRINTED.items()}
 
 
-def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,): how many classes of (N, C) are more probable than the label; of equal ones the lower class comes first.
-
-    Raises ValueError where a probability is not finite: comparisons with NaN would count it as right.
-    """
-    if not np.isfinite(probabilities).all():
-        raise ValueError("probabilities must be finite")
-    of_label = probabilities[np.arange(len(labels)), labels][:, None]
-    before = np.arange(probabilities.shape[1]) < labels[:, None]
-    return ((probabilities > of_label) | ((probabilities == of_label) & before)).sum(1)
-
-
 def printed(rows: Sum, what: str = "val_top5") -> float:
     """The same sum of the paper's Table 3; `what` is val_top5, val_top1 or train_top1. In points."""
     table = paper.table("table3_ablation").set_index("name")[f"{what}_err_pct"]
@@ -235,7 +224,7 @@ def _gap(run: Run) -> float:
 
 @dataclass(frozen=True)
 class _Measured:
-    ranks: Mapping[int, np.ndarray]  # views -> (N,) of `ranks`
+    ranks: Mapping[int, np.ndarray]  # views -> (N,) of `label_ranks`
     classes: int
 
 
@@ -256,5 +245,6 @@ def _kept(run: str, path: Path, *stamp: int) -> _Measured:
     stored = _stored(run, path)
     said = {int(name.removeprefix("probabilities_")): value for name, value in stored.items() if name != "labels"}
     return _Measured(
-        {views: ranks(value, stored["labels"]) for views, value in said.items()}, next(iter(said.values())).shape[1]
+        {views: label_ranks(value, stored["labels"]) for views, value in said.items()},
+        next(iter(said.values())).shape[1],
     )

@@ -1,4 +1,4 @@
-"""Which device a stage computes on, and in which precision."""
+"""Which device a stage computes on, in which precision, and the names of the hardware."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import os
 from typing import TYPE_CHECKING
 
 from zfrepro.errors import UserError
+from zfrepro.storage import machine
 
 if TYPE_CHECKING:
     import torch
 
 
-def choose(name: str = "auto") -> torch.device:
-    """auto: $ZFREPRO_DEVICE if set, else CUDA if there, else CPU. Raises UserError for a device that is not there."""
+def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
+    """auto: $ZFREPRO_DEVICE if set, else CUDA if available, else CPU; `threads`, if given, is how many cores torch uses.
+
+    Raises UserError for a device that does not exist.
+    """
     import torch
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     name = os.environ.get("ZFREPRO_DEVICE", "auto") if name == "auto" else name
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"--device {name}: not a device; say cpu, cuda or cuda:1") from error
+        raise UserError(f"--device {name}: unknown device; use cpu, cuda or cuda:1") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {name}: this torch sees no CUDA device; say --device cpu")
+        raise UserError(f"--device {name}: this torch finds no CUDA device; use --device cpu")
     return device
 
 
@@ -37,3 +43,10 @@ def precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     able = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.12 cannot tell
     return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
+
+
+def hardware(device: torch.device) -> str:
+    """Name of what computes: `NVIDIA H100 80GB HBM3` or `AMD EPYC 9B14`."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu()

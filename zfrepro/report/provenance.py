@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from zfrepro import graph
-from zfrepro.report import lineage, machine
-from zfrepro.storage import artifacts
+from zfrepro.report import lineage
+from zfrepro.storage import artifacts, machine
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "matplotlib", "pydantic", "safetensors",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from zfrepro.core.correspondence import Comparison
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
 LAYERS = {5: "pool5", 7: "relu7"}  # after pooling, after the ReLU: where most units are exactly 0
 RANDOM = "random"
@@ -52,31 +52,31 @@ class Spec(Base):
 @refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
-    viewing = Viewing(weights, images, spec.split, device, threads)
-    _check(spec, viewing)
-    pictures, places = _pictures(spec, viewing, images)
+    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
+    _check(spec, opened)
+    pictures, places = _pictures(spec, opened, images)
     crops = np.stack([one.pixels for one in pictures])
-    found = {layer: _pairs(changes) for layer, changes in _changes(spec, viewing, crops, places).items()}
+    found = {layer: _pairs(changes) for layer, changes in _changes(spec, opened, crops, places).items()}
     arrays = {f"{name}_{layer}": array for layer, (_, more) in found.items() for name, array in more.items()}
     require_finite_arrays(arrays)
     artifacts.save_arrays(out / "correspondence.npz", inputs=crops[: spec.pictures], places=places, **arrays)
-    artifacts.save_json(out / "correspondence.json", _summary(spec, viewing, pictures, found))
+    artifacts.save_json(out / "correspondence.json", _summary(spec, opened, pictures, found))
 
 
-def _check(spec: Spec, viewing: Viewing) -> None:
-    if spec.square > viewing.size:
+def _check(spec: Spec, opened: NetworkOnSplit) -> None:
+    if spec.square > opened.size:
         raise UserError(
-            f"correspondence.square: {spec.square} px, but the network's input is {viewing.size} px; take a smaller one"
+            f"correspondence.square: {spec.square} px, but the network's input is {opened.size} px; take a smaller one"
         )
-    if missing := [layer for layer, child in LAYERS.items() if child not in dict(viewing.net.named_children())]:
+    if missing := [layer for layer, child in LAYERS.items() if child not in dict(opened.net.named_children())]:
         raise UserError(
             f"layer {missing[0]}: this network has none; correspondence compares layers 5 and 7, name a run that has both"
         )
-    if unknown := sorted(set(spec.classes) - set(viewing.set.classes)):
+    if unknown := sorted(set(spec.classes) - set(opened.set.classes)):
         raise UserError(
-            f"correspondence.classes: no class {', '.join(unknown)}; there are {', '.join(viewing.set.classes)}"
+            f"correspondence.classes: no class {', '.join(unknown)}; there are {', '.join(opened.set.classes)}"
         )
     if spec.classes and spec.annotations:
         raise UserError(
@@ -84,28 +84,28 @@ def _check(spec: Spec, viewing: Viewing) -> None:
         )
 
 
-def _pictures(spec: Spec, viewing: Viewing, images: Path) -> tuple[list[Marked], np.ndarray]:
+def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[Marked], np.ndarray]:
     """N pictures as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
 
     Of a prepared set they are drawn from the seed, of an annotation file they come in its order.
     """
     from zfrepro.core.correspondence import squares
 
-    top, left, _ = viewing.view
-    view = (left, top, left + viewing.size, top + viewing.size)
+    top, left, _ = opened.view
+    view = (left, top, left + opened.size, top + opened.size)
     if spec.annotations is None:
-        marked = part_annotations.of_set(viewing.set, spec.split)
+        marked = part_annotations.of_set(opened.set, spec.split)
         marked = [one for one in marked if not spec.classes or one.label in spec.classes]
         order = np.random.default_rng(spec.seed).permutation(len(marked)).tolist()
     else:
-        marked = part_annotations.read(spec.annotations, spec.root, viewing.set.size, view)
+        marked = part_annotations.read(spec.annotations, spec.root, opened.set.size, view)
         order = list(range(len(marked)))
     found, places, most = [], [], max(spec.average, spec.pictures)
     for index in order:
         one = marked[index].cut(view) if len(found) < most else None
         if one is not None:
             parts, dice = [one.parts[part] for part in PARTS], np.random.default_rng([spec.seed, index])
-            where = squares(parts, one.object, spec.square, viewing.size, spec.draws, dice)
+            where = squares(parts, one.object, spec.square, opened.size, spec.draws, dice)
             if where is not None:
                 found.append(one)
                 places.append(where)
@@ -126,7 +126,7 @@ def _check_found(spec: Spec, images: Path, found: int, wanted: int) -> None:
         )
 
 
-def _changes(spec: Spec, viewing: Viewing, crops: np.ndarray, places: np.ndarray) -> dict[int, torch.Tensor]:
+def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.ndarray) -> dict[int, torch.Tensor]:
     """Layer -> int8 (1 + masks, N, units): first 1 where a unit is active uncovered, then the signs of change."""
     import torch
 
@@ -135,11 +135,11 @@ def _changes(spec: Spec, viewing: Viewing, crops: np.ndarray, places: np.ndarray
     changes = {layer: [] for layer in LAYERS}
     for start in range(0, len(crops), spec.batch):
         some, where = crops[start : start + spec.batch], places[start : start + spec.batch]
-        clean = features(viewing.net, viewing.inputs(some), LAYERS)
+        clean = features(opened.net, opened.inputs(some), LAYERS)
         found = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
         for mask in range(places.shape[1]):
-            inputs = viewing.inputs(covered(some, where[:, mask], spec.square, spec.grey))
-            for layer, values in features(viewing.net, inputs, LAYERS).items():
+            inputs = opened.inputs(covered(some, where[:, mask], spec.square, spec.grey))
+            for layer, values in features(opened.net, inputs, LAYERS).items():
                 found[layer].append(signs(clean[layer], values))
         for layer, parts in found.items():
             changes[layer].append(torch.stack(parts))
@@ -156,7 +156,7 @@ def _pairs(changes: torch.Tensor) -> tuple[Comparison, dict[str, np.ndarray]]:
     return stacked, {**vars(stacked), "active": active, "active_in_one": activity.different}
 
 
-def _summary(spec: Spec, viewing: Viewing, pictures: list[Marked], found: dict[int, tuple]) -> dict[str, Any]:
+def _summary(spec: Spec, opened: NetworkOnSplit, pictures: list[Marked], found: dict[int, tuple]) -> dict[str, Any]:
     counts = {"shown": min(spec.pictures, len(pictures)), "all": len(pictures)}
     samples = {
         name: {
@@ -167,9 +167,9 @@ def _summary(spec: Spec, viewing: Viewing, pictures: list[Marked], found: dict[i
         for name, count in counts.items()
     }
     return {
-        "network": viewing.description.network.model_dump(mode="json"),
-        "width": viewing.description.width,
-        "input_size": viewing.size,
+        "network": opened.description.network.model_dump(mode="json"),
+        "width": opened.description.width,
+        "input_size": opened.size,
         "marked_by_hand": spec.annotations is not None,
         **spec.model_dump(mode="json", include={"square", "grey", "draws", "split", "classes", "seed"}),
         "children": {str(layer): child for layer, child in LAYERS.items()},

@@ -17,7 +17,7 @@ from zfrepro.storage.diverged import refused
 
 if TYPE_CHECKING:
     from zfrepro.core.top_activations import Strongest
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
 
 class Spec(Base):
@@ -39,43 +39,43 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     out/features.json (what they are)."""
     from zfrepro.core.deconvnet_diagram import layers, pooling
     from zfrepro.core.top_activations import find
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
-    viewing = Viewing(weights, images, spec.split, device, threads)
-    names = {layer: viewing.rectified(layer) for layer in sorted({1, *spec.maps})}
-    if len(viewing.pictures) < spec.top:
-        raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(viewing.pictures)}")
-    found = find(viewing.net, viewing.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
+    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
+    names = {layer: opened.relu_of(layer) for layer in sorted({1, *spec.maps})}
+    if len(opened.images) < spec.top:
+        raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(opened.images)}")
+    found = find(opened.net, opened.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
     values = {layer: strongest.values.cpu().numpy() for layer, strongest in found.items()}
-    arrays, summary = {"filters_1": _first_filters(viewing)}, {}
+    arrays, summary = {"filters_1": _first_filters(opened)}, {}
     for layer in sorted(spec.maps):
         chosen = choose_maps(values[layer][:, 0] > 0, spec.maps[layer], spec.seed, layer)
-        shown = _show(viewing, names[layer], found[layer], chosen)
+        shown = _show(opened, names[layer], found[layer], chosen)
         arrays |= {f"{key}_{layer}": array for key, array in shown.items()}
-        summary[str(layer)] = _summary(viewing, names[layer], values[layer], shown)
-    spectra, about = _spectra(viewing, arrays, values[1][:, 0] <= 0)
-    sketch = {"path": layers(viewing.net, viewing.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
+        summary[str(layer)] = _summary(opened, names[layer], values[layer], shown)
+    spectra, about = _spectra(opened, arrays, values[1][:, 0] <= 0)
+    sketch = {"path": layers(opened.net, opened.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
     require_finite_arrays(arrays | spectra, missing=("lines_2", "squares_2"))  # none: a map whose projections are 0
     artifacts.save_arrays(out / "features.npz", **arrays, **spectra)
-    artifacts.save_json(out / "features.json", _head(spec, viewing) | about | sketch | {"layers": summary})
+    artifacts.save_json(out / "features.json", _head(spec, opened) | about | sketch | {"layers": summary})
 
 
-def _first_filters(viewing: Viewing) -> np.ndarray:
+def _first_filters(opened: NetworkOnSplit) -> np.ndarray:
     """float32 (maps, k, k, 3)"""
-    return viewing.net.conv1.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+    return opened.net.conv1.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _show(viewing: Viewing, name: str, strongest: Strongest, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def _show(opened: NetworkOnSplit, name: str, strongest: Strongest, chosen: np.ndarray) -> dict[str, np.ndarray]:
     """Arrays (M, top, ...) of the chosen maps."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
     pictures, places = strongest.pictures[chosen].cpu().numpy(), strongest.places[chosen].cpu()
     projections, patches = [], []
     for row, one in enumerate(chosen.tolist()):
-        crops = viewing.crops(pictures[row])
+        crops = opened.crops(pictures[row])
         maps = places.new_full((len(crops),), one)
-        projections.append(projection_tiles(viewing.net, name, viewing.inputs(crops), maps, places[row]))
-        patches.append(patch_tiles(viewing.net, name, crops, places[row]))
+        projections.append(projection_tiles(opened.net, name, opened.inputs(crops), maps, places[row]))
+        patches.append(patch_tiles(opened.net, name, crops, places[row]))
     return {
         "maps": chosen,
         "pictures": pictures,
@@ -86,11 +86,11 @@ def _show(viewing: Viewing, name: str, strongest: Strongest, chosen: np.ndarray)
     }
 
 
-def _summary(viewing: Viewing, name: str, values: np.ndarray, shown: dict[str, np.ndarray]) -> dict[str, Any]:
+def _summary(opened: NetworkOnSplit, name: str, values: np.ndarray, shown: dict[str, np.ndarray]) -> dict[str, Any]:
     from zfrepro.core.receptive_field import receptive_field
 
-    field = receptive_field(viewing.net, name)
-    labels, files = viewing.set.labels(viewing.split), viewing.set.files(viewing.split)
+    field = receptive_field(opened.net, name)
+    labels, files = opened.set.labels(opened.split), opened.set.files(opened.split)
     return {
         "child": name,
         "maps": len(values),
@@ -100,12 +100,12 @@ def _summary(viewing: Viewing, name: str, values: np.ndarray, shown: dict[str, n
         "jump": field.jump,
         "tile": shown["patches"].shape[2],
         "files": files[shown["pictures"]].tolist(),
-        "classes": [[viewing.set.classes[label] for label in row] for row in labels[shown["pictures"]].tolist()],
+        "classes": [[opened.set.classes[label] for label in row] for row in labels[shown["pictures"]].tolist()],
     }
 
 
 def _spectra(
-    viewing: Viewing, arrays: dict[str, np.ndarray], silent: np.ndarray
+    opened: NetworkOnSplit, arrays: dict[str, np.ndarray], silent: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Size and spectrum of every first-layer filter, and the spectra of the layer-2 projections where they are shown."""
     from zfrepro.core import spectra
@@ -116,7 +116,7 @@ def _spectra(
     found = {"rms_1": rms, "silent_1": silent, "peaks_1": spectra.peaks(power), "bands_1": spectra.shares(power)}
     edges = np.arange(1, spectra.SIDE // 2 + 1) / spectra.SIDE
     found["spectrum_1"] = spectra.shares(power, edges).mean(axis=0)
-    stride = viewing.net.conv1.stride[0]
+    stride = opened.net.conv1.stride[0]
     about = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
     if "projections_2" in arrays:
         found["spectrum_2"], about["projected"] = _projected(arrays["projections_2"], stride)
@@ -142,13 +142,13 @@ def _projected(projections: np.ndarray, stride: int) -> tuple[np.ndarray, dict[s
     }
 
 
-def _head(spec: Spec, viewing: Viewing) -> dict[str, Any]:
+def _head(spec: Spec, opened: NetworkOnSplit) -> dict[str, Any]:
     return {
-        "network": viewing.description.network.model_dump(mode="json"),
-        "width": viewing.description.width,
-        "input_size": viewing.size,
+        "network": opened.description.network.model_dump(mode="json"),
+        "width": opened.description.width,
+        "input_size": opened.size,
         "split": spec.split,
-        "pictures": len(viewing.pictures),
+        "pictures": len(opened.images),
         "top": spec.top,
         "seed": spec.seed,
     }

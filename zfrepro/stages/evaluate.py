@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from zfrepro.errors import UserError
+from zfrepro.core.ranking import top_error
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
+from zfrepro.storage.diverged import named
 from zfrepro.storage.prepared_set import PreparedSet
 
 
@@ -36,8 +37,8 @@ def run(
     measured = _diverged(source) if about.get("diverged") else _measured(spec, weights, source, device, threads)
     errors, probabilities = measured
     labels = source.labels("val")
-    named = {f"probabilities_{views}": values for views, values in probabilities.items()}
-    artifacts.save_arrays(out / "scores.npz", labels=labels, **named)
+    arrays = {f"probabilities_{views}": values for views, values in probabilities.items()}
+    artifacts.save_arrays(out / "scores.npz", labels=labels, **arrays)
     artifacts.save_json(out / "errors.json", {**_of_training(about), **errors, "n": len(labels)})
 
 
@@ -50,34 +51,27 @@ def _measured(
     spec: Spec, weights: Path, source: PreparedSet, device: str, threads: int
 ) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """Errors (%), and views -> probabilities float32 (N, C) of the validation images."""
-    import torch
-
     from zfrepro.core import crops, evaluation
     from zfrepro.models import devices
-    from zfrepro.storage import network_file
+    from zfrepro.models.opened import TrainedNetwork
 
-    torch.set_num_threads(threads)
-    chosen = devices.choose(device)
-    dtype = devices.precision(spec.precision, chosen)
-    net, mean, description = network_file.load(weights, chosen)
-    size, subtract = description.input_size, crops.MeanSubtraction(mean, chosen)
+    network = TrainedNetwork(weights, device, threads)
+    dtype = devices.precision(spec.precision, network.device)
 
-    def predict(pictures: np.ndarray, views: int) -> np.ndarray:
-        taken = crops.ten_views(source.size, size) if views == 10 else [crops.centre_view(source.size, size)]
-        try:
-            return evaluation.probabilities(net, pictures, subtract, size, taken, spec.batch, dtype)
-        except FloatingPointError as error:
-            raise UserError(f"{weights}: {error}; its training diverged: lower the learning rate") from error
+    def predict(images: np.ndarray, views: int) -> np.ndarray:
+        taken = crops.ten_views(source.size, network.size) if views == 10 else [network.view]
+        return evaluation.probabilities(network.net, images, network.subtract, network.size, taken, spec.batch, dtype)
 
     labels = source.labels("val")
-    probabilities = {views: predict(source.images("val"), views) for views in spec.views}
-    some = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
-    of_training = predict(source.images("train")[some], 1)
+    sample = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
+    with named(weights):
+        probabilities = {views: predict(source.images("val"), views) for views in spec.views}
+        of_training = predict(source.images("train")[sample], 1)
     errors = {
-        "train_top1": evaluation.top_error(of_training, source.labels("train")[some], 1),
-        "train_n": len(some),
+        "train_top1": top_error(of_training, source.labels("train")[sample], 1),
+        "train_n": len(sample),
         "views": {
-            str(views): {f"top{k}": evaluation.top_error(values, labels, k) for k in (1, 5)}
+            str(views): {f"top{k}": top_error(values, labels, k) for k in (1, 5)}
             for views, values in probabilities.items()
         },
     }

@@ -20,7 +20,7 @@ from zfrepro.storage.diverged import check_weights, named, refused
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -65,15 +65,15 @@ def run(
 ) -> None:
     """network: network.json of its training. Write out/evolution.npz (projections, patches, values, places a layer; one
     row a snapshot) and out/evolution.json (epochs, and how near each layer is to its final state)."""
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
-    viewing = Viewing(weights, images, spec.split, device, threads)
-    final = {name: w.cpu().clone() for name, w in viewing.net.state_dict().items() if name.startswith("conv")}
+    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
+    final = {name: w.cpu().clone() for name, w in opened.net.state_dict().items() if name.startswith("conv")}
     kept, recipe = _read(snapshots, final, weights), artifacts.load_json(network)["spec"]
-    searched, states = _evenly(len(viewing.pictures), spec.pictures), [*kept.values(), final]
-    seen = [_look(spec, viewing, state, searched) for state in states]
+    searched, states = _evenly(len(opened.images), spec.pictures), [*kept.values(), final]
+    seen = [_look(spec, opened, state, searched) for state in states]
     chosen = {layer: choose_maps(look.values > 0, spec.maps, spec.seed, layer) for layer, look in seen[-2].items()}
-    shown = [_show(viewing, state, looks, chosen) for state, looks in zip(states, seen, strict=True)]
+    shown = [_show(opened, state, looks, chosen) for state, looks in zip(states, seen, strict=True)]
     arrays, layers = {f"maps_{layer}": maps for layer, maps in chosen.items()}, {}
     for layer in chosen:
         arrays |= {f"{key}_{layer}": np.stack([one[layer][key] for one in shown[:-1]]) for key in shown[0][layer]}
@@ -81,7 +81,7 @@ def run(
         likeness = arrays[f"likeness_{layer}"] = _likeness(looks)
         tiles = [one[layer]["projections"] for one in shown]
         layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, likeness, tiles)
-    head = _head(spec, viewing, len(searched), seen[-1]) | {
+    head = _head(spec, opened, len(searched), seen[-1]) | {
         "epochs": list(kept),
         "training": recipe["epochs"],
         "schedule": recipe["schedule"],
@@ -115,14 +115,14 @@ def _evenly(count: int, wanted: int | None) -> np.ndarray:
     return np.arange(taken) * count // taken
 
 
-def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray) -> dict[int, Look]:
+def _look(spec: Spec, opened: NetworkOnSplit, state: Weights, searched: np.ndarray) -> dict[int, Look]:
     """One pass over the pictures searched, with the weights of one state."""
     from zfrepro.core.evolution import survey, up_to_convolutions
 
-    viewing.net.load_state_dict(state, strict=False)
+    opened.net.load_state_dict(state, strict=False)
     wanted = {name: int(name.removeprefix("conv")) for name in CONVOLUTIONS if f"{name}.weight" in state}
-    net, every = up_to_convolutions(viewing.net, wanted), -(-len(searched) // spec.compared)
-    found = survey(net, _batches(viewing, searched, spec.batch), wanted, every)
+    net, every = up_to_convolutions(opened.net, wanted), -(-len(searched) // spec.compared)
+    found = survey(net, _batches(opened, searched, spec.batch), wanted, every)
     looks = {}
     for layer, (strongest, responses) in found.items():
         values = strongest.values[:, 0].cpu().numpy()
@@ -131,28 +131,30 @@ def _look(spec: Spec, viewing: Viewing, state: Weights, searched: np.ndarray) ->
     return looks
 
 
-def _batches(viewing: Viewing, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
+def _batches(opened: NetworkOnSplit, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
     for start in range(0, len(searched), batch):
         indices = searched[start : start + batch]
-        yield slice(start, start + len(indices)), viewing.inputs(viewing.crops(indices))
+        yield slice(start, start + len(indices)), opened.inputs(opened.crops(indices))
 
 
-def _show(viewing: Viewing, state: Weights, seen: dict[int, Look], chosen: dict[int, np.ndarray]) -> dict[int, dict]:
+def _show(
+    opened: NetworkOnSplit, state: Weights, seen: dict[int, Look], chosen: dict[int, np.ndarray]
+) -> dict[int, dict]:
     """Layer -> arrays (M, ...) of the chosen maps: the strongest activation of each, projected alone."""
-    viewing.net.load_state_dict(state, strict=False)
-    return {layer: _layer(viewing, layer, seen[layer], maps) for layer, maps in chosen.items()}
+    opened.net.load_state_dict(state, strict=False)
+    return {layer: _layer(opened, layer, seen[layer], maps) for layer, maps in chosen.items()}
 
 
-def _layer(viewing: Viewing, layer: int, look: Look, maps: np.ndarray) -> dict[str, np.ndarray]:
+def _layer(opened: NetworkOnSplit, layer: int, look: Look, maps: np.ndarray) -> dict[str, np.ndarray]:
     import torch
 
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    name, places, pictures = viewing.rectified(layer), look.places[maps], look.pictures[maps]
-    crops = viewing.crops(pictures)
+    name, places, pictures = opened.relu_of(layer), look.places[maps], look.pictures[maps]
+    crops = opened.crops(pictures)
     return {
-        "projections": projection_tiles(viewing.net, name, viewing.inputs(crops), torch.from_numpy(maps), places),
-        "patches": patch_tiles(viewing.net, name, crops, places),
+        "projections": projection_tiles(opened.net, name, opened.inputs(crops), torch.from_numpy(maps), places),
+        "patches": patch_tiles(opened.net, name, crops, places),
         "values": look.values[maps],
         "pictures": pictures,
         "places": places.numpy(),
@@ -204,13 +206,13 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _head(spec: Spec, viewing: Viewing, searched: int, final: dict[int, Look]) -> dict[str, Any]:
+def _head(spec: Spec, opened: NetworkOnSplit, searched: int, final: dict[int, Look]) -> dict[str, Any]:
     return {
-        "network": viewing.description.network.model_dump(mode="json"),
-        "width": viewing.description.width,
-        "input_size": viewing.size,
+        "network": opened.description.network.model_dump(mode="json"),
+        "width": opened.description.width,
+        "input_size": opened.size,
         "split": spec.split,
-        "split_pictures": len(viewing.pictures),
+        "split_pictures": len(opened.images),
         "pictures": searched,
         "compared": next(iter(final.values())).responses.shape[1],
         "settled": spec.settled,

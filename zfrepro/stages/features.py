@@ -71,29 +71,25 @@ def _hand_made(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches
 def _layers(
     spec: Spec, target: PreparedSet, weights: Path | None, device: str, threads: int
 ) -> tuple[dict[int, int], Batches]:
-    import torch
-
     from zfrepro.core import crops, features, nets
-    from zfrepro.models import checked_network, devices
+    from zfrepro.models.opened import TrainedNetwork
 
-    torch.set_num_threads(threads)
     if weights is None:
         raise UserError("--weights: give the file of a trained network, as train writes it (model.safetensors)")
-    chosen = devices.choose(device)
-    net, mean, description = checked_network.load(weights, chosen)
-    if description.input_size > target.size:
+    network = TrainedNetwork(weights, device, threads)
+    if network.size > target.size:
         raise UserError(
-            f"{target.folder}: pictures of {target.size} px, {weights} sees {description.input_size}; prepare larger ones"
+            f"{target.folder}: images of {target.size} px, but the input of {weights} is {network.size} px; prepare larger ones"
         )
     if spec.kind == "random":
-        nets.initialise(net, "he", spec.seed + 1)
+        nets.initialise(network.net, "he", spec.seed + 1)
     layers = (RANDOM_LAYER,) if spec.kind == "random" else spec.layers
-    sizes = features.sizes(net, description.input_size, layers)
+    sizes = features.sizes(network.net, network.size, layers)
     if not sizes:
         raise UserError(f"{weights}: this network has none of the layers {', '.join(map(str, layers))}")
-    subtract = crops.MeanSubtraction(features.mean_at(mean, target.size), chosen)
-    found = features.batches(net, target.all_images, subtract, description.input_size, layers, spec.batch)
-    return sizes, found
+    subtract = crops.MeanSubtraction(features.mean_at(network.mean, target.size), network.device)
+    batches = features.batches(network.net, target.all_images, subtract, network.size, layers, spec.batch)
+    return sizes, batches
 
 
 def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> None:

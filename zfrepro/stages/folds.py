@@ -96,12 +96,10 @@ def _overlap(
     spec: Spec, target: PreparedSet, source: PreparedSet, device: str, threads: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Largest correlation and most similar source picture of every picture; the most similar pairs as pictures."""
-    import torch
-
     from zfrepro.core import overlap
     from zfrepro.models import devices
 
-    torch.set_num_threads(threads)
+    chosen = devices.choose(device, threads)
     trained_on = source.images("train")
     if spec.overlap_size > min(target.size, source.size):
         raise UserError(
@@ -109,7 +107,7 @@ def _overlap(
         )
     with named(target.folder, f"prepare it and {source.folder} again"):
         correlation, match = overlap.find(
-            target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=devices.choose(device)
+            target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=chosen
         )
     highest = np.argsort(-correlation, kind="stable")[:PAIRS]
     side = min(PAIR_SIZE, target.size, source.size)

@@ -17,7 +17,7 @@ from zfrepro.storage.diverged import refused
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
 LAYERS = (1, 7)  # as in Fig 5
 KINDS = ("shift", "scale", "turn")
@@ -50,43 +50,43 @@ class Spec(Base):
 @refused
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
-    viewing = Viewing(weights, images, spec.split, device, threads)
-    viewing.check_classes()
-    _check(spec, viewing, weights)
-    labels = viewing.set.labels(spec.split)
+    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
+    opened.check_classes()
+    _check(spec, opened, weights)
+    labels = opened.set.labels(spec.split)
     shown = _shown(spec, labels, images)
     rest = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
     pictures = np.concatenate([shown, np.sort(rest[: spec.average])])
     amounts = {kind: _amounts(spec, kind) for kind in KINDS}
-    rows = [_measured(spec, viewing, index, int(labels[index]), amounts) for index in pictures.tolist()]
+    rows = [_measured(spec, opened, index, int(labels[index]), amounts) for index in pictures.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    thumbnails = {f"views_{kind}": _thumbnails(viewing, shown, kind, values) for kind, values in amounts.items()}
-    symmetric = _symmetric(spec, viewing, labels, amounts["turn"])
+    thumbnails = {f"views_{kind}": _thumbnails(opened, shown, kind, values) for kind, values in amounts.items()}
+    symmetric = _symmetric(spec, opened, labels, amounts["turn"])
     require_finite_arrays(arrays | symmetric)
     artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails, **symmetric)
-    artifacts.save_json(out / "invariance.json", _summary(spec, viewing, pictures, len(shown), arrays))
+    artifacts.save_json(out / "invariance.json", _summary(spec, opened, pictures, len(shown), arrays))
 
 
-def _symmetric(spec: Spec, viewing: Viewing, labels: np.ndarray, turns: np.ndarray) -> dict[str, np.ndarray]:
+def _symmetric(spec: Spec, opened: NetworkOnSplit, labels: np.ndarray, turns: np.ndarray) -> dict[str, np.ndarray]:
     """The turning curves (M, T) of pictures of the symmetric classes, named symmetric_...; nothing where none is named."""
-    of_class = np.flatnonzero(np.isin(labels, [viewing.set.classes.index(name) for name in spec.symmetric]))
+    of_class = np.flatnonzero(np.isin(labels, [opened.set.classes.index(name) for name in spec.symmetric]))
     chosen = np.sort(np.random.default_rng([spec.seed, 2]).permutation(of_class)[: spec.average])
-    rows = [_measured(spec, viewing, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
+    rows = [_measured(spec, opened, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
     found = {key: np.stack([row[key] for row in rows]) for key in (rows[0] if rows else ())}
     return {f"symmetric_{key}": array for key, array in found.items()}
 
 
-def _check(spec: Spec, viewing: Viewing, weights: Path) -> None:
-    layers = {row.layer for row in viewing.description.rows()}
+def _check(spec: Spec, opened: NetworkOnSplit, weights: Path) -> None:
+    layers = {row.layer for row in opened.description.rows()}
     if missing := set(LAYERS) - layers:
         raise UserError(f"{weights}: has no layer {min(missing)}; invariance compares layers 1 and 7, name another run")
-    if spec.shift >= viewing.size:
-        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {viewing.size}; take less")
-    if unknown := sorted(set(spec.symmetric) - set(viewing.set.classes)):
+    if spec.shift >= opened.size:
+        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {opened.size}; take less")
+    if unknown := sorted(set(spec.symmetric) - set(opened.set.classes)):
         raise UserError(
-            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(viewing.set.classes)}"
+            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(opened.set.classes)}"
         )
 
 
@@ -114,31 +114,31 @@ def _amounts(spec: Spec, kind: str) -> np.ndarray:
     return np.append(np.arange(0.0, 360.0, spec.turn_step), 360.0)
 
 
-def _views(viewing: Viewing, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
+def _views(opened: NetworkOnSplit, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
     """Float pixels (T, 3, s, s). A shifted or scaled picture goes on as its mirror image; a turned view has black corners."""
     import torch
 
     from zfrepro.core import invariance
 
     moves = {"shift": invariance.shifts, "scale": invariance.scales, "turn": invariance.turns}[kind](amounts.tolist())
-    pixels = viewing.crops(np.array([index]))[0] if kind == "turn" else np.array(viewing.pictures[index])
-    picture = torch.from_numpy(pixels).to(viewing.device).permute(2, 0, 1).float()
-    return invariance.views(picture, viewing.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
+    pixels = opened.crops(np.array([index]))[0] if kind == "turn" else np.array(opened.images[index])
+    picture = torch.from_numpy(pixels).to(opened.device).permute(2, 0, 1).float()
+    return invariance.views(picture, opened.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
 
 
 def _measured(
-    spec: Spec, viewing: Viewing, index: int, true: int, amounts: dict[str, np.ndarray]
+    spec: Spec, opened: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """One picture's curves (T,): distances from the untouched view, probability of the true class."""
     from zfrepro.core.invariance import distances, look
 
-    original, said = look(viewing.net, viewing.inputs(viewing.crops(np.array([index]))), LAYERS)
+    original, said = look(opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS)
     found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(said.argmax() == true)}
     for kind, values in amounts.items():
         parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
         for start in range(0, len(values), spec.batch):
-            views = _views(viewing, index, kind, values[start : start + spec.batch])
-            features, probabilities = look(viewing.net, viewing.freed(views), LAYERS)
+            views = _views(opened, index, kind, values[start : start + spec.batch])
+            features, probabilities = look(opened.net, opened.subtract_mean(views), LAYERS)
             parts[f"probability_{kind}"].append(probabilities[:, true])
             for layer in LAYERS:
                 parts[f"distance{layer}_{kind}"].append(distances(features[layer], original[layer]))
@@ -146,27 +146,27 @@ def _measured(
     return found
 
 
-def _thumbnails(viewing: Viewing, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
+def _thumbnails(opened: NetworkOnSplit, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
     """uint8 (pictures, 8, s, s, 3): views spread evenly over the transformation."""
     some = amounts[np.linspace(0, len(amounts) - 1, THUMBNAILS).round().astype(int)]
-    views = [_views(viewing, index, kind, some) for index in shown.tolist()]
+    views = [_views(opened, index, kind, some) for index in shown.tolist()]
     return np.stack([one.permute(0, 2, 3, 1).round().clamp(0, 255).byte().cpu().numpy() for one in views])
 
 
 def _summary(
-    spec: Spec, viewing: Viewing, pictures: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
+    spec: Spec, opened: NetworkOnSplit, pictures: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     from zfrepro.core.nets import last_child_of
 
-    classes, files = viewing.set.classes, viewing.set.files(spec.split)
-    rows = {row.name: row for row in viewing.description.rows()}
+    classes, files = opened.set.classes, opened.set.files(spec.split)
+    rows = {row.name: row for row in opened.description.rows()}
     first = rows["conv1"].outputs
     return {
-        "network": viewing.description.network.model_dump(mode="json"),
-        "width": viewing.description.width,
-        "input_size": viewing.size,
+        "network": opened.description.network.model_dump(mode="json"),
+        "width": opened.description.width,
+        "input_size": opened.size,
         **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed", "symmetric"}),
-        "children": {str(layer): last_child_of(viewing.net, layer) for layer in LAYERS},
+        "children": {str(layer): last_child_of(opened.net, layer) for layer in LAYERS},
         "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two pictures without a common feature
         "shown": shown,
         "pictures": [

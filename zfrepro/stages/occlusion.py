@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zfrepro.core.occlusion import Answer, Occluder
     from zfrepro.core.top_activations import Strongest
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
 COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
 
@@ -70,21 +70,21 @@ class Survey:
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
     out/occlusion.json (what they are)."""
-    from zfrepro.models.opened import Viewing
+    from zfrepro.models.opened import NetworkOnSplit
 
-    viewing = Viewing(weights, images, spec.split, device, threads)
-    _check(spec, viewing, images)
-    name = viewing.rectified(spec.layer)
-    survey = _survey(spec, viewing, name)
+    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
+    _check(spec, opened, images)
+    name = opened.relu_of(spec.layer)
+    survey = _survey(spec, opened, name)
     indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
-    occluder = _occluder(spec, viewing, name, spec.stride, weights)
-    rows = [_occlude(viewing, occluder, survey, index) for index in indices.tolist()]
+    occluder = _occluder(spec, opened, name, spec.stride, weights)
+    rows = [_occlude(opened, occluder, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    candidates = _candidates(spec, viewing, survey)
-    scores = _scores(spec, viewing, survey, candidates, _occluder(spec, viewing, name, spec.score_stride, weights))
+    candidates = _candidates(spec, opened, survey)
+    scores = _scores(spec, opened, survey, candidates, _occluder(spec, opened, name, spec.score_stride, weights))
     artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
     artifacts.save_arrays(out / "scores.npz", **scores)
-    artifacts.save_json(out / "occlusion.json", _summary(spec, viewing, survey, indices, arrays, candidates))
+    artifacts.save_json(out / "occlusion.json", _summary(spec, opened, survey, indices, arrays, candidates))
 
 
 def choose_pictures(
@@ -104,13 +104,13 @@ def choose_pictures(
     return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:wanted].astype(np.int64)
 
 
-def _check(spec: Spec, viewing: Viewing, images: Path) -> None:
-    if spec.square > viewing.size:
+def _check(spec: Spec, opened: NetworkOnSplit, images: Path) -> None:
+    if spec.square > opened.size:
         raise UserError(
-            f"occlusion.square: {spec.square} px, but the network's input is {viewing.size} px; take a smaller one"
+            f"occlusion.square: {spec.square} px, but the network's input is {opened.size} px; take a smaller one"
         )
-    viewing.check_classes()
-    count, asked = len(viewing.pictures), spec.pictures
+    opened.check_classes()
+    count, asked = len(opened.images), spec.pictures
     fitting = 1 <= asked <= count if isinstance(asked, int) else asked and set(asked) <= set(range(count))
     if not fitting:
         raise UserError(f"occlusion.pictures: {asked}, but split {spec.split} has {count} pictures, counted from 0")
@@ -120,11 +120,11 @@ def _check(spec: Spec, viewing: Viewing, images: Path) -> None:
         )
 
 
-def _survey(spec: Spec, viewing: Viewing, name: str) -> Survey:
+def _survey(spec: Spec, opened: NetworkOnSplit, name: str) -> Survey:
     from zfrepro.core.occlusion import survey
 
-    probabilities, strongest = survey(viewing.net, viewing.batches(spec.batch), name, COMPANIONS + 1)
-    return Survey(probabilities.cpu().numpy(), viewing.set.labels(spec.split), strongest)
+    probabilities, strongest = survey(opened.net, opened.batches(spec.batch), name, COMPANIONS + 1)
+    return Survey(probabilities.cpu().numpy(), opened.set.labels(spec.split), strongest)
 
 
 @dataclass(frozen=True)
@@ -135,25 +135,25 @@ class Candidates:
     with_room: np.ndarray  # int64: of these, where the square has positions on the object and beside it
 
 
-def _candidates(spec: Spec, viewing: Viewing, survey: Survey) -> Candidates:
+def _candidates(spec: Spec, opened: NetworkOnSplit, survey: Survey) -> Candidates:
     from zfrepro.core.localisation import leaves_room
 
-    boxes = viewing.boxes()
+    boxes = opened.boxes()
     with_box = np.flatnonzero(np.isfinite(boxes).all(axis=1) & survey.correct)
-    geometry = (viewing.size, spec.square, spec.score_stride)
+    geometry = (opened.size, spec.square, spec.score_stride)
     room = [leaves_room(*geometry, tuple(boxes[index].tolist())) for index in with_box.tolist()]
     return Candidates(with_box, with_box[np.array(room, dtype=bool)])
 
 
 def _scores(
-    spec: Spec, viewing: Viewing, survey: Survey, candidates: Candidates, occluder: _Occluder
+    spec: Spec, opened: NetworkOnSplit, survey: Survey, candidates: Candidates, occluder: _Occluder
 ) -> dict[str, np.ndarray]:
     """Arrays (M,) over the scored images; M is 0 where there is no candidate."""
     from zfrepro.core.localisation import SCORES
 
     drawn = np.random.default_rng([spec.seed, 1]).permutation(candidates.with_room)
     chosen = np.sort(drawn[: spec.scored])
-    rows = [_score(spec, viewing, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
+    rows = [_score(spec, opened, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
     return {"picture": chosen, **{key: np.array([row[key] for row in rows]) for key in SCORES}}
 
 
@@ -181,7 +181,7 @@ class _Covered:
 class _Occluder:
     """Covers one image after another. Raises UserError where an output or an activation is not finite."""
 
-    viewing: Viewing
+    opened: NetworkOnSplit
     name: str  # of the watched layer
     grey: int
     cover: Occluder
@@ -190,49 +190,49 @@ class _Occluder:
     def __call__(self, index: int) -> _Covered:
         from zfrepro.core.occlusion import answer
 
-        crop = self.viewing.crops(np.array([index]))
-        inputs, grey = self.viewing.inputs(crop), self.viewing.inputs(np.full_like(crop, self.grey))[0]
-        clean, seen = answer(self.viewing.net, inputs, self.name), self.cover(inputs[0], grey)
+        crop = self.opened.crops(np.array([index]))
+        inputs, grey = self.opened.inputs(crop), self.opened.inputs(np.full_like(crop, self.grey))[0]
+        clean, seen = answer(self.opened.net, inputs, self.name), self.cover(inputs[0], grey)
         for one in (clean, seen):
             if not (one.probabilities.isfinite().all() and one.activations.isfinite().all()):
                 raise UserError(
-                    f"{self.weights}: outputs for image {index} of split {self.viewing.split} are not finite; train again at a "
+                    f"{self.weights}: outputs for image {index} of split {self.opened.split} are not finite; train again at a "
                     "lower rate, or set occlusion.precision to float32"
                 )
         return _Covered(crop, inputs, clean, seen, int(clean.activations[0].argmax()))
 
 
-def _occluder(spec: Spec, viewing: Viewing, name: str, stride: int, weights: Path) -> _Occluder:
+def _occluder(spec: Spec, opened: NetworkOnSplit, name: str, stride: int, weights: Path) -> _Occluder:
     import torch
 
     from zfrepro.core.occlusion import Occluder
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
-    cover = Occluder(viewing.net, name, spec.square, stride, spec.batch, dtype)
-    return _Occluder(viewing, name, spec.grey, cover, weights)
+    cover = Occluder(opened.net, name, spec.square, stride, spec.batch, dtype)
+    return _Occluder(opened, name, spec.grey, cover, weights)
 
 
-def _score(spec: Spec, viewing: Viewing, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
+def _score(spec: Spec, opened: NetworkOnSplit, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
     """One image's numbers; what they are, see core/localisation.py."""
     from zfrepro.core import localisation
     from zfrepro.core.tiles import picture_projections, strongest_places
 
     one = occluder(index)
-    places = strongest_places(viewing.net, occluder.name, one.inputs, one.watched)
-    shown = picture_projections(viewing.net, occluder.name, one.inputs, *places)
+    places = strongest_places(opened.net, occluder.name, one.inputs, one.watched)
+    shown = picture_projections(opened.net, occluder.name, one.inputs, *places)
     return localisation.scores(
         one.probability(true),
         float(one.clean.probabilities[0, true]),
         one.activation,
         (shown[0] ** 2).sum(axis=2),
         (one.seen.probabilities.argmax(dim=-1) == one.clean.probabilities[0].argmax()).cpu().numpy(),
-        tuple(viewing.boxes()[index].tolist()),
+        tuple(opened.boxes()[index].tolist()),
         spec.square,
         spec.score_stride,
     )
 
 
-def _occlude(viewing: Viewing, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
+def _occlude(opened: NetworkOnSplit, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
     """Everything about one image; P positions each way."""
     one, true = occluder(index), int(survey.labels[index])
     return {
@@ -245,49 +245,51 @@ def _occlude(viewing: Viewing, occluder: _Occluder, survey: Survey, index: int) 
         "clean_probability": one.clean.probabilities[0, true].cpu().numpy(),
         "clean_label": one.clean.probabilities[0].argmax().cpu().numpy(),
         "clean_activation": one.clean.activations[0, one.watched].cpu().numpy(),
-        **_companions(viewing, occluder.name, survey.strongest, index, one.watched),
+        **_companions(opened, occluder.name, survey.strongest, index, one.watched),
     }
 
 
-def _companions(viewing: Viewing, name: str, strongest: Strongest, index: int, watched: int) -> dict[str, np.ndarray]:
+def _companions(
+    opened: NetworkOnSplit, name: str, strongest: Strongest, index: int, watched: int
+) -> dict[str, np.ndarray]:
     """The watched map's projections and patches: this picture first, then the three others that drive it hardest."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
 
     others = [other for other in strongest.pictures[watched].tolist() if other != index][:COMPANIONS]
     indices = np.array([index, *others])
-    crops = viewing.crops(indices)
-    inputs = viewing.inputs(crops)
-    maps, places = strongest_places(viewing.net, name, inputs, watched)
+    crops = opened.crops(indices)
+    inputs = opened.inputs(crops)
+    maps, places = strongest_places(opened.net, name, inputs, watched)
     return {
         "projected": indices,
-        "projections": projection_tiles(viewing.net, name, inputs, maps, places),
-        "patches": patch_tiles(viewing.net, name, crops, places.cpu()),
+        "projections": projection_tiles(opened.net, name, inputs, maps, places),
+        "patches": patch_tiles(opened.net, name, crops, places.cpu()),
     }
 
 
 def _summary(
     spec: Spec,
-    viewing: Viewing,
+    opened: NetworkOnSplit,
     survey: Survey,
     indices: np.ndarray,
     arrays: dict[str, np.ndarray],
     candidates: Candidates,
 ) -> dict[str, Any]:
-    classes, files = viewing.set.classes, viewing.set.files(spec.split)
+    classes, files = opened.set.classes, opened.set.files(spec.split)
     pictures = [
         {
             "picture": index,
             "file": str(files[index]),
             "true": classes[survey.labels[index]],
             "correct": bool(survey.correct[index]),
-            **_box_means(spec, viewing, index, arrays["probability"][row]),
+            **_box_means(spec, opened, index, arrays["probability"][row]),
         }
         for row, index in enumerate(indices.tolist())
     ]
     return {
-        "network": viewing.description.network.model_dump(mode="json"),
-        "width": viewing.description.width,
-        "input_size": viewing.size,
+        "network": opened.description.network.model_dump(mode="json"),
+        "width": opened.description.width,
+        "input_size": opened.size,
         "classes": classes,
         "positions": arrays["probability"].shape[1],
         **spec.model_dump(mode="json", include={"square", "stride", "score_stride", "grey", "layer", "split", "seed"}),
@@ -299,14 +301,14 @@ def _summary(
     }
 
 
-def _box_means(spec: Spec, viewing: Viewing, index: int, probability: np.ndarray) -> dict[str, Any]:
+def _box_means(spec: Spec, opened: NetworkOnSplit, index: int, probability: np.ndarray) -> dict[str, Any]:
     """The object's box in input pixels, and the true class's mean probability where the square touches it and elsewhere."""
     from zfrepro.core.localisation import touching as touches
 
-    box = tuple(viewing.boxes()[index].tolist())
+    box = tuple(opened.boxes()[index].tolist())
     if not np.isfinite(box).all():
         return {"box": None, "touching": None, "elsewhere": None}
-    touching = touches(viewing.size, spec.square, spec.stride, box)
+    touching = touches(opened.size, spec.square, spec.stride, box)
     return {"box": box, "touching": _mean(probability[touching]), "elsewhere": _mean(probability[~touching])}
 
 

@@ -50,14 +50,13 @@ def run(
 
     from zfrepro.models import devices
 
-    torch.set_num_threads(threads)
     target = PreparedSet(images)
     folded, training = FoldedSet(folds, target), artifacts.load_json(network)["spec"]
     if training["input_size"] > target.size:
         raise UserError(
             f"{target.folder}: pictures of {target.size} px, the network sees {training['input_size']}; prepare larger ones"
         )
-    scratch = _Scratch(spec, training, target, devices.choose(device))
+    scratch = _Scratch(spec, training, target, devices.choose(device, threads))
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))
     sizes = [k for k in folded.sizes if k in spec.per_class or k is None]
     accuracies = [

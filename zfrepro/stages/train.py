@@ -112,8 +112,7 @@ def run(
     if on_divergence not in ("fail", "record"):
         raise UserError(f"--on-divergence {on_divergence}: it is fail or record")
 
-    torch.set_num_threads(threads)
-    chosen = devices.choose(device)
+    chosen = devices.choose(device, threads)
     dtype = devices.precision(spec.precision, chosen)
     source = PreparedSet(images)
     versions = (torch.__version__, chosen.type, str(dtype), threads if chosen.type == "cpu" else 0)
@@ -235,6 +234,7 @@ def _end_epoch(
     spec: Spec, training: Training, source: PreparedSet, memory: dict, seconds: float, first: int, name: str
 ) -> None:
     from zfrepro.core import crops, evaluation
+    from zfrepro.core.ranking import top_error
     from zfrepro.core.training import Diverged
 
     view = crops.centre_view(source.size, spec.input_size)
@@ -245,7 +245,7 @@ def _end_epoch(
         )
     except FloatingPointError as error:
         raise Diverged(training.epoch + 1, training.batch, f"on the validation images {error}") from error
-    errors = {k: evaluation.top_error(predicted, labels, k) for k in (1, 5)}
+    errors = {k: top_error(predicted, labels, k) for k in (1, 5)}
     speed = (training.batches_per_epoch - first) * spec.batch / seconds
     row = {
         **training.end_epoch(errors[1]),
@@ -301,12 +301,18 @@ def _history(memory: dict) -> str:
 def _summary(
     spec: Spec, training: Training, source: PreparedSet, memory: dict, name: str, diverged: dict[str, Any] | None
 ) -> dict[str, Any]:
+    import torch
+
+    from zfrepro.models import devices
+
     classes = len(source.classes)
     actual, full = describe(spec.network, spec.input_size, classes, spec.width), describe(spec.network)
     return {
         "run": name,
         "spec": spec.model_dump(mode="json"),
         "device": training.device.type,
+        "hardware": devices.hardware(training.device),
+        "torch": torch.__version__,
         "precision": str(training.dtype).removeprefix("torch."),
         "classes": classes,
         "images": len(training.labels),

@@ -1,0 +1,23 @@
+"""The one definition of a label's rank among the classes, of top-1 and top-5 errors, and of how ties are counted. No torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zfrepro.core.finite import require_finite
+
+
+def label_ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """int64 (N,): how many classes of (N, C) are more probable than the label; of equal ones the lower class comes first.
+
+    Raises NotFiniteError: comparisons with NaN are false, and would count the label as the most probable.
+    """
+    require_finite(probabilities, "class probabilities")
+    of_label = probabilities[np.arange(len(labels)), labels][:, None]
+    before = np.arange(probabilities.shape[1]) < labels[:, None]
+    return np.sum((probabilities > of_label) | ((probabilities == of_label) & before), axis=1, dtype=np.int64)
+
+
+def top_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Percent of images whose label is not among the k most probable classes. Raises NotFiniteError."""
+    return 100 * float(np.mean(label_ranks(probabilities, labels) >= k))
