@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from zfrepro.datasets import part_annotations
-from zfrepro.datasets.part_annotations import Marked
+from zfrepro.datasets.part_annotations import AnnotatedImage
 from zfrepro.errors import UserError
 
 HEADER = "image,part,x0,y0,x1,y1"
@@ -29,7 +29,7 @@ def folder(tmp_path):
 def read(folder, rows, view=WHOLE, header=HEADER, **options):
     path = folder / "parts.csv"
     path.write_text("\n".join([header, *rows]) + "\n", encoding=options.pop("encoding", "utf-8"))
-    return part_annotations.read(path, options.pop("root", None), 16, view)
+    return part_annotations.read_csv(path, options.pop("root", None), 16, view)
 
 
 def test_boxes_and_pixels_are_those_of_the_stored_square(folder):
@@ -108,7 +108,7 @@ def test_another_header_is_named(folder, header):
 
 def test_a_missing_file_and_other_encodings_are_named(folder):
     with pytest.raises(UserError, match=r"none.csv: no such annotation file"):
-        part_annotations.read(folder / "none.csv", None, 16, WHOLE)
+        part_annotations.read_csv(folder / "none.csv", None, 16, WHOLE)
     with pytest.raises(UserError, match=r"cannot be read as CSV in UTF-8"):
         read(folder, lines("Bär.png"), encoding="latin-1")
 
@@ -145,7 +145,7 @@ class Prepared:
 
 
 def test_the_parts_of_a_prepared_set():
-    first, second = part_annotations.of_set(Prepared(), "val")
+    first, second = part_annotations.read_prepared(Prepared(), "val")
     assert (first.file, first.label, first.object) == ("a", "dog", (1, 1, 9, 9))
     assert first.parts["left eye"] == (3, 2, 5, 4)
     assert np.array_equal(first.pixels, Prepared.all_images[2])
@@ -153,12 +153,12 @@ def test_the_parts_of_a_prepared_set():
 
 
 def test_a_view_cuts_pixels_and_boxes_alike():
-    first, second = part_annotations.of_set(Prepared(), "val")
+    first, second = part_annotations.read_prepared(Prepared(), "val")
     cut = first.cut((2, 1, 12, 11))
     assert np.array_equal(cut.pixels, first.pixels[1:11, 2:12])
     assert cut.parts["right eye"] == (0, 1, 2, 3)
     assert cut.object == (-1, 0, 7, 8)
     assert first.cut((3, 1, 13, 11)) is None  # the right eye begins at 2
     assert second.cut((0, 0, 16, 16)) is None  # only a nose
-    without = Marked("x", None, first.pixels, first.parts, None).cut((2, 1, 12, 11))
+    without = AnnotatedImage("x", None, first.pixels, first.parts, None).cut((2, 1, 12, 11))
     assert without.object is None

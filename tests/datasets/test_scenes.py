@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from zfrepro.datasets import scenes
-from zfrepro.datasets.base import Item, Picture
+from zfrepro.datasets.base import DecodedImage, Item
 from zfrepro.datasets.drawing.catalogue import FACES, SETS
 from zfrepro.errors import UserError
 
@@ -26,11 +26,11 @@ WHEELED = {"car": 2, "bus": 2, "truck": 2, "bicycle": 2, "motorcycle": 2, "train
 
 
 @cache
-def picture(set_: str, name: str, index: int, size: int = 64) -> Picture:
+def picture(set_: str, name: str, index: int, size: int = 64) -> DecodedImage:
     return scenes.load(scenes.Spec(set=set_, size=size), Item(f"{SPLIT[set_]}/{name}/{index:05d}", 0))
 
 
-def pictures(set_: str, name: str, count: int = 6) -> list[Picture]:
+def pictures(set_: str, name: str, count: int = 6) -> list[DecodedImage]:
     return [picture(set_, name, i) for i in range(count)]
 
 

@@ -9,7 +9,7 @@ from zfrepro.datasets import scenes
 from zfrepro.datasets.base import Item
 from zfrepro.datasets.drawing.catalogue import SETS
 from zfrepro.datasets.drawing.composition import draw_several
-from zfrepro.datasets.drawing.dice import Dice
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.errors import UserError
 from zfrepro.stages import prepare
 from zfrepro.storage.prepared_set import PreparedSet
@@ -19,9 +19,9 @@ RECIPES = SETS["source"]
 
 
 def drawn(index: int, small: list[bool]):
-    dice = Dice(0, "test", index)
-    names = [dice.pick(list(RECIPES)) for _ in small]
-    return draw_several([RECIPES[name](dice) for name in names], small, dice, 64)
+    rng = Rng(0, "test", index)
+    names = [rng.pick(list(RECIPES)) for _ in small]
+    return draw_several([RECIPES[name](rng) for name in names], small, rng, 64)
 
 
 def longer(box) -> float:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zfrepro.commands import plan
 from zfrepro.core import nets
 from zfrepro.core.architecture import Network, describe
-from zfrepro.datasets.published import counts
+from zfrepro.datasets.published import lookup_counts
 from zfrepro.experiment import cost, loading
 from zfrepro.experiment.throughput import measure
 from zfrepro.running import manager
@@ -123,16 +123,16 @@ def test_nothing_to_do_needs_nothing(config):
 
 @pytest.mark.parametrize("dataset", ["scenes", "imagefolder"])
 def test_sets_of_ones_own_are_not_published(dataset):
-    assert counts(dataset, None) is None
+    assert lookup_counts(dataset, None) is None
 
 
 @pytest.mark.parametrize(
     ("dataset", "option", "more"), [("caltech101", "background", 467), ("caltech256", "clutter", 827)]
 )
 def test_a_class_that_is_left_out_unless_asked_counts_when_asked(dataset, option, more):
-    without, asked = (counts(dataset, SimpleNamespace(**{option: flag})) for flag in (False, True))
-    assert (asked.classes, asked.pictures) == (without.classes + 1, without.pictures + more)
-    assert counts(dataset, SimpleNamespace(**{option: True}, per_class=10)).pictures == 10 * asked.classes
+    without, asked = (lookup_counts(dataset, SimpleNamespace(**{option: flag})) for flag in (False, True))
+    assert (asked.classes, asked.images) == (without.classes + 1, without.images + more)
+    assert lookup_counts(dataset, SimpleNamespace(**{option: True}, per_class=10)).images == 10 * asked.classes
 
 
 def test_a_prepared_set_is_counted_as_it_is(config, improved, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from zfrepro.core.architecture import Network
 from zfrepro.core.finite import NotFiniteError, require_finite, require_finite_arrays, require_finite_record
 from zfrepro.core.images import stored_box
 from zfrepro.datasets import scenes
-from zfrepro.datasets.base import Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Listing
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.look import inspect, opened, torchvision_networks
@@ -333,7 +333,7 @@ def test_prepare_names_a_box_that_is_not_finite(tmp_path, monkeypatch):
 
     def placed_nowhere(options, item):
         picture = load(options, item)
-        return Picture(picture.image, (0.0, 0.0, NAN, 5.0), picture.parts)
+        return DecodedImage(picture.image, (0.0, 0.0, NAN, 5.0), picture.parts)
 
     monkeypatch.setattr(scenes, "load", placed_nowhere)
     options = {"set": "source", "size": 72, "train_per_class": 1, "val_per_class": 1}

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from zfrepro.datasets import imagefolder, parallel
-from zfrepro.datasets.base import Item, Picture
+from zfrepro.datasets.base import DecodedImage, Item
 from zfrepro.datasets.decoding import UnreadableImageError
 from zfrepro.errors import UserError
 from zfrepro.stages import prepare
@@ -111,7 +111,7 @@ class Boxed:
 
     def load(self, options, item):
         parts = {"eye": (10, 0, 12, 2), "tail": (36, 0, 40, 4)}
-        return Picture(Image.new("RGB", (40, 20)), self.boxes[int(item.key)], parts if item.key == "1" else {})
+        return DecodedImage(Image.new("RGB", (40, 20)), self.boxes[int(item.key)], parts if item.key == "1" else {})
 
 
 def test_boxes_are_stored_in_stored_pixels(tmp_path, monkeypatch):
@@ -135,7 +135,7 @@ class Several:
     def load(self, options, item):
         if item.key == "5":
             raise UnreadableImageError(Path("5.png"), "truncated")
-        return Picture(Image.new("RGB", (20, 20)))
+        return DecodedImage(Image.new("RGB", (20, 20)))
 
 
 def test_several_classes_a_picture_are_stored_as_presence(tmp_path, monkeypatch):
@@ -272,11 +272,11 @@ def test_a_split_without_a_class_is_refused(tmp_path, monkeypatch):
 
 
 def test_options_are_checked_against_the_data_set(tmp_path):
-    assert prepare.options_of(spec(tmp_path)) == imagefolder.Spec(root=tmp_path)
+    assert prepare.parse_options(spec(tmp_path)) == imagefolder.Spec(root=tmp_path)
     with pytest.raises(ValidationError, match="clases"):
-        prepare.options_of(spec(tmp_path, options={"root": str(tmp_path), "clases": 3}))
+        prepare.parse_options(spec(tmp_path, options={"root": str(tmp_path), "clases": 3}))
     with pytest.raises(ValidationError, match="root"):
-        prepare.options_of(spec(tmp_path, options={}))
+        prepare.parse_options(spec(tmp_path, options={}))
 
 
 @pytest.mark.parametrize("wrong", [{"dataset": "mnist"}, {"size": 0}, {"max_bad": -1}, {"colour": 1}])
@@ -305,7 +305,7 @@ def broken(options, item):
 
 def test_a_mistake_of_ours_is_not_taken_for_a_bad_file():
     with pytest.raises(TypeError, match="a mistake of ours"):
-        list(parallel.decoded(broken, None, [Item("0", 0)], SIZE, workers=1))
+        list(parallel.decode_all(broken, None, [Item("0", 0)], SIZE, workers=1))
 
 
 def dying(options, item):
@@ -314,7 +314,7 @@ def dying(options, item):
 
 def test_a_worker_that_dies_is_said_and_not_waited_for():
     with pytest.raises(UserError, match="a worker process died"):
-        list(parallel.decoded(dying, None, [Item("0", 0)], SIZE, workers=2))
+        list(parallel.decode_all(dying, None, [Item("0", 0)], SIZE, workers=2))
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded picture, RGB at its own size, with the boxes known for it in its own pixels."""
 
     image: Image.Image

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -31,21 +31,21 @@ def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
     root = _home(spec)
-    names = folders.class_folders(root, LAYOUT)
+    names = folders.list_class_folders(root, LAYOUT)
     if spec.background and BACKGROUND not in names:
         raise UserError(f"{root}: no folder {BACKGROUND}; add it or set `background` to false")
     categories = [name for name in names if spec.background or name != BACKGROUND]
-    classes = folders.chosen(categories, spec.classes, root)
-    return Listing(classes, {"all": folders.pictures(root, root, classes, spec.per_class)})
+    classes = folders.choose_classes(categories, spec.classes, root)
+    return Listing(classes, {"all": folders.list_images(root, root, classes, spec.per_class)})
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_home(spec) / item.key)
 
 
 def _home(spec: Spec) -> Path:
     """101_ObjectCategories, wherever `root` points along the way to it."""
-    root = folders.folder(spec.root, LAYOUT)
+    root = folders.require_folder(spec.root, LAYOUT)
     for inside in (root / "caltech101" / "101_ObjectCategories", root / "101_ObjectCategories"):
         if inside.is_dir():
             return inside

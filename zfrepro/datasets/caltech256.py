@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -37,25 +37,25 @@ def listing(spec: Spec) -> Listing:
     if (spec.archive or spec.download) and not _found(spec):
         _bring(spec)
     root = _home(spec)
-    names = folders.class_folders(root, LAYOUT)
+    names = folders.list_class_folders(root, LAYOUT)
     if spec.clutter and CLUTTER not in names:
         raise UserError(f"{root}: no folder {CLUTTER}; add it or set `clutter` to false")
     categories = [name for name in names if spec.clutter or name != CLUTTER]
     if spec.pictures:
         _check_count(spec, root, categories)
     titles = folders.unique_titles({name: [re.sub(r"^\d{3}\.", "", name)] for name in categories})
-    classes = folders.chosen(categories, spec.classes, root, titles)
-    found = folders.limited(_pictures(root, classes), spec.per_class)
+    classes = folders.choose_classes(categories, spec.classes, root, titles)
+    found = folders.take_per_class(_pictures(root, classes), spec.per_class)
     return Listing([titles[name] for name in classes], {"all": found})
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_home(spec) / item.key)
 
 
 def _pictures(root: Path, classes: list[str]) -> list[Item]:
     """Those right in a category's folder: some copies of the archive have leftovers in folders below."""
-    return [item for item in folders.pictures(root, root, classes) if len(Path(item.key).parts) == 2]
+    return [item for item in folders.list_images(root, root, classes) if len(Path(item.key).parts) == 2]
 
 
 def _check_count(spec: Spec, root: Path, categories: list[str]) -> None:
@@ -78,7 +78,7 @@ def _found(spec: Spec) -> Path | None:
 def _home(spec: Spec) -> Path:
     found = _found(spec)
     if found is None:
-        root = folders.folder(spec.root, LAYOUT)
+        root = folders.require_folder(spec.root, LAYOUT)
         raise UserError(f"{root}: no caltech256/256_ObjectCategories in it (expected: {LAYOUT})")
     return found
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from zfrepro.datasets.base import Box, Picture
+from zfrepro.datasets.base import Box, DecodedImage
 from zfrepro.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # no format whose reader starts another program
@@ -42,7 +42,7 @@ class UnreadableImageError(UserError):
         return f"{self.path}: {self.reason}"
 
 
-def decode(path: Path, box: Box | None = None) -> Picture:
+def decode(path: Path, box: Box | None = None) -> DecodedImage:
     """The image in RGB, upright. `box` is in pixels as the file stores them, before EXIF orientation, and turns along.
 
     Annotators of published data sets worked on stored pixels. Raises UnreadableImageError.
@@ -69,7 +69,7 @@ def _require_file(path: Path) -> None:
         raise UnreadableImageError(path, "is not a regular file; name an image file")
 
 
-def _decode(path: Path, box: Box | None) -> Picture:
+def _decode(path: Path, box: Box | None) -> DecodedImage:
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint, if imported in the same process, sets it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # oddities of a file that can be decoded all the same
@@ -78,7 +78,7 @@ def _decode(path: Path, box: Box | None) -> Picture:
             orientation = _orientation(image)
             turned = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
             rgb = _to_rgb(turned, image.format)
-    return Picture(rgb, box and _turn_box(box, orientation, *rgb.size))
+    return DecodedImage(rgb, box and _turn_box(box, orientation, *rgb.size))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -33,7 +33,7 @@ class SplitFolderSpec(FolderSpec):
         return self.train_per_class if split == "train" else self.val_per_class
 
 
-def folder(path: Path, expected: str) -> Path:
+def require_folder(path: Path, expected: str) -> Path:
     """`path` if it is a folder, else UserError; `expected` says what should lie there."""
     path = path.expanduser()
     if path.is_file():
@@ -43,7 +43,7 @@ def folder(path: Path, expected: str) -> Path:
     return path
 
 
-def file(path: Path, expected: str) -> Path:
+def require_file(path: Path, expected: str) -> Path:
     """`path` if it is a file, else UserError; `expected` says what it should be."""
     if path.is_dir():
         raise UserError(f"{path}: is a folder, expected {expected}")
@@ -52,13 +52,13 @@ def file(path: Path, expected: str) -> Path:
     return path
 
 
-def class_folders(path: Path, expected: str) -> list[str]:
+def list_class_folders(path: Path, expected: str) -> list[str]:
     """Names of the class folders in `path`, sorted; hidden ones are no classes."""
     torchvision_import.ensure()
     from torchvision.datasets.folder import find_classes
 
     try:
-        found = [name for name in find_classes(folder(path, expected))[0] if not name.startswith(".")]
+        found = [name for name in find_classes(require_folder(path, expected))[0] if not name.startswith(".")]
     except FileNotFoundError:
         found = []
     if not found:
@@ -66,20 +66,22 @@ def class_folders(path: Path, expected: str) -> list[str]:
     return found
 
 
-def chosen(names: list[str], wanted: int | list[str] | None, path: Path, titles: Mapping[str, str] = {}) -> list[str]:
+def choose_classes(
+    names: list[str], wanted: int | list[str] | None, path: Path, titles: Mapping[str, str] = {}
+) -> list[str]:
     """The class folders to take, sorted. `wanted` may name them by folder or by title."""
     if isinstance(wanted, list):
         by_title = {title: name for name, title in titles.items()}
         picked = {by_title.get(name, name) for name in wanted}
         if unknown := sorted(picked - set(names)):
-            raise UserError(f"{path}: no class {_some(unknown)}; there are {_some(names)}. Mend the option `classes`")
+            raise UserError(f"{path}: no class {_join(unknown)}; there are {_join(names)}. Mend the option `classes`")
         return sorted(picked)
     if wanted is not None and wanted > len(names):
         raise UserError(f"{path}: option `classes` asks for {wanted} classes, there are {len(names)}")
     return sorted(names)[:wanted]
 
 
-def pictures(root: Path, path: Path, classes: list[str], limit: int | None = None) -> list[Item]:
+def list_images(root: Path, path: Path, classes: list[str], limit: int | None = None) -> list[Item]:
     """The pictures of each class folder in `path`, keyed relative to `root`; an empty class is a UserError."""
     torchvision_import.ensure()
     from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
@@ -88,18 +90,18 @@ def pictures(root: Path, path: Path, classes: list[str], limit: int | None = Non
         return name.lower().endswith(IMG_EXTENSIONS) and not os.path.basename(name).startswith(".")
 
     for name in classes:
-        folder(path / name, f"the pictures of class {name}")
+        require_folder(path / name, f"the pictures of class {name}")
     positions = {name: label for label, name in enumerate(classes)}
     found = make_dataset(path, positions, is_valid_file=is_picture, allow_empty=True)
     present = {label for _, label in found}
     if empty := [name for name in classes if positions[name] not in present]:
         raise UserError(
-            f"{path}: no picture ({', '.join(IMG_EXTENSIONS)}) in class {_some(empty)}; add some or remove it"
+            f"{path}: no picture ({', '.join(IMG_EXTENSIONS)}) in class {_join(empty)}; add some or remove it"
         )
-    return limited((Item(os.path.relpath(file, root), label) for file, label in found), limit)
+    return take_per_class((Item(os.path.relpath(file, root), label) for file, label in found), limit)
 
 
-def limited(items: Iterable[Item], limit: int | None) -> list[Item]:
+def take_per_class(items: Iterable[Item], limit: int | None) -> list[Item]:
     """The first `limit` items of each class, in their order."""
     taken: Counter[int] = Counter()
     kept = []
@@ -117,7 +119,7 @@ def unique_titles(synonyms: Mapping[str, Iterable[str]]) -> dict[str, str]:
     return {name: title if count[title] == 1 else f"{title} ({name})" for name, title in first.items()}
 
 
-def _some(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -23,7 +23,7 @@ class Spec(folders.SplitFolderSpec):
 
 
 def listing(spec: Spec) -> Listing:
-    root = folders.folder(spec.root, LAYOUT)
+    root = folders.require_folder(spec.root, LAYOUT)
     there = [name for name in ("train", "val") if (root / name).is_dir()]
     if len(there) == 1:
         raise UserError(
@@ -32,23 +32,23 @@ def listing(spec: Spec) -> Listing:
     return _divided(spec, root) if there else _whole(spec, root)
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(spec.root.expanduser() / item.key)
 
 
 def _divided(spec: Spec, root: Path) -> Listing:
     _refuse(spec, ["val_fraction", "per_class"], f"{root} has train/ and val/")
-    names = folders.class_folders(root / "train", LAYOUT)
-    if odd := set(names) ^ set(folders.class_folders(root / "val", LAYOUT)):
+    names = folders.list_class_folders(root / "train", LAYOUT)
+    if odd := set(names) ^ set(folders.list_class_folders(root / "val", LAYOUT)):
         raise UserError(f"{root}: class {sorted(odd)[0]} is in only one of train/ and val/ ({len(odd)} such classes)")
-    classes = folders.chosen(names, spec.classes, root)
+    classes = folders.choose_classes(names, spec.classes, root)
     splits = ("train", "val")
-    return Listing(classes, {s: folders.pictures(root, root / s, classes, spec.limit(s)) for s in splits})
+    return Listing(classes, {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in splits})
 
 
 def _whole(spec: Spec, root: Path) -> Listing:
-    classes = folders.chosen(folders.class_folders(root, LAYOUT), spec.classes, root)
-    items = folders.pictures(root, root, classes, spec.per_class)
+    classes = folders.choose_classes(folders.list_class_folders(root, LAYOUT), spec.classes, root)
+    items = folders.list_images(root, root, classes, spec.per_class)
     if not spec.val_fraction:
         _refuse(spec, ["train_per_class", "val_per_class"], f"{root} has no train/ and val/, and val_fraction is 0")
         return Listing(classes, {"all": items})
@@ -57,7 +57,9 @@ def _whole(spec: Spec, root: Path) -> Listing:
         first, last = _cut(list(found), spec.val_fraction, root / classes[label])
         splits["train"] += first
         splits["val"] += last
-    return Listing(classes, {split: folders.limited(found, spec.limit(split)) for split, found in splits.items()})
+    return Listing(
+        classes, {split: folders.take_per_class(found, spec.limit(split)) for split, found in splits.items()}
+    )
 
 
 def _cut(items: list[Item], fraction: float, path: Path) -> tuple[list[Item], list[Item]]:

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -25,19 +25,19 @@ class Spec(folders.SplitFolderSpec):
 
 
 def listing(spec: Spec) -> Listing:
-    root = folders.folder(spec.root, LAYOUT)
+    root = folders.require_folder(spec.root, LAYOUT)
     for split in ("train", "val"):
         if not (root / split).is_dir():
             _unpack(root, split)
-    names = folders.class_folders(root / "train", LAYOUT)
-    folders.class_folders(root / "val", LAYOUT)
+    names = folders.list_class_folders(root / "train", LAYOUT)
+    folders.list_class_folders(root / "val", LAYOUT)
     titles = _titles(root, names)
-    classes = folders.chosen(names, spec.classes, root / "train", titles)
-    splits = {s: folders.pictures(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    classes = folders.choose_classes(names, spec.classes, root / "train", titles)
+    splits = {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
     return Listing([titles[name] for name in classes], splits)
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(spec.root.expanduser() / item.key)
 
 
@@ -70,7 +70,7 @@ def _unpack(root: Path, split: str) -> None:
     """Unpack into a folder beside, renamed at the end: a stopped unpacking is never taken for a whole split."""
     from zfrepro.models import torchvision_import
 
-    folders.file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
+    folders.require_file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
     torchvision_import.ensure()
     from torchvision.datasets import imagenet as reader
 
@@ -85,7 +85,7 @@ def _unpack(root: Path, split: str) -> None:
 
 
 def _through_torchvision(parse, root: Path, split: str, **options) -> None:
-    archive = folders.file(root / _archive(split), f"the official archive {_archive(split)}")
+    archive = folders.require_file(root / _archive(split), f"the official archive {_archive(split)}")
     try:
         parse(root, **options)
     except RuntimeError as error:  # torchvision's word for a wrong checksum

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 
 EDITIONS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
@@ -36,15 +36,15 @@ def listing(spec: Spec) -> Listing:
         _download(spec)
     root = _home(spec)
     layout = f"{EDITIONS[spec.edition]}/{{train,val}}/<wnid>/*.JPEG, in root or root itself"
-    names = folders.class_folders(root / "train", layout)
-    folders.class_folders(root / "val", layout)
+    names = folders.list_class_folders(root / "train", layout)
+    folders.list_class_folders(root / "val", layout)
     titles = {name: TITLES.get(name, name) for name in names}
-    classes = folders.chosen(names, spec.classes, root / "train", titles)
-    splits = {s: folders.pictures(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    classes = folders.choose_classes(names, spec.classes, root / "train", titles)
+    splits = {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
     return Listing([titles[name] for name in classes], splits)
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_home(spec) / item.key)
 
 
@@ -53,7 +53,9 @@ def _home(spec: Spec) -> Path:
     root = spec.root.expanduser()
     inside = root / EDITIONS[spec.edition]
     return (
-        inside if inside.is_dir() else folders.folder(root, f"the folder {EDITIONS[spec.edition]}/, or what it holds")
+        inside
+        if inside.is_dir()
+        else folders.require_folder(root, f"the folder {EDITIONS[spec.edition]}/, or what it holds")
     )
 
 

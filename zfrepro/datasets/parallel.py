@@ -39,15 +39,15 @@ class Outcome:
     reason: str = ""
 
 
-def decoded(load: Callable, options: Any, items: Sequence[Item], size: int, workers: int) -> Iterator[Outcome]:
+def decode_all(load: Callable, options: Any, items: Sequence[Item], size: int, workers: int) -> Iterator[Outcome]:
     """What `load(options, item)` gives, stored at `size`, for each item in order."""
     task = partial(_decode_chunk, load, options, size)
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    for outcomes in map(task, chunks) if workers <= 1 else _in_order(task, chunks, workers):
+    for outcomes in map(task, chunks) if workers <= 1 else _map_in_order(task, chunks, workers):
         yield from outcomes
 
 
-def decode_one(load: Callable, options: Any, size: int, item: Item) -> Outcome:
+def _decode_item(load: Callable, options: Any, size: int, item: Item) -> Outcome:
     try:
         picture = load(options, item)
         pixels = stored_pixels(picture.image, size)
@@ -63,10 +63,10 @@ def decode_one(load: Callable, options: Any, size: int, item: Item) -> Outcome:
 
 
 def _decode_chunk(load: Callable, options: Any, size: int, items: Sequence[Item]) -> list[Outcome]:
-    return [decode_one(load, options, size, item) for item in items]
+    return [_decode_item(load, options, size, item) for item in items]
 
 
-def _in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[list[Outcome]]:
+def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[list[Outcome]]:
     """Like `map`, with a bounded number of tasks under way. Left early, it kills the workers, not waiting for them."""
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     before = set(multiprocessing.active_children())

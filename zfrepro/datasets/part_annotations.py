@@ -27,7 +27,7 @@ LEAST = 2  # pictures: one alone has nothing to be compared with
 
 
 @dataclass(frozen=True)
-class Marked:
+class AnnotatedImage:
     """One picture as it is stored, boxes in stored pixels."""
 
     file: str
@@ -36,14 +36,14 @@ class Marked:
     parts: dict[str, Box]  # some or all of PARTS
     object: Box | None
 
-    def cut(self, view: Box) -> Marked | None:
+    def cut(self, view: Box) -> AnnotatedImage | None:
         """The same picture under a view in whole pixels; None where one of PARTS is missing or not wholly in it."""
         left, top, right, bottom = map(int, view)
         if set(self.parts) != set(PARTS) or not all(_inside(box, view) for box in self.parts.values()):
             return None
         parts, whole = {part: _moved(box, left, top) for part, box in self.parts.items()}, self.object
         pixels = np.array(self.pixels[top:bottom, left:right])
-        return Marked(self.file, self.label, pixels, parts, whole and _moved(whole, left, top))
+        return AnnotatedImage(self.file, self.label, pixels, parts, whole and _moved(whole, left, top))
 
 
 @dataclass
@@ -55,7 +55,7 @@ class _Marks:
     lines: dict[str, int] = field(default_factory=dict)
 
 
-def of_set(prepared: PreparedSet, split: str) -> list[Marked]:
+def read_prepared(prepared: PreparedSet, split: str) -> list[AnnotatedImage]:
     """A split's pictures that have boxes of any of PARTS, in order."""
     first, last = prepared.splits[split]
     table = prepared.parts()
@@ -67,11 +67,11 @@ def of_set(prepared: PreparedSet, split: str) -> list[Marked]:
         index, whole = image - first, boxes[image - first]
         label = prepared.classes[labels[index]]
         known = tuple(whole.tolist()) if np.isfinite(whole).all() else None
-        found.append(Marked(str(files[index]), label, prepared.all_images[image], parts, known))
+        found.append(AnnotatedImage(str(files[index]), label, prepared.all_images[image], parts, known))
     return found
 
 
-def read(path: Path, root: Path | None, size: int, view: Box) -> list[Marked]:
+def read_csv(path: Path, root: Path | None, size: int, view: Box) -> list[AnnotatedImage]:
     """The pictures in the order of the file: each one's largest centred square, stored at `size` pixels.
 
     All three parts lie in `view`, stored pixels.
@@ -143,7 +143,7 @@ def _box(path: Path, line: int, texts: list[str]) -> Box:
     return x0, y0, x1, y1
 
 
-def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view: Box) -> Marked:
+def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view: Box) -> AnnotatedImage:
     image = _image(path, marks.line, file)
     seen = _in_picture(view, *image.size, size)
     for part, box in marks.boxes.items():
@@ -160,7 +160,9 @@ def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view
                 f"{name}: {part} lies outside what the network sees, x {x0:g} to {x1:g} and y {y0:g} to {y1:g}; crop the picture",
             )  # fmt: skip
     placed = {part: stored_box(box, *image.size, size) for part, box in marks.boxes.items()}
-    return Marked(name, None, stored_pixels(image, size), {part: placed[part] for part in PARTS}, placed.get(OBJECT))
+    return AnnotatedImage(
+        name, None, stored_pixels(image, size), {part: placed[part] for part in PARTS}, placed.get(OBJECT)
+    )
 
 
 def _image(path: Path, line: int, file: Path) -> Image.Image:

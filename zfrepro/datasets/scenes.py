@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from zfrepro.datasets.base import Item, Listing, Picture
+from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.drawing.catalogue import SETS, Recipe
 from zfrepro.datasets.drawing.composition import draw, draw_several
-from zfrepro.datasets.drawing.dice import Dice
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 
@@ -63,19 +63,19 @@ def _with_others(spec: Spec, item: Item, classes: list[str]) -> Item:
 def _objects(spec: Spec, key: str) -> list[tuple[str, bool]]:
     """Class of each object in a picture of voc2012, and whether it is small; the largest first."""
     split, name, index = key.split("/")
-    dice, classes = Dice(spec.seed, "objects", split, name, int(index)), list(_recipes(spec))
-    return [(name, False)] + [(dice.pick(classes), dice.chance(0.1)) for _ in range(dice.count(0, 3))]
+    rng, classes = Rng(spec.seed, "objects", split, name, int(index)), list(_recipes(spec))
+    return [(name, False)] + [(rng.pick(classes), rng.chance(0.1)) for _ in range(rng.count(0, 3))]
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     """Draw the picture that the key names."""
     split, name, index = item.key.split("/")
     recipes = _recipes(spec)
     if name not in recipes:
         raise UserError(f"scenes: the set {spec.set} has no class {name!r}; it has {', '.join(recipes)}")
-    dice = Dice(spec.seed, spec.set, split, name, int(index))
+    rng = Rng(spec.seed, spec.set, split, name, int(index))
     if spec.set != "voc2012":
-        return draw(recipes[name](dice), dice, spec.size)
+        return draw(recipes[name](rng), rng, spec.size)
     names, small = zip(*_objects(spec, item.key), strict=True)
-    image, boxes = draw_several([recipes[one](dice) for one in names], list(small), dice, spec.size)
-    return Picture(image, boxes[0])
+    image, boxes = draw_several([recipes[one](rng) for one in names], list(small), rng, spec.size)
+    return DecodedImage(image, boxes[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Box, Item, Listing, Picture
+from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -19,21 +19,21 @@ class Spec(folders.SplitFolderSpec):
 
 def listing(spec: Spec) -> Listing:
     root = _home(spec)
-    folders.folder(root / "train", LAYOUT)
+    folders.require_folder(root / "train", LAYOUT)
     names = [fields[0] for _, fields in _rows(root / "wnids.txt", 1, "the list of classes")]
     titles = _titles(root, names)
-    classes = folders.chosen(names, spec.classes, root / "wnids.txt", titles)
+    classes = folders.choose_classes(names, spec.classes, root / "wnids.txt", titles)
     splits = {"train": _train(spec, root, classes), "val": _val(spec, root, names, classes)}
     return Listing([titles[name] for name in classes], splits)
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_home(spec) / item.key, item.box)
 
 
 def _home(spec: Spec) -> Path:
     """The folder tiny-imagenet-200: root, or inside root."""
-    root = folders.folder(spec.root, LAYOUT)
+    root = folders.require_folder(spec.root, LAYOUT)
     inside = root / "tiny-imagenet-200"
     return inside if inside.is_dir() else root
 
@@ -51,14 +51,14 @@ def _train(spec: Spec, root: Path, classes: list[str]) -> list[Item]:
         path = root / "train" / name / f"{name}_boxes.txt"
         for where, (picture, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
             boxes[picture] = _box(edges, where)
-    found = folders.pictures(root, root / "train", classes, spec.train_per_class)
+    found = folders.list_images(root, root / "train", classes, spec.train_per_class)
     return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in found]
 
 
 def _val(spec: Spec, root: Path, names: list[str], classes: list[str]) -> list[Item]:
     """Pictures in one folder, each with its class and box in val_annotations.txt."""
     path = root / "val" / "val_annotations.txt"
-    folders.folder(root / "val" / "images", LAYOUT)
+    folders.require_folder(root / "val" / "images", LAYOUT)
     labels = {name: label for label, name in enumerate(classes)}
     items = []
     for where, (picture, name, *edges) in _rows(path, 6, "class and box of each validation picture"):
@@ -66,7 +66,7 @@ def _val(spec: Spec, root: Path, names: list[str], classes: list[str]) -> list[I
             raise UserError(f"{where}: class {name} is not in wnids.txt")
         if name in labels:
             items.append(Item(f"val/images/{picture}", labels[name], _box(edges, where)))
-    return folders.limited(sorted(items, key=lambda item: (item.label, item.key)), spec.val_per_class)
+    return folders.take_per_class(sorted(items, key=lambda item: (item.label, item.key)), spec.val_per_class)
 
 
 def _box(edges: list[str], where: str) -> Box:
@@ -80,7 +80,7 @@ def _box(edges: list[str], where: str) -> Box:
 
 def _rows(path: Path, columns: int, expected: str, separator: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """Place ("file, line 3") and fields of each line."""
-    for number, line in enumerate(folders.file(path, expected).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(folders.require_file(path, expected).read_text(encoding="utf-8").splitlines(), 1):
         fields = line.strip().split(separator)
         if len(fields) != columns and line.strip():
             raise UserError(f"{path}, line {number}: {len(fields)} columns instead of {columns}")

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 from pydantic import Field
 
 from zfrepro.datasets import folders
-from zfrepro.datasets.base import Box, Item, Listing, Picture
+from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
@@ -60,15 +60,15 @@ def listing(spec: Spec) -> Listing:
     if (spec.archive or spec.download) and not _found(spec):
         _bring(spec)
     root = _home(spec)
-    classes = folders.chosen(CLASSES, spec.classes, root)
+    classes = folders.choose_classes(CLASSES, spec.classes, root)
     names = {split: _names(root, split) for split in SPLITS}
     _check(spec, root, names)
     items = {split: [_item(root, name, classes) for name in found] for split, found in names.items()}
     kept = {split: [item for item in found if item] for split, found in items.items()}
-    return Listing(classes, {split: folders.limited(found, spec.limit(split)) for split, found in kept.items()})
+    return Listing(classes, {split: folders.take_per_class(found, spec.limit(split)) for split, found in kept.items()})
 
 
-def load(spec: Spec, item: Item) -> Picture:
+def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_home(spec) / item.key, item.box)
 
 
@@ -87,7 +87,7 @@ def _item(root: Path, name: str, classes: list[str]) -> Item | None:
 def _names(root: Path, split: str) -> list[str]:
     """The pictures of a split, in the order of its file."""
     path = root / "ImageSets" / "Main" / f"{split}.txt"
-    lines = folders.file(path, f"the names of the {split} pictures, one a line").read_text("utf-8", "replace")
+    lines = folders.require_file(path, f"the names of the {split} pictures, one a line").read_text("utf-8", "replace")
     names = [line.strip() for line in lines.splitlines() if line.strip()]
     if not names:
         raise UserError(f"{path}: lists no picture")
@@ -106,7 +106,7 @@ def _check(spec: Spec, root: Path, names: dict[str, list[str]]) -> None:
             f"{root / 'ImageSets' / 'Main'}: {both[0]} is in train.txt and in val.txt ({len(both)} such pictures); "
             "remove it from one"
         )
-    pictures = folders.folder(root / "JPEGImages", LAYOUT)
+    pictures = folders.require_folder(root / "JPEGImages", LAYOUT)
     there = {path.name for path in pictures.iterdir()}
     for split, found in names.items():
         if missing := [name for name in found if f"{name}.jpg" not in there]:
@@ -121,7 +121,7 @@ def _check(spec: Spec, root: Path, names: dict[str, list[str]]) -> None:
 
 
 def _objects(path: Path) -> list[_Object]:
-    content = folders.file(path, "the annotation of a listed picture").read_bytes()
+    content = folders.require_file(path, "the annotation of a listed picture").read_bytes()
     try:
         text = content.decode("utf-8")
         if "\0" in text:
@@ -169,7 +169,7 @@ def _found(spec: Spec) -> Path | None:
 def _home(spec: Spec) -> Path:
     found = _found(spec)
     if found is None:
-        root = folders.folder(spec.root, LAYOUT)
+        root = folders.require_folder(spec.root, LAYOUT)
         raise UserError(f"{root}: no VOCdevkit/VOC2012 with Annotations in it (expected: {LAYOUT})")
     return found
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields
 from zfrepro.core.architecture import Conv, Full, Row, describe, parameter_count
 from zfrepro.core.hog import length
 from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
-from zfrepro.datasets.published import Counts, counts
+from zfrepro.datasets.published import Counts, lookup_counts
 from zfrepro.experiment.config import SOURCE, Config
 from zfrepro.running.snakemake_log import Job
 from zfrepro.stages import scratch
 from zfrepro.stages.features import RANDOM_LAYER
-from zfrepro.stages.prepare import options_of
+from zfrepro.stages.prepare import parse_options
 from zfrepro.storage import artifacts
 
 PASSES = 3  # forward passes that one training step costs
@@ -80,7 +80,7 @@ def estimate_cost(config: Config, jobs: Sequence[Job]) -> Cost:
         for purpose, amount in _job_operations(config, job, sizes):
             work[purpose] += amount
     prepared = {job.name for job in jobs if job.rule == "prepare"}
-    images = {name: size.pictures if size else None for name, size in sizes.items() if name in prepared}
+    images = {name: size.images if size else None for name, size in sizes.items() if name in prepared}
     return Cost(images, _without_zeros(disk), _without_zeros(work))
 
 
@@ -88,13 +88,13 @@ def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> 
     """Purpose, one of BYTES, and bytes that the job writes."""
     source = sizes[SOURCE]
     if job.rule == "prepare" and (size := sizes[job.name]):
-        yield "prepared images", size.pictures * config.prepare[job.name].size ** 2 * 3
+        yield "prepared images", size.images * config.prepare[job.name].size ** 2 * 3
     elif job.rule in ("train", "ablate") and source:
         yield "weights and snapshots", _weight_bytes(config, job.name, source)
     elif job.rule == "features" and source:
         target, features = job.name.split(" ")
         if size := sizes[target]:
-            yield "features", sum(_feature_lengths(config, features, target, source)) * size.pictures * HALF_BYTES
+            yield "features", sum(_feature_lengths(config, features, target, source)) * size.images * HALF_BYTES
 
 
 def _job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
@@ -135,11 +135,11 @@ def count_images(config: Config, name: str) -> Counts | None:
         manifest = artifacts.load_json(path)
         splits = {split: last - first for split, (first, last) in manifest["splits"].items()}
         return Counts(len(manifest["classes"]), splits)
-    options = options_of(spec)
+    options = parse_options(spec)
     if spec.dataset == "scenes":
         listing = importlib.import_module("zfrepro.datasets.scenes").listing(options)
         return Counts(len(listing.classes), {split: len(items) for split, items in listing.splits.items()})
-    return counts(spec.dataset, options)
+    return lookup_counts(spec.dataset, options)
 
 
 def _rows(config: Config, run: str, classes: int) -> list[Row]:
@@ -167,7 +167,7 @@ def _evaluation_operations(config: Config, run: str, source: Counts) -> int:
 
 def _feature_operations(config: Config, features: str, target: Counts, source: Counts) -> int:
     run = config.network_of_features(features)
-    return target.pictures * forward_operations(_rows(config, run, source.classes)) if run else 0
+    return target.images * forward_operations(_rows(config, run, source.classes)) if run else 0
 
 
 def _feature_lengths(config: Config, features: str, target: str, source: Counts) -> list[int]:

@@ -46,7 +46,7 @@ def parse(content: Any, name: str) -> Config:
 def check_folders(config: Config, name: str) -> None:
     """Check that every folder and file to be read exists. Raises UserError naming the key."""
     for label, spec in config.prepare.items():
-        root = getattr(prepare.options_of(spec), "root", None)
+        root = getattr(prepare.parse_options(spec), "root", None)
         if root is not None and not Path(root).exists() and not spec.options.get("download"):
             raise UserError(
                 f"{name}: prepare.{label}.options.root: folder {root} does not exist; put the data there or change the key"
@@ -62,7 +62,7 @@ def _faults(config: Config, name: str) -> Iterator[str]:
     """Check what the types of the sections cannot: data sets' options, each run's settings, sizes, exhibits."""
     for label, spec in config.prepare.items():
         try:
-            prepare.options_of(spec)
+            prepare.parse_options(spec)
         except ValidationError as error:
             yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
     run_faults = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zfrepro.core.architecture import describe
-from zfrepro.datasets.published import WHOLE
+from zfrepro.datasets.published import COUNTS
 from zfrepro.experiment import cost
 from zfrepro.experiment.config import SOURCE, Config
 
@@ -40,7 +40,7 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
     from zfrepro.models import devices
 
     spec, chosen, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
-    classes = source.classes if source else WHOLE["imagenet"].classes
+    classes = source.classes if source else COUNTS["imagenet"].classes
     dtype = devices.precision(spec.precision, chosen)
     speed = spec.batch * _steps_per_second(_training(spec, config.prepare[SOURCE].size, classes, chosen, dtype))
     rows = describe(spec.network, spec.input_size, classes, spec.width)

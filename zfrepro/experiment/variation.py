@@ -100,7 +100,7 @@ def _new_values(config: Config, content: Mapping[str, Any], changes: Changes) ->
 
 def _drawn_sets(config: Config) -> dict[str, int]:
     """Set -> seed, of the sets whose images the program draws."""
-    seeds = {label: getattr(prepare.options_of(spec), "seed", None) for label, spec in config.prepare.items()}
+    seeds = {label: getattr(prepare.parse_options(spec), "seed", None) for label, spec in config.prepare.items()}
     return {label: seed for label, seed in seeds.items() if seed is not None}
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zfrepro.core.finite import require_finite_arrays
 from zfrepro.datasets import part_annotations
-from zfrepro.datasets.part_annotations import PARTS, Marked
+from zfrepro.datasets.part_annotations import PARTS, AnnotatedImage
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
@@ -84,7 +84,7 @@ def _check(spec: Spec, opened: NetworkOnSplit) -> None:
         )
 
 
-def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[Marked], np.ndarray]:
+def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
     """N pictures as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
 
     Of a prepared set they are drawn from the seed, of an annotation file they come in its order.
@@ -94,11 +94,11 @@ def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[Ma
     top, left, _ = opened.view
     view = (left, top, left + opened.size, top + opened.size)
     if spec.annotations is None:
-        marked = part_annotations.of_set(opened.set, spec.split)
+        marked = part_annotations.read_prepared(opened.set, spec.split)
         marked = [one for one in marked if not spec.classes or one.label in spec.classes]
         order = np.random.default_rng(spec.seed).permutation(len(marked)).tolist()
     else:
-        marked = part_annotations.read(spec.annotations, spec.root, opened.set.size, view)
+        marked = part_annotations.read_csv(spec.annotations, spec.root, opened.set.size, view)
         order = list(range(len(marked)))
     found, places, most = [], [], max(spec.average, spec.pictures)
     for index in order:
@@ -156,7 +156,7 @@ def _pairs(changes: torch.Tensor) -> tuple[Comparison, dict[str, np.ndarray]]:
     return stacked, {**vars(stacked), "active": active, "active_in_one": activity.different}
 
 
-def _summary(spec: Spec, opened: NetworkOnSplit, pictures: list[Marked], found: dict[int, tuple]) -> dict[str, Any]:
+def _summary(spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, tuple]) -> dict[str, Any]:
     counts = {"shown": min(spec.pictures, len(pictures)), "all": len(pictures)}
     samples = {
         name: {

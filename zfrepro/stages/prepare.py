@@ -21,7 +21,7 @@ from PIL import features
 from pydantic import Field
 
 from zfrepro.datasets.base import Item, Listing
-from zfrepro.datasets.parallel import Outcome, decoded
+from zfrepro.datasets.parallel import Outcome, decode_all
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, guards
@@ -41,14 +41,14 @@ class Spec(Base):
     options: dict[str, Any] = Field({}, description="settings of the data set, in zfrepro/datasets/<dataset>.py")
 
 
-def options_of(spec: Spec) -> Base:
+def parse_options(spec: Spec) -> Base:
     """The data set's own settings, checked. Raises pydantic.ValidationError."""
     return _module(spec).Spec.model_validate(spec.options)
 
 
 def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
     """The result is the same for any number of `workers`, and appears whole: manifest.json is written last."""
-    dataset, options = _module(spec), options_of(spec)
+    dataset, options = _module(spec), parse_options(spec)
     listing = dataset.listing(options)
     items = [item for found in listing.splits.values() for item in found]
     _check_classes(listing)
@@ -56,7 +56,7 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
     pictures = f"{len(items)} pictures at {spec.size} x {spec.size}"
     guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), pictures)
     with guards.stopped_by_sigterm(), guards.full_disk_said(out), artifacts.atomic(out / "images.npy") as unfinished:
-        outcomes = decoded(dataset.load, options, items, spec.size, workers)
+        outcomes = decode_all(dataset.load, options, items, spec.size, workers)
         with closing(outcomes), open(unfinished, "wb") as file:
             content = _write_images(file, spec, listing, zip(items, outcomes, strict=True))
         _check_content(content, listing, spec, out)

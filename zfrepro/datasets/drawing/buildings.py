@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Part, flag, line, part, window
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import Outline, box, ellipse, poly, rounded, smooth
 
 WALLS = ("brick", "stone", "planks", "plain", "noise")
 
 
-def house(dice: Dice) -> list[Part]:
-    w, roof, side = dice.near(0.75), dice.between(-1.0, -0.75), dice.pick((-1, 1))
-    wall = dice.pick(WALLS)
+def house(rng: Rng) -> list[Part]:
+    w, roof, side = rng.near(0.75), rng.between(-1.0, -0.75), rng.pick((-1, 1))
+    wall = rng.pick(WALLS)
     return [
         part(box(side * 0.42, -0.66, 0.2, 0.56), "second", "brick", "chimney", grain=0.7),
         part(box(0, 0.28, 2 * w, 1.0), "main", wall, "wall", other="light"),
         part(poly((0, roof), (w + 0.2, -0.18), (-w - 0.2, -0.18)), "accent", "shingles", "roof", relief=0.7),
-        *door(side * 0.3 * w, 0.78, 0.32, dice.near(0.6, 0.08)),
-        *window(-side * 0.45 * w, 0.2, dice.near(0.38), dice.near(0.38)),
-        *(window(side * 0.62 * w, 0.1, 0.2, 0.24) if dice.chance(0.4) else []),
+        *door(side * 0.3 * w, 0.78, 0.32, rng.near(0.6, 0.08)),
+        *window(-side * 0.45 * w, 0.2, rng.near(0.38), rng.near(0.38)),
+        *(window(side * 0.62 * w, 0.1, 0.2, 0.24) if rng.chance(0.4) else []),
         part(ellipse(0, (roof - 0.3) / 2, 0.1, n=16), "glass", "metal"),
     ]
 
@@ -47,8 +47,8 @@ def battlement(x: float, top: float, w: float, foot: float, teeth: int) -> Outli
     return poly(*rim, (x + w / 2, foot), (x - w / 2, foot))
 
 
-def castle(dice: Dice) -> list[Part]:
-    tall, wall = dice.between(-0.75, -0.5), dice.pick(("stone", "brick", "noise"))
+def castle(rng: Rng) -> list[Part]:
+    tall, wall = rng.between(-0.75, -0.5), rng.pick(("stone", "brick", "noise"))
     slits = [box(x, -0.1, 0.08, 0.24) for x in (-0.7, 0.7)]
     return [
         *flag(-0.7, tall - 0.02, 0.34),
@@ -62,8 +62,8 @@ def castle(dice: Dice) -> list[Part]:
     ]
 
 
-def lighthouse(dice: Dice) -> list[Part]:
-    n, foot, neck = dice.count(4, 6), dice.near(0.36), dice.near(0.21)
+def lighthouse(rng: Rng) -> list[Part]:
+    n, foot, neck = rng.count(4, 6), rng.near(0.36), rng.near(0.21)
     edges = [-0.52 + 1.34 * i / n for i in range(n + 1)]
     half = [neck + (foot - neck) * i / n for i in range(n + 1)]
     rings = [poly((-a, y), (a, y), (b, z), (-b, z)) for (y, a), (z, b) in pairwise(zip(edges, half, strict=True))]
@@ -83,14 +83,14 @@ def lighthouse(dice: Dice) -> list[Part]:
     ]
 
 
-def windmill(dice: Dice) -> list[Part]:
-    turn = dice.between(0, math.pi / 2)
+def windmill(rng: Rng) -> list[Part]:
+    turn = rng.between(0, math.pi / 2)
     arms = [turn + i * math.pi / 2 for i in range(4)]
     return [
         part(
             poly((-0.3, -0.35), (0.3, -0.35), (0.5, 0.95), (-0.5, 0.95)),
             "main",
-            dice.pick(WALLS),
+            rng.pick(WALLS),
             "tower",
             other="light",
         ),
@@ -99,7 +99,7 @@ def windmill(dice: Dice) -> list[Part]:
         ),
         *door(0, 0.95, 0.26, 0.42),
         *window(0, 0.22, 0.2, 0.24),
-        *(p for a in arms for p in blade(a, dice.near(0.95, 0.04))),
+        *(p for a in arms for p in blade(a, rng.near(0.95, 0.04))),
         part(ellipse(0, -0.4, 0.09, n=14), "dark"),
     ]
 
@@ -117,8 +117,8 @@ def blade(a: float, reach: float) -> list[Part]:
     ]
 
 
-def church(dice: Dice) -> list[Part]:
-    side, wall, tip = dice.pick((-1, 1)), dice.pick(WALLS), dice.between(-1.1, -0.95)
+def church(rng: Rng) -> list[Part]:
+    side, wall, tip = rng.pick((-1, 1)), rng.pick(WALLS), rng.between(-1.1, -0.95)
     x = -0.5 * side
     return [
         line([(x, tip - 0.26), (x, tip + 0.05)], 0.05, "dark", "cross"),
@@ -133,8 +133,8 @@ def church(dice: Dice) -> list[Part]:
     ]
 
 
-def tent(dice: Dice) -> list[Part]:
-    n, top = dice.count(5, 8), dice.between(-0.8, -0.6)
+def tent(rng: Rng) -> list[Part]:
+    n, top = rng.count(5, 8), rng.between(-0.8, -0.6)
     foot = [-1 + 2 * i / n for i in range(n + 1)]
     slices = [poly((0, top), (a, 0.7), (b, 0.7)) for a, b in pairwise(foot)]
     return [
@@ -146,8 +146,8 @@ def tent(dice: Dice) -> list[Part]:
     ]
 
 
-def pagoda(dice: Dice) -> list[Part]:
-    n = dice.count(3, 4)
+def pagoda(rng: Rng) -> list[Part]:
+    n = rng.count(3, 4)
     step = 1.6 / n
     floors = []
     for i in reversed(range(n)):
@@ -160,9 +160,9 @@ def pagoda(dice: Dice) -> list[Part]:
     return [line([(0, -1.05), (0, -0.6)], 0.06, "trim", "spire"), *floors]
 
 
-def skyscraper(dice: Dice) -> list[Part]:
-    low, mid, side = dice.near(0.46), dice.near(0.32), dice.pick((-1, 1))
-    how = {"other": "light", "grain": dice.near(0.8, 0.2), "relief": 0.6}
+def skyscraper(rng: Rng) -> list[Part]:
+    low, mid, side = rng.near(0.46), rng.near(0.32), rng.pick((-1, 1))
+    how = {"other": "light", "grain": rng.near(0.8, 0.2), "relief": 0.6}
     return [
         line([(0, -1.25), (0, -0.8)], 0.05, "dark", "antenna"),
         part(box(side * 0.46, 0.5, 0.46, 1.0), "second", "windows", "annexe", **how),
@@ -174,8 +174,8 @@ def skyscraper(dice: Dice) -> list[Part]:
     ]
 
 
-def igloo(dice: Dice) -> list[Part]:
-    side = dice.pick((-1, 1))
+def igloo(rng: Rng) -> list[Part]:
+    side = rng.pick((-1, 1))
     dome = smooth((-0.85, 0.6), (-0.8, 0), (-0.45, -0.5), (0, -0.65), (0.45, -0.5), (0.8, 0), (0.85, 0.6), (0, 0.68))
     tunnel = arch(side * 0.5, 0.72, 0.72, 0.8)
     return [

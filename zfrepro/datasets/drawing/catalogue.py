@@ -1,14 +1,14 @@
-"""Which class is in which set, and the function that makes its parts from dice."""
+"""Which class is in which set, and the function that makes its parts from rng."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from zfrepro.datasets.drawing import buildings, creatures, faces, plants, things, vehicles
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Part
+from zfrepro.datasets.drawing.rng import Rng
 
-Recipe = Callable[[Dice], list[Part]]
+Recipe = Callable[[Rng], list[Part]]
 
 FACES = {
     "source": ("cat", "dog", "fox", "bear", "rabbit", "pig", "cow", "owl"),

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from zfrepro.datasets.base import Box, Picture
+from zfrepro.datasets.base import Box, DecodedImage
 from zfrepro.datasets.drawing import backdrop, palette, textures
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.painter import Setting, cast_shadow, paint
 from zfrepro.datasets.drawing.parts import Part
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import Outline, bounds
 
 TURN = math.radians(20)  # largest rotation to either side
@@ -29,44 +29,44 @@ Square = tuple[float, float, float]  # left, top, side in pixels
 MIRRORED = {"left": "right", "right": "left"}
 
 
-def draw(parts: list[Part], dice: Dice, size: int) -> Picture:
+def draw(parts: list[Part], rng: Rng, size: int) -> DecodedImage:
     """The parts as an object in a scene of its own. Boxes are in pixels of the picture."""
-    pose, mirrored = _pose(dice)
-    placed, to_units = _place([p.outline for p in parts], pose, dice, (0, 0, size), SCALE)
-    light = _light(dice)
-    picture = backdrop.ground(dice, size)
-    _clutter(dice, picture, light, dice.count(2, 6))
-    _lay(parts, placed, to_units, dice, picture, light, size)
+    pose, mirrored = _pose(rng)
+    placed, to_units = _place([p.outline for p in parts], pose, rng, (0, 0, size), SCALE)
+    light = _light(rng)
+    picture = backdrop.ground(rng, size)
+    _clutter(rng, picture, light, rng.count(2, 6))
+    _lay(parts, placed, to_units, rng, picture, light, size)
     boxes = _part_boxes(parts, placed, mirrored, size)
     whole = _clip(bounds(placed), size)
-    if dice.chance(0.4):
-        _occlude(dice, picture, light, whole, boxes)
-    return Picture(_camera(dice, picture), whole, boxes)
+    if rng.chance(0.4):
+        _occlude(rng, picture, light, whole, boxes)
+    return DecodedImage(_camera(rng, picture), whole, boxes)
 
 
-def draw_several(objects: list[list[Part]], small: list[bool], dice: Dice, size: int) -> tuple[Image.Image, list[Box]]:
+def draw_several(objects: list[list[Part]], small: list[bool], rng: Rng, size: int) -> tuple[Image.Image, list[Box]]:
     """One to four objects, each its parts, in one scene; the first is the largest. Boxes in their order, in pixels."""
-    light = _light(dice)
-    picture = backdrop.ground(dice, size)
-    _clutter(dice, picture, light, dice.count(2, 6))
-    squares = _squares(dice, size)[: len(objects)] if len(objects) > 1 else [(0, 0, size)]
+    light = _light(rng)
+    picture = backdrop.ground(rng, size)
+    _clutter(rng, picture, light, rng.count(2, 6))
+    squares = _squares(rng, size)[: len(objects)] if len(objects) > 1 else [(0, 0, size)]
     boxes = []
     for i, (parts, square, is_small) in enumerate(zip(objects, squares, small, strict=True)):
         fill = SCALE if len(objects) == 1 else FILLS["small" if is_small else "other" if i else "first"]
-        placed, to_units = _place([p.outline for p in parts], _pose(dice)[0], dice, square, fill)
-        _lay(parts, placed, to_units, dice, picture, light, square[2])
+        placed, to_units = _place([p.outline for p in parts], _pose(rng)[0], rng, square, fill)
+        _lay(parts, placed, to_units, rng, picture, light, square[2])
         boxes.append(_clip(bounds(placed), size))
-    return _camera(dice, picture), boxes
+    return _camera(rng, picture), boxes
 
 
-def _squares(dice: Dice, size: int) -> list[Square]:
+def _squares(rng: Rng, size: int) -> list[Square]:
     """A large square in a corner of the picture and, in random order, three in the corners left; none overlap."""
-    large = size * dice.between(*LARGEST)
+    large = size * rng.between(*LARGEST)
     side = size - large
-    slack = (size - 2 * side) * dice.rng.random(2)
+    slack = (size - 2 * side) * rng.generator.random(2)
     around = [(large, slack[0], side), (slack[1], large, side), (large, large, side)]
-    around = [around[i] for i in dice.rng.permutation(3)]
-    mirrored, turned = dice.chance(0.5), dice.chance(0.5)
+    around = [around[i] for i in rng.generator.permutation(3)]
+    mirrored, turned = rng.chance(0.5), rng.chance(0.5)
     return [
         (size - side - x if mirrored else x, size - side - y if turned else y, side)
         for x, y, side in [(0, 0, large), *around]
@@ -74,77 +74,77 @@ def _squares(dice: Dice, size: int) -> list[Square]:
 
 
 def _lay(
-    parts: list[Part], placed: list[Outline], to_units: np.ndarray, dice: Dice,
+    parts: list[Part], placed: list[Outline], to_units: np.ndarray, rng: Rng,
     picture: np.ndarray, light: tuple[float, float], side: float,
 ) -> None:  # fmt: skip
     """Paint an object and its shadow, whose length goes with `side`, pixels."""
-    cast_shadow(picture, placed, light, side * dice.between(0.02, 0.06))
-    setting = Setting(palette.scheme(dice), light, to_units, _origin(dice), dice.between(0.8, 1.2))
+    cast_shadow(picture, placed, light, side * rng.between(0.02, 0.06))
+    setting = Setting(palette.scheme(rng), light, to_units, _origin(rng), rng.between(0.8, 1.2))
     for p, outline in zip(parts, placed, strict=True):
         paint(picture, outline, p.paint, setting)
 
 
-def _pose(dice: Dice) -> tuple[np.ndarray, bool]:
+def _pose(rng: Rng) -> tuple[np.ndarray, bool]:
     """A 2 x 2 matrix: mirror, stretch and shear, then a turn."""
-    mirrored, turn = dice.chance(0.5), dice.between(-TURN, TURN)
-    stretch = dice.near(1, 0.13)
-    shape = np.array([[stretch * (-1 if mirrored else 1), dice.between(-0.12, 0.12)], [0, 1 / stretch]])
+    mirrored, turn = rng.chance(0.5), rng.between(-TURN, TURN)
+    stretch = rng.near(1, 0.13)
+    shape = np.array([[stretch * (-1 if mirrored else 1), rng.between(-0.12, 0.12)], [0, 1 / stretch]])
     c, s = math.cos(turn), math.sin(turn)
     return np.array([[c, -s], [s, c]]) @ shape, mirrored
 
 
 def _place(
-    outlines: list[Outline], pose: np.ndarray, dice: Dice, square: Square, fill: tuple[float, float]
+    outlines: list[Outline], pose: np.ndarray, rng: Rng, square: Square, fill: tuple[float, float]
 ) -> tuple[list[Outline], np.ndarray]:
     """Outlines in pixels, the whole object inside the square; and the matrix from pixels to object units."""
     left, top, side = square
     everything = np.concatenate(outlines)
-    points = (everything + _wobble(everything, dice)) @ pose.T
+    points = (everything + _wobble(everything, rng)) @ pose.T
     low, high = points.min(0), points.max(0)
-    scale = side * dice.between(*fill) / float((high - low).max())
+    scale = side * rng.between(*fill) / float((high - low).max())
     room = np.maximum(side - 2 - (high - low) * scale, 0)
-    corner = (left, top) + (1 + room * (dice.rng.random(), dice.rng.random()))
+    corner = (left, top) + (1 + room * (rng.generator.random(), rng.generator.random()))
     pixels = (points - low) * scale + corner
     cuts = np.cumsum([len(o) for o in outlines])[:-1]
     return np.split(pixels, cuts), np.linalg.inv(pose * scale)
 
 
-def _wobble(points: np.ndarray, dice: Dice) -> np.ndarray:
+def _wobble(points: np.ndarray, rng: Rng) -> np.ndarray:
     """A slow wave through the object, so that no two outlines are alike."""
-    phase = dice.rng.random(2) * 2 * math.pi
-    rate = 1.2 + 1.4 * dice.rng.random(2)
+    phase = rng.generator.random(2) * 2 * math.pi
+    rate = 1.2 + 1.4 * rng.generator.random(2)
     return 0.035 * np.sin(points[:, ::-1] * rate + phase)
 
 
-def _light(dice: Dice) -> tuple[float, float]:
+def _light(rng: Rng) -> tuple[float, float]:
     """Towards the light: from above, left or right."""
-    angle = dice.between(-0.9, -0.1) * math.pi
+    angle = rng.between(-0.9, -0.1) * math.pi
     return math.cos(angle), math.sin(angle)
 
 
-def _origin(dice: Dice) -> tuple[float, float]:
-    return dice.between(0, 256), dice.between(0, 256)
+def _origin(rng: Rng) -> tuple[float, float]:
+    return rng.between(0, 256), rng.between(0, 256)
 
 
-def _clutter(dice: Dice, picture: np.ndarray, light: tuple[float, float], count: int) -> None:
+def _clutter(rng: Rng, picture: np.ndarray, light: tuple[float, float], count: int) -> None:
     size = picture.shape[1]
-    setting = Setting(palette.scheme(dice), light, np.eye(2) * 2.4 / size, _origin(dice))
+    setting = Setting(palette.scheme(rng), light, np.eye(2) * 2.4 / size, _origin(rng))
     for _ in range(count):
-        setting = replace(setting, origin=_origin(dice))
-        middle = (dice.between(0, size), dice.between(0, size))
-        backdrop.odd_thing(dice, picture, middle, size * dice.between(0.04, 0.13), setting)
+        setting = replace(setting, origin=_origin(rng))
+        middle = (rng.between(0, size), rng.between(0, size))
+        backdrop.odd_thing(rng, picture, middle, size * rng.between(0.04, 0.13), setting)
 
 
-def _occlude(dice: Dice, picture: np.ndarray, light: tuple[float, float], whole: Box, boxes: dict[str, Box]) -> None:
+def _occlude(rng: Rng, picture: np.ndarray, light: tuple[float, float], whole: Box, boxes: dict[str, Box]) -> None:
     """Something in front of the object's rim, where it hides none of the named parts."""
-    size, radius = picture.shape[1], picture.shape[1] * dice.between(0.05, 0.11)
-    setting = Setting(palette.scheme(dice), light, np.eye(2) * 2.4 / size, _origin(dice))
+    size, radius = picture.shape[1], picture.shape[1] * rng.between(0.05, 0.11)
+    setting = Setting(palette.scheme(rng), light, np.eye(2) * 2.4 / size, _origin(rng))
     for _ in range(4):
-        angle = dice.between(0, 2 * math.pi)
+        angle = rng.between(0, 2 * math.pi)
         half = ((whole[2] - whole[0]) / 2, (whole[3] - whole[1]) / 2)
         middle = (whole[0] + half[0] * (1 + 0.8 * math.cos(angle)), whole[1] + half[1] * (1 + 0.8 * math.sin(angle)))
         if not any(_hides(middle, radius, box) for box in boxes.values()):
-            return backdrop.odd_thing(dice, picture, middle, radius, setting)
+            return backdrop.odd_thing(rng, picture, middle, radius, setting)
 
 
 def _hides(middle: tuple[float, float], radius: float, box: Box) -> bool:
@@ -172,14 +172,14 @@ def _clip(box: Box, size: int) -> Box:
     return tuple(min(max(v, 0.0), float(size)) for v in box)
 
 
-def _camera(dice: Dice, picture: np.ndarray) -> Image.Image:
+def _camera(rng: Rng, picture: np.ndarray) -> Image.Image:
     """Exposure, contrast, film grain and, now and then, a slight blur."""
     size = picture.shape[1]
-    gain, lift = dice.between(0.8, 1.2), dice.between(-14, 14)
+    gain, lift = rng.between(0.8, 1.2), rng.between(-14, 14)
     picture -= 128
     picture *= gain
     picture += 128 + lift
-    y, x = dice.count(0, 255), dice.count(0, 255)
-    picture += textures.film_grain(size + 255)[:, y : y + size, x : x + size] * np.float32(dice.between(1, 6))
+    y, x = rng.count(0, 255), rng.count(0, 255)
+    picture += textures.film_grain(size + 255)[:, y : y + size, x : x + size] * np.float32(rng.between(1, 6))
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy())
-    return image.filter(ImageFilter.BoxBlur(0.4)) if dice.chance(0.3) else image
+    return image.filter(ImageFilter.BoxBlur(0.4)) if rng.chance(0.3) else image

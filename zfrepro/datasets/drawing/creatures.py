@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Part, eye, line, pair, part
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import curve, ellipse, petal, poly, ring, smooth, stroke
 
 SKINS = ("plain", "spots", "stripes", "noise", "checks")
 
 
-def fish(dice: Dice) -> list[Part]:
-    h = dice.near(0.42, 0.2)
+def fish(rng: Rng) -> list[Part]:
+    h = rng.near(0.42, 0.2)
     return [
         part(smooth((-0.5, 0), (-1.0, -0.45), (-0.86, 0), (-1.0, 0.45)), "second", "ribs", "tail"),
         part(
@@ -32,8 +32,8 @@ def fish(dice: Dice) -> list[Part]:
     ]
 
 
-def butterfly(dice: Dice) -> list[Part]:
-    skin, big, small = dice.pick(("spots", "stripes", "patches", "checks")), dice.near(1, 0.1), dice.near(1, 0.12)
+def butterfly(rng: Rng) -> list[Part]:
+    skin, big, small = rng.pick(("spots", "stripes", "patches", "checks")), rng.near(1, 0.1), rng.near(1, 0.12)
     upper = smooth((0.05, -0.1), (0.3, -0.7), (0.85, -0.85), (1.0, -0.45), (0.65, -0.02), (0.2, 0.05)) * big
     lower = smooth((0.05, 0.05), (0.5, 0.05), (0.8, 0.35), (0.62, 0.8), (0.3, 0.7)) * small
     return [
@@ -47,8 +47,8 @@ def butterfly(dice: Dice) -> list[Part]:
     ]
 
 
-def snail(dice: Dice) -> list[Part]:
-    r, x = dice.near(0.56, 0.08), dice.between(-0.3, -0.12)
+def snail(rng: Rng) -> list[Part]:
+    r, x = rng.near(0.56, 0.08), rng.between(-0.3, -0.12)
     body = smooth(
         (-1.0, 0.66), (-0.5, 0.4), (0.4, 0.4), (0.62, -0.1), (0.9, -0.12), (0.95, 0.2), (0.8, 0.66), (0, 0.72)
     )
@@ -61,8 +61,8 @@ def snail(dice: Dice) -> list[Part]:
     ]
 
 
-def duck(dice: Dice) -> list[Part]:
-    neck = dice.near(0.3, 0.2)
+def duck(rng: Rng) -> list[Part]:
+    neck = rng.near(0.3, 0.2)
     y = -0.3 - neck
     return [
         *(line([(x, 0.5), (x + 0.02, 0.86), (x + 0.2, 0.9)], 0.07, "accent", "leg") for x in (-0.12, 0.14)),
@@ -86,8 +86,8 @@ def duck(dice: Dice) -> list[Part]:
     ]
 
 
-def turtle(dice: Dice) -> list[Part]:
-    h = dice.near(0.66, 0.1)
+def turtle(rng: Rng) -> list[Part]:
+    h = rng.near(0.66, 0.1)
     return [
         *(
             part(smooth((x, 0.2), (x + 0.26, 0.2), (x + 0.28, 0.62), (x - 0.02, 0.62)), "second", "scales", "leg")
@@ -121,9 +121,9 @@ def turtle(dice: Dice) -> list[Part]:
     ]
 
 
-def ladybird(dice: Dice) -> list[Part]:
+def ladybird(rng: Rng) -> list[Part]:
     """From above."""
-    dots = [(0.22, -0.3), (0.46, 0.05), (0.2, 0.28), (0.34, 0.6), (0.5, 0.36)][: dice.count(3, 5)]
+    dots = [(0.22, -0.3), (0.46, 0.05), (0.2, 0.28), (0.34, 0.6), (0.5, 0.36)][: rng.count(3, 5)]
     legs = [[(0.5, y), (0.8, y + 0.4 * (y - 0.1)), (0.92, y + 0.2)] for y in (-0.25, 0.1, 0.45)]
     return [
         *(p for leg in legs for p in pair(stroke(leg, 0.07), "dark", name="leg")),
@@ -138,12 +138,12 @@ def ladybird(dice: Dice) -> list[Part]:
             relief=1.3,
         ),
         line([(0, -0.55), (0, 0.86)], 0.05),
-        *(p for x, y in dots for p in pair(ellipse(x, y, dice.near(0.11, 0.2), n=16), "dark", relief=0.3)),
+        *(p for x, y in dots for p in pair(ellipse(x, y, rng.near(0.11, 0.2), n=16), "dark", relief=0.3)),
     ]
 
 
-def octopus(dice: Dice) -> list[Part]:
-    n, sway = dice.count(6, 8), dice.between(-0.2, 0.2)
+def octopus(rng: Rng) -> list[Part]:
+    n, sway = rng.count(6, 8), rng.between(-0.2, 0.2)
     xs = [-0.5 + i / (n - 1) for i in range(n)]
     arms = [
         curve((0.8 * x, 0.1), (1.2 * x + sway * (-1) ** i, 0.5), (1.9 * x, 0.7), (1.95 * x + 0.12, 0.98))
@@ -157,7 +157,7 @@ def octopus(dice: Dice) -> list[Part]:
         part(
             smooth((0, -1.0), (0.5, -0.85), (0.6, -0.35), (0.42, 0.2), (-0.42, 0.2), (-0.6, -0.35), (-0.5, -0.85)),
             "main",
-            dice.pick(SKINS),
+            rng.pick(SKINS),
             "mantle",
             relief=1.2,
         ),
@@ -166,8 +166,8 @@ def octopus(dice: Dice) -> list[Part]:
     ]
 
 
-def crab(dice: Dice) -> list[Part]:
-    claw, gap = dice.near(0.26, 0.15), dice.between(0.35, 0.8)
+def crab(rng: Rng) -> list[Part]:
+    claw, gap = rng.near(0.26, 0.15), rng.between(0.35, 0.8)
     legs = [[(0.45, 0.2), (0.85, y), (1.0, y + 0.34)] for y in (0.05, 0.22, 0.4)]
     return [
         *(p for leg in legs for p in pair(stroke(leg, 0.11, 0.04), "second", name="leg")),
@@ -190,8 +190,8 @@ def crab(dice: Dice) -> list[Part]:
     ]
 
 
-def whale(dice: Dice) -> list[Part]:
-    jet = dice.near(0.34, 0.2)
+def whale(rng: Rng) -> list[Part]:
+    jet = rng.near(0.34, 0.2)
     body = smooth(
         (1.0, 0.1),
         (0.85, -0.35),
@@ -221,15 +221,15 @@ def whale(dice: Dice) -> list[Part]:
     ]
 
 
-def caterpillar(dice: Dice) -> list[Part]:
-    n, wave, skin = dice.count(5, 7), dice.between(1.0, 2.2), dice.pick(SKINS)
+def caterpillar(rng: Rng) -> list[Part]:
+    n, wave, skin = rng.count(5, 7), rng.between(1.0, 2.2), rng.pick(SKINS)
     xs = [-0.85 + 1.3 * i / (n - 1) for i in range(n)]
     spine = [(x, 0.2 + 0.2 * math.sin(wave * x * 2)) for x in xs]
     hx, hy = 0.66, spine[-1][1] - 0.2
     return [
         *(line([(x, y + 0.1), (x - 0.04, y + 0.4)], 0.09, "dark", "foot") for x, y in spine),
         *(
-            part(ellipse(x, y, dice.near(0.25, 0.06)), ("main", "second")[i % 2], skin, "segment", other="trim")
+            part(ellipse(x, y, rng.near(0.25, 0.06)), ("main", "second")[i % 2], skin, "segment", other="trim")
             for i, (x, y) in enumerate(spine)
         ),
         *(line([(hx + s * 0.1, hy - 0.2), (hx + s * 0.24, hy - 0.52)], 0.05, "dark", "antenna") for s in (-1, 1)),

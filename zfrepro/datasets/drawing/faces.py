@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Paint, Part, eye, line, pair, part
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import (
     Outline,
     curve,
@@ -48,116 +48,116 @@ class Face:
     muzzle_slot: str = "light"
     nose_slot: str = "dark"
     nose_name: str = "nose"
-    behind: tuple = ()  # functions of dice that give parts behind the head,
+    behind: tuple = ()  # functions of rng that give parts behind the head,
     marks: tuple = ()  # on the coat, below eyes and nose,
     before: tuple = ()  # and over everything
 
 
-def face(animal: Face, dice: Dice) -> list[Part]:
+def face(animal: Face, rng: Rng) -> list[Part]:
     """The parts of one head, from back to front."""
-    coat = dice.pick(animal.coats)
-    ears = _ears(animal, coat, dice)
-    look, spread = dice.between(-0.05, 0.05), dice.near(1, 0.08)
-    head = Part(animal.head * (dice.near(1, 0.07), dice.near(1, 0.07)), coat, "head")
+    coat = rng.pick(animal.coats)
+    ears = _ears(animal, coat, rng)
+    look, spread = rng.between(-0.05, 0.05), rng.near(1, 0.08)
+    head = Part(animal.head * (rng.near(1, 0.07), rng.near(1, 0.07)), coat, "head")
     return [
-        *_all(animal.behind, dice),
+        *_all(animal.behind, rng),
         *([] if animal.ears_in_front else ears),
         head,
         *(ears if animal.ears_in_front else []),
-        *_all(animal.marks, dice),
-        *_muzzle(animal, look, dice),
-        *_eyes(animal, look, spread, dice),
-        part(moved(animal.nose, look, 0, dice.near(1, 0.12)), animal.nose_slot, name=animal.nose_name, relief=1.6),
-        *_all(animal.before, dice),
+        *_all(animal.marks, rng),
+        *_muzzle(animal, look, rng),
+        *_eyes(animal, look, spread, rng),
+        part(moved(animal.nose, look, 0, rng.near(1, 0.12)), animal.nose_slot, name=animal.nose_name, relief=1.6),
+        *_all(animal.before, rng),
     ]
 
 
-def _all(makers: tuple, dice: Dice) -> Extra:
-    return [p for make in makers for p in make(dice)]
+def _all(makers: tuple, rng: Rng) -> Extra:
+    return [p for make in makers for p in make(rng)]
 
 
-def _ears(animal: Face, coat: Paint, dice: Dice) -> Extra:
+def _ears(animal: Face, coat: Paint, rng: Rng) -> Extra:
     if animal.ear is None:
         return []
-    outline, paint = moved(animal.ear, 0, 0, dice.near(1, 0.12)), animal.ear_coat or coat
+    outline, paint = moved(animal.ear, 0, 0, rng.near(1, 0.12)), animal.ear_coat or coat
     outer = [Part(side, paint, f"{own} ear") for side, own in ((outline, "left"), (mirror(outline), "right"))]
     return outer + (pair(moved(outline, *animal.inner), "accent", relief=0.5) if animal.inner else [])
 
 
-def _muzzle(animal: Face, look: float, dice: Dice) -> Extra:
+def _muzzle(animal: Face, look: float, rng: Rng) -> Extra:
     if animal.muzzle is None:
         return []
-    return [part(moved(animal.muzzle, look, 0, dice.near(1, 0.1)), animal.muzzle_slot, "fur", "muzzle", relief=1.2)]
+    return [part(moved(animal.muzzle, look, 0, rng.near(1, 0.1)), animal.muzzle_slot, "fur", "muzzle", relief=1.2)]
 
 
-def _eyes(animal: Face, look: float, spread: float, dice: Dice) -> Extra:
+def _eyes(animal: Face, look: float, spread: float, rng: Rng) -> Extra:
     x, y, r = animal.eye
-    r = dice.near(r, 0.12)
+    r = rng.near(r, 0.12)
     how = {"iris": animal.iris, "pupil": animal.pupil}
     return eye(x * spread + look, y, r, "left eye", **how) + eye(-x * spread + look, y, r, "right eye", **how)
 
 
-def whiskers(dice: Dice, y: float = 0.3, reach: float = 0.62) -> Extra:
-    lines = [[(0.16, y + 0.03 * k), (reach, y + dice.near(0.12, 0.4) * k)] for k in (-1, 0.2, 1.2)]
+def whiskers(rng: Rng, y: float = 0.3, reach: float = 0.62) -> Extra:
+    lines = [[(0.16, y + 0.03 * k), (reach, y + rng.near(0.12, 0.4) * k)] for k in (-1, 0.2, 1.2)]
     return [p for points in lines for p in pair(stroke(points, 0.026, 0.012), "light", relief=0)]
 
 
-def mouth(dice: Dice, y: float = 0.36, width: float = 0.2, drop: float = 0.12) -> Extra:
+def mouth(rng: Rng, y: float = 0.36, width: float = 0.2, drop: float = 0.12) -> Extra:
     half = stroke(curve((0, y), (0.1 * width, y + drop), (0.6 * width, y + drop), (width, y + 0.5 * drop)), 0.035)
     return pair(half, "dark", relief=0)
 
 
-def tongue(dice: Dice, y: float = 0.6) -> Extra:
-    return [part(rounded(0, y + 0.08, 0.2, dice.near(0.3), power=3), "accent", name="tongue")]
+def tongue(rng: Rng, y: float = 0.6) -> Extra:
+    return [part(rounded(0, y + 0.08, 0.2, rng.near(0.3), power=3), "accent", name="tongue")]
 
 
-def teeth(dice: Dice, y: float = 0.56) -> Extra:
+def teeth(rng: Rng, y: float = 0.56) -> Extra:
     return pair(rounded(0.055, y + 0.06, 0.1, 0.17, power=6), "light", relief=0.6)
 
 
-def nostrils(dice: Dice, x: float, y: float, r: float) -> Extra:
+def nostrils(rng: Rng, x: float, y: float, r: float) -> Extra:
     return pair(ellipse(x, y, r, 1.4 * r, n=12), "dark", relief=0)
 
 
 def patches(outline: Outline, slot: str, texture: str = "fur"):
     """A mark on both sides of the face."""
-    return lambda dice: pair(moved(outline, 0, 0, dice.near(1, 0.08)), slot, texture, relief=0.5)
+    return lambda rng: pair(moved(outline, 0, 0, rng.near(1, 0.08)), slot, texture, relief=0.5)
 
 
 def single(outline: Outline, slot: str, texture: str = "fur", name: str | None = None):
-    return lambda dice: [part(moved(outline, 0, 0, dice.near(1, 0.06)), slot, texture, name, relief=0.7)]
+    return lambda rng: [part(moved(outline, 0, 0, rng.near(1, 0.06)), slot, texture, name, relief=0.7)]
 
 
 def horns(*points, width: float = 0.2, slot: str = "light"):
     """One tapering curved horn on each side, named."""
-    return lambda dice: pair(stroke(curve(*points), dice.near(width, 0.2), 0.03), slot, "ribs", "horn", grain=0.5)
+    return lambda rng: pair(stroke(curve(*points), rng.near(width, 0.2), 0.03), slot, "ribs", "horn", grain=0.5)
 
 
-def antlers(dice: Dice) -> Extra:
+def antlers(rng: Rng) -> Extra:
     beam = [(0.2, -0.5), (0.42, -0.8), (0.4, -1.15), (0.6, -1.4)]
     tines = [[(0.4, -0.8), (0.72, -0.95)], [(0.41, -1.05), (0.75, -1.2)], [(0.4, -1.15), (0.2, -1.38)]]
     limbs = [stroke(curve(*beam), 0.13, 0.06), *(stroke(t, 0.1, 0.03) for t in tines)]
     return [p for limb in limbs for p in pair(limb, "trim", name="antler")]
 
 
-def mane(dice: Dice) -> Extra:
-    n = dice.count(13, 17)
-    outer = star(0, 0, dice.near(1.12, 0.06), 0.88, n)
+def mane(rng: Rng) -> Extra:
+    n = rng.count(13, 17)
+    outer = star(0, 0, rng.near(1.12, 0.06), 0.88, n)
     return [part(outer, "second", "fur", "mane", grain=2), part(star(0, 0, 0.94, 0.78, n), "trim", "fur", grain=2)]
 
 
-def fleece(dice: Dice) -> Extra:
-    n, turn = dice.count(9, 12), dice.between(0, 1)
+def fleece(rng: Rng) -> Extra:
+    n, turn = rng.count(9, 12), rng.between(0, 1)
     angles = [turn + 2 * math.pi * i / n for i in range(n)]
-    curls = [ellipse(0.62 * math.cos(a), -0.16 + 0.6 * math.sin(a), dice.near(0.27), n=16) for a in angles]
+    curls = [ellipse(0.62 * math.cos(a), -0.16 + 0.6 * math.sin(a), rng.near(0.27), n=16) for a in angles]
     return [part(c, "light", "wool", "fleece") for c in [*curls, ellipse(0, -0.1, 0.65)]]
 
 
-def forelock(dice: Dice) -> Extra:
-    return [part(ellipse(x, -0.62 + 0.1 * abs(x), dice.near(0.2), n=16), "light", "wool") for x in (-0.28, 0.28, 0)]
+def forelock(rng: Rng) -> Extra:
+    return [part(ellipse(x, -0.62 + 0.1 * abs(x), rng.near(0.2), n=16), "light", "wool") for x in (-0.28, 0.28, 0)]
 
 
-def brow_stripes(dice: Dice) -> Extra:
+def brow_stripes(rng: Rng) -> Extra:
     bars = [
         [(0.12, -0.62), (0.16, -0.32)],
         [(0.3, -0.6), (0.34, -0.36)],
@@ -168,26 +168,26 @@ def brow_stripes(dice: Dice) -> Extra:
     return [*sides, line([(0, -0.66), (0, -0.3)], 0.1, tip=0.02)]
 
 
-def eye_discs(dice: Dice) -> Extra:
+def eye_discs(rng: Rng) -> Extra:
     discs = pair(ellipse(0.31, -0.14, 0.34), "light", "feathers") + pair(ring(0.31, -0.14, 0.35, 0.05), "dark")
     return discs + [part(petal(0, -0.45, 0.42, 0.3, math.pi / 2), "second", "feathers")]
 
 
-def belly(dice: Dice) -> Extra:
+def belly(rng: Rng) -> Extra:
     return [part(ellipse(0, 0.72, 0.42, 0.34), "light", "scales", "breast", grain=1.3)]
 
 
-def trunk(dice: Dice) -> Extra:
-    bend = dice.pick((-1, 1)) * dice.between(0.1, 0.35)
+def trunk(rng: Rng) -> Extra:
+    bend = rng.pick((-1, 1)) * rng.between(0.1, 0.35)
     path = curve((0, 0.0), (0, 0.4), (0.2 * bend, 0.8), (bend, 1.08))
     return [part(stroke(path, 0.46, 0.2), "main", "bands", "trunk", grain=0.35)]
 
 
-def tusks(dice: Dice) -> Extra:
+def tusks(rng: Rng) -> Extra:
     return pair(stroke(curve((0.27, 0.4), (0.34, 0.65), (0.5, 0.82)), 0.13, 0.03), "light", name="tusk")
 
 
-def wide_mouth(dice: Dice) -> Extra:
+def wide_mouth(rng: Rng) -> Extra:
     path = curve((-0.75, 0.2), (-0.4, 0.42), (0, 0.5), (0.4, 0.42), (0.75, 0.2))
     return [line(path, 0.06, "dark", "mouth")]
 

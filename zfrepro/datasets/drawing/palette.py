@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from zfrepro.datasets.drawing.dice import Dice
+from zfrepro.datasets.drawing.rng import Rng
 
 Colour = np.ndarray  # 3 values, 0 to 255
 
@@ -17,26 +17,26 @@ HUES = [0.0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.2, 0.26, 0.33, 0.42, 0.5, 0.55, 0.5
 SLOTS = ("main", "second", "accent", "trim")
 
 
-def hue(dice: Dice) -> float:
-    return dice.pick(HUES) + dice.between(-0.02, 0.02)
+def hue(rng: Rng) -> float:
+    return rng.pick(HUES) + rng.between(-0.02, 0.02)
 
 
-def colour(dice: Dice, mute: float = 1.0, near: float | None = None) -> Colour:
+def colour(rng: Rng, mute: float = 1.0, near: float | None = None) -> Colour:
     """A colour of the palette; mute < 1 takes saturation away, and it may be kept near a given hue."""
-    saturation, value = dice.pick(TONES)
-    turn = hue(dice) if near is None else near + dice.between(-0.08, 0.08)
-    rgb = colorsys.hsv_to_rgb(turn % 1, dice.near(saturation * mute), min(1.0, dice.near(value)))
+    saturation, value = rng.pick(TONES)
+    turn = hue(rng) if near is None else near + rng.between(-0.08, 0.08)
+    rgb = colorsys.hsv_to_rgb(turn % 1, rng.near(saturation * mute), min(1.0, rng.near(value)))
     return np.array(rgb, np.float32) * 255
 
 
-def scheme(dice: Dice) -> dict[str, Colour]:
+def scheme(rng: Rng) -> dict[str, Colour]:
     """The colours of one object: four free ones that can be told apart, and near-black, near-white and glass."""
-    found = [colour(dice)]
+    found = [colour(rng)]
     while len(found) < len(SLOTS):
-        new = min((_clash(c, found), i, c) for i, c in enumerate(colour(dice) for _ in range(3)))[2]
+        new = min((_clash(c, found), i, c) for i, c in enumerate(colour(rng) for _ in range(3)))[2]
         found.append(new)
-    tint = colour(dice)
-    fixed = {"dark": 14 + 0.16 * tint, "light": 190 + 0.24 * tint, "glass": 95 + 0.42 * colour(dice)}
+    tint = colour(rng)
+    fixed = {"dark": 14 + 0.16 * tint, "light": 190 + 0.24 * tint, "glass": 95 + 0.42 * colour(rng)}
     return {**dict(zip(SLOTS, found, strict=True)), **{k: v.astype(np.float32) for k, v in fixed.items()}}
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Part, line, pair, part
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import box, curve, ellipse, poly, ring, rounded, smooth, stroke, symmetric
 
 WOODS = ("planks", "plain", "noise", "bark")
 
 
-def clock(dice: Dice) -> list[Part]:
+def clock(rng: Rng) -> list[Part]:
     """An alarm clock: bells, feet, dial and two hands."""
-    hour, minute = dice.between(0, 2 * math.pi), dice.between(0, 2 * math.pi)
+    hour, minute = rng.between(0, 2 * math.pi), rng.between(0, 2 * math.pi)
     ticks = [2 * math.pi * i / 12 for i in range(12)]
 
     def hand(a, reach, w):
@@ -38,14 +38,14 @@ def clock(dice: Dice) -> list[Part]:
     ]
 
 
-def umbrella(dice: Dice) -> list[Part]:
-    n, top = dice.count(4, 6), dice.between(-0.85, -0.7)
+def umbrella(rng: Rng) -> list[Part]:
+    n, top = rng.count(4, 6), rng.between(-0.85, -0.7)
     edges = [-1 + 2 * i / n for i in range(n + 1)]
     panels = [
         smooth((0, top), (0.62 * a, 0.55 * top), (a, 0), ((a + b) / 2, -0.13), (b, 0), (0.62 * b, 0.55 * top))
         for a, b in pairwise(edges)
     ]
-    cloth = dice.pick(("plain", "checks", "spots", "stripes"))
+    cloth = rng.pick(("plain", "checks", "spots", "stripes"))
     return [
         line([(0, top), (0, 0.75)], 0.06, "dark", "shaft"),
         line(curve((0, 0.7), (0.04, 0.94), (0.2, 0.98), (0.3, 0.8)), 0.1, "accent", "handle"),
@@ -54,15 +54,15 @@ def umbrella(dice: Dice) -> list[Part]:
     ]
 
 
-def cup(dice: Dice) -> list[Part]:
-    w, foot = dice.near(0.55), dice.between(0.35, 0.5)
+def cup(rng: Rng) -> list[Part]:
+    w, foot = rng.near(0.55), rng.between(0.35, 0.5)
     return [
         part(ellipse(0.0, 0.72, 0.92, 0.16), "second", "plain", "saucer"),
         part(ring(w + 0.06, 0.02, 0.36, 0.12), "main", name="handle"),
         part(
             smooth((-w, -0.42), (w, -0.42), (w * 0.95, 0.2), (foot, 0.68), (-foot, 0.68), (-w * 0.95, 0.2)),
             "main",
-            dice.pick(("plain", "bands", "spots", "checks")),
+            rng.pick(("plain", "bands", "spots", "checks")),
             "body",
             other="accent",
         ),
@@ -75,8 +75,8 @@ def cup(dice: Dice) -> list[Part]:
     ]
 
 
-def chair(dice: Dice) -> list[Part]:
-    wood, n = dice.pick(WOODS), dice.count(2, 4)
+def chair(rng: Rng) -> list[Part]:
+    wood, n = rng.pick(WOODS), rng.count(2, 4)
     slats = [-0.92 + 0.78 * i / n for i in range(n)]
     return [
         *(part(stroke([(x, 0.05), (x * 1.05, 0.78)], 0.1), "second", wood, "back leg") for x in (-0.36, 0.5)),
@@ -85,7 +85,7 @@ def chair(dice: Dice) -> list[Part]:
         part(
             poly((-0.46, 0.0), (0.5, 0.0), (0.66, 0.3), (-0.64, 0.3)),
             "accent",
-            dice.pick(("checks", "knit", "plain")),
+            rng.pick(("checks", "knit", "plain")),
             "seat",
             other="light",
         ),
@@ -94,8 +94,8 @@ def chair(dice: Dice) -> list[Part]:
     ]
 
 
-def lamp(dice: Dice) -> list[Part]:
-    top, foot = dice.near(0.28, 0.25), dice.near(0.62, 0.12)
+def lamp(rng: Rng) -> list[Part]:
+    top, foot = rng.near(0.28, 0.25), rng.near(0.62, 0.12)
     stand = symmetric((0, -0.2), (0.05, -0.1), (0.16, 0.2), (0.06, 0.5), (0.2, 0.74), (0, 0.8))
     return [
         part(stand, "second", "metal", "stand"),
@@ -104,7 +104,7 @@ def lamp(dice: Dice) -> list[Part]:
         part(
             poly((-top, -0.95), (top, -0.95), (foot, -0.18), (-foot, -0.18)),
             "main",
-            dice.pick(("ribs", "checks", "plain", "spots")),
+            rng.pick(("ribs", "checks", "plain", "spots")),
             "shade",
             other="light",
             relief=1.3,
@@ -113,13 +113,13 @@ def lamp(dice: Dice) -> list[Part]:
     ]
 
 
-def guitar(dice: Dice) -> list[Part]:
-    waist = dice.near(0.28, 0.12)
+def guitar(rng: Rng) -> list[Part]:
+    waist = rng.near(0.28, 0.12)
     body = symmetric((0, -0.12), (0.32, -0.06), (0.36, 0.12), (waist, 0.32), (0.5, 0.62), (0.4, 0.95), (0, 1.05))
     pegs = [-1.05, -0.95, -0.85]
     return [
         *(p for y in pegs for p in pair(box(0.14, y, 0.1, 0.05), "light")),
-        part(body, "main", dice.pick(WOODS), "body", relief=0.8),
+        part(body, "main", rng.pick(WOODS), "body", relief=0.8),
         part(body * (0.86, 0.86) + (0, 0.07), "second", "planks", grain=2, relief=0.2),
         part(ellipse(0, 0.3, 0.17), "dark", name="sound hole"),
         part(box(0, -0.34, 0.15, 1.1), "dark", "bands", "neck", other="trim", grain=0.25),
@@ -129,20 +129,20 @@ def guitar(dice: Dice) -> list[Part]:
     ]
 
 
-def key(dice: Dice) -> list[Part]:
-    n, r = dice.count(2, 4), dice.near(0.38, 0.1)
+def key(rng: Rng) -> list[Part]:
+    n, r = rng.count(2, 4), rng.near(0.38, 0.1)
     teeth = [0.98 - 0.16 * i for i in range(n)]
     return [
         part(ring(-0.6, 0, r, 0.15), "main", "metal", "bow"),
         part(box(0.36, 0, 1.3, 0.15), "main", "metal", "shaft"),
         part(box(0.86, 0, 0.07, 0.26), "second"),
-        *(part(box(x - 0.04, 0.18, 0.09, dice.near(0.34, 0.3)), "main", "metal", "tooth") for x in teeth),
+        *(part(box(x - 0.04, 0.18, 0.09, rng.near(0.34, 0.3)), "main", "metal", "tooth") for x in teeth),
         part(ring(-0.2, 0, 0.14, 0.07), "second"),
     ]
 
 
-def teapot(dice: Dice) -> list[Part]:
-    h = dice.near(0.5, 0.12)
+def teapot(rng: Rng) -> list[Part]:
+    h = rng.near(0.5, 0.12)
     return [
         part(
             smooth((0.4, 0.3), (0.7, 0.05), (0.82, -0.36), (1.04, -0.42), (0.94, 0.1), (0.5, 0.56)),
@@ -154,7 +154,7 @@ def teapot(dice: Dice) -> list[Part]:
         part(
             ellipse(0, 0.14, 0.68, h),
             "main",
-            dice.pick(("spots", "checks", "plain", "leaves", "bands")),
+            rng.pick(("spots", "checks", "plain", "leaves", "bands")),
             "body",
             other="light",
             relief=1.3,
@@ -164,8 +164,8 @@ def teapot(dice: Dice) -> list[Part]:
     ]
 
 
-def candle(dice: Dice) -> list[Part]:
-    w, top = dice.near(0.2, 0.15), dice.between(-0.55, -0.25)
+def candle(rng: Rng) -> list[Part]:
+    w, top = rng.near(0.2, 0.15), rng.between(-0.55, -0.25)
     flame = symmetric((0, top - 0.56), (0.07, top - 0.36), (0.13, top - 0.2), (0, top - 0.06))
     return [
         part(ring(0.5, 0.62, 0.24, 0.1), "second", "metal", "handle"),
@@ -183,8 +183,8 @@ def candle(dice: Dice) -> list[Part]:
     ]
 
 
-def hourglass(dice: Dice) -> list[Part]:
-    level = dice.between(0.2, 0.7)
+def hourglass(rng: Rng) -> list[Part]:
+    level = rng.between(0.2, 0.7)
     bulbs = symmetric((0, -0.8), (0.44, -0.76), (0.46, -0.4), (0.08, 0.0), (0.46, 0.4), (0.44, 0.76), (0, 0.8))
     sand = 0.42 * level
     return [
@@ -207,8 +207,8 @@ def hourglass(dice: Dice) -> list[Part]:
     ]
 
 
-def bell(dice: Dice) -> list[Part]:
-    flare = dice.near(0.78, 0.08)
+def bell(rng: Rng) -> list[Part]:
+    flare = rng.near(0.78, 0.08)
     body = symmetric((0, -0.72), (0.3, -0.6), (0.42, -0.1), (0.52, 0.4), (flare, 0.7), (0, 0.76))
     return [
         part(ring(0, -0.82, 0.22, 0.09), "second", name="loop"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from zfrepro.datasets.drawing.dice import Dice
 from zfrepro.datasets.drawing.parts import Part, flag, line, part, smoke, spoked_wheel, wheel, window
+from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import box, curve, ellipse, petal, poly, ring, rounded, smooth, stroke
 
 
-def car(dice: Dice) -> list[Part]:
-    r, back, front = dice.near(0.23), dice.between(-0.66, -0.54), dice.between(0.56, 0.66)
-    top, lean = dice.between(-0.52, -0.4), dice.between(0.0, 0.16)
+def car(rng: Rng) -> list[Part]:
+    r, back, front = rng.near(0.23), rng.between(-0.66, -0.54), rng.between(0.56, 0.66)
+    top, lean = rng.between(-0.52, -0.4), rng.between(0.0, 0.16)
     body = smooth((-1, 0.05), (-0.8, -0.1), (0.3, -0.12), (0.85, -0.02), (1, 0.2), (0.96, 0.36), (-0.98, 0.36))
     cabin = poly((-0.68, -0.08), (-0.5 + lean / 2, top), (0.12, top), (0.46, -0.08))
     panes = [poly((-0.56, -0.08), (-0.44 + lean / 2, top + 0.07), (-0.12, top + 0.07), (-0.12, -0.08)),
@@ -29,23 +29,23 @@ def car(dice: Dice) -> list[Part]:
     ]
 
 
-def bus(dice: Dice) -> list[Part]:
-    n, top = dice.count(4, 6), dice.between(-0.62, -0.48)
+def bus(rng: Rng) -> list[Part]:
+    n, top = rng.count(4, 6), rng.between(-0.62, -0.48)
     step = 1.5 / n
     panes = [window(-0.88 + step * (i + 0.5), top + 0.3, 0.8 * step, 0.34, cross=False) for i in range(n)]
     return [
         part(rounded(0, (top + 0.45) / 2, 2, 0.45 - top, power=9), "main", "metal", "body"),
-        part(box(0, 0.18, 1.98, dice.near(0.14, 0.4)), "second", relief=0.3),
+        part(box(0, 0.18, 1.98, rng.near(0.14, 0.4)), "second", relief=0.3),
         *(p for pane in panes for p in pane),
         part(box(0.81, top + 0.5, 0.22, 0.72), "glass", "metal", "door", relief=0.5),
         line([(0.81, top + 0.14), (0.81, top + 0.86)], 0.03),
-        *wheel(dice.near(-0.58), 0.45, 0.2, "rear wheel"),
-        *wheel(dice.near(0.5), 0.45, 0.2, "front wheel"),
+        *wheel(rng.near(-0.58), 0.45, 0.2, "rear wheel"),
+        *wheel(rng.near(0.5), 0.45, 0.2, "front wheel"),
     ]
 
 
-def truck(dice: Dice) -> list[Part]:
-    top, load = dice.between(-0.7, -0.55), dice.pick(("planks", "ribs", "bands", "checks"))
+def truck(rng: Rng) -> list[Part]:
+    top, load = rng.between(-0.7, -0.55), rng.pick(("planks", "ribs", "bands", "checks"))
     return [
         part(box(-0.3, (top + 0.28) / 2, 1.36, 0.28 - top), "second", load, "cargo", other="trim"),
         part(box(0, 0.33, 1.9, 0.1), "dark"),
@@ -56,8 +56,8 @@ def truck(dice: Dice) -> list[Part]:
     ]
 
 
-def bicycle(dice: Dice) -> list[Part]:
-    r, turn = dice.near(0.42, 0.08), dice.between(0, 0.6)
+def bicycle(rng: Rng) -> list[Part]:
+    r, turn = rng.near(0.42, 0.08), rng.between(0, 0.6)
     hub, crank, seat, head, front = (-0.55, 0.3), (-0.08, 0.32), (-0.24, -0.28), (0.38, -0.26), (0.56, 0.3)
     tubes = [(hub, crank), (hub, seat), (crank, seat), (seat, head), (crank, head)]
     return [
@@ -73,8 +73,8 @@ def bicycle(dice: Dice) -> list[Part]:
     ]
 
 
-def motorcycle(dice: Dice) -> list[Part]:
-    r = dice.near(0.36, 0.08)
+def motorcycle(rng: Rng) -> list[Part]:
+    r = rng.near(0.36, 0.08)
     rings = [(-0.58, 0.3, "rear wheel"), (0.62, 0.3, "front wheel")]
     return [
         *(p for x, y, name in rings for p in spoked_wheel(x, y, r, name, 0.14, 4)),
@@ -90,8 +90,8 @@ def motorcycle(dice: Dice) -> list[Part]:
     ]
 
 
-def train(dice: Dice) -> list[Part]:
-    stack, big = dice.near(0.4, 0.2), dice.near(0.24)
+def train(rng: Rng) -> list[Part]:
+    stack, big = rng.near(0.4, 0.2), rng.near(0.24)
     return [
         *smoke(0.66, -0.5 - stack, 0.22),
         part(poly((0.58, -0.2), (0.54, -0.25 - stack), (0.82, -0.25 - stack), (0.76, -0.2)), "dark", name="chimney"),
@@ -109,8 +109,8 @@ def train(dice: Dice) -> list[Part]:
     ]
 
 
-def tractor(dice: Dice) -> list[Part]:
-    big = dice.near(0.44, 0.08)
+def tractor(rng: Rng) -> list[Part]:
+    big = rng.near(0.44, 0.08)
     return [
         part(box(0.52, -0.5, 0.08, 0.5), "dark", name="exhaust"),
         part(smooth((-0.2, -0.3), (0.7, -0.28), (0.96, -0.14), (0.96, 0.3), (-0.2, 0.34)), "main", "metal", "bonnet"),
@@ -120,12 +120,12 @@ def tractor(dice: Dice) -> list[Part]:
         part(box(-0.26, -0.78, 0.74, 0.1), "dark", name="roof"),
         part(ring(-0.42, 0.3, big + 0.12, 0.12, math.pi, 2 * math.pi), "main", name="mudguard"),
         *wheel(-0.42, 0.3, big, "rear wheel", "accent"),
-        *wheel(0.66, 0.5, dice.near(0.24), "front wheel", "accent"),
+        *wheel(0.66, 0.5, rng.near(0.24), "front wheel", "accent"),
     ]
 
 
-def sailboat(dice: Dice) -> list[Part]:
-    top, cloth = dice.between(-1.15, -0.95), dice.pick(("bands", "plain", "ribs", "checks"))
+def sailboat(rng: Rng) -> list[Part]:
+    top, cloth = rng.between(-1.15, -0.95), rng.pick(("bands", "plain", "ribs", "checks"))
     main = smooth((0.02, top + 0.08), (0.3, -0.5), (0.68, 0.18), (0.3, 0.22), (0.02, 0.2), (0.02, -0.4))
     jib = smooth((-0.06, top + 0.2), (-0.4, -0.3), (-0.72, 0.2), (-0.35, 0.22), (-0.06, 0.14), (-0.06, -0.4))
     return [
@@ -143,8 +143,8 @@ def sailboat(dice: Dice) -> list[Part]:
     ]
 
 
-def steamship(dice: Dice) -> list[Part]:
-    n = dice.count(2, 3)
+def steamship(rng: Rng) -> list[Part]:
+    n = rng.count(2, 3)
     stacks = [-0.4 + 0.4 * i for i in range(n)]
     ports = [-0.6 + 0.24 * i for i in range(6)]
     return [
@@ -162,7 +162,7 @@ def steamship(dice: Dice) -> list[Part]:
     ]
 
 
-def submarine(dice: Dice) -> list[Part]:
+def submarine(rng: Rng) -> list[Part]:
     return [
         line(curve((0.02, -0.4), (0.04, -0.85), (0.22, -0.86)), 0.07, "dark", "periscope"),
         part(poly((-0.26, -0.2), (-0.18, -0.6), (0.28, -0.6), (0.34, -0.2)), "second", "metal", "tower"),
@@ -174,7 +174,7 @@ def submarine(dice: Dice) -> list[Part]:
             "metal",
             "hull",
         ),
-        *(p for x in (-0.3, 0.1, 0.5) for p in porthole(x, 0.04, dice.near(0.13))),
+        *(p for x in (-0.3, 0.1, 0.5) for p in porthole(x, 0.04, rng.near(0.13))),
     ]
 
 
@@ -185,9 +185,9 @@ def porthole(x: float, y: float, r: float) -> list[Part]:
     ]
 
 
-def aeroplane(dice: Dice) -> list[Part]:
+def aeroplane(rng: Rng) -> list[Part]:
     """From above and ahead: a long body, swept wings and a tail."""
-    sweep, span = dice.between(0.25, 0.5), dice.near(0.85, 0.08)
+    sweep, span = rng.between(0.25, 0.5), rng.near(0.85, 0.08)
     wing = poly((0.22, 0.06), (-0.12 - sweep, span), (-0.34 - sweep, span), (-0.24, 0.06))
     tail = poly((-0.66, 0.05), (-0.88, 0.38), (-1.0, 0.38), (-0.9, 0.05))
     pods = [rounded(-0.08 - 0.25 * sweep, s * 0.42, 0.3, 0.13, power=3) for s in (-1, 1)]
@@ -211,8 +211,8 @@ def aeroplane(dice: Dice) -> list[Part]:
     ]
 
 
-def helicopter(dice: Dice) -> list[Part]:
-    reach = dice.near(0.95, 0.06)
+def helicopter(rng: Rng) -> list[Part]:
+    reach = rng.near(0.95, 0.06)
     return [
         part(poly((-0.1, -0.24), (-0.1, 0.16), (-1, -0.1), (-1, -0.22)), "main", "metal", "tail boom"),
         part(poly((-0.86, -0.14), (-1.06, -0.48), (-0.94, -0.48), (-0.74, -0.14)), "second", name="fin"),
@@ -232,8 +232,8 @@ def helicopter(dice: Dice) -> list[Part]:
     ]
 
 
-def rocket(dice: Dice) -> list[Part]:
-    fin, flame = poly((0.2, 0.3), (0.56, 0.72), (0.52, 0.86), (0.18, 0.66)), dice.near(0.4, 0.3)
+def rocket(rng: Rng) -> list[Part]:
+    fin, flame = poly((0.2, 0.3), (0.56, 0.72), (0.52, 0.86), (0.18, 0.66)), rng.near(0.4, 0.3)
     return [
         part(
             smooth(
@@ -261,13 +261,13 @@ def rocket(dice: Dice) -> list[Part]:
             "second",
             name="nose cone",
         ),
-        *porthole(0, -0.3, dice.near(0.16)),
+        *porthole(0, -0.3, rng.near(0.16)),
         part(box(0, 0.26, 0.58, 0.1), "trim", relief=0.5),
         part(poly((-0.04, 0.2), (0.04, 0.2), (0.05, 0.84), (-0.05, 0.84)), "second", name="fin"),
     ]
 
 
-def balloon(dice: Dice) -> list[Part]:
+def balloon(rng: Rng) -> list[Part]:
     """A hot-air balloon: gores, ropes and a basket."""
     widths = (1.0, 0.62, 0.24)
 

@@ -11,14 +11,14 @@ import numpy as np
 T = TypeVar("T")
 
 
-class Dice:
+class Rng:
     def __init__(self, seed: int, *names: str | int):
         """Names are words (by their CRC, the same in every process) or numbers; each combination has its own stream."""
         words = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
-        self.rng = np.random.default_rng(np.random.SeedSequence([seed, *words]))
+        self.generator = np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
     def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self.rng.random()
+        return low + (high - low) * self.generator.random()
 
     def near(self, value: float, spread: float = 0.12) -> float:
         """The value times a factor within 1 - spread and 1 + spread."""
@@ -26,10 +26,10 @@ class Dice:
 
     def count(self, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
-        return low + int(self.rng.random() * (high - low + 1))
+        return low + int(self.generator.random() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
-        return self.rng.random() < probability
+        return self.generator.random() < probability
 
     def pick(self, things: Sequence[T]) -> T:
-        return things[int(self.rng.random() * len(things))]
+        return things[int(self.generator.random() * len(things))]
