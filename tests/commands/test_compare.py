@@ -19,7 +19,7 @@ from zfrepro.__main__ import main
 from zfrepro.claims.base import VERDICTS
 from zfrepro.commands import compare
 from zfrepro.exhibits.claims import LOOK
-from zfrepro.site import comparison
+from zfrepro.site import comparison, comparison_text, verdicts
 from zfrepro.site.summaries import Claim
 from zfrepro.storage import artifacts
 
@@ -147,7 +147,7 @@ def test_runs_that_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_flip_is_between_reproduced_and_not(verdicts: list[str | None], differ: bool, flips: bool) -> None:
     (found,) = comparison.compare([[Claim(number=1, says="So.", verdict=one)] if one else [] for one in verdicts])
     assert (found.differ, found.flips) == (differ, flips)
-    assert [one.verdict if one else None for one in found.ones] == verdicts
+    assert [one.verdict if one else None for one in found.claims] == verdicts
 
 
 def test_the_part_that_decides_is_named_where_runs_differ_in_it(
@@ -180,7 +180,7 @@ def results(folder: Path, found: list[dict[str, Any]]) -> Path:
         "imagenet/errors/improved": "evaluate/improved/errors.json",
         "ablation/network/wide": "ablate/wide/network.json",
     }
-    artifacts.save_json(folder / compare.EXHIBIT, {"name": "claims", "data": {"claims": found}, "files": files})
+    artifacts.save_json(folder / verdicts.EXHIBIT, {"name": "claims", "data": {"claims": found}, "files": files})
     return folder
 
 
@@ -196,7 +196,7 @@ def test_a_results_folder_needs_no_report(tmp_path: Path, capsys: pytest.Capture
 
 def test_a_results_folder_with_nothing_but_a_report(tmp_path: Path) -> None:
     toy_report.write(tmp_path / "demo/report", "demo")
-    assert compare.read(tmp_path / "demo").experiment == "demo"
+    assert verdicts.read(tmp_path / "demo").experiment == "demo"
 
 
 def test_the_csv_holds_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +211,7 @@ def test_the_csv_holds_every_number(tmp_path: Path, capsys: pytest.CaptureFixtur
     printed(capsys, "--only-changes", "--csv", str(file), str(tmp_path / "alpha"), str(tmp_path / "beta"))
     head, *lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
     assert head == [
-        "claim", "says", "differs", "flips",
+        "claim", "sentence", "differs", "flips",
         *(f"alpha seed 0 float32, cpu+cuda: {field}" for field in ("verdict", "value", "low", "high", "unit")),
         *(f"beta training not recorded: {field}" for field in ("verdict", "value", "low", "high", "unit")),
     ]  # fmt: skip
@@ -244,10 +244,10 @@ def test_what_is_piped_is_never_cut(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 100, 200])
 def test_on_a_terminal_lines_fit_and_nothing_is_lost(tmp_path: Path, columns: int) -> None:
-    runs = [compare.read(Path(path)) for path in six(tmp_path)[:2]]
+    runs = [verdicts.read(Path(path)) for path in six(tmp_path)[:2]]
     rows = comparison.compare([run.claims for run in runs])
     console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
-    console.print(compare.table(runs, rows))
+    console.print(comparison_text.table(runs, rows))
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= columns
     assert "\u2026" not in "".join(lines)
@@ -255,14 +255,14 @@ def test_on_a_terminal_lines_fit_and_nothing_is_lost(tmp_path: Path, columns: in
 
 
 def test_symbols_are_those_of_the_report_and_every_verdict_has_one() -> None:
-    assert {verdict: symbol for verdict, (symbol, *_) in compare.SHORT.items()} == {
+    assert {verdict: symbol for verdict, (symbol, *_) in comparison_text.SYMBOLS.items()} == {
         verdict: look[1] for verdict, look in LOOK.items()
     }
-    assert tuple(compare.SHORT) == VERDICTS
+    assert tuple(comparison_text.SYMBOLS) == VERDICTS
 
 
 def test_ranges() -> None:
-    assert [compare.ranges(numbers) for numbers in ([0, 1, 2, 7], [5], [102, 100, 101], [])] == [
+    assert [verdicts.ranges(numbers) for numbers in ([0, 1, 2, 7], [5], [102, 100, 101], [])] == [
         "0-2, 7",
         "5",
         "100-102",
@@ -317,7 +317,7 @@ def test_a_broken_exhibit_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
 ) -> None:
     good, bad = toy_report.write(tmp_path / "good", "good"), results(tmp_path / "bad", claims([YES]))
-    (bad / compare.EXHIBIT).write_text(content)
+    (bad / verdicts.EXHIBIT).write_text(content)
     assert message in refused(capsys, str(good), str(bad))
 
 

@@ -119,17 +119,17 @@ class Config(Base):
     title: str = Field(min_length=1)
     prepare: dict[str, prepare_stage.Spec] = Field(min_length=1)
     train: Training
-    ablate: Variants = Variants.model_validate({})
-    evaluate: evaluate_stage.Spec = evaluate_stage.Spec.model_validate({})
+    ablate: Variants = Variants()
+    evaluate: evaluate_stage.Spec = evaluate_stage.Spec()
     deconvnet: Deconvnet | None = None
     evolution: Evolution | None = None
     occlusion: Occlusion | None = None
     invariance: Invariance | None = None
     correspondence: Correspondence | None = None
     folds: dict[str, folds_stage.Spec] = Field({}, description="sets to transfer to -> how they are split")
-    features: Features = Features.model_validate({})
-    probes: Probes = Probes.model_validate({})
-    scratch: Scratch = Scratch.model_validate({})
+    features: Features = Features()
+    probes: Probes = Probes()
+    scratch: Scratch = Scratch()
     report: Report
 
     @field_validator("prepare")

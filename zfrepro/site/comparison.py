@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     from zfrepro.site.summaries import Claim
 
 REPRODUCED = ("reproduced", "reproduced, small")
-AGAINST = "not reproduced"
+NOT_REPRODUCED = "not reproduced"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim in every run, None where a run does not have it. A missing claim is neither a difference nor a flip."""
+    """One claim in every run, None if a run does not have it. A missing claim is neither a difference nor a flip."""
 
     number: int
-    says: str
-    ones: tuple[Claim | None, ...]
+    sentence: str
+    claims: tuple[Claim | None, ...]
 
     @property
     def verdicts(self) -> set[str]:
-        return {one.verdict for one in self.ones if one}
+        return {claim.verdict for claim in self.claims if claim}
 
     @property
     def differ(self) -> bool:
@@ -32,15 +32,15 @@ class Row:
 
     @property
     def flips(self) -> bool:
-        """Whether one run says reproduced, large or small, and another not reproduced."""
-        return AGAINST in self.verdicts and not self.verdicts.isdisjoint(REPRODUCED)
+        """Whether it is reproduced, large or small, in one run and not reproduced in another."""
+        return NOT_REPRODUCED in self.verdicts and not self.verdicts.isdisjoint(REPRODUCED)
 
 
 def compare(runs: Sequence[Sequence[Claim]]) -> list[Row]:
-    """One row a claim, by number; `ones` in the order of the runs."""
+    """One row per claim, sorted by number; its claims in the order of the runs."""
     numbered = [{claim.number: claim for claim in claims} for claims in runs]
     rows = []
-    for number in sorted({number for one in numbered for number in one}):
-        ones = tuple(by_number.get(number) for by_number in numbered)
-        rows.append(Row(number, next(one.says for one in ones if one), ones))
+    for number in sorted(set().union(*numbered)):
+        claims = tuple(by_number.get(number) for by_number in numbered)
+        rows.append(Row(number, next(claim.says for claim in claims if claim), claims))
     return rows

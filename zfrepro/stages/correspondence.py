@@ -156,7 +156,9 @@ def _pairs(changes: torch.Tensor) -> tuple[Comparison, dict[str, np.ndarray]]:
     return stacked, {**vars(stacked), "active": active, "active_in_one": activity.different}
 
 
-def _summary(spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, tuple]) -> dict[str, Any]:
+def _summary(
+    spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, tuple]
+) -> dict[str, Any]:
     counts = {"shown": min(spec.pictures, len(pictures)), "all": len(pictures)}
     samples = {
         name: {
