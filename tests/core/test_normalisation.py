@@ -107,3 +107,8 @@ def test_both_passes_keep_one_type_under_autocast(device):
         gradient = _Normalise.backward(context, torch.empty_like(out))[0]
         assert gradient.dtype == torch.bfloat16
         assert gradient.shape == maps.shape
+
+
+def test_shapes_can_be_had_without_numbers():
+    with torch.device("meta"):
+        assert CrossMapNorm(8)(torch.empty(2, 8, 5, 5)).shape == (2, 8, 5, 5)

@@ -29,7 +29,8 @@ class Comparison:
 
     @property
     def changed_in_both(self) -> np.ndarray:
-        return 1 - self.unchanged - (self.different - self.opposite)
+        share: np.ndarray = 1 - self.unchanged - (self.different - self.opposite)
+        return share
 
     def of(self, masks: slice, pictures: int) -> Comparison:
         """Some of the masks, (masks, N, N) here, and the first pictures."""
@@ -137,7 +138,8 @@ def resampled(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     number = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
     total = ((counts @ (pairs * (1 - np.eye(len(pairs))))) * counts).sum(axis=1)
-    return total[number > 0] / number[number > 0]
+    means: np.ndarray = total[number > 0] / number[number > 0]
+    return means
 
 
 def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:

@@ -60,12 +60,17 @@ def correlations(rows: np.ndarray, final: np.ndarray) -> np.ndarray:
 
     Raises NotFiniteError: a length that is NaN is not above 0 either, and the correlation would be 0.
     """
-    one, other = (
-        require_finite(each, "values to correlate").reshape(len(each), -1).astype(np.float64) for each in (rows, final)
-    )
-    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    one, other = (_centred_rows(values) for values in (rows, final))
     size = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.divide((one * other).sum(axis=1), size, out=np.zeros(len(one)), where=size > 0)
+    found: np.ndarray = np.divide((one * other).sum(axis=1), size, out=np.zeros(len(one)), where=size > 0)
+    return found
+
+
+def _centred_rows(values: np.ndarray) -> np.ndarray:
+    """float64 (M, n) of (M, ...): every row less its mean."""
+    rows = require_finite(values, "values to correlate").reshape(len(values), -1).astype(np.float64)
+    centred: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
+    return centred
 
 
 def settled_from(times: Sequence[float], similarities: Sequence[float], end: float, least: float) -> float:

@@ -8,7 +8,7 @@ anything compares it. NaN that means "missing" is allowed only in the arrays tha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -45,14 +45,13 @@ def require_finite_arrays(arrays: Mapping[str, np.ndarray], missing: Collection[
 
 def require_finite_record(record: Any, where: str = "") -> None:
     """Check the numbers in nested dicts and lists, as JSON holds them. Raises NotFiniteError: `layers.5.mean: nan is not finite`."""
+    if isinstance(record, float) and not math.isfinite(record):
+        raise NotFiniteError(f"{where}: {record} is not finite")
+    parts: Iterable[tuple[Any, Any]] = ()
     if isinstance(record, Mapping):
         parts = record.items()
     elif isinstance(record, list | tuple):
         parts = enumerate(record)
-    else:
-        if isinstance(record, float) and not math.isfinite(record):
-            raise NotFiniteError(f"{where}: {record} is not finite")
-        return
     for key, value in parts:
         require_finite_record(value, f"{where}.{key}" if where else str(key))
 

@@ -82,4 +82,5 @@ def normalised_blocks(cells: np.ndarray) -> np.ndarray:
 
 def _scaled(blocks: np.ndarray) -> np.ndarray:
     length = np.sqrt((blocks**2).sum((3, 4), keepdims=True))
-    return blocks / np.maximum(length, np.float32(1e-5))
+    scaled: np.ndarray = blocks / np.maximum(length, np.float32(1e-5))
+    return scaled

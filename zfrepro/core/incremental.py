@@ -55,18 +55,16 @@ class Step:
 
     name: str
     child: nn.Module
+    axes: tuple[Axis, Axis] | None  # windows along rows and columns; None of a child that works place by place
     below: Tensor  # of a pooling: bordered, so that every window lies inside
     above: Tensor
 
     @classmethod
-    def of(cls, name: str, child: nn.Module, below: Tensor, above: Tensor) -> Step:
+    def build(cls, name: str, child: nn.Module, below: Tensor, above: Tensor) -> Step:
+        both = axes(child) if isinstance(child, nn.Conv2d | nn.MaxPool2d) else None
         if isinstance(child, nn.MaxPool2d):
-            below = functional.pad(below, _border(child, below, above), value=-torch.inf)
-        return cls(name, child, _pixels(below)[0], _pixels(above)[0])
-
-    @property
-    def windowed(self) -> bool:
-        return type(self.child) not in PLACE_BY_PLACE
+            below = functional.pad(below, _border(axes(child), below, above), value=-torch.inf)
+        return cls(name, child, both, _pixels(below)[0], _pixels(above)[0])
 
 
 class CleanPass:
@@ -75,29 +73,30 @@ class CleanPass:
     `layer` names the child whose maps are summed over space; ValueError where the body has none of that name.
     """
 
-    def __init__(self, body: nn.Sequential, picture: Tensor, layer: str):
-        self.layer, self.steps = layer, []
-        maps = picture[None]
+    def __init__(self, body: nn.Sequential, image: Tensor, layer: str):
+        self.layer = layer
+        self.steps: list[Step] = []
+        maps = image[None]
         for name, child in body.named_children():
             below = maps
             maps = functional.relu(maps) if type(child) is nn.ReLU else child(maps)  # never in place: `below` is kept
-            self.steps.append(Step.of(name, child, below, maps))
+            self.steps.append(Step.build(name, child, below, maps))
         watched = [step.above for step in self.steps if step.name == layer]
         if not watched:
             raise ValueError(f"no layer {layer} among {', '.join(step.name for step in self.steps)}")
         self.total = functional.pad(watched[0].double().cumsum(0).cumsum(1), (0, 0, 1, 0, 1, 0))
 
-    def alike(self, places: list[int], size: int, direction: int, most: int) -> list[list[int]]:
+    def group(self, places: list[int], size: int, direction: int, most: int) -> list[list[int]]:
         """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size.
 
         Windows of a group are as large as the largest, so the groups, `most` places each, are cut where that costs least.
         """
-        reached = {place: self._reached(place, size, direction) for place in places}
+        reached = {place: self._reached_widths(place, size, direction) for place in places}
         ordered = sorted(places, key=lambda place: reached[place][::-1])
         least, cuts = [0.0], [0]
         for end in range(1, len(ordered) + 1):
             first = range(max(0, end - most), end)
-            costs = [least[i] + self._effort([reached[place] for place in ordered[i:end]], direction) for i in first]
+            costs = [least[i] + self._cost([reached[place] for place in ordered[i:end]], direction) for i in first]
             least.append(min(costs))
             cuts.append(first[costs.index(min(costs))])
         groups, end = [], len(ordered)
@@ -106,22 +105,22 @@ class CleanPass:
             end = cuts[end]
         return groups[::-1]
 
-    def _reached(self, place: int, size: int, direction: int) -> list[int]:
+    def _reached_widths(self, place: int, size: int, direction: int) -> list[int]:
         """Widths of the windows that a change reaches: below every convolution and pooling, and above the last."""
         span, widths = (place, place + size), [size]
         for step in self.steps:
-            if step.windowed:
-                span = axes(step.child)[direction].reached(*span, step.above.shape[direction])
+            if step.axes is not None:
+                span = step.axes[direction].reached(*span, step.above.shape[direction])
                 widths.append(span[1] - span[0])
         return widths
 
-    def _effort(self, widths: list[list[int]], direction: int) -> float:
+    def _cost(self, widths: list[list[int]], direction: int) -> float:
         """Products that the convolutions take for a group of such windows, if square; a group costs half a place more."""
-        children = [step.child for step in self.steps if step.windowed]
-        largest = [max(one) for one in zip(*widths, strict=True)]
+        children = [step.child for step in self.steps if step.axes is not None]
+        largest = [max(of_places) for of_places in zip(*widths, strict=True)]
         products = sum(
-            child.weight.numel() * (width / axes(child)[direction].stride) ** 2
-            for child, width in zip(children, largest, strict=False)
+            child.weight.numel() * float((width / axes(child)[direction].stride) ** 2)
+            for child, width in zip(children, largest[:-1], strict=True)
             if isinstance(child, nn.Conv2d)
         )
         return (len(widths) + 0.5) * products
@@ -136,7 +135,7 @@ class CleanPass:
             Spans([(top, top + height) for top in tops], tops, height),
             Spans([(left, left + width) for left in lefts], lefts, width),
         )
-        patches, sums = patches.clone(memory_format=torch.channels_last), None
+        patches = patches.clone(memory_format=torch.channels_last)
         for step in self.steps:
             patches, window = _through(step, patches, window)
             if step.name == self.layer:
@@ -148,19 +147,19 @@ def _through(step: Step, patches: Tensor, below: Window) -> tuple[Tensor, Window
     """A child's new outputs, and where they lie, from its new inputs (B, C, h, w) in the window `below`."""
     if type(step.child) is nn.ReLU:
         return patches.relu_(), below
-    if not step.windowed:
+    if step.axes is None:
         return step.child(patches), below
-    both = axes(step.child)
     rows, columns = (
-        spans.through(axis, count) for spans, axis, count in zip(below, both, step.above.shape[:2], strict=True)
+        spans.through(axis, count) for spans, axis, count in zip(below, step.axes, step.above.shape[:2], strict=True)
     )
     if isinstance(step.child, nn.MaxPool2d):
-        return _pool(step, patches, below, (rows, columns)), (rows, columns)
-    return _convolve(step, patches, below, (rows, columns)), (rows, columns)
+        return _pool(step, step.child, patches, below, (rows, columns)), (rows, columns)
+    assert isinstance(step.child, nn.Conv2d)
+    return _convolve(step, step.child, patches, below, (rows, columns)), (rows, columns)
 
 
-def _pool(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
-    pool, both = step.child, axes(step.child)
+def _pool(step: Step, pool: nn.MaxPool2d, patches: Tensor, below: Window, here: Window) -> Tensor:
+    both = axes(pool)
     rows, columns = (
         Spans([], [axis.first_input(start) for start in spans.starts], axis.span(spans.width))
         for axis, spans in zip(both, here, strict=True)
@@ -169,18 +168,18 @@ def _pool(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
     return functional.max_pool2d(windows, pool.kernel_size, pool.stride, 0, pool.dilation)
 
 
-def _border(pool: nn.MaxPool2d, below: Tensor, above: Tensor) -> list[int]:
+def _border(both: tuple[Axis, Axis], below: Tensor, above: Tensor) -> list[int]:
     """left, right, top, bottom: what the windows read outside the map."""
     border = []
-    for axis, count, size in reversed(list(zip(axes(pool), above.shape[2:], below.shape[2:], strict=True))):
+    for axis, count, size in reversed(list(zip(both, above.shape[2:], below.shape[2:], strict=True))):
         start = axis.first_input(0)
         border += [-start, max(0, start + axis.span(count) - size)]
     return border
 
 
-def _convolve(step: Step, patches: Tensor, below: Window, here: Window) -> Tensor:
+def _convolve(step: Step, conv: nn.Conv2d, patches: Tensor, below: Window, here: Window) -> Tensor:
     """The clean output, plus the filters over what changed below; the zeros around that are skipped, not multiplied."""
-    conv, both = step.child, axes(step.child)
+    both = axes(conv)
     shifts = [
         [(start + axis.pad) % axis.stride for start in spans.starts] for axis, spans in zip(both, below, strict=True)
     ]

@@ -58,13 +58,15 @@ def unit_maps(features: Tensor) -> Tensor:
     NotFiniteError: a map of infinite length would become 0.
     """
     maps = features.flatten(2) if features.dim() > 2 else features[:, None]
-    length = require_finite(maps.norm(dim=2, keepdim=True), "lengths of maps")
-    return maps / length.clamp(min=TINY)
+    length: Tensor = require_finite(maps.norm(dim=2, keepdim=True), "lengths of maps")
+    scaled: Tensor = maps / length.clamp(min=TINY)
+    return scaled
 
 
 def distances(features: Tensor, original: Tensor) -> Tensor:
     """(T,): Euclidean distance of `features` (T, ...) from `original` (1, ...), both as `unit_maps`. Raises NotFiniteError."""
-    return require_finite((unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1), "distances")
+    lengths: Tensor = (unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1)
+    return require_finite(lengths, "distances")
 
 
 @torch.no_grad()

@@ -65,7 +65,7 @@ def scores(
         "kept_inside": mean_where(kept, inside),
         "kept_outside": mean_where(kept, ~inside),
         "projection": weighted_ratio(activation, covered_energy(projection, square, stride)),
-        **{f"{name}_{key}": value for name, one in lowest.items() for key, value in vars(one).items()},
+        **{f"{name}_{key}": value for name, place in lowest.items() for key, value in vars(place).items()},
     }
 
 
@@ -117,7 +117,8 @@ def covered_energy(energy: np.ndarray, square: int, stride: int) -> np.ndarray:
     first = np.arange(0, energy.shape[0] - square + 1, stride)
     last = first + square
     rows = table[last] - table[first]
-    return rows[:, last] - rows[:, first]
+    covered: np.ndarray = rows[:, last] - rows[:, first]
+    return covered
 
 
 def weighted_ratio(values: np.ndarray, weights: np.ndarray) -> float:

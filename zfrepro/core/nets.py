@@ -11,6 +11,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.utils import _pair as pair
 
 from zfrepro.core.architecture import SOFTMAX_LAYER, Conv, Full, Network, Norm, Pool, Row, describe
 from zfrepro.core.normalisation import CrossMapNorm
@@ -27,7 +28,7 @@ class CeilConv2d(nn.Conv2d):
         bottom, right = (
             -(side + 2 * pad - kernel) % stride
             for side, pad, kernel, stride in zip(
-                maps.shape[2:], self.padding, self.kernel_size, self.stride, strict=True
+                maps.shape[2:], pair(self.padding), self.kernel_size, self.stride, strict=True
             )
         )
         return super().forward(functional.pad(maps, (0, right, 0, bottom)) if bottom or right else maps)
@@ -60,7 +61,13 @@ def initialise(net: nn.Sequential, scheme: str, seed: int, reference: dict[str, 
             std = _standard_deviation(scheme, name, layer.weight[0].numel(), reference)
             with torch.no_grad():
                 layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
-                layer.bias.fill_(HE_BIAS if scheme == "he" and name not in HE_PARTS else 0.0)
+                if layer.bias is not None:
+                    layer.bias.fill_(HE_BIAS if scheme == "he" and name not in HE_PARTS else 0.0)
+
+
+def to_device(net: nn.Sequential, device: torch.device | str) -> nn.Sequential:
+    """The same network on a device, its filters channels last."""
+    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return] # works since torch 1.5
 
 
 def fan_ins(rows: list[Row]) -> dict[str, int]:
@@ -115,9 +122,9 @@ def _standard_deviation(scheme: str, name: str, fan_in: int, reference: dict[str
     if scheme == "gaussian":
         return 0.01
     if scheme == "matched":
-        return 0.01 * ((reference or {}).get(name, fan_in) / fan_in) ** 0.5
+        return 0.01 * float(((reference or {}).get(name, fan_in) / fan_in) ** 0.5)
     if scheme == "he":
-        return (2 / fan_in) ** 0.5 * HE_PARTS.get(name, 1.0)
+        return float((2 / fan_in) ** 0.5) * HE_PARTS.get(name, 1.0)
     raise ValueError(f"unknown initialisation {scheme!r}")
 
 
@@ -131,7 +138,7 @@ def _modules(row: Row, dropout: float) -> dict[str, nn.Module]:
     if isinstance(op, Norm):
         return {f"norm{layer}": CrossMapNorm(row.outputs)}
     assert isinstance(op, Full)
-    full = {f"full{layer}": nn.Linear(row.inputs, row.outputs)}
+    full: dict[str, nn.Module] = {f"full{layer}": nn.Linear(row.inputs, row.outputs)}
     if layer == SOFTMAX_LAYER:
         return full
     return full | {f"relu{layer}": nn.ReLU(), f"dropout{layer}": nn.Dropout(dropout)}

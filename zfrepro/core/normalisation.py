@@ -8,6 +8,10 @@ torch.nn.LocalResponseNorm's padded 3-d average pooling.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +19,8 @@ from torch.nn import functional
 
 class CrossMapNorm(nn.Module):
     """(B, C, H, W) -> same shape. Defaults are Krizhevsky's k = 2, n = 5, alpha = 1e-4, beta = 0.75."""
+
+    band: Tensor  # (maps, maps, 1, 1): 1 where two maps are neighbours, else 0
 
     def __init__(self, maps: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0):
         super().__init__()
@@ -24,10 +30,10 @@ class CrossMapNorm(nn.Module):
         self.register_buffer("band", band[:, :, None, None], persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return _Normalise.apply(maps, self.band, self.alpha, self.beta, self.k)
+        return _normalise(maps, self.band, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
-        return f"{self.band.shape[0]}, size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+        return f"{len(self.band)}, size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class _Normalise(torch.autograd.Function):
@@ -38,8 +44,8 @@ class _Normalise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, maps: Tensor, band: Tensor, alpha: float, beta: float, k: float) -> Tensor:
-        with torch.autocast(maps.device.type, enabled=False):
+    def forward(ctx: Any, maps: Tensor, band: Tensor, alpha: float, beta: float, k: float) -> Tensor:
+        with _without_autocast(maps.device):
             band = band.to(maps.dtype)
             scale = functional.conv2d(maps * maps, alpha * band, band.new_full((len(band),), k))
             power = _power(scale, beta)
@@ -48,13 +54,21 @@ class _Normalise(torch.autograd.Function):
             return maps * power
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         maps, scale, power, band = ctx.saved_tensors
-        with torch.autocast(maps.device.type, enabled=False):
+        with _without_autocast(maps.device):
             grad = grad.to(maps.dtype)
             through = grad * power
             across = functional.conv2d((through * maps).div_(scale), ctx.factor * band)  # the band is symmetric
             return through.addcmul_(maps, across), None, None, None, None
+
+
+_normalise: Callable[[Tensor, Tensor, float, float, float], Tensor] = _Normalise.apply
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Some devices, `meta` among them, have no autocast."""
+    return torch.autocast(device.type, enabled=False) if torch.amp.is_autocast_available(device.type) else nullcontext()
 
 
 def _power(scale: Tensor, beta: float) -> Tensor:

@@ -59,7 +59,7 @@ class Occluder:
         own = next(net.parameters()).dtype
         self.dtype = dtype or own
         self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
-        self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
+        self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
 
     def __call__(self, picture: Tensor, grey: Tensor) -> Answer:
         """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
@@ -69,16 +69,16 @@ class Occluder:
         places = corners(picture.shape[-1], self.square, self.stride)
         with torch.inference_mode():  # less bookkeeping for each of the many slices
             index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
-            head, order = self._quick_head(tuple(features.shape[1:])), index.argsort()
-            probabilities = torch.cat([head(some).to(picture.dtype).softmax(1) for some in features.split(HEAD_BATCH)])
+            head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
+            probabilities = torch.cat(
+                [head(part).to(picture.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
+            )
             require_finite(probabilities, "class probabilities of covered pictures")
             require_finite(sums, "sums of maps", f"layer {self.layer}")
-        grid = (len(places), len(places))  # copies, so that they are tensors as any other
-        return Answer(
-            probabilities[order].clone().unflatten(0, grid), sums[order].to(picture.dtype, copy=True).unflatten(0, grid)
-        )
+        grid = (len(places), len(places), -1)  # copies, so that they are tensors as any other
+        return Answer(probabilities[order].clone().view(grid), sums[order].to(picture.dtype, copy=True).view(grid))
 
-    def _quick_head(self, maps: tuple[int, ...]) -> nn.Sequential:
+    def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
@@ -87,8 +87,8 @@ class Occluder:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
         clean, at_once = CleanPass(self.body, picture, self.layer), max(1, math.isqrt(self.batch))
         found = []
-        for tops in clean.alike(places, self.square, 0, at_once):
-            for lefts in clean.alike(places, self.square, 1, at_once):
+        for tops in clean.group(places, self.square, 0, at_once):
+            for lefts in clean.group(places, self.square, 1, at_once):
                 patches = [grey[:, y : y + self.square, x : x + self.square] for y in tops for x in lefts]
                 numbers = [places.index(y) * len(places) + places.index(x) for y in tops for x in lefts]
                 found.append((torch.tensor(numbers), *clean.changed(torch.stack(patches), tops, lefts)))
@@ -108,12 +108,15 @@ def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], layer: str, top: int
 ) -> tuple[Tensor, Strongest]:
     """One pass over (where, inputs): class probabilities (N, classes), and the strongest activations of child `layer`."""
-    probabilities, strongest = [], None
+    probabilities: list[Tensor] = []
+    strongest: Strongest | None = None
     for where, inputs in batches:
-        maps, answers = _watch(net, inputs, layer)
+        maps, of_batch = _watch(net, inputs, layer)
         strongest = strongest or Strongest(maps.shape[1], top, maps.device, maps.dtype)
         strongest.update(maps, where.start)
-        probabilities.append(answers)
+        probabilities.append(of_batch)
+    if strongest is None:
+        raise ValueError("there is no image to survey")
     return torch.cat(probabilities), strongest
 
 

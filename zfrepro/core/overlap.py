@@ -67,7 +67,7 @@ def area_shares(side: int, size: int) -> Tensor:
 
 def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
     pixels = torch.from_numpy(images.astype(np.float32)).flatten(2)  # (B, S, S x 3)
-    rows = torch.matmul(shares, pixels).unflatten(2, (-1, 3))
+    rows = torch.matmul(shares, pixels).view(len(images), len(shares), -1, 3)
     return torch.matmul(shares, rows)  # (B, size, size, 3)
 
 

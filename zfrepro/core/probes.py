@@ -201,4 +201,5 @@ def _class_odds(at: Coordinates, presence: np.ndarray, strength: float) -> np.nd
     shown = presence[counted]
     if len(np.unique(shown)) < 2:
         return np.zeros(len(at.test))
-    return _fit(_model("softmax"), strength, at.train[counted], shown).decision_function(at.test)
+    odds: np.ndarray = _fit(_model("softmax"), strength, at.train[counted], shown).decision_function(at.test)
+    return odds

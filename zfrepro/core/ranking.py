@@ -15,7 +15,9 @@ def label_ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     require_finite(probabilities, "class probabilities")
     of_label = probabilities[np.arange(len(labels)), labels][:, None]
     before = np.arange(probabilities.shape[1]) < labels[:, None]
-    return np.sum((probabilities > of_label) | ((probabilities == of_label) & before), axis=1, dtype=np.int64)
+    ahead: np.ndarray = (probabilities > of_label) | ((probabilities == of_label) & before)
+    ranks: np.ndarray = ahead.sum(axis=1)
+    return ranks
 
 
 def top_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:

@@ -25,7 +25,8 @@ def power(images: np.ndarray, side: int = SIDE) -> np.ndarray:
     All of an image's energies add up to the sum of its squared pixels.
     """
     spectrum = np.fft.fft2(images.astype(np.float64), (side, side), axes=(1, 2))
-    return (np.abs(spectrum) ** 2).sum(axis=3) / side**2
+    energy: np.ndarray = (np.abs(spectrum) ** 2).sum(axis=3) / side**2
+    return energy
 
 
 def frequencies(side: int = SIDE) -> np.ndarray:
@@ -35,24 +36,27 @@ def frequencies(side: int = SIDE) -> np.ndarray:
 
 def radii(side: int = SIDE) -> np.ndarray:
     """(side, side): distance from frequency 0."""
-    return np.hypot(*np.meshgrid(frequencies(side), frequencies(side)))
+    distances: np.ndarray = np.hypot(*np.meshgrid(frequencies(side), frequencies(side)))
+    return distances
 
 
 def peaks(power: np.ndarray) -> np.ndarray:
     """(N,): the frequency with the most energy, whatever its direction."""
-    return radii(power.shape[1]).ravel()[power.reshape(len(power), -1).argmax(axis=1)]
+    strongest: np.ndarray = radii(power.shape[1]).ravel()[power.reshape(len(power), -1).argmax(axis=1)]
+    return strongest
 
 
-def shares(power: np.ndarray, edges: Sequence[float] = BANDS) -> np.ndarray:
+def shares(power: np.ndarray, edges: Sequence[float] | np.ndarray = BANDS) -> np.ndarray:
     """(N, len(edges) + 1): share of the energy in every band; an edge belongs to the band above it. 0 without energy."""
-    band = np.digitize(radii(power.shape[1]), edges)
-    return np.stack([share_in(power, band == one) for one in range(len(edges) + 1)], axis=1)
+    bands = np.digitize(radii(power.shape[1]), edges)
+    return np.stack([share_in(power, bands == band) for band in range(len(edges) + 1)], axis=1)
 
 
 def share_in(power: np.ndarray, where: np.ndarray) -> np.ndarray:
     """(N,): share of the energy at the frequencies of a mask (side, side); 0 without energy."""
-    found, total = power[:, where].sum(axis=1), power.sum(axis=(1, 2))
-    return np.divide(found, total, out=np.zeros_like(total), where=total > 0)
+    there, total = power[:, where].sum(axis=1), power.sum(axis=(1, 2))
+    share: np.ndarray = np.divide(there, total, out=np.zeros_like(total), where=total > 0)
+    return share
 
 
 def lattice(period: int, side: int = SIDE, inner: float = -1.0, outer: float = REACH) -> np.ndarray:
@@ -62,7 +66,9 @@ def lattice(period: int, side: int = SIDE, inner: float = -1.0, outer: float = R
     multiple = np.round(near)
     away = np.abs(near - multiple) / period
     distance = np.maximum.outer(away, away)
-    return (distance > inner) & (distance <= outer) & np.not_equal.outer(multiple == 0, multiple == 0)
+    on_axis = np.not_equal.outer(multiple == 0, multiple == 0)
+    chosen: np.ndarray = (distance > inner) & (distance <= outer) & on_axis
+    return chosen
 
 
 def changes(images: np.ndarray) -> np.ndarray:
@@ -72,9 +78,10 @@ def changes(images: np.ndarray) -> np.ndarray:
     towards the border (Hann's window): the border's own spectrum would hide them.
     """
     here, images = images[:, :-1, :-1].astype(np.float64), images.astype(np.float64)
-    found = (images[:, :-1, 1:] - here) ** 2 + (images[:, 1:, :-1] - here) ** 2
-    rows, columns = (np.hanning(side + 2)[1:-1] for side in found.shape[1:3])
-    return found.sum(axis=3, keepdims=True) * (rows[:, None] * columns)[None, :, :, None]
+    squared = (images[:, :-1, 1:] - here) ** 2 + (images[:, 1:, :-1] - here) ** 2
+    rows, columns = (np.hanning(side + 2)[1:-1] for side in squared.shape[1:3])
+    faded: np.ndarray = squared.sum(axis=3, keepdims=True) * (rows[:, None] * columns)[None, :, :, None]
+    return faded
 
 
 def contrast(power: np.ndarray, period: int) -> float:
@@ -92,15 +99,15 @@ def contrast(power: np.ndarray, period: int) -> float:
 def grids(tiles: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     """Tiles (M, T, h, w, C) -> float64 (M,) twice: `contrast` of each map's tiles (lines), and of their changes (squares)."""
     side = side_for(tiles)
-    lines = [contrast(power(one, side), period) for one in tiles]
-    return np.array(lines), np.array([contrast(power(changes(one), side), period) for one in tiles])
+    lines = [contrast(power(of_map, side), period) for of_map in tiles]
+    return np.array(lines), np.array([contrast(power(changes(of_map), side), period) for of_map in tiles])
 
 
 def along_axes(power: np.ndarray) -> np.ndarray:
     """(side / 2 + 1,): mean share of the energy at each frequency along rows and along columns, from 0 to 1/2."""
     mean, side = _mean_spectrum(power), power.shape[1]
     low = np.abs(frequencies(side)) <= REACH
-    both = (mean[:, low].sum(axis=1) + mean[low].sum(axis=0)) / 2
+    both: np.ndarray = (mean[:, low].sum(axis=1) + mean[low].sum(axis=0)) / 2
     return both[: side // 2 + 1]
 
 
@@ -108,9 +115,11 @@ def _mean_spectrum(power: np.ndarray) -> np.ndarray:
     """(side, side), adding up to 1: the mean over images of each one's shares."""
     total = power.sum(axis=(1, 2))
     live = total > 0
-    return (power[live] / total[live, None, None]).sum(axis=0) / max(1, live.sum())
+    mean: np.ndarray = (power[live] / total[live, None, None]).sum(axis=0) / max(1, live.sum())
+    return mean
 
 
 def side_for(images: np.ndarray) -> int:
     """Samples each way that hold images of this size, a multiple of SIDE."""
-    return SIDE * -(-max(images.shape[-3:-1]) // SIDE)
+    height, width = (int(side) for side in images.shape[-3:-1])
+    return SIDE * -(-max(height, width) // SIDE)

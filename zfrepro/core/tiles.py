@@ -16,7 +16,7 @@ AT_ONCE = 32  # units on their way together; bounds the memory, 60 MB at 224 pix
 
 def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
     """Unit maps[u], places[u] of picture u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
-    parts = zip(inputs.split(AT_ONCE), maps.split(AT_ONCE), places.split(AT_ONCE), strict=True)
+    parts = zip(*(torch.split(part, AT_ONCE) for part in (inputs, maps, places)), strict=True)
     return np.concatenate([_projected(net, name, *part) for part in parts])
 
 

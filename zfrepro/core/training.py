@@ -93,7 +93,7 @@ class Training:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             scores = nets.scores(self.net, inputs)
         loss = functional.cross_entropy(scores.float(), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         rate = self.learning_rate
         for group in self.groups:
             group.update(rate, self.recipe.momentum)
@@ -182,7 +182,7 @@ class Training:
 
 def _ahead(items: Iterator[Any], depth: int) -> Iterator[Any]:
     """Iterate in a thread that works `depth` items ahead; an exception there is raised here."""
-    waiting: queue.Queue = queue.Queue(depth)
+    waiting: queue.Queue[tuple[Any, Exception | None]] = queue.Queue(depth)
     stop, end = threading.Event(), object()
 
     def put(item: Any) -> bool:
@@ -229,12 +229,12 @@ class _Group:
 
     def update(self, rate: float, momentum: float) -> None:
         """Take one step and drop the gradients."""
-        moving = [place for place, one in enumerate(self.parameters) if one.grad is not None]
-        velocities = [self.velocities[place] for place in moving]
+        gradients = {place: one.grad for place, one in enumerate(self.parameters) if one.grad is not None}
+        velocities = [self.velocities[place] for place in gradients]
         with torch.no_grad():
             sgd(
-                [self.parameters[place] for place in moving],
-                [self.parameters[place].grad for place in moving],
+                [self.parameters[place] for place in gradients],
+                list(gradients.values()),
                 velocities,
                 fused=True,
                 weight_decay=self.weight_decay,
@@ -244,7 +244,7 @@ class _Group:
                 nesterov=False,
                 maximize=False,
             )
-        for place, velocity in zip(moving, velocities, strict=True):
+        for place, velocity in zip(gradients, velocities, strict=True):
             self.velocities[place], self.parameters[place].grad = velocity, None
 
 

@@ -62,9 +62,8 @@ def _training(spec: train.Spec, stored: int, classes: int, device: torch.device,
     images = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
     nets.initialise(net, "he", spec.seed)
-    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = Recipe(input_size=spec.input_size, batch=spec.batch, input_scale=1 / 32, crops=spec.crops)
-    return Training(net, images, recipe, device, dtype)
+    return Training(nets.to_device(net, device), images, recipe, device, dtype)
 
 
 def _steps_per_second(training: Training) -> float:

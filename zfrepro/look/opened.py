@@ -67,14 +67,14 @@ def own(weights: Path, device: torch.device) -> Sight:
 
 def torchvisions(network: str, weights: Path, names: tuple[str, ...] | None, device: torch.device) -> Sight:
     """torchvision's alexnet or vgg16; `names` of its classes, where they are not ImageNet's."""
-    import torch
+    from zfrepro.core import nets
 
     net, count = torchvision_networks.load(network, weights)
     with said_of(weights):
         diverged.check_weights(net.state_dict())
     sight = Sight(
         weights,
-        net.to(device, memory_format=torch.channels_last),
+        nets.to_device(net, device),
         f"{network} of torchvision",
         _class_names(names, count, weights),
         torchvision_networks.SIZE,

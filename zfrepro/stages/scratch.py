@@ -146,8 +146,6 @@ class _Scratch:
     ) -> tuple[Training, list[float]]:
         """The training, done, and its running top-1 error (%) of every epoch. Without validation images it is the training
         error that has to stall before the schedule `stall` anneals."""
-        import torch
-
         from zfrepro.core import nets
         from zfrepro.core.recipe import Recipe, steps_per_epoch
         from zfrepro.core.training import Pictures, Training
@@ -165,7 +163,7 @@ class _Scratch:
         )
         pictures = Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
         dtype = devices.precision(settings["precision"], self.device)
-        work = Training(net.to(self.device, memory_format=torch.channels_last), pictures, recipe, self.device, dtype)
+        work = Training(nets.to_device(net, self.device), pictures, recipe, self.device, dtype)
         errors = []
         while work.epoch < recipe.epochs:
             while not work.epoch_done:

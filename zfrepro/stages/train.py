@@ -21,6 +21,8 @@ from zfrepro.storage.network_file import Description
 from zfrepro.storage.prepared_set import PreparedSet
 
 if TYPE_CHECKING:
+    import torch
+
     from zfrepro.core.training import Diverged, Training
 
 FILES = ("model.safetensors", "model.safetensors.sha256", "snapshots.safetensors", "snapshots.safetensors.sha256",
@@ -149,9 +151,7 @@ def _advice(spec: Spec, name: str, diverged: Diverged) -> str:
     )
 
 
-def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Training:
-    import torch
-
+def _training(spec: Spec, source: PreparedSet, device: torch.device, dtype: torch.dtype) -> Training:
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
     from zfrepro.core.training import Pictures, Training
@@ -159,7 +159,7 @@ def _training(spec: Spec, source: PreparedSet, device: Any, dtype: Any) -> Train
     classes = len(source.classes)
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
     nets.initialise(net, spec.init, spec.seed, nets.fan_ins(describe(spec.network, classes=classes)))
-    net = net.to(device, memory_format=torch.channels_last)
+    net = nets.to_device(net, device)
     shared = {field.name for field in dataclasses.fields(Recipe)} & set(Spec.model_fields)
     recipe = Recipe(**{field: getattr(spec, field) for field in shared})
     return Training(net, Pictures(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype)

@@ -64,8 +64,6 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
 
     Raises UserError for a foreign file, and for the file of a training that diverged.
     """
-    import torch
-
     from zfrepro.core import nets
 
     tensors, metadata = artifacts.load_weights(path)
@@ -78,4 +76,4 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
         net.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a weights file of zfrepro ({str(error).splitlines()[0]})") from error
-    return net.to(device, memory_format=torch.channels_last).eval(), mean, description
+    return nets.to_device(net, device).eval(), mean, description
