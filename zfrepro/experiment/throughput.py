@@ -51,7 +51,6 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
 def _training(spec: train.Spec, stored: int, classes: int, device: torch.device, dtype: torch.dtype) -> Training:
     """The run's network in training on uint8 noise; stored: side of the images in pixels."""
     import numpy as np
-    import torch
 
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
