@@ -1,6 +1,6 @@
-# make report: set up, run the default experiment, say where the report lies.   make test: set up, pass the tests.
+# make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
 # make publish: copy the finished report to reports/ and rebuild the site there.
-# CONFIG=workflow/experiments/NAME.yaml chooses another experiment, CORES=N limits the cores.
+# CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores.
 PYTHON ?= python3
 CONFIG ?= config.yaml
 CORES ?= $(shell nproc)
@@ -37,7 +37,7 @@ bench: $(READY)
 setup: $(READY)
 
 $(READY): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "zfrepro needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "zfrepro needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	@$(PYTHON) -c 'import ctypes.util, sys; sys.exit(None if ctypes.util.find_library("pango-1.0") else "the PDF needs the system library Pango; install it with: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[test]"

@@ -1,4 +1,4 @@
-# Zeiler & Fergus (2013), reproduced. `zfrepro run` calls this; plain `snakemake` works as well:
+# Zeiler & Fergus (2013), reproduced. `zfrepro run` uses this file; plain `snakemake` works too:
 #   snakemake --workflow-profile workflow/profiles/default [--configfile workflow/experiments/NAME.yaml]
 from snakemake.utils import min_version
 
@@ -8,7 +8,7 @@ min_version("9.20")
 report: "workflow/report/workflow.rst"
 
 
-if not config:  # --configfile REPLACES the default experiment, Snakemake alone would merge the two
+if not config:  # --configfile replaces the default experiment; Snakemake would otherwise merge the two
 
     configfile: "config.yaml"
 

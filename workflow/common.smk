@@ -1,4 +1,4 @@
-# The only Python of the workflow: the checked experiment, each job's settings, the digest of each stage's code.
+# The only Python code of the workflow: the checked experiment, the settings of each job, the digest of each stage's code.
 from zfrepro.experiment import loading
 from zfrepro.running import manager
 from zfrepro.storage import code_digest
@@ -22,12 +22,12 @@ wildcard_constraints:
 
 
 def spec(stage, wildcard=None):
-    """The settings of one job as canonical JSON, so that Snakemake can compare them."""
+    """Settings of one job as canonical JSON, which Snakemake can compare."""
     return lambda wildcards: EXPERIMENT.slice(stage, getattr(wildcards, wildcard) if wildcard else None)
 
 
 def code(*modules):
-    """Digest of all code that a stage can import. A module may name a wildcard: datasets.{dataset}."""
+    """Digest of all code that the modules import. A module may contain a wildcard: datasets.{dataset}."""
     return lambda wildcards: "code " + code_digest.digest(*(module.format_map(_Names(wildcards)) for module in modules))
 
 
@@ -39,11 +39,11 @@ class _Names(dict):
 
 
 def trained(run, file):
-    """A file of a trained network, whichever rule trains it."""
+    """A file of a trained network, of rule train or ablate."""
     return f"{R}/{EXPERIMENT.runs()[run]}/{run}/{file}"
 
 
-def network_of_features(features):
-    """The weights that features are computed with; nothing for hand-made ones."""
+def feature_weights(features):
+    """Weights of the network that computes the features; none for hand-crafted ones."""
     run = EXPERIMENT.network_of_features(features)
     return trained(run, "model.safetensors") if run else []

@@ -65,7 +65,7 @@ def _fail(message: str, code: int = 2) -> int:
 def _usage(verbs: dict[str, ModuleType], names: dict[str, ModuleType]) -> str:
     def line(package: ModuleType, name: str) -> str:
         doc = importlib.import_module(f"{package.__name__}.{name}").__doc__ or ""
-        return f"  {name:<12} {doc.strip().splitlines()[0]}"
+        return f"  {name:<15} {doc.strip().splitlines()[0]}"
 
     lines = ["usage: zfrepro COMMAND [options]; for details: zfrepro COMMAND --help", "", "commands:"]
     lines += [line(package, name) for name, package in verbs.items()]

@@ -1,5 +1,5 @@
 # needs:  the prepared source set
-# makes:  the variants of Table 3: weights, snapshots, history, the network's description (one that diverges is recorded as such)
+# makes:  the variants of Table 3: weights, snapshots, history, description of the network; one that diverges is recorded as such
 # config: train.recipe, ablate.runs.<run>
 rule ablate:
     input:

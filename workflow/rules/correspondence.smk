@@ -1,5 +1,5 @@
-# needs:  a trained network, the prepared source set; or a file of parts marked in photographs, if the config names one
-# makes:  how a network's features change when the same part is covered in several pictures (Table 1, Fig 8)
+# needs:  a trained network; the prepared source set, or photographs with a CSV of their parts if the config names one
+# makes:  how a network's features change when the same part is covered in several images (Table 1, Fig 8)
 # config: correspondence
 rule correspondence:
     input:

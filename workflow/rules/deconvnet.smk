@@ -1,5 +1,5 @@
 # needs:  a trained network, the prepared source set
-# makes:  the strongest activations of chosen maps, projected back to pixels (Fig 2)
+# makes:  the highest activations of selected maps, projected to pixels (Fig 2)
 # config: deconvnet
 rule deconvnet:
     input:

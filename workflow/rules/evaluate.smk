@@ -1,5 +1,5 @@
 # needs:  a trained network, the prepared source set
-# makes:  its errors, and what it said of every validation picture
+# makes:  its errors and its class probabilities of every validation image
 # config: evaluate
 rule evaluate:
     input:

@@ -1,5 +1,5 @@
 # needs:  a trained network with its snapshots, the prepared source set
-# makes:  the strongest activations of chosen maps through training, projected back to pixels (Fig 4)
+# makes:  the highest activations of selected maps during training, projected to pixels (Fig 4)
 # config: evolution
 rule evolution:
     input:

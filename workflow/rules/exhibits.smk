@@ -1,6 +1,6 @@
-# needs:  whatever files the exhibit's module names
-# makes:  one table or figure: its text, numbers (CSV), the same for LaTeX, and picture (PNG)
-# config: none of its own
+# needs:  the files that the exhibit's module names
+# makes:  one table or figure: text (JSON), numbers (CSV), the same for LaTeX, picture (PNG)
+# config: none
 rule exhibits:
     input:
         lambda wildcards: list(EXPERIMENT.needs(wildcards.exhibit).values()),

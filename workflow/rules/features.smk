@@ -1,10 +1,10 @@
-# needs:  a prepared target set; the network whose layers are taken, unless the features are hand-made
-# makes:  the features of all its pictures; features.json is what later rules depend on, the layers' files lie beside it
+# needs:  a prepared target set; the network whose layers are used, unless the features are hand-crafted
+# makes:  the features of all its images; later rules depend on features.json, the layers' files are in the same folder
 # config: features
 rule features:
     input:
         images=f"{R}/prepare/{{set}}/manifest.json",
-        weights=lambda wildcards: network_of_features(wildcards.features),
+        weights=lambda wildcards: feature_weights(wildcards.features),
     output:
         summary=f"{R}/features/{{set}}/{{features}}/features.json",
     log:
@@ -15,7 +15,7 @@ rule features:
         "../envs/zfrepro.yaml"
     threads: 1
     resources:
-        gpu=lambda wildcards: 1 if network_of_features(wildcards.features) else 0,
+        gpu=lambda wildcards: 1 if feature_weights(wildcards.features) else 0,
     params:
         spec=spec("features", "features"),
         code=code("stages.features"),

@@ -1,5 +1,5 @@
 # needs:  a prepared target set, the prepared source set
-# makes:  its folds, without the pictures that also stand in the source's training set
+# makes:  its folds, without the images that are also in the source's training set
 # config: folds.<set>
 rule folds:
     input:

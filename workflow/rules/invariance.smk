@@ -1,5 +1,5 @@
 # needs:  a trained network, the prepared source set
-# makes:  how far features move when pictures are shifted, scaled and turned (Fig 5)
+# makes:  how much features change when images are shifted, scaled and rotated (Fig 5)
 # config: invariance
 rule invariance:
     input:

@@ -1,5 +1,5 @@
 # needs:  a trained network, the prepared source set
-# makes:  maps of what the network says while a grey square covers the picture (Fig 7), scored against object boxes
+# makes:  maps of the network's prediction by the position of a grey square (Fig 7), scored against object boxes
 # config: occlusion
 rule occlusion:
     input:

@@ -1,5 +1,5 @@
 # needs:  the data set's folder (config: prepare.<set>.options.root), or nothing for `scenes`
-# makes:  one prepared set: pictures, labels, boxes, mean image; the manifest is what later rules depend on
+# makes:  one prepared set: images, labels, boxes, mean image; later rules depend on the manifest
 # config: prepare.<set>
 rule prepare:
     output:
@@ -12,7 +12,7 @@ rule prepare:
         f"{R}/logs/prepare/{{set}}.log",
     benchmark:
         f"{R}/benchmarks/prepare/{{set}}.tsv"
-    priority: 10000  # it takes all cores, and Snakemake adds up the priorities of the jobs that fit in its place
+    priority: 10000  # it takes all cores; Snakemake weighs it against the sum of the jobs that could run instead
     conda:
         "../envs/zfrepro.yaml"
     threads: 64

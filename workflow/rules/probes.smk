@@ -1,5 +1,5 @@
 # needs:  features and folds of a prepared target set
-# makes:  what linear classifiers reach on them, fold by fold (Tables 4 to 7, Fig 9)
+# makes:  the accuracy of linear classifiers on these features, fold by fold (Tables 4 to 7, Fig 9)
 # config: probes
 rule probes:
     input:

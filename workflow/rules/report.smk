@@ -1,6 +1,6 @@
-# needs:  every exhibit, and how the networks behind them were trained
+# needs:  every exhibit, and network.json of the networks they depend on
 # makes:  the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, and a summary for the site
-# config: title, report, and the whole experiment for the provenance
+# config: title, report; the provenance lists the whole experiment
 rule report:
     input:
         expand(f"{R}/exhibits/{{exhibit}}/exhibit.json", exhibit=EXPERIMENT.report.exhibits),

@@ -1,5 +1,5 @@
-# needs:  folds of a prepared target set, the settings that a network was trained with
-# makes:  accuracies of the same network trained on the target alone, from nothing (Tables 4 and 5)
+# needs:  folds of a prepared target set, the settings of a trained network
+# makes:  accuracies of the same network trained from scratch on the target (Tables 4 and 5)
 # config: scratch
 rule scratch:
     input:
@@ -12,7 +12,7 @@ rule scratch:
         f"{R}/logs/scratch/{{set}}.log",
     benchmark:
         f"{R}/benchmarks/scratch/{{set}}.tsv"
-    priority: 26  # the longest of those that follow a training
+    priority: 26  # the longest of the jobs that follow a training
     conda:
         "../envs/zfrepro.yaml"
     threads: 1

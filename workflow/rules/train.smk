@@ -1,5 +1,5 @@
 # needs:  the prepared source set
-# makes:  the two networks, and what is trained beside them: weights, snapshots, history, the network's description
+# makes:  the networks of train.runs: weights, snapshots, history, description of the network
 # config: train.recipe, train.runs.<run>
 rule train:
     input:
@@ -15,7 +15,7 @@ rule train:
         f"{R}/logs/train/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}.tsv"
-    priority: 20  # others wait for these networks
+    priority: 20  # many jobs wait for these networks
     conda:
         "../envs/zfrepro.yaml"
     threads: 1

@@ -26,14 +26,14 @@ def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     page = options.out / "index.html"
     _check_target(options.out, page)
-    sight = _sight(options)
-    if options.square and options.square > sight.size:
+    network = _open_network(options)
+    if options.square and options.square > network.size:
         raise UserError(
-            f"--square {options.square}: the network's input is {sight.size} pixels; choose a smaller square"
+            f"--square {options.square}: the network's input is {network.size} pixels; choose a smaller square"
         )
-    pictures = photographs.load(options.photo, sight.crop)
-    looks = [_look(options, sight, picture, number) for number, picture in enumerate(pictures, 1)]
-    _save(page, options, sight, pictures, looks)
+    photos = photographs.load(options.photo, network.crop)
+    results = [_inspect(options, network, photo, number) for number, photo in enumerate(photos, 1)]
+    _save(page, options, network, photos, results)
     print(f"page: {printable(page)}")
 
 
@@ -103,43 +103,44 @@ def _check_target(out: Path, page: Path) -> None:
         raise UserError(f"{printable(page)}: exists and was not created by this command; choose another folder")
 
 
-def _sight(options: argparse.Namespace) -> Sight:
+def _open_network(options: argparse.Namespace) -> Sight:
     from zfrepro.look import opened
 
     device = devices.choose(options.device, options.threads)
     if options.network != OWN:
-        names = None if options.classes is None else _names(options.classes)
+        names = None if options.classes is None else _class_names(options.classes)
         return opened.torchvisions(options.network, options.weights, names, device)
     if options.classes is not None:
         raise UserError("--classes: zfrepro's own weights contain the names of their classes; leave the option out")
     return opened.own(options.weights, device)
 
 
-def _names(path: Path) -> tuple[str, ...]:
+def _class_names(path: Path) -> tuple[str, ...]:
     try:
         return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--classes {printable(path)}: cannot be read as text ({error})") from error
 
 
-def _look(options: argparse.Namespace, sight: Sight, picture: photographs.Photograph, number: int) -> Look:
+def _inspect(options: argparse.Namespace, network: Sight, photo: photographs.Photograph, number: int) -> Look:
+    """Inspect one photograph and print its prediction; number: from 1, for the message."""
     from zfrepro.look import inspect
     from zfrepro.look import page as look_page
 
     started = time.monotonic()
-    found = inspect.look(sight, picture.crop, options.maps, options.square, options.stride, not options.no_occlusion)
-    best, probability = found.top[0]
-    said = f"{sight.classes[best]}, {look_page.percent(probability)} ({time.monotonic() - started:.1f} s)"
-    print(f"{number}/{len(options.photo)} {picture.name}: {said}", flush=True)
-    return found
+    result = inspect.look(network, photo.crop, options.maps, options.square, options.stride, not options.no_occlusion)
+    best, probability = result.top[0]
+    prediction = f"{network.classes[best]}, {look_page.percent(probability)}"
+    print(f"{number}/{len(options.photo)} {photo.name}: {prediction} ({time.monotonic() - started:.1f} s)", flush=True)
+    return result
 
 
 def _save(
-    page: Path, options: argparse.Namespace, sight: Sight, pictures: list[photographs.Photograph], looks: list[Look]
+    page: Path, options: argparse.Namespace, network: Sight, photos: list[photographs.Photograph], results: list[Look]
 ) -> None:
     from zfrepro.look import page as look_page
 
-    text = look_page.render(sight, pictures, looks)
+    text = look_page.render(network, photos, results)
     try:
         artifacts.save_text(page, text)
     except OSError as error:

@@ -67,8 +67,8 @@ def _snakemake(options: argparse.Namespace, config: Config, record: Path) -> int
     process = manager.start(command, record, output, options.device)
     group = json.loads(record.read_text())
     with Display(sys.stdout) as display:
-        for line in _follow(output, process, stops):
-            display.show(line)
+        for event in _follow(output, process, stops):
+            display.show(event)
     if stops:
         print("Stopping ...", flush=True)
         manager.stop_group(process.pid, group["started"])
