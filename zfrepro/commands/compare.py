@@ -31,7 +31,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "zfrepro compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder or summary.json, see above; two or more")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folder or summary.json, see above; two or more"
+    )
     parser.add_argument("--only-changes", action="store_true", help="show only the claims whose verdicts differ")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also save all claims, with their numbers, as CSV")
     return parser
