@@ -149,8 +149,8 @@ def test_fig6_is_built_without_an_unclipped_network(toy):
 def test_fig6_says_so_when_clipping_never_acted(toy):
     files = files_of(fig6_first_layers, toy)
     same = {**files, "arrays/unclipped": files["arrays/improved"]}
-    assert any("Clipping never acted" in note for note in fig6_first_layers.build(same).notes)
-    assert not any("Clipping never acted" in note for note in fig6_first_layers.build(files).notes)
+    assert any("Clipping had no effect" in note for note in fig6_first_layers.build(same).notes)
+    assert not any("Clipping had no effect" in note for note in fig6_first_layers.build(files).notes)
 
 
 @pytest.fixture(scope="module")
@@ -163,19 +163,21 @@ def test_fig1_lists_every_step_both_ways(fig1):
     assert [line["step"] for line in lines] == ["conv1", "relu1", "pool1", "norm1"]
     assert lines[0]["up"] == "Convolution 7 x 7, stride 2"
     assert lines[2]["down"] == "Max unpooling"
-    assert "skipped (norm1)" in fig1.notes[0]
-    assert "Down: skipped, max unpooling, rectify, transposed filters." in fig1.alt
+    assert "skips it (norm1)" in fig1.notes[0]
+    assert "Deconvnet pass: skipped, max unpooling, rectify, transposed filters." in fig1.alt
 
 
 def test_fig1_draws_steps_in_the_order_of_the_network(toy):
-    """The baseline normalises before it pools; what passes by leaves the maps' name."""
+    """The baseline normalises before it pools; what is skipped leaves the maps' name."""
     about = artifacts.load_json(toy / "deconvnet/baseline/features.json")
     layer = about["path"]
     assert "norm1" in [step["name"] for step in layer[:3]]
-    assert fig1_deconvnet._ways(layer).endswith("Down: max unpooling, skipped, rectify, transposed filters.")
-    names = [fig1_deconvnet._back(layer, level) for level in range(4)]
+    assert fig1_deconvnet._describe_passes(layer).endswith(
+        "Deconvnet pass: max unpooling, skipped, rectify, transposed filters."
+    )
+    names = [fig1_deconvnet._reconstruction(layer, level) for level in range(4)]
     assert names == ["Reconstruction", "Rectified unpooled maps", "Unpooled maps", "Unpooled maps"]
-    assert fig1_deconvnet._back(layer[:3], 2) == "Reconstruction from the layer above"
+    assert fig1_deconvnet._reconstruction(layer[:3], 2) == "Reconstruction from the layer above"
 
 
 def test_fig2_shows_the_papers_number_of_maps_where_fig6_shows_more():

@@ -52,9 +52,9 @@ def test_all_rows_are_about_the_same_images(files):
         "These minima more than 14 pixels apart (% of images with both clear)": 30,
     }
     assert {row.label: row["images"].value for row in built.rows if row["images"].value != 39} == conditions
-    assert "39 images of the val split, the same in every row but where it states a condition" in built.caption
+    assert "39 images of the val split, the same in every row unless it states a condition" in built.caption
     assert (
-        "(120) and the square has positions on it and beside it (40). Left out, for want of one of the quantities: 1."
+        "(120) and with positions of the square on and beside it (40). Left out because a quantity is undefined: 1."
         in built.caption
     )
     change(files, clean=np.append(1000.0, artifacts.load_arrays(files["scores"])["clean"][1:]))

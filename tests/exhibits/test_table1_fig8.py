@@ -51,7 +51,7 @@ def test_both_build_and_repeat_their_bytes(module: types.ModuleType, toy: Path, 
 def test_table1_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     lines = lines_of(table1_correspondence.build(files_of(table1_correspondence, toy)))
     assert [line["row"] for line in lines] == ["Right Eye", "Left Eye", "Nose", "Random"] * 2
-    assert [line["section"] for line in lines[::4]] == ["As the paper: 5 pictures, 10 pairs", "8 pictures, 28 pairs"]
+    assert [line["section"] for line in lines[::4]] == ["As in the paper: 5 images, 10 pairs", "8 images, 28 pairs"]
     nose, random = lines[2], lines[7]
     assert (nose["layer5_paper"], nose["layer5_paper_pm"], nose["layer7_paper"]) == ("0.079", "0.017", "0.069")
     assert (nose["layer5_ours"], nose["layer5_ours_pm"], nose["layer5_ours_low"]) == ("0.240", "0.050", "")

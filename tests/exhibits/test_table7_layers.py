@@ -90,14 +90,14 @@ def test_a_stand_in_keeps_its_classes_apart_even_where_names_agree(place):
     assert (mean["ours"].value, mean["here_softmax"].value) == (79.0, pytest.approx(62.0))
     assert mean["difference"].value == pytest.approx(-17.0)
     assert [row.label for row in made.rows if row.kind == "heading"] == [
-        "Mean over the classes", "Classes of this experiment; the paper's are in the picture",
+        "Mean over the classes", "Classes of this experiment; the figure shows the paper's",
     ]  # fmt: skip
 
 
 def test_a_class_without_a_test_picture_says_so(place):
     as_voc(place, [None, *range(20, 39)])
     row = cells(built(table6_pascal2012, place), "Airplane")
-    assert row["here_softmax"] == "no picture shows it"
+    assert row["here_softmax"] == "in no test image"
     assert row["difference"] is None
 
 

@@ -20,7 +20,7 @@ def files(folder, **diverged):
 
 def test_how_far_first_weights_faded_is_noted(tmp_path):
     shown = training_curves.build(files(tmp_path))
-    assert "First weights have faded to 20 to 25 % at the end" in shown.notes[0]
+    assert "20 to 25 % of the initial weights are left at the end" in shown.notes[0]
     assert len(shown.rows) == 4
 
 

@@ -21,6 +21,7 @@ import jinja2
 import numpy as np
 import pytest
 from helpers import toy_results
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from zfrepro.claims.base import VERDICTS
@@ -449,10 +450,12 @@ def _pixel(picture: Image.Image, grid: Any, row: int, column: int) -> tuple[int,
 def test_fig7_places_on_the_input_are_the_middles_of_the_square() -> None:
     about = {"square": 4, "stride": 2, "input_size": 10, "positions": 4, "classes": ["owl"]}
     arrays = {"activation": np.ones((1, 4, 4)), "probability": np.ones((1, 4, 4)), "label": np.zeros((1, 4, 4), int)}
-    place, activation, _, _ = fig7_occlusion._grids(0, arrays, about)
+    panels = [Bbox.from_bounds(0.2 * column, 0.3, 0.1, 0.5) for column in range(5)]
+    place, activation, _, _ = fig7_occlusion._grids(0, arrays, about, panels)
     assert place.cells[1][3] == "square at x 8, y 4"
-    panel = fig7_occlusion._left(0) / fig7_occlusion.WIDE
-    assert place.left - panel == pytest.approx(0.1 * activation.width, abs=1e-4)  # the first cell: pixels 1 to 3
+    assert (activation.left, activation.top, activation.width, activation.height) == pytest.approx((0.2, 0.2, 0.1, 0.5))
+    assert place.left == pytest.approx(0.1 * activation.width, abs=1e-4)  # the first cell: pixels 1 to 3
+    assert place.top == pytest.approx(0.2 + 0.1 * activation.height, abs=1e-4)
     assert place.width == pytest.approx(0.8 * activation.width, abs=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Fig 1: one layer of the network beside the layer of the deconvnet that undoes it, drawn from what the code itself tells."""
+"""Fig 1: one layer of the network beside its deconvnet layer, drawn from what the code itself recorded."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "How the deconvnet goes back to pixels"
+TITLE = "How the deconvnet projects back to pixels"
 PAPER = "Figure 1"
-UP = {"conv": "Convolution", "relu": "Rectify", "pool": "Max pooling", "norm": "Contrast normalisation"}
-MADE = {"conv": "Feature maps", "relu": "Rectified feature maps", "pool": "Pooled maps", "norm": "Normalised maps"}
-BACK = {"max unpooling": "Unpooled maps", "rectify": "Rectified unpooled maps", "transposed filters": "Reconstruction"}
-ZONES = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.PURPLE)
+OPERATIONS = {"conv": "Convolution", "relu": "Rectify", "pool": "Max pooling", "norm": "Contrast normalisation"}
+OUTPUTS = {"conv": "Feature maps", "relu": "Rectified feature maps", "pool": "Pooled maps", "norm": "Normalised maps"}
+RECONSTRUCTIONS = {
+    "max unpooling": "Unpooled maps",
+    "rectify": "Rectified unpooled maps",
+    "transposed filters": "Reconstruction",
+}
+COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.PURPLE)
 HEADS = {"Map": "values", "Switches": None, "Pooled": "pooled", "From above": "above", "Unpooled": "unpooled",
          "Rectified": "rectified"}  # fmt: skip
-WIDE, LINE = 7.4, 1.58  # inches: both pictures, a worked example
+WIDE, LINE = 7.4, 1.58  # inches: the figure, a worked example
 BOX, STEP = (2.5, 0.42), 0.98  # width and height of a box, distance of boxes
 COLUMNS = (
     Column("step", "Step", "label"),
-    Column("up", "On the way up", "label"),
+    Column("up", "Forward pass", "label"),
     Column("maps", "Maps above"),
     Column("below", "Side below"),
     Column("above", "Side above"),
-    Column("down", "On the way down", "label"),
+    Column("down", "Deconvnet pass", "label"),
 )
 
 
@@ -48,40 +52,46 @@ def build(files: Mapping[str, Path]) -> Picture:
     paths, pooling = _paths(layer), _pooling(about["pooling"])
     passed = ", ".join(step["name"] for step in about["path"] if step["down"] == "skipped")
     return Picture(
-        caption="At the right layer 1 of the network of this experiment, upwards; at the left the deconvnet's layer for it, downwards: "
-        "what comes from above is unpooled through the switches that pooling left, rectified, and filtered with the same filters "
-        "transposed. In numbers, pooling and unpooling of a map of 4 x 4 values. All of it is what the code did when asked, not a drawing "
-        "of what it should do.",
+        caption="Right: the forward pass through layer 1 of this experiment's network. Left: the deconvnet pass through the same layer. "
+        "The reconstruction from the layer above is unpooled with the switches recorded in pooling, rectified, and filtered with the "
+        "same filters transposed. Below, pooling and unpooling of a map of 4 x 4 values. Every step and number was recorded from the "
+        "code as it ran.",
         columns=COLUMNS,
         rows=tuple(_row(step) for step in about["path"]),
         png=draw.encoded(_whole([paths, pooling])),
-        alt=f"Two stacks of boxes. {_ways(layer)} Below, two worked examples of pooling.",
+        alt=f"Two stacks of boxes. {_describe_passes(layer)} Below, two worked examples of pooling.",
         notes=(
             (
-                f"The paper's sketch has no box for contrast normalisation; on the way down it is skipped ({passed}). "
+                f"The paper's sketch has no box for contrast normalisation; the deconvnet pass skips it ({passed}). "
                 if passed
                 else ""
             )
-            + "The sketch's zones of 2 x 2 do not overlap, those of the networks, 3 x 3 at every second place, do: two zones may then "
-            "share their maximum, and what comes down to both adds up at its place.",
+            + "The sketch's pooling regions of 2 x 2 do not overlap; those of the networks, 3 x 3 with stride 2, do. Two regions may then "
+            "share their maximum, and the values unpooled from both are added at its position.",
         ),
         pieces=(
-            Piece("layer", paths, _ways(layer), "Layer 1, both ways", least=560),
-            Piece("pooling", pooling, _worked(about["pooling"]), "Pooling and unpooling, worked out", least=560),
+            Piece("layer", paths, _describe_passes(layer), "Layer 1, forward and deconvnet pass", least=560),
+            Piece(
+                "pooling",
+                pooling,
+                _describe_pooling(about["pooling"]),
+                "Worked examples of pooling and unpooling",
+                least=560,
+            ),
         ),
-        rows_title="All layers, both ways",
+        rows_title="All layers, forward and deconvnet pass",
     )
 
 
-def _ways(layer: Sequence[Mapping[str, Any]]) -> str:
+def _describe_passes(layer: Sequence[Mapping[str, Any]]) -> str:
     up, down = [_operation(step).lower() for step in layer], [step["down"] for step in layer[::-1]]
-    return f"Up: {', '.join(up)}. Down: {', '.join(down)}."
+    return f"Forward pass: {', '.join(up)}. Deconvnet pass: {', '.join(down)}."
 
 
-def _worked(examples: Sequence[Mapping[str, Any]]) -> str:
+def _describe_pooling(examples: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(
-        f"Zones of {one['kernel']} x {one['kernel']}: {one['values']} is pooled to {one['pooled']}; {one['above']} from above is unpooled "
-        f"to {one['unpooled']} and rectified to {one['rectified']}."
+        f"Regions of {one['kernel']} x {one['kernel']}: {one['values']} is pooled to {one['pooled']}; {one['above']} from above is "
+        f"unpooled to {one['unpooled']} and rectified to {one['rectified']}."
         for one in examples
     )
 
@@ -95,31 +105,30 @@ def _row(step: Mapping[str, Any]) -> Row:
 
 def _operation(step: Mapping[str, Any]) -> str:
     window = f" {step['kernel']} x {step['kernel']}, stride {step['stride']}" if step["kernel"] else ""
-    return UP.get(step["kind"], step["kind"]) + window
+    return OPERATIONS.get(step["kind"], step["kind"]) + window
 
 
-def _whole(pictures: Sequence[bytes]) -> Image.Image:
-    return draw.below([Image.open(io.BytesIO(one)).convert("RGB") for one in pictures], 30)
+def _whole(pngs: Sequence[bytes]) -> Image.Image:
+    return draw.below([Image.open(io.BytesIO(one)).convert("RGB") for one in pngs], 30)
 
 
 def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
-    """The convnet's stack at the right, the deconvnet's at the left, level by level the same maps."""
+    """The convnet's stack at the right, the deconvnet's at the left, with the same maps at the same level."""
     height = len(layer) * STEP + BOX[1]
-    with draw.figure(WIDE, height + 0.55) as drawn:
-        drawn.set_layout_engine("none")
-        ax = drawn.add_axes((0, 0, 1, 1))
+    with draw.figure(WIDE, height + 0.55) as figure:
+        ax = figure.subplots()
         ax.set(xlim=(0, WIDE), ylim=(-0.1, height + 0.45), aspect="equal")
         ax.axis("off")
         left, right = 1.9, 5.5  # middles of the stacks
-        for x, head in ((left, "Deconvnet, downwards"), (right, "Convnet, upwards")):
+        for x, head in ((left, "Deconvnet pass"), (right, "Forward pass")):
             ax.text(x, height + 0.2, head, ha="center", weight="bold", fontsize=9)
-        _box(ax, right, 0, "Picture", _size(layer[0], "below"), draw.BLUE)
+        _box(ax, right, 0, "Image", _size(layer[0], "below"), draw.BLUE)
         coming = "Reconstruction from the layer above"
         _box(ax, left, len(layer), coming, _size(layer[-1], "above"), draw.RED)
         for level, step in enumerate(layer):
-            _box(ax, right, level + 1, MADE.get(step["kind"], step["name"]), _size(step, "above"), draw.BLUE)
+            _box(ax, right, level + 1, OUTPUTS.get(step["kind"], step["name"]), _size(step, "above"), draw.BLUE)
             _arrow(ax, right, level, 1, _operation(step), draw.BLUE)
-            _box(ax, left, level, _back(layer, level), _size(step, "below"), draw.RED)
+            _box(ax, left, level, _reconstruction(layer, level), _size(step, "below"), draw.RED)
             _arrow(
                 ax,
                 left,
@@ -130,17 +139,17 @@ def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
             )
             if step["down"] == "max unpooling":
                 _switches(ax, left, right, level)
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
-def _back(layer: Sequence[Mapping[str, Any]], level: int) -> str:
-    """What the deconvnet holds below a step; passing by leaves what was there."""
-    found = [BACK[step["down"]] for step in layer[level:] if step["down"] in BACK]
-    return found[0] if found else "Reconstruction from the layer above"
+def _reconstruction(layer: Sequence[Mapping[str, Any]], level: int) -> str:
+    """What the deconvnet has computed below a step; a skipped step changes nothing."""
+    names = [RECONSTRUCTIONS[step["down"]] for step in layer[level:] if step["down"] in RECONSTRUCTIONS]
+    return names[0] if names else "Reconstruction from the layer above"
 
 
 def _size(step: Mapping[str, Any], end: str) -> str:
-    """Maps are counted above a step; a picture below the first has three colours."""
+    """The size of the maps above (after) or below (before) a step; below the first convolution, of the image."""
     side = step[end]
     if end == "above":
         return f"{step['maps']} maps of {side} x {side}"
@@ -155,7 +164,7 @@ def _box(ax: Axes, x: float, level: int, name: str, size: str, colour: str) -> N
 
 
 def _arrow(ax: Axes, x: float, level: int, way: int, text: str, colour: str) -> None:
-    """From a box to the one above (way 1) or below (-1), and what happens on the way."""
+    """From a box to the one above (way 1) or below (-1), and the operation between them."""
     start = level * STEP + (BOX[1] if way > 0 else 0)
     end = start + way * (STEP - BOX[1])
     look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
@@ -171,22 +180,21 @@ def _switches(ax: Axes, left: float, right: float, level: int) -> None:
 
 
 def _pooling(examples: Sequence[Mapping[str, Any]]) -> bytes:
-    with draw.figure(WIDE, LINE * len(examples)) as drawn:
-        drawn.set_layout_engine("none")
-        height = drawn.get_figheight()
-        for line, example in enumerate(examples):
-            kernel, stride, bottom = example["kernel"], example["stride"], height - LINE * (line + 1) + 0.05
+    """A line per worked example, a panel per step."""
+    with draw.figure(WIDE, LINE * len(examples)) as figure:
+        figure.get_layout_engine().set(wspace=0.2)  # room for the arrows
+        for part, example in zip(figure.subfigures(len(examples), 1, squeeze=False)[:, 0], examples, strict=True):
+            kernel, stride = example["kernel"], example["stride"]
             kind = "no overlap, as in the paper's sketch" if kernel <= stride else "overlapping, as in the networks"
-            title = f"Zones of {kernel} x {kernel}, {stride} apart: {kind}"
-            drawn.text(0.012, (bottom + 1.3) / height, title, weight="bold", fontsize=8.5)
-            for column, head in enumerate(HEADS):
-                ax = drawn.add_axes(((0.09 + 1.22 * column) / WIDE, bottom / height, 1 / WIDE, 1 / height))
+            title = f"Regions of {kernel} x {kernel}, stride {stride}: {kind}"
+            part.suptitle(title, x=0.012, ha="left", weight="bold", fontsize=8.5)
+            for ax, head in zip(part.subplots(1, len(HEADS)), HEADS, strict=True):
                 _panel(ax, head, example)
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
 def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:
-    """Values in cells, in the colours of their zones where there is one a zone; an arrow from the panel before."""
+    """Values in cells, in the colours of their regions where there is one per region; an arrow from the panel before."""
     side = len(example["values"])
     ax.set(xlim=(0, side), ylim=(side, 0), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -198,7 +206,7 @@ def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:
     cells = np.array(example[HEADS[head]]) if HEADS[head] else np.zeros((side, side), dtype=int)
     off = (side - len(cells)) / 2
     for (row, column), value in np.ndenumerate(cells):
-        _cell(ax, row + off, column + off, value, ZONES[row * len(cells) + column] if off else None)
+        _cell(ax, row + off, column + off, value, COLOURS[row * len(cells) + column] if off else None)
         if HEADS[head]:
             faint = head in ("Unpooled", "Rectified") and value == 0
             colour = "#b3b8c0" if faint else draw.INK
@@ -209,26 +217,28 @@ def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:
         _points(ax, example["switches"])
 
 
-def _cell(ax: Axes, row: float, column: float, value: int, zone: str | None) -> None:
-    edge, line = (draw.LINE, 0.8) if zone is None else (zone, 1.8)
+def _cell(ax: Axes, row: float, column: float, value: int, region: str | None) -> None:
+    edge, line = (draw.LINE, 0.8) if region is None else (region, 1.8)
     shade = "#f7e3dc" if value < 0 else "white"
     ax.add_patch(Rectangle((column + 0.02, row + 0.02), 0.96, 0.96, facecolor=shade, edgecolor=edge, linewidth=line))
 
 
 def _outlines(ax: Axes, example: Mapping[str, Any]) -> None:
-    """The zones, each in its colour, a little smaller one after the other so that overlapping ones stay apart."""
+    """The regions, each in its colour, slightly smaller one after the other so that overlapping ones can be told apart."""
     side, kernel, stride = len(example["values"]), example["kernel"], example["stride"]
-    for zone, (row, column) in enumerate(np.ndindex(*np.shape(example["pooled"]))):
-        inset = 0.05 + (0.05 * zone if kernel > stride else 0)
+    for region, (row, column) in enumerate(np.ndindex(*np.shape(example["pooled"]))):
+        inset = 0.05 + (0.05 * region if kernel > stride else 0)
         y, x = row * stride, column * stride
         width, height = (min(kernel, side - start) - 2 * inset for start in (x, y))
-        ax.add_patch(Rectangle((x + inset, y + inset), width, height, fill=False, edgecolor=ZONES[zone], linewidth=1.5))
+        ax.add_patch(
+            Rectangle((x + inset, y + inset), width, height, fill=False, edgecolor=COLOURS[region], linewidth=1.5)
+        )
 
 
 def _points(ax: Axes, switches: Sequence[Sequence[Sequence[int]]]) -> None:
-    """A point a zone at its maximum; two that fall together stand side by side."""
+    """A point per region at its maximum; two at the same position are drawn side by side."""
     places = [tuple(place) for line in switches for place in line]
-    for zone, (row, column) in enumerate(places):
+    for region, (row, column) in enumerate(places):
         same = [other for other, place in enumerate(places) if place == (row, column)]
-        shift = 0.44 * (same.index(zone) - (len(same) - 1) / 2)
-        ax.plot([column + 0.5 + shift], [row + 0.5], "o", color=ZONES[zone], markersize=6)
+        shift = 0.44 * (same.index(region) - (len(same) - 1) / 2)
+        ax.plot([column + 0.5 + shift], [row + 0.5], "o", color=COLOURS[region], markersize=6)

@@ -1,4 +1,4 @@
-"""Fig 2: for a few maps of every layer, the nine strongest activations projected to pixels, beside their patches."""
+"""Fig 2: for a few maps of every layer, the nine strongest activations projected to pixels, beside their image patches."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "What excites the maps of each layer"
+TITLE = "What activates the maps of each layer"
 PAPER = "Figure 2"
-MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # of each layer, as in the paper, where as many are there
-COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps in a line, as in the paper
-BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row a map
+MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # maps shown per layer, as in the paper; fewer where the layer has fewer
+COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps per line, as in the paper
+BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row per map
 SHARE = {4: "half", 5: "half"}
-WIDTH = {"full": 1480, "half": 724}  # pixels of a piece, about; two halves and the space between them make a full one
+WIDTH = {"full": 1480, "half": 724}  # pixels of a piece; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
 GROUND = "#9a9a9a"  # between projections
-SHARPEST = 54  # pixels of a tile; one seen alone is drawn no larger than this, or than it is
-EXACT = 3_000_000  # bytes; below that a piece keeps its true colours
+LARGEST = 54  # pixels: a tile of a face is drawn no larger than this, or than its own size
+EXACT = 3_000_000  # bytes; a smaller piece keeps its exact colours
 COLUMNS = (
     Column("layer", "Layer"),
     Column("map", "Map"),
     Column("rank", "Rank"),
     Column("activation", "Activation"),
-    Column("class", "Class of the picture", "label"),
-    Column("file", "Picture", "label"),
+    Column("class", "Class of the image", "label"),
+    Column("file", "Image", "label"),
 )
 
 
@@ -49,22 +49,22 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"layer {n}: {about['layers'][str(n)]['dead']} of {about['layers'][str(n)]['maps']}" for n in layers
     )
     return Picture(
-        caption=f"Maps drawn at random. Left block of each map: its {about['top']} strongest activations over {about['pictures']:,} "
-        "pictures, each projected alone through the deconvnet (grey is zero, one scale a map); right block: the patches of the "
-        f"pictures that caused them, as large as the unit's receptive field. Layer 1: the filters themselves. "
+        caption=f"Randomly chosen maps. Left block of each map: its {about['top']} strongest activations over {about['pictures']:,} "
+        "images, each projected separately through the deconvnet (grey is zero, one scale per map); right block: the image patches "
+        "that caused them, as large as the unit's receptive field. Layer 1: the filters themselves. "
         f"Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_rows(layers, arrays, about)),
         png=draw.encoded(_whole(pictures)),
         alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
-        notes=(f"Maps that no picture of the split excites: {dead}.",),
+        notes=(f"Maps that no image of the split activates: {dead}.",),
         pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
-        rows_title="Which pictures these are, and how strong",
+        rows_title="The images and their activations",
     )
 
 
 def _first(name: str, array: np.ndarray) -> np.ndarray:
-    """Of what holds a row a map, the first maps: they are drawn at random too."""
+    """Of an array with a row per map, the maps shown; the first ones, as their order is random."""
     kind, _, layer = name.partition("_")
     return array[: MAPS.get(int(layer), 9)] if kind in BY_MAP else array
 
@@ -84,34 +84,34 @@ def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
     return draw.arranged(pairs, columns, GAP)
 
 
-def _alone(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
-    """One block a map, (maps, 9, f, f, 3) uint8, in the places that the maps have in `_layer`, twice as large."""
+def _face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
+    """One block per map, (maps, 9, f, f, 3) uint8, in the positions that the maps have in `_layer`, twice as large."""
     columns = COLUMNS_OF.get(layer, 4)
     room = ((WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP - 2) // 3
-    side = min(room, max(tiles.shape[2], SHARPEST))
+    side = min(room, max(tiles.shape[2], LARGEST))
     blocks = [draw.block(list(nine), 3, side, 1, ground) for nine in tiles]
     return draw.arranged(blocks, columns, round(GAP * side / room))
 
 
 def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face, ...]:
-    """Projections and patches each alone; of layer 1 the filters are large already."""
+    """Only the projections, and only the patches; none for layer 1, whose filters are already large."""
     if layer == 1:
         return ()
     projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
     shown = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
     return tuple(
-        Face(what, draw.encoded(_alone(layer, *drawn), EXACT), f"{alt}, only the {what}.")
+        Face(what, draw.encoded(_face(layer, *drawn), EXACT), f"{alt}, only the {what}.")
         for what, drawn in shown.items()
     )
 
 
 def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> Image.Image:
-    """Each filter, large, above the patches it likes best."""
+    """Each filter, large, above the patches with the highest activation."""
     patches, maps = arrays["patches_1"], arrays["maps_1"]
     pairs = []
     for index, patch in zip(maps, patches, strict=True):
-        liked = draw.block(list(patch), 3, (room - 2) // 3, 1)
-        pairs.append(draw.below([draw.resized(draw.stretched(arrays["filters_1"][index]), liked.width), liked], INNER))
+        best = draw.block(list(patch), 3, (room - 2) // 3, 1)
+        pairs.append(draw.below([draw.resized(draw.stretched(arrays["filters_1"][index]), best.width), best], INNER))
     return draw.arranged(pairs, columns, GAP)
 
 
@@ -126,12 +126,12 @@ def _whole(pictures: Mapping[int, Image.Image]) -> Image.Image:
 def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
     shown = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
     classes = sorted({name for row in shown for name in row})
-    what = "filters and the patches they like best" if layer == 1 else "projections beside patches"
+    what = "filters and the patches with the highest activation" if layer == 1 else "projections beside patches"
     maps = f"Layer {layer}: {len(shown)} maps"
     return Piece(
         f"layer{layer}",
         draw.encoded(image, EXACT),
-        f"{maps}, {what}, from pictures of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
+        f"{maps}, {what}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),
         560 if layer not in SHARE else 0,

@@ -1,4 +1,4 @@
-"""Fig 3: the improved network, drawn from the rows that the code itself built, at full size and as trained here."""
+"""Fig 3: the improved network, drawn from the layers that the code built, at full size and as trained here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ PRINTED = {  # operation -> maps or units, side of a map in pixels, as printed i
     "conv1": (96, 110), "pool1": (96, 55), "conv2": (256, 26), "pool2": (256, 13), "conv3": (384, 13),
     "conv4": (384, 13), "conv5": (256, 13), "pool5": (256, 6), "full6": (4096, None), "full7": (4096, None),
 }  # fmt: skip
-NAMES = {"conv": "convolution, ReLU", "pool": "max pooling", "norm": "contrast normalisation", "full": "full, ReLU"}
+NAMES = {
+    "conv": "convolution, ReLU",
+    "pool": "max pooling",
+    "norm": "contrast normalisation",
+    "full": "fully connected, ReLU",
+}
 COLUMNS = (
     Column("layer", "Layer"),
     Column("operation", "Operation", "label"),
@@ -39,7 +44,7 @@ COLUMNS = (
     Column("parameters_here", "parameters", "plain", "Trained here"),
     Column("field_full", "Receptive field"),
 )
-LEFT, HEIGHT = 0.1, 1.05  # inches; HEIGHT is the input's side
+WIDE, LEFT, HEIGHT = 7.4, 0.1, 1.05  # inches: the figure, its border, the input's side
 SKEW = 0.3  # how far a box's depth goes up and right, as a share of its side
 TIMES = "\u00d7"
 TONES = {"input": "#8b95a5", "conv": draw.BLUE, "pool": draw.SKY, "full": draw.ORANGE}
@@ -54,21 +59,21 @@ def build(files: Mapping[str, Path]) -> Picture:
     network = artifacts.load_json(files["network"])
     full, here, spec = network["full_size"], network, network["spec"]
     as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["improved"])
-    pictures = {"full": _drawn(full["rows"]), "here": _drawn(here["rows"])}
+    pictures = {"At full size": full["rows"], "As trained here": here["rows"]}
     return Picture(
         caption=f"At full size: {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. As trained here: "
         f"{spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {here['parameters']:,} parameters. "
-        "Both are drawn from the network that the code built, not by hand.",
+        "Both are drawn from the network that the code built.",
         columns=COLUMNS,
         rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], here["rows"], strict=True)),
-        png=_both(full["rows"], here["rows"]),
+        png=_draw(pictures),
         alt=_alt(full["rows"]),
         notes=("Boxes: height by the side of a map, depth by the logarithm of the number of maps.",),
         pieces=tuple(
-            Piece(name, png, _alt(network["rows"] if name == "here" else full["rows"]), title, least=640)
-            for (name, png), title in zip(pictures.items(), ("At full size", "As trained here"), strict=True)
+            Piece(name, _draw({title: rows}), _alt(rows), title, least=640)
+            for name, (title, rows) in zip(("full", "here"), pictures.items(), strict=True)
         ),
-        rows_title="Layer by layer, against the sizes printed in the paper",
+        rows_title="Layer by layer, beside the sizes printed in the paper",
     )
 
 
@@ -78,7 +83,7 @@ def _row(full: dict[str, Any], here: dict[str, Any], as_printed: bool) -> Row:
     last = full["layer"] == 8
     cells: dict[str, Cell] = {
         "layer": Number(full["layer"], 0),
-        "operation": "full, softmax" if last else NAMES[full["kind"]],
+        "operation": "fully connected, softmax" if last else NAMES[full["kind"]],
         "kernel": f"{full['kernel']} x {full['kernel']}" if full["kernel"] else None,
         "stride": _count(full["stride"]),
         "maps_paper": _count(maps),
@@ -99,29 +104,24 @@ def _count(number: int | None) -> Number | None:
 
 
 def _alt(rows: list[dict[str, Any]]) -> str:
-    said = [
+    layers = [
         f"{row['name']} {row['outputs']}" + (f" maps of {row['size']} pixels" if row["kind"] != "full" else " units")
         for row in rows
         if row["kind"] != "norm"
     ]
-    return f"Block drawing of the network: input {rows[0]['input_size']} pixels, " + ", ".join(said) + "."
+    return f"Block drawing of the network: input {rows[0]['input_size']} pixels, " + ", ".join(layers) + "."
 
 
-def _drawn(rows: list[dict[str, Any]]) -> bytes:
-    with draw.figure(7.4, 2.1) as drawn:
-        drawn.set_layout_engine("none")
-        _network(drawn.add_axes((0, 0, 1, 1)), rows)
-        return draw.png(drawn)
-
-
-def _both(full: list[dict[str, Any]], here: list[dict[str, Any]]) -> bytes:
-    with draw.figure(7.4, 4.7) as drawn:
-        drawn.set_layout_engine("none")
-        for bottom, title, rows in ((0.5, "At full size", full), (0, "As trained here", here)):
-            ax = drawn.add_axes((0, bottom, 1, 2.1 / 4.7))
+def _draw(pictures: Mapping[str, list[dict[str, Any]]]) -> bytes:
+    """Title -> rows of a network, one network below the other; a single one without its title."""
+    with draw.figure(WIDE, (2.2 if len(pictures) == 1 else 2.45) * len(pictures)) as figure:
+        for ax, (title, rows) in zip(
+            figure.subplots(len(pictures), squeeze=False)[:, 0], pictures.items(), strict=True
+        ):
             _network(ax, rows)
-            ax.text(LEFT, 1.12, title, weight="bold", fontsize=9)
-        return draw.png(drawn)
+            if len(pictures) > 1:
+                ax.set_title(title)
+        return draw.png(figure)
 
 
 def _network(ax: Axes, rows: list[dict[str, Any]]) -> None:
@@ -133,16 +133,16 @@ def _network(ax: Axes, rows: list[dict[str, Any]]) -> None:
     ]
     normed = {row["layer"] for row in rows if row["kind"] == "norm"}
     widths = [_width(box, side) for box in boxes]
-    gap = min(0.36, (7.3 - LEFT - sum(widths)) / (len(boxes) - 1))
-    x = (7.4 - sum(widths) - gap * (len(boxes) - 1)) / 2
+    gap = min(0.36, (WIDE - 2 * LEFT - sum(widths)) / (len(boxes) - 1))
+    x = (WIDE - sum(widths) - gap * (len(boxes) - 1)) / 2
     for i, (box, width) in enumerate(zip(boxes, widths, strict=True)):
         _box(ax, box, x, side)
-        ax.text(x + width / 2, -0.75, _does(box, normed), ha="center", va="top", fontsize=5.4, linespacing=1.35)
+        ax.text(x + width / 2, -0.75, _label(box, normed), ha="center", va="top", fontsize=5.4, linespacing=1.35)
         if i:
             ax.annotate("", (x - 0.02, 0), (x - gap + 0.02, 0), arrowprops={"arrowstyle": "-|>", "color": draw.MUTED, "lw": 0.7,
                         "mutation_scale": 5, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
         x += width + gap
-    ax.set(xlim=(0, 7.4), ylim=(-1.06, 1.04))
+    ax.set(xlim=(0, WIDE), ylim=(-1.16, 1.04))
     ax.set_aspect("equal")
     ax.axis("off")
 
@@ -164,7 +164,7 @@ def _width(box: dict[str, Any], side: int) -> float:
 
 
 def _box(ax: Axes, box: dict[str, Any], x: float, side: int) -> None:
-    """A box seen from its front and right, its maps and their side said above it."""
+    """A box seen from its front and right, with the number and side of its maps above it."""
     height, depth, skew = _side(box, side), _depth(box), _skew(box, side)
     low, high = -(height + skew) / 2, (height - skew) / 2
     tone = TONES[box["kind"]]
@@ -193,11 +193,11 @@ def _box(ax: Axes, box: dict[str, Any], x: float, side: int) -> None:
     ax.text(middle, above, f"{box['outputs']:,}", ha="center", va="bottom", fontsize=6.8, weight="bold")
 
 
-def _does(box: dict[str, Any], normed: set[int]) -> str:
+def _label(box: dict[str, Any], normed: set[int]) -> str:
     if box["kind"] == "input":
         return "input\nRGB"
     if box["kind"] == "full":
-        return f"layer {box['layer']}\n" + ("softmax" if box["layer"] == 8 else "full, ReLU")
+        return f"layer {box['layer']}\nfully\nconnected\n" + ("softmax" if box["layer"] == 8 else "ReLU")
     window = f"{box['kernel']}{TIMES}{box['kernel']}, /{box['stride']}"
     if box["kind"] == "conv":
         return f"layer {box['layer']}\nconv {window}\nReLU"

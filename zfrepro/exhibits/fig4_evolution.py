@@ -1,4 +1,4 @@
-"""Fig 4: how a few maps of every layer come about: their strongest activation, projected, at eight times in training."""
+"""Fig 4: how a few maps of every layer develop: their strongest activation, projected, at eight times during training."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "How features come about in training"
+TITLE = "How features develop during training"
 PAPER = "Figure 4"
 EPOCHS = "1, 2, 5, 10, 20, 30, 40 and 64 of 70"  # the paper's columns
-WIDTH, GAP, HEAD = 724, 3, 21  # pixels: a block, between its tiles, text above them
-SETTLED = "When each layer has settled"
+WIDTH, GAP, HEAD = 724, 3, 21  # pixels: a block, the space between its tiles, the text above them
+SETTLED = "When each layer converges"
 COLUMNS = (
     Column("layer", "Layer"),
     Column("epoch", "Epoch"),
     Column("training", "Share of training (%)"),
-    Column("responses", "Responses, correlation", group="Likeness to the final network"),
-    Column("same_picture", "Same strongest picture (%)", group="Likeness to the final network"),
-    Column("projections", "Projections shown, correlation", group="Likeness to the final network"),
-    Column("filters", "Filters, cosine", group="Likeness to the final network"),
+    Column("responses", "Responses, correlation", group="Similarity to the final network"),
+    Column("same_picture", "Same strongest image (%)", group="Similarity to the final network"),
+    Column("projections", "Projections shown, correlation", group="Similarity to the final network"),
+    Column("filters", "Filters, cosine", group="Similarity to the final network"),
 )
 
 
@@ -47,25 +47,25 @@ def build(files: Mapping[str, Path]) -> Picture:
         columns=COLUMNS,
         rows=tuple(_rows(about)),
         png=draw.encoded(_whole(blocks, curves)),
-        alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, a column an epoch; "
-        f"then likeness to the final network over training. {_settled(about)}",
+        alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, one column per epoch; "
+        f"then similarity to the final network over training. {_settled(about)}",
         notes=tuple(_notes(about)),
         pieces=(*(_piece(layer, block, about) for layer, block in blocks.items()), _curve_piece(curves, about)),
-        rows_title="How near each layer is to its final state",
+        rows_title="How close each layer is to its final state",
     )
 
 
 def _caption(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
-    found = (
+    images = (
         f"all {about['pictures']:,}"
         if about["pictures"] == about["split_pictures"]
         else f"{about['pictures']:,} of the"
     )
     return (
-        f"Rows: {max(len(arrays[f'maps_{layer}']) for layer in about['layers'])} maps of each layer, drawn at random. Columns: epochs "
+        f"Rows: {max(len(arrays[f'maps_{layer}']) for layer in about['layers'])} randomly chosen maps of each layer. Columns: epochs "
         f"{_epochs(about)} of {about['training']} (the paper: {EPOCHS}). Each tile projects the map's single strongest activation "
-        f"over {found} training pictures, by the weights of that epoch; the picture may change from column to column. Grey is zero; "
-        "contrast is enhanced, one scale a tile."
+        f"over {images} training images, with the weights of that epoch; the image may change from column to column. Grey is zero; "
+        "contrast is enhanced, one scale per tile."
     )
 
 
@@ -75,7 +75,7 @@ def _epochs(about: Mapping[str, Any]) -> str:
 
 
 def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
-    """Projections (E, M, side, side, 3): a row a map, a column an epoch, the epochs above."""
+    """Projections (E, M, side, side, 3): a row per map, a column per epoch, the epochs above."""
     count, maps = projections.shape[:2]
     side = (WIDTH + GAP) // count - GAP
     tiles = [draw.grey_zero(projections[epoch, one]) for one in range(maps) for epoch in range(count)]
@@ -89,7 +89,7 @@ def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
 
 
 def _whole(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
-    """Two blocks a line, the curves last."""
+    """Two blocks per line, the curves last."""
     named = [draw.titled(block, f"Layer {layer}", 24) for layer, block in blocks.items()]
     plot = Image.open(io.BytesIO(curves)).convert("RGB")
     plot = plot.resize((WIDTH, round(plot.height * WIDTH / plot.width)), Image.Resampling.LANCZOS)
@@ -98,12 +98,12 @@ def _whole(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
 
 
 def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
-    told = about["layers"][str(layer)]
+    record = about["layers"][str(layer)]
     changes = (
-        f"their responses correlate with the final ones by {told['responses'][0]:.2f} in the first column and "
-        f"{told['responses'][-1]:.2f} in the last."
-        if told["responses"][0] is not None
-        else "none of its maps is active in the end."
+        f"their responses correlate with the final ones by {record['responses'][0]:.2f} in the first column and "
+        f"{record['responses'][-1]:.2f} in the last."
+        if record["responses"][0] is not None
+        else "none of its maps is active at the end of training."
     )
     return Piece(
         f"layer{layer}",
@@ -115,7 +115,7 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
 
 
 def _curve_piece(curves: bytes, about: Mapping[str, Any]) -> Piece:
-    alt = f"Lines, one a layer, rising to 1 towards the end of training. {_settled(about)}"
+    alt = f"One line per layer, rising to 1 towards the end of training. {_settled(about)}"
     return Piece("likeness", curves, alt, SETTLED, "half")
 
 
@@ -123,54 +123,54 @@ def _curves(about: Mapping[str, Any]) -> bytes:
     with draw.figure(3.62, 3.1) as drawn:
         ax = drawn.subplots()
         ax.axhline(about["settled"], color=draw.LINE, linestyle=(0, (4, 3)), linewidth=1)
-        for (layer, told), colour in zip(sorted(about["layers"].items()), draw.CYCLE, strict=False):
-            if told["settled"]["responses"] is not None:
-                _curve(ax, about, told, colour, f"layer {layer}")
+        for (layer, record), colour in zip(sorted(about["layers"].items()), draw.CYCLE, strict=False):
+            if record["settled"]["responses"] is not None:
+                _curve(ax, about, record, colour, f"layer {layer}")
         ax.set(xlim=(0, 100), ylim=(min(0.0, ax.get_ylim()[0]), 1.03), xlabel="share of training (%)")
         ax.set_ylabel("correlation with final responses")
         ax.legend(loc="lower right")
         return draw.png(drawn)
 
 
-def _curve(ax: Axes, about: Mapping[str, Any], told: Mapping[str, Any], colour: str, label: str) -> None:
-    """What was measured, joined to 1 at the end; a ring where the layer counts as settled."""
+def _curve(ax: Axes, about: Mapping[str, Any], record: Mapping[str, Any], colour: str, label: str) -> None:
+    """The measured values, continued to 1 at the end; a ring where the layer counts as converged."""
     times = [*about["epochs"], about["training"]] if about["epochs"][-1] < about["training"] else about["epochs"]
     shares = [100 * epoch / about["training"] for epoch in times]
-    ax.plot(shares, [*told["responses"], 1.0][: len(shares)], color=colour, label=label)
-    ax.plot(shares[: len(told["responses"])], told["responses"], ".", color=colour, markersize=5)
-    settled = 100 * told["settled"]["responses"] / about["training"]
+    ax.plot(shares, [*record["responses"], 1.0][: len(shares)], color=colour, label=label)
+    ax.plot(shares[: len(record["responses"])], record["responses"], ".", color=colour, markersize=5)
+    settled = 100 * record["settled"]["responses"] / about["training"]
     ax.plot(
-        [settled], [max(about["settled"], told["responses"][0])], "o", markerfacecolor="white", markeredgecolor=colour
+        [settled], [max(about["settled"], record["responses"][0])], "o", markerfacecolor="white", markeredgecolor=colour
     )
 
 
 def _settled(about: Mapping[str, Any]) -> str:
     """Layer 1 from 54 % of training on, layer 2 from ..."""
     shares = [
-        f"layer {layer} from {100 * told['settled']['responses'] / about['training']:.0f} %"
-        for layer, told in sorted(about["layers"].items())
-        if told["settled"]["responses"] is not None
+        f"layer {layer} from {100 * record['settled']['responses'] / about['training']:.0f} %"
+        for layer, record in sorted(about["layers"].items())
+        if record["settled"]["responses"] is not None
     ]
-    return f"Responses stay at {about['settled']:g} or above: {', '.join(shares)} of training on."
+    return f"Correlations stay at {about['settled']:g} or above: {', '.join(shares)} of training on."
 
 
 def _notes(about: Mapping[str, Any]) -> list[str]:
-    told = [
-        f"Responses: each map's maximum in each of {about['compared']:,} training pictures, correlated with the final network's and "
-        "averaged over the maps that are active in the end. "
+    notes = [
+        f"Responses: each map's maximum in each of {about['compared']:,} training images, correlated with the final network's and "
+        "averaged over the maps that are active at the end. "
         + _settled(about)
-        + " Between snapshots, straight lines are drawn.",
-        "The paper says of this figure that lower layers converge within a few epochs and upper ones after 40 to 50 of 70.",
+        + " Values between snapshots are interpolated linearly.",
+        "According to the paper, lower layers converge within a few epochs and upper ones after 40 to 50 of 70.",
     ]
     upper = [about["layers"][layer]["filters"][0] for layer in sorted(about["layers"])[1:]]
     if upper and min(upper) > about["settled"]:
-        told.append(
+        notes.append(
             f"The filters of layers 2 and up have a cosine of {min(upper):.2f} or more with the final ones already in the first column: "
-            "so few updates move them little from their random start. It does not tell when they have settled."
+            "so few updates move them little from their random start. This cosine does not show when they converge."
         )
     if about["schedule"] == "cosine":
-        told.append("The learning rate falls to almost nothing towards the end, which settles every layer.")
-    return told
+        notes.append("The learning rate falls to almost zero towards the end, which makes every layer converge.")
+    return notes
 
 
 def _rows(about: Mapping[str, Any]) -> list[Row]:

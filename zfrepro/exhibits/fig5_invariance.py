@@ -1,4 +1,4 @@
-"""Fig 5: how far features move, and what becomes of the true class, when pictures are shifted, scaled and turned."""
+"""Fig 5: how features and the probability of the true class change when images are shifted, scaled and rotated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zfrepro.exhibits.kit import draw
@@ -28,7 +27,7 @@ from zfrepro.measurements.invariance import (
 )
 from zfrepro.storage import artifacts
 
-TITLE = "Invariance: shifted, scaled, turned"
+TITLE = "Invariance to translation, scale and rotation"
 PAPER = "Figure 5"
 KINDS = {  # name -> heading, label of the axis
     "shift": ("(a) Vertical translation", "vertical translation (pixels)"),
@@ -36,16 +35,16 @@ KINDS = {  # name -> heading, label of the axis
     "turn": ("(c) Rotation", "rotation (degrees)"),
 }
 COLUMNS = (
-    Column("measure", "Mean over all pictures", "label"),
+    Column("measure", "Mean over all images", "label"),
     Column("layer1", "Layer 1", "ours"),
     Column("layer7", "Layer 7", "ours"),
     Column("difference", "Layer 7 minus layer 1", "ours"),
     Column("probability", "P(true class)", "ours"),
     Column("paper", "Paper, read from the figure", "paper"),
 )
-WIDE, HIGH = 7.4, 1.75  # inches of one transformation
-THUMBNAILS, MARGIN, SPACE, FOOT, HEAD, EDGE = 2.05, 0.04, 0.42, 0.36, 0.2, 0.1  # inches
-LEGEND, LEGEND_LINE, LEGEND_LETTERS = 0.26, 0.14, 130  # inches, inches a further line, letters that one line holds
+QUANTITIES = {"distance1": "Distance, layer 1", "distance7": "Distance, layer 7", "probability": "P(true class)"}
+WIDE, HIGH = 7.4, 1.75  # inches: the figure, a transformation
+LEGEND_LINE, LEGEND_LETTERS = 0.16, 130  # inches, letters per line of the legend
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -56,20 +55,20 @@ def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
     count = len(about["pictures"])
     return Picture(
-        caption=f"Left: {about['shown']} pictures under the transformation. Then, against its amount: Euclidean distance of the "
-        "features from those of the untouched picture, in layers 1 and 7, and the probability of the true class. A line a picture; "
-        f"black: mean over {count} pictures, grey: the middle half of them. Input {about['input_size']} pixels.",
+        caption=f"Left: {about['shown']} images under the transformation. Then, against its amount: Euclidean distance between the "
+        "features of the transformed and the original image, in layers 1 and 7, and the probability of the true class. One line per "
+        f"image; black: mean over {count} images, grey: the middle half of them. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(row for kind in KINDS for row in _rows(kind, arrays)),
-        png=_drawn(list(KINDS), arrays, about),
-        alt="Three rows, for translation, scale and rotation: pictures, and curves of both distances and of the probability.",
+        png=_draw(list(KINDS), arrays, about),
+        alt="Three rows, for translation, scale and rotation: images, and curves of both distances and of the probability.",
         notes=(
-            f"Distances: every map of layer 1 is scaled to unit length, so that two pictures are at most {about['largest']['1']:.1f} "
+            f"Distances: every map of layer 1 is scaled to unit length, so that two images are at most {about['largest']['1']:.1f} "
             "apart here and 13.9 with the paper's 96 maps; layer 7 counts as one map, at most 1.41. A small step is 10 of 60 pixels, "
-            "or 0.2 of 0.8 in ratio, in proportion. R\u00b2: of a straight line through the untouched view, picture by picture; 1 for "
-            "a line, below 0 where a constant fits better. Intervals: 95 %, bootstrap over pictures.",
-            "The paper's view slides inside larger pictures; here a picture goes on as its own mirror image. Turned views have "
-            "black corners, as in the paper.",
+            "or 0.2 of 0.8 in ratio, in proportion. R\u00b2: fit of a straight line through the original view, computed per image; 1 "
+            "for a line, below 0 where a constant fits better. Intervals: 95 %, bootstrap over images.",
+            "The paper's view moves inside larger images; here borders are filled by reflection. Rotated views have black corners, as "
+            "in the paper.",
         ),
         highlights=_highlights(arrays),
         pieces=tuple(_piece(kind, arrays, about) for kind in KINDS),
@@ -90,8 +89,8 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
         step = "Distance at a small step, over that at the end"
         rows.append(_distances(step, shares, paired=True, paper=PRINTED[kind, "small"]))
         rows.append(_distances("R\u00b2 of a straight line", fits, paired=True, paper="layer 7 called quasi-linear"))
-    untouched = probability[:, int(amount.argmin())]
-    rows.append(_probability("P(true class), untouched", untouched))
+    original = probability[:, int(amount.argmin())]
+    rows.append(_probability("P(true class), original image", original))
     return [*rows, _probability("P(true class) over the whole range", probability.mean(1))]
 
 
@@ -136,54 +135,38 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
     ends = arrays[f"distance7_{kind}"].mean(0)
     return Piece(
         kind,
-        _drawn([kind], arrays, about),
+        _draw([kind], arrays, about),
         f"{KINDS[kind][0]} of {names}: thumbnails and three curves. Mean distance in layer 7 reaches {ends.max():.2f}.",
         KINDS[kind][0],
         least=680,
     )
 
 
-def _drawn(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
-    named, entries = len(kinds) > 1, _entries(about)
-    columns = len(entries) if sum(len(label) + 8 for _, label in entries) <= LEGEND_LETTERS else 3
-    legend = LEGEND + LEGEND_LINE * (-(-len(entries) // columns) - 1)
-    row = HIGH + (0.2 if named else 0)
-    height = row * len(kinds) + legend
-    with draw.figure(WIDE, height) as drawn:
-        drawn.set_layout_engine("none")
-        for line, kind in enumerate(kinds):
-            bottom = height - legend - (line + 1) * row
-            if named:
-                drawn.text(MARGIN / WIDE, (bottom + row - 0.06) / height, KINDS[kind][0], weight="bold", va="top")
-            _line(drawn, kind, bottom, height, arrays, about)
-        drawn.legend(
-            handles=[Line2D([], [], color=colour, label=label) for colour, label in entries],
-            loc="upper center", ncols=columns, fontsize=6.5, handlelength=1.2, columnspacing=1.2,
-        )  # fmt: skip
-        return draw.png(drawn)
-
-
-def _line(
-    drawn: Figure, kind: str, bottom: float, height: float, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
-    high = HIGH - HEAD - FOOT
-    first = drawn.add_axes((MARGIN / WIDE, (bottom + FOOT) / height, THUMBNAILS / WIDE, high / height))
-    _thumbnails(first, arrays[f"views_{kind}"])
-    width = (WIDE - THUMBNAILS - 3 * MARGIN - 3 * SPACE - EDGE) / 3
-    titles = {"distance1": "Distance, layer 1", "distance7": "Distance, layer 7", "probability": "P(true class)"}
-    for place, (quantity, title) in enumerate(titles.items()):
-        left = MARGIN + THUMBNAILS + SPACE + place * (width + SPACE)
-        ax = drawn.add_axes((left / WIDE, (bottom + FOOT) / height, width / WIDE, high / height))
-        _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"])
-        ax.set_title(title, pad=3)
-        ax.set_xlabel(KINDS[kind][1], labelpad=1, fontsize=7)
-        ax.set_ylim(0, 1 if quantity == "probability" else None)
-        if kind == "turn":
-            ax.set_xticks(range(0, 361, 90))
+def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+    """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
+    lines = [Line2D([], [], color=colour, label=label) for colour, label in _legend_entries(about)]
+    columns = len(lines) if sum(len(line.get_label()) + 8 for line in lines) <= LEGEND_LETTERS else 3
+    height = HIGH * len(kinds) + LEGEND_LINE * -(-len(lines) // columns)
+    with draw.figure(WIDE, height) as figure:
+        axes = figure.subplots(len(kinds), 4, width_ratios=(1.6, 1, 1, 1), squeeze=False)
+        for kind, (first, *panels) in zip(kinds, axes, strict=True):
+            _thumbnails(first, arrays[f"views_{kind}"])
+            first.set_title(KINDS[kind][0] if len(kinds) > 1 else "")
+            for ax, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
+                _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"])
+                ax.set_title(title)
+                ax.set_xlabel(KINDS[kind][1], fontsize=7)
+                ax.set_ylim(0, 1 if quantity == "probability" else None)
+                if kind == "turn":
+                    ax.set_xticks(range(0, 361, 90))
+        figure.legend(
+            handles=lines, loc="outside upper center", ncols=columns, fontsize=6.5, handlelength=1.2, columnspacing=1.2
+        )
+        return draw.png(figure)
 
 
 def _thumbnails(ax: Axes, views: np.ndarray) -> None:
-    """Pictures one below the other, a coloured edge at the left as in the curves."""
+    """An image per row, with the colour of its curves at the left edge."""
     side = 60
     lines = [draw.block(list(one), len(one), side, 2) for one in views]
     sheet = np.array(draw.below(lines, 2))
@@ -208,25 +191,21 @@ def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> No
     ax.set_xlim(amounts[0], amounts[-1])
 
 
-def _entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Colour and label of every line."""
     shown = about["pictures"][: about["shown"]]
-    names = [_short(one["class"]) + ("" if one["correct"] else " (taken for another)") for one in shown]
+    names = [draw.shortened(one["class"], 22) + ("" if one["correct"] else " (misclassified)") for one in shown]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
     return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "\u2026"
-
-
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:
-    found = []
+    highlights = []
     for kind in ("shift", "scale"):
         fits = [bootstrap.mean(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1)]
         if all(fits):
             seven, one = (fit.texts()["text"] for fit in fits)
-            found.append(
+            highlights.append(
                 Highlight(f"Straightness (R\u00b2) of layer 7 against layer 1, {kind}", f"{seven} against {one}")
             )
-    return tuple(found)
+    return tuple(highlights)

@@ -1,4 +1,4 @@
-"""Fig 6: the first layers of both networks, and what becomes of layer 1 where filters are not clipped."""
+"""Fig 6: the first layers of both networks, and layer 1 of a network trained without clipping its filters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zfrepro.measurements.estimate import Number
 from zfrepro.measurements.files import BASES
 from zfrepro.measurements.first_layers import Layers
 
-TITLE = "The first two layers, before and after the changes"
+TITLE = "The first two layers of both networks"
 PAPER = "Figure 6"
 WIDTH, GAP, INNER = 724, 3, 10  # pixels: half a page, between tiles, between blocks
 MAPS = 25  # of layer 2, as in the paper
@@ -32,8 +32,8 @@ COLUMNS = (
     Column("rms_max", "Largest RMS", group="Layer 1"),
     Column("rms_ratio", "Largest / median", group="Layer 1"),
     Column("dead", "Dead", group="Layer 1"),
-    *(Column(f"peak_{band}", band.capitalize(), group="Filters that peak there (%)") for band in BANDS),
-    *(Column(f"energy_{band}", band.capitalize(), group="Energy there (%)") for band in BANDS),
+    *(Column(f"peak_{band}", band.capitalize(), group="Peak frequency of filters (%)") for band in BANDS),
+    *(Column(f"energy_{band}", band.capitalize(), group="Energy of filters (%)") for band in BANDS),
     Column("high", "High (%)", group="Layer-2 projections"),
     Column("lines", "Lines (dB)", group="Layer-2 projections"),
     Column("squares", "Squares (dB)", group="Layer-2 projections"),
@@ -46,61 +46,65 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     labels = [label for label in NAMES if f"arrays/{label}" in files]
-    found = {label: first_layers.load(files, label) for label in labels}
-    sizes = _sizes_piece(found)
+    layers_of = {label: first_layers.load(files, label) for label in labels}
+    sizes = _sizes_piece(layers_of)
     first, last = (
-        ([_unclipped_piece(found), sizes], []) if "unclipped" in found else ([], [sizes])
+        ([_unclipped_piece(layers_of), sizes], []) if "unclipped" in layers_of else ([], [sizes])
     )  # halves stand in pairs
-    pieces = [*first, *_filter_pieces(found), *_projection_pieces(found), *last, _spectra_piece(found)]
+    pieces = [*first, *_filter_pieces(layers_of), *_projection_pieces(layers_of), *last, _spectra_piece(layers_of)]
     return Picture(
-        caption=_caption(found),
+        caption=_caption(layers_of),
         columns=COLUMNS,
-        rows=tuple(_row(label, layers) for label, layers in found.items()),
+        rows=tuple(_row(label, layers) for label, layers in layers_of.items()),
         png=draw.encoded(_whole(pieces)),
         alt="First-layer filters and layer-2 projections of the baseline and the improved network, and their spectra. "
-        + " ".join(_said(label, layers) for label, layers in found.items()),
-        notes=tuple(_notes(found)),
+        + " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items()),
+        notes=tuple(_notes(layers_of)),
         pieces=tuple(pieces),
         rows_title="The same in numbers",
     )
 
 
-def _caption(found: Mapping[str, Layers]) -> str:
-    base, ours = found["baseline"], found["improved"]
+def _caption(layers_of: Mapping[str, Layers]) -> str:
+    base, ours = layers_of["baseline"], layers_of["improved"]
     first = (
         "(a) First-layer filters trained without clipping, all on one scale, grey is zero, and the size of every filter. "
-        if "unclipped" in found
-        else "(a) needs a network trained without clipping, which this experiment has not; instead, how large the filters of both are. "
+        if "unclipped" in layers_of
+        else "(a) needs a network trained without clipping, which this experiment lacks; the sizes of all filters are shown instead. "
     )
     return (
         first
         + f"(b) Filters of the baseline, {base.side} pixels, stride {base.about['stride']}; (c) of the improved network, "
-        f"{ours.side} pixels, stride {ours.about['stride']}; each stretched on its own. (d), (e) Layer 2 of the same two: the "
-        f"{base.about['top']} strongest activations of maps drawn at random, projected, one scale a map. Last, the spectra of all four."
+        f"{ours.side} pixels, stride {ours.about['stride']}; each with its own contrast. (d), (e) Layer 2 of the same two: the "
+        f"{base.about['top']} strongest activations of randomly chosen maps, projected, one scale per map. Last, the spectra of all four."
     )
 
 
-def _sizes_piece(found: Mapping[str, Layers]) -> Piece:
-    return Piece("sizes", first_layer_plots.sizes(found), "Lines: the RMS of every first-layer filter, largest first. "
-                 + " ".join(_said(label, layers) for label, layers in found.items()), "How large the filters are", "half")  # fmt: skip
+def _sizes_piece(layers_of: Mapping[str, Layers]) -> Piece:
+    sizes = " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items())
+    alt = f"Lines: the RMS of every first-layer filter, largest first. {sizes}"
+    return Piece("sizes", first_layer_plots.sizes(layers_of), alt, "Sizes of the filters", "half")
 
 
-def _unclipped_piece(found: Mapping[str, Layers]) -> Piece:
-    one_scale = draw.grey_zero(found["unclipped"].filters, 100)
-    return _grid("a", "(a) Not clipped, one scale", one_scale, found["unclipped"])
+def _unclipped_piece(layers_of: Mapping[str, Layers]) -> Piece:
+    one_scale = draw.grey_zero(layers_of["unclipped"].filters, 100)
+    return _grid("a", "(a) Not clipped, one scale", one_scale, layers_of["unclipped"])
 
 
-def _filter_pieces(found: Mapping[str, Layers]) -> list[Piece]:
+def _filter_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
     return [
         _grid(
-            letter, f"({letter}) Layer 1, {label}", [draw.stretched(one) for one in found[label].filters], found[label]
+            letter,
+            f"({letter}) Layer 1, {label}",
+            [draw.stretched(one) for one in layers_of[label].filters],
+            layers_of[label],
         )
         for letter, label in (("b", "baseline"), ("c", "improved"))
     ]
 
 
 def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) -> Piece:
-    """11 columns for the paper's 96 filters, and about that shape for fewer, with as few empty places as it allows."""
+    """11 columns for the paper's 96 filters; for fewer, about the same shape with as few empty places as possible."""
     shape = math.sqrt(len(tiles) * 11 / 9)
     columns = min(math.ceil(shape), max(1, math.floor(shape)), key=lambda columns: -len(tiles) % columns)
     grid = draw.block(list(tiles), columns, (WIDTH + GAP) // columns - GAP, GAP)
@@ -108,11 +112,11 @@ def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) 
     return Piece(letter, draw.encoded(grid), alt, title, "half")
 
 
-def _projection_pieces(found: Mapping[str, Layers]) -> list[Piece]:
+def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
     return [
-        _blocks(letter, label, found[label])
+        _blocks(letter, label, layers_of[label])
         for letter, label in (("d", "baseline"), ("e", "improved"))
-        if "projections_2" in found[label].arrays
+        if "projections_2" in layers_of[label].arrays
     ]
 
 
@@ -125,8 +129,8 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     return Piece(letter, draw.encoded(whole, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
 
 
-def _spectra_piece(found: Mapping[str, Layers]) -> Piece:
-    both = {label: found[label] for label in BASES}
+def _spectra_piece(layers_of: Mapping[str, Layers]) -> Piece:
+    both = {label: layers_of[label] for label in BASES}
     alt = (
         "Two plots of energy over spatial frequency, baseline and improved: first-layer filters, layer-2 projections. "
         + " ".join(
@@ -134,15 +138,15 @@ def _spectra_piece(found: Mapping[str, Layers]) -> Piece:
             for label, layers in both.items()
         )
     )
-    return Piece("spectra", first_layer_plots.spectra(both), alt, "Their spectra", "full", 560)
+    return Piece("spectra", first_layer_plots.spectra(both), alt, "Spectra", "full", 560)
 
 
 def _whole(pieces: Sequence[Piece]) -> Image.Image:
-    """Two halves a line, whatever is full on a line of its own."""
+    """Two half pieces per line, a full piece on a line of its own."""
     opened = [Image.open(io.BytesIO(piece.png)).convert("RGB") for piece in pieces]
     wide = {"half": WIDTH, "full": 2 * WIDTH + 32}
     named = [
-        draw.titled(_wide(image, wide[piece.share]), piece.title, 24)
+        draw.titled(_fit_width(image, wide[piece.share]), piece.title, 24)
         for piece, image in zip(pieces, opened, strict=True)
     ]
     halves = [image for piece, image in zip(pieces, named, strict=True) if piece.share == "half"]
@@ -152,8 +156,8 @@ def _whole(pieces: Sequence[Piece]) -> Image.Image:
     )
 
 
-def _wide(image: Image.Image, width: int) -> Image.Image:
-    """Plots come in more pixels than grids of tiles, which keep theirs."""
+def _fit_width(image: Image.Image, width: int) -> Image.Image:
+    """Shrink what is wider, as plots are; pad what is narrower, as grids of tiles may be."""
     if image.width > width:
         return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
     whole = Image.new("RGB", (width, image.height), "white")
@@ -179,30 +183,30 @@ def _row(label: str, layers: Layers) -> Row:
     return make_row(COLUMNS, cells)
 
 
-def _said(label: str, layers: Layers) -> str:
+def _describe_sizes(label: str, layers: Layers) -> str:
     name = NAMES[label].capitalize()
     return f"{name}: largest RMS {layers.ratio:.1f} times the median, {layers.dead} of {len(layers.rms)} filters dead."
 
 
-def _notes(found: Mapping[str, Layers]) -> list[str]:
-    low, high = found["improved"].about["bands"]
-    told = [
-        "RMS: root mean square of a filter's weights, for inputs scaled as in training. Dead: RMS below a tenth of the median, or "
-        f"excited by no picture. Bands, in cycles per pixel whatever the direction: low below {low:g}, middle up to {high:g}, high above. "
-        "A filter's mean counts as the lowest frequency; zeros are added around filters of either size up to one side.",
-        f"Layer-2 projections: high is the share of energy above {found['improved'].about['high']:g} cycles per pixel. A stride "
-        "may leave a grid: lines is how far energy at the multiples of 1 / stride (triangles) stands out of what lies around them, "
-        "squares the same of the changes from pixel to pixel, mean over maps; 0 dB is no grid. The paper sees a grid in (d) and none "
-        "in (e), and gives no numbers.",
+def _notes(layers_of: Mapping[str, Layers]) -> list[str]:
+    low, high = layers_of["improved"].about["bands"]
+    notes = [
+        "RMS: root mean square of a filter's weights, at the input scale of training. Dead: RMS below a tenth of the median, or "
+        f"activated by no image. Bands, in cycles per pixel in any direction: low below {low:g}, middle up to {high:g}, high above. "
+        "A filter's mean counts as the lowest frequency; filters of both sizes are padded with zeros to the same side.",
+        f"Layer-2 projections: high is the share of energy above {layers_of['improved'].about['high']:g} cycles per pixel. A stride "
+        "may leave a grid: lines is the energy at the multiples of 1 / stride (triangles) relative to that of neighbouring frequencies, "
+        "squares the same for differences between neighbouring pixels, mean over maps; 0 dB is no grid. The paper sees a grid in (d) "
+        "and none in (e), and gives no numbers.",
     ]
-    if "unclipped" not in found:
+    if "unclipped" not in layers_of:
         return [
-            *told,
+            *notes,
             "No network of this experiment was trained without clipping (filter_rms: null), so panel (a) is missing.",
         ]
-    if np.array_equal(found["unclipped"].filters, found["improved"].filters):
-        told.append(
-            f"Clipping never acted in this experiment: no filter reached an RMS of {found['improved'].clip:g}, and layer 1 is the same, "
-            "weight for weight, with and without it. (a) therefore does not show what the paper's shows, one filter that outgrows all."
+    if np.array_equal(layers_of["unclipped"].filters, layers_of["improved"].filters):
+        notes.append(
+            f"Clipping had no effect in this experiment: no filter reached an RMS of {layers_of['improved'].clip:g}; layer 1 is the same, "
+            "weight for weight, with and without it. Unlike the paper's, (a) therefore shows no filter that outgrows all others."
         )
-    return told
+    return notes

@@ -1,8 +1,9 @@
-"""Fig 7: what the network sees where a grey square covers the picture: strongest map, probability, label."""
+"""Fig 7: how covering parts of an image with a grey square changes the strongest map, the probability and the label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import Bbox
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row, make_row
@@ -18,27 +20,21 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "What happens when a part is covered"
+TITLE = "Covering parts of the image"
 PAPER = "Figure 7"
 HEADS = ("(a) Input", "(b) Strongest map", "(c) Its projections", "(d) P(true class)", "(e) Top label")
 LABEL_COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.RED, draw.PURPLE, draw.SKY)
 OTHERS = "#b9bec6"
-WIDE, SIDE, TOP, FOOT, MARGIN = (
-    7.4,
-    1.36,
-    0.24,
-    0.42,
-    0.04,
-)  # inches: figure, panel, room for heads, under panels, border
+WIDE, TOP, HIGH = 7.4, 0.2, 1.85  # inches: the figure, the heads, a line of panels
 COLUMNS = (
-    Column("picture", "Picture", "label"),
+    Column("picture", "Image", "label"),
     Column("true", "True class", "label"),
     Column("map", "Strongest map"),
     Column("p_clean", "P(true), uncovered"),
-    Column("p_least", "P(true), lowest"),
+    Column("p_least", "P(true), minimum"),
     Column("p_on_object", "P(true), square on object"),
     Column("p_elsewhere", "P(true), elsewhere"),
-    Column("label_kept", "Positions keeping the label (%)"),
+    Column("label_kept", "Positions that keep the label (%)"),
 )
 
 
@@ -52,20 +48,20 @@ def build(files: Mapping[str, Path]) -> Picture:
     numbers = [_row(i, arrays, about) for i in range(count)]
     return Picture(
         caption=f"A grey square of {about['square']} x {about['square']} pixels slides over the {about['input_size']} pixel input in "
-        f"steps of {about['stride']}: {about['positions']} x {about['positions']} positions. (a) picture with the square; (b) summed "
+        f"steps of {about['stride']}: {about['positions']} x {about['positions']} positions. (a) image with the square; (b) summed "
         f"activation of the layer-{about['layer']} map that is strongest when nothing is covered, by position of the square; "
-        "(c) that map's projections, this picture framed black, and three others; (d) probability of the true class; "
+        "(c) that map's projections, this image's framed in black, and three others; (d) probability of the true class; "
         "(e) most probable class.",
         columns=COLUMNS,
         rows=tuple(numbers),
-        png=_drawn(range(count), arrays, about),
+        png=_whole(arrays, about),
         alt=f"{count} rows of five panels: input, activation map, projections, probability map, label map.",
         notes=(
-            "In (a) the square stands where it lowers the probability of the true class most. Maps are stretched to the picture's size, "
+            "In (a) the square is where it lowers the probability of the true class most. Maps are enlarged to the size of the image, "
             "as in the paper; lighter is more (the paper uses the jet colour map).",
             *(
-                ("No room: the square touches the object wherever it stands.",)
-                if any("no room" in row.cells.values() for row in numbers)
+                ("No position: every position of the square touches the object.",)
+                if any("no position" in row.cells.values() for row in numbers)
                 else ()
             ),
         ),
@@ -83,71 +79,78 @@ def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> 
         "p_on_object": record["touching"],
         "p_elsewhere": record["elsewhere"],
     }
-    cells = {key: "no room" if share is None else Number(float(share), 3) for key, share in shares.items()}
+    cells = {key: "no position" if share is None else Number(float(share), 3) for key, share in shares.items()}
     cells |= {"picture": record["file"], "true": record["true"], "map": Number(int(arrays["map"][i]), 0)}
     return make_row(COLUMNS, cells | {"label_kept": Number(kept)})
 
 
 def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
+    with _figure(1) as figure:
+        axes = _panels(figure, [i], arrays, about)[0]
+        png = draw.png(figure)
+        grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
     return Piece(
         f"picture{i + 1}",
-        _drawn([i], arrays, about),
+        png,
         f"{row.text('true')}: probability of the true class falls from {row.text('p_clean')} uncovered to {row.text('p_least')} at its "
         f"lowest; {row.text('label_kept')} % of positions keep the label.",
         row.text("true"),
         least=600,
-        grids=_grids(i, arrays, about),
+        grids=grids,
     )
 
 
-def _grids(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> tuple[Grid, ...]:
-    """What the panels say at every position of the square; over the input, where its middle is."""
+def _grids(
+    i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], panels: Sequence[Bbox]
+) -> tuple[Grid, ...]:
+    """The values at every position of the square, over the panels; over the input, at the middle of the square.
+
+    panels: where each panel lies, in shares of the figure, from the lower left.
+    """
     half, stride, side = about["square"] / 2, about["stride"], about["input_size"]
     places = [f"{n * stride + half:g}" for n in range(about["positions"])]
     activation, classes = arrays["activation"][i], about["classes"]
     digits = 1 if activation.max() >= 10 else 3
     first, across = (half - stride / 2) / side, about["positions"] * stride / side
     return (
-        _grid(0, [[f"square at x {x}, y {y}" for x in places] for y in places], first, across),
-        _grid(1, [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
-        _grid(3, [[f"P(true) {number:.3f}" for number in line] for line in arrays["probability"][i].tolist()]),
-        _grid(4, [[f"says {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
+        _grid(panels[0], [[f"square at x {x}, y {y}" for x in places] for y in places], first, across),
+        _grid(panels[1], [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
+        _grid(panels[3], [[f"P(true) {number:.3f}" for number in line] for line in arrays["probability"][i].tolist()]),
+        _grid(panels[4], [[f"predicted: {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
     )
 
 
-def _grid(column: int, cells: list[list[str]], first: float = 0.0, across: float = 1.0) -> Grid:
-    """Cells over a panel of a piece, from `first` on and `across` wide and high, both in shares of the panel."""
-    height = TOP + SIDE + FOOT
-    left, top, size = _left(column) + first * SIDE, TOP + first * SIDE, across * SIDE
-    shares = (left / WIDE, top / height, size / WIDE, size / height)
+def _grid(panel: Bbox, cells: list[list[str]], first: float = 0.0, across: float = 1.0) -> Grid:
+    """Cells over a panel, from `first` on and `across` wide and high, both in shares of the panel."""
+    left, top = panel.x0 + first * panel.width, 1 - panel.y1 + first * panel.height
+    shares = (left, top, across * panel.width, across * panel.height)
     return Grid(*(round(share, 5) for share in shares), tuple(map(tuple, cells)))
 
 
-def _drawn(chosen: Iterable[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
-    chosen = list(chosen)
-    height = TOP + (SIDE + FOOT) * len(chosen)
-    with draw.figure(WIDE, height) as drawn:
-        drawn.set_layout_engine("none")
-        for line, i in enumerate(chosen):
-            bottom = height - TOP - (line + 1) * (SIDE + FOOT) + FOOT
-            axes = [_panel(drawn, column, bottom, height) for column in range(len(HEADS))]
-            _line(axes, i, arrays, about)
-            if line == 0:
-                for ax, head in zip(axes, HEADS, strict=True):
-                    ax.set_title(head, pad=4)
-        return draw.png(drawn)
+def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+    count = len(arrays["inputs"])
+    with _figure(count) as figure:
+        _panels(figure, range(count), arrays, about)
+        return draw.png(figure)
 
 
-def _panel(drawn: Figure, column: int, bottom: float, height: float) -> Axes:
-    ax = drawn.add_axes((_left(column) / WIDE, bottom / height, SIDE / WIDE, SIDE / height))
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    return ax
+def _figure(lines: int) -> AbstractContextManager[Figure]:
+    return draw.figure(WIDE, TOP + HIGH * lines)
 
 
-def _left(column: int) -> float:
-    """Inches from the figure's left side to that of a panel."""
-    return MARGIN + column * (SIDE + (WIDE - 2 * MARGIN - len(HEADS) * SIDE) / (len(HEADS) - 1))
+def _panels(
+    figure: Figure, chosen: Sequence[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> np.ndarray:
+    """Axes (images, 5): a row of panels per image, the heads above the first."""
+    axes = figure.subplots(len(chosen), len(HEADS), squeeze=False)
+    for line, i in zip(axes, chosen, strict=True):
+        for ax in line:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        _line(list(line), i, arrays, about)
+    for ax, head in zip(axes[0], HEADS, strict=True):
+        ax.set_title(head)
+    return axes
 
 
 def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
@@ -159,7 +162,7 @@ def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Map
 
 
 def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
-    """The square is drawn where it lowers the true class most."""
+    """The square is drawn where it lowers the probability of the true class most."""
     top, left = np.unravel_index(arrays["probability"][i].argmin(), arrays["probability"][i].shape)
     corner = (left * about["stride"] - 0.5, top * about["stride"] - 0.5)
     ax.imshow(arrays["inputs"][i], interpolation="antialiased")
@@ -187,19 +190,19 @@ def _projections(ax: Axes, projections: np.ndarray) -> None:
 
 
 def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None:
-    """The commonest labels in colours, named by share below; the rest grey."""
-    found, counts = np.unique(labels, return_counts=True)
-    order = found[np.argsort(-counts, kind="stable")]
-    named = order[: len(LABEL_COLOURS) - (len(order) > len(LABEL_COLOURS))]
-    codes = np.full(labels.shape, len(named))
-    for code, label in enumerate(named):
+    """The most frequent labels in colours, with a legend below; the rest in grey."""
+    present, counts = np.unique(labels, return_counts=True)
+    order = present[np.argsort(-counts, kind="stable")]
+    largest = order[: len(LABEL_COLOURS) - (len(order) > len(LABEL_COLOURS))]
+    codes = np.full(labels.shape, len(largest))
+    for code, label in enumerate(largest):
         codes[labels == label] = code
-    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(named)], OTHERS]), vmin=0, vmax=len(named))
+    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(largest)], OTHERS]), vmin=0, vmax=len(largest))
     handles = [
         Patch(color=colour, label=draw.shortened(classes[label], 18) + (" (true)" if label == true else ""))
-        for colour, label in zip(LABEL_COLOURS, named, strict=False)
+        for colour, label in zip(LABEL_COLOURS, largest, strict=False)
     ]
-    if len(order) > len(named):
-        handles.append(Patch(color=OTHERS, label=f"{len(order) - len(named)} others"))
+    if len(order) > len(largest):
+        handles.append(Patch(color=OTHERS, label=f"{len(order) - len(largest)} others"))
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1 + (len(handles) > 3), fontsize=5.5,
               handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Fig 8: the pictures of Table 1, whole and with each part covered."""
+"""Fig 8: the images of Table 1, original and with each part covered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "Pictures with one part covered"
+TITLE = "Images with one part covered"
 PAPER = "Figure 8"
 PARTS = ("Right eye", "Left eye", "Nose")
 MASKS = (*PARTS, "Random")
-RANDOM = 3  # random squares shown of each picture
-SIDE, GAP, LETTERS = 206, 6, 22  # pixels: of a picture, between two, height of the heads
+RANDOM = 3  # random squares shown per image
+SIDE, GAP, LETTERS = 206, 6, 22  # pixels: an image, the space between two, the heads
 LAYERS = (5, 7)
 
 
@@ -30,7 +30,7 @@ def _key(layer: int, mask: str) -> str:
 
 
 COLUMNS = (
-    Column("picture", "Picture", "label"),
+    Column("picture", "Image", "label"),
     Column("class", "Class", "label"),
     *(
         Column(_key(layer, mask), mask, "plain", f"Units changed in layer {layer} (%)")
@@ -47,25 +47,25 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
     count, random = len(arrays["inputs"]), min(RANDOM, about["draws"])
-    named = [one["class"] or one["file"] for one in about["pictures"][:count]]
+    names = [one["class"] or one["file"] for one in about["pictures"][:count]]
     return Picture(
-        caption=f"Left to right: the picture as the network sees it, its right eye, left eye and nose covered by a grey square of "
-        f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random places beside the three parts. Right "
-        f"and left are the animal's own. Input {about['input_size']} pixels.",
+        caption=f"Left to right: the image as the network sees it, its right eye, left eye and nose covered by a grey square of "
+        f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random places outside the three parts. Right "
+        f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
         png=draw.encoded(_whole(arrays, about, random)),
-        alt=f"{count} rows of {4 + random} pictures ({', '.join(dict.fromkeys(named))}): whole, right eye, left eye, nose and random "
+        alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
         "places covered by a grey square.",
         notes=(
-            "Random: mean over its draws. A unit changes if its value is not the very same with and without the square.",
+            "Random: mean over the random places. A unit counts as changed if its value differs at all with and without the square.",
         ),
         rows_title="How much each square changes",
     )
 
 
 def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int) -> Image.Image:
-    """A column each: the pictures whole, then under every mask that is shown."""
+    """One column per mask: the original images, then with each mask that is shown."""
     heads = ["Original", *PARTS, *(f"Random {i + 1}" for i in range(random))]
     columns = []
     for column, head in enumerate(heads):

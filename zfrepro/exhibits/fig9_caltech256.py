@@ -1,4 +1,4 @@
-"""Fig 9: accuracy on Caltech-256 against training pictures a class, and how few of them pass a baseline with the most."""
+"""Fig 9: accuracy on Caltech-256 by training images per class, and how few of them suffice to exceed a baseline."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, hea
 from zfrepro.measurements import runs, transfers
 from zfrepro.measurements.estimate import Number
 
-TITLE = "Accuracy on Caltech-256 against training pictures"
+TITLE = "Accuracy on Caltech-256 by number of training images"
 PAPER = "Figure 9"
 TARGET = "caltech256"
 COLUMNS = (
     Column("series", "Features and classifier", "label"),
-    Column("per_class", "Training pictures a class"),
+    Column("per_class", "Training images per class"),
     Column("accuracy_paper", "paper", "paper"),
     Column("accuracy_ours", "ours", "ours"),
 )
@@ -31,7 +31,7 @@ NAMES = {  # label of `transfers.needs` -> series
 }
 PRINTED = {"Our Model": NAMES["pretrained"], "Bo etal": "Bo et al., 2013", "Sohn etal": "Sohn et al., 2011"}
 BO = PRINTED["Bo etal"]
-BASELINES = ("hog", "scratch")  # the first that was run is the dashed line, which pretrained features have to pass
+BASELINES = ("hog", "scratch")  # the first that was run is the dashed line, which pretrained features should exceed
 LOOKS = {  # series -> colour, marker
     NAMES["pretrained"]: (draw.OURS, "o"),
     NAMES["hog"]: (draw.PURPLE, "s"),
@@ -47,7 +47,7 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     folds, curves, printed = transfers.Folds.load(files["folds"]), _ours(files), _printed()
-    theirs, ours = Level.of(BO, printed[BO], printed[NAMES["pretrained"]]), _level(curves)
+    theirs, ours = Level.from_curves(BO, printed[BO], printed[NAMES["pretrained"]]), _level(curves)
     panels = (
         Panel("Paper: ImageNet to Caltech-256", printed, theirs, PRINTED_LOOKS, hollow=True),
         Panel(f"This experiment: {folds.target}", curves, ours, LOOKS, hollow=False),
@@ -55,23 +55,23 @@ def build(files: Mapping[str, Path]) -> Picture:
     bars = (
         "Bars: ± in the paper, standard deviation over the splits here" if folds.folds > 1 else "Bars: ± in the paper"
     )
-    said = [_said("Dashed, left", theirs, printed), *([_said("Dashed, right", ours, curves)] if ours else [])]
+    levels = [_describe("Dashed, left", theirs, printed), *([_describe("Dashed, right", ours, curves)] if ours else [])]
     return Picture(
-        caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.said()}. {bars}. {' '.join(said)}",
+        caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.said()}. {bars}. {' '.join(levels)}",
         columns=COLUMNS,
         rows=(*_rows(printed, curves), *_levels(theirs, ours)),
-        png=accuracy_curves.drawn(panels),
+        png=accuracy_curves.draw_panels(panels),
         alt=_alt(curves, theirs, ours),
         notes=(
-            "The paper's own curve is read from the vector paths of its figure, to about 0.05. Its rivals stand in its Table 5, as "
-            "does its non-pretrained network, which the figure leaves out.",
+            "The paper's own curve is read from the vector paths of its figure, to about 0.05. The other methods and the non-pretrained "
+            "network, which the figure lacks, are from its Table 5.",
         ),
         highlights=_highlights(theirs, ours),
     )
 
 
 def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
-    """Series -> what was measured of it, pretrained first."""
+    """Series -> measured curve, pretrained first."""
     found = transfers.accuracies(files)
     measured = {series: transfers.curve(found, method) for method, series in NAMES.items()}
     return {series: curve for series, curve in measured.items() if curve}
@@ -90,14 +90,14 @@ def _printed() -> dict[str, Curve]:
 
 def _level(curves: Mapping[str, Curve]) -> Level | None:
     baseline = next((NAMES[method] for method in BASELINES if NAMES[method] in curves), None)
-    return baseline and Level.of(baseline, curves[baseline], curves.get(NAMES["pretrained"], {}))
+    return baseline and Level.from_curves(baseline, curves[baseline], curves.get(NAMES["pretrained"], {}))
 
 
 def _rows(printed: Mapping[str, Curve], curves: Mapping[str, Curve]) -> list[Row]:
-    beside = {**_non_pretrained(), **printed}
+    paper_curves = {**_non_pretrained(), **printed}
     rows = [heading(CURVES, COLUMNS)]
     for series in dict.fromkeys((*printed, *curves)):
-        theirs, ours = beside.get(series, {}), curves.get(series, {})
+        theirs, ours = paper_curves.get(series, {}), curves.get(series, {})
         absent = "not run" if series == NAMES["pretrained"] else None
         rows += [_row(series, Number(k, 0), theirs.get(k), ours.get(k) or absent) for k in sorted({*theirs, *ours})]
     return rows
@@ -109,7 +109,7 @@ def _row(series: str, per_class: Number | None, paper: Cell, ours: Cell) -> Row:
 
 
 def _non_pretrained() -> dict[str, Curve]:
-    """The paper's Table 5 has it, its figure has not."""
+    """From the paper's Table 5; its figure lacks it."""
     table = paper.table("table5_caltech256").set_index("name").loc["scratch"]
     sizes = [int(key[3:-4]) for key in table.index if key.endswith("_pct")]
     return {NAMES["scratch"]: {k: runs.shown(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
@@ -117,27 +117,27 @@ def _non_pretrained() -> dict[str, Curve]:
 
 def _levels(theirs: Level, ours: Level | None) -> list[Row]:
     numbers: dict[str, Callable[[Level], Cell]] = {
-        "Training pictures a class": lambda level: Number(level.per_class, 0),
+        "Training images per class": lambda level: Number(level.per_class, 0),
         "Accuracy (%)": lambda level: Number(level.value),
-        "Fewest pictures a class that pass it": lambda level: (
-            Number(level.passed_at, 0) if level.passed_at else level.passed
+        "Fewest images per class that exceed it": lambda level: (
+            Number(level.exceeded_at, 0) if level.exceeded_at else level.exceeded
         ),
     }
     lines = [_row(name, None, number(theirs), ours and number(ours)) for name, number in numbers.items()]
     return [heading(LEVELS, COLUMNS), *lines]
 
 
-def _said(where: str, level: Level, curves: Mapping[str, Curve]) -> str:
-    """`Dashed, left: Bo et al., 2013, with 60 a class, 55.2 %; pretrained features pass it with 6, not with 5.`"""
+def _describe(where: str, level: Level, curves: Mapping[str, Curve]) -> str:
+    """`Dashed, left: Bo et al., 2013, with 60 per class, 55.2 %; pretrained features exceed it with 6, not with 5.`"""
     curve = curves.get(NAMES["pretrained"], {})
-    head = f"{where}: {level.series}, with {level.per_class} a class, {level.value:.1f} %;"
-    if level.passed_at is None:
+    head = f"{where}: {level.series}, with {level.per_class} per class, {level.value:.1f} %;"
+    if level.exceeded_at is None:
         best = max(curve.items(), key=lambda point: point[1].value, default=None)
         top = f" (at best {best[1].value:.1f} %, with {best[0]})" if best else ""
-        return f"{head} pretrained features never pass it{top}."
-    fewer = [k for k in curve if k < level.passed_at]
+        return f"{head} pretrained features never exceed it{top}."
+    fewer = [k for k in curve if k < level.exceeded_at]
     below = f", not with {max(fewer)}" if fewer else ", the fewest measured"
-    return f"{head} pretrained features pass it with {level.passed_at}{below}."
+    return f"{head} pretrained features exceed it with {level.exceeded_at}{below}."
 
 
 def _alt(curves: Mapping[str, Curve], theirs: Level, ours: Level | None) -> str:
@@ -145,15 +145,15 @@ def _alt(curves: Mapping[str, Curve], theirs: Level, ours: Level | None) -> str:
         f"{series} {curve[min(curve)].value:.1f} with {min(curve)}, {curve[max(curve)].value:.1f} with {max(curve)}"
         for series, curve in curves.items()
     ]
-    passed = [f"{name} {level.passed}" for name, level in (("paper", theirs), ("here", ours)) if level]
+    exceeded = [f"{name} {level.exceeded}" for name, level in (("paper", theirs), ("here", ours)) if level]
     return (
-        "Two line plots of accuracy over training pictures a class, the paper's and this experiment's. Ours in percent: "
-        f"{'; '.join(ends)}. Pictures with which pretrained features pass the dashed line: {', '.join(passed)}."
+        "Two line plots of accuracy over training images per class, the paper's and this experiment's. Ours in percent: "
+        f"{'; '.join(ends)}. Images per class with which pretrained features exceed the dashed line: {', '.join(exceeded)}."
     )
 
 
 def _highlights(theirs: Level, ours: Level | None) -> tuple[Highlight, ...]:
     if ours is None:
         return ()
-    label = f"Caltech-256: pictures a class with which pretrained features pass {ours.series}, given {ours.per_class}"
-    return (Highlight(label, ours.passed, f"{theirs.passed} ({BO})"),)
+    label = f"Caltech-256: images per class with which pretrained features exceed {ours.series} at {ours.per_class}"
+    return (Highlight(label, ours.exceeded, f"{theirs.exceeded} ({BO})"),)

@@ -1,6 +1,6 @@
-"""How much the object matters: occlusion maps of many images scored against the object's box.
+"""How much the object matters: occlusion maps of many images, scored against the object's box.
 
-All rows, and claims 22 and 27 to 29, are about the same images: those for which every row's quantity is defined. A row with a
+All rows, and claims 22 and 27 to 29, use the same images: those for which the quantity of every row is defined. A row with a
 further condition states it.
 """
 
@@ -45,9 +45,9 @@ def build(files: Mapping[str, Path]) -> Table:
         png=_plot(scores),
         alt=_alt(rows),
         notes=(
-            "The fall is what the probability of the true class loses against the uncovered image, added up over positions. "
-            "Its share on the object, and the pointing game (does the position with the lowest probability lie on the object?), "
-            "are to be compared with the share of positions that lie on the object. The paper shows three images and gives no "
+            "The fall is the decrease of the true class's probability relative to the uncovered image, summed over positions. "
+            "Compare its share on the object, and the pointing game (is the position with the lowest probability on the object?), "
+            "with the share of positions that are on the object. The paper shows three images and gives no "
             "such numbers.",
             f"A minimum is clear where the map falls there by at least {100 * FALL:.0f} % of its median, and nowhere further away "
             f"than the square's side by more than {100 * RIVAL:.0f} % of that fall. Expected by chance: the strongest map's minimum "
@@ -58,49 +58,49 @@ def build(files: Mapping[str, Path]) -> Table:
 
 
 def _caption(scores: Scores, about: Mapping[str, Any]) -> str:
-    lacking = f" Left out, for want of one of the quantities: {scores.left_out}." if scores.left_out else ""
+    lacking = f" Left out because a quantity is undefined: {scores.left_out}." if scores.left_out else ""
     return (
-        f"{len(scores)} images of the {about['split']} split, the same in every row but where it states a condition: classified "
-        f"correctly ({about['split_correct']:,} of {about['split_pictures']:,}), their object's box is known "
-        f"({about['correct_with_box']:,}) and the square has positions on it and beside it ({about['correct_with_room']:,}).{lacking} "
-        f"The square of {about['square']} pixels moves in steps of {about['score_stride']}. It is on the object where its middle "
-        "lies in the box. Intervals: 95 %, bootstrap over images for means, Wilson's for shares of images."
+        f"{len(scores)} images of the {about['split']} split, the same in every row unless it states a condition: classified "
+        f"correctly ({about['split_correct']:,} of {about['split_pictures']:,}), with a known box of the object "
+        f"({about['correct_with_box']:,}) and with positions of the square on and beside it ({about['correct_with_room']:,}).{lacking} "
+        f"The square of {about['square']} pixels moves in steps of {about['score_stride']}. It is on the object where its centre "
+        "is in the box. Intervals: 95 %, bootstrap over images for means, Wilson's for shares of images."
     )
 
 
 def _rows(scores: Scores) -> list[Row]:
-    of = scores.of
-    inside, outside, area = of["inside"], of["outside"], _mean(100 * of["area"])
+    columns = scores.of
+    inside, outside, area = columns["inside"], columns["outside"], _mean(100 * columns["area"])
     return [
-        _row("P(true class), uncovered", of["clean"], 3),
+        _row("P(true class), uncovered", columns["clean"], 3),
         _row("P(true class), square on the object", inside, 3),
         _row("P(true class), square elsewhere", outside, 3),
         _row("Difference, on the object minus elsewhere", inside - outside, 3, Number(0, 0), signed=True),
         _share(LOWER, inside < outside, Number(50, 0)),
         _share(
-            "Lower where the square touches the box at all (% of images)", of["touching"] < of["elsewhere"], Number(50, 0)
+            "Lower where the square touches the box at all (% of images)", columns["touching"] < columns["elsewhere"], Number(50, 0)
         ),
-        _row("Fall that lies on the object (%)", 100 * of["energy"], 1, area),
-        _share("Pointing game (% of images)", of["pointing"] > 0, area),
-        _row("Positions that keep the label (%)", 100 * of["kept"], 1),
-        _row("The same, half of the images with the highest P(true class) (%)", 100 * of["kept"][scores.surer], 1),
+        _row("Fall that lies on the object (%)", 100 * columns["energy"], 1, area),
+        _share("Pointing game (% of images)", columns["pointing"] > 0, area),
+        _row("Positions that keep the label (%)", 100 * columns["kept"], 1),
+        _row("The same, half of the images with the highest P(true class) (%)", 100 * columns["kept"][scores.surer], 1),
         _row(
             "Positions that change the label, on the object minus elsewhere (points)",
-            100 * (of["kept_outside"] - of["kept_inside"]), 1, Number(0, 0), signed=True,
+            100 * (columns["kept_outside"] - columns["kept_inside"]), 1, Number(0, 0), signed=True,
         ),
-        _row("Strongest map where the square covers its projection, over its mean", of["projection"], 3, Number(1, 0)),
-        _share("The same, below its mean (% of images)", of["projection"] < 1, Number(50, 0)),
+        _row("Strongest map where the square covers its projection, over its mean", columns["projection"], 3, Number(1, 0)),
+        _share("The same, below its mean (% of images)", columns["projection"] < 1, Number(50, 0)),
         _share("Minima of that map and of P(true class) both clear (% of images)", scores.clear),
         *_minima(scores),
     ]  # fmt: skip
 
 
 def _minima(scores: Scores) -> list[Row]:
-    apart = scores.apart()
-    if len(apart) < 2:
+    distant = scores.apart()
+    if len(distant) < 2:
         return []
     label = f"These minima more than {scores.square} pixels apart (% of images with both clear)"
-    return [_share(label, np.diag(apart), Number(unrelated(apart)))]
+    return [_share(label, np.diag(distant), Number(unrelated(distant)))]
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
@@ -120,18 +120,20 @@ def _mean(values: np.ndarray) -> Number:
 
 
 def _plot(scores: Scores) -> bytes:
-    """Every image a point: below the diagonal, the true class is less probable when the object is covered."""
-    of = scores.of
+    """One point per image: below the diagonal, the true class is less probable when the object is covered."""
+    columns = scores.of
     with draw.figure(6.6, 2.9) as drawn:
         left, right = drawn.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=draw.LINE, linewidth=1)
-        left.scatter(of["outside"], of["inside"], s=9, color=draw.OURS, alpha=0.6, linewidths=0)
+        left.scatter(columns["outside"], columns["inside"], s=9, color=draw.OURS, alpha=0.6, linewidths=0)
         left.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title="Mean P(true class)")
         left.set(xlabel="square elsewhere", ylabel="square on the object")
-        gain = 100 * (of["energy"] - of["area"])
+        gain = 100 * (columns["energy"] - columns["area"])
         right.axvline(0, color=draw.LINE, linewidth=1)
         right.hist(gain, bins=np.arange(-100, 101, 5), color=draw.OURS)
-        right.set(title="Fall on the object, beyond chance", xlabel="points of its share", ylabel="images")
+        right.set(
+            title="Fall on the object, beyond chance", xlabel="share minus that expected (points)", ylabel="images"
+        )
         reach = max(20.0, 5 * np.ceil(np.abs(gain).max() / 5)) if len(gain) else 20.0
         right.set_xlim(-reach, reach)
         return draw.png(drawn)

@@ -1,4 +1,4 @@
-"""Pictures of the target sets that also stand in the source's training set, found by correlation and left out."""
+"""Images of the target sets that are also in the source's training set, found by correlation and left out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading, make_r
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "Target pictures that the source set holds too"
+TITLE = "Overlap of target and source images"
 PAPER = "Section 5.2"
-PRINTED = {  # the paper's section 5.2: left out, of so many pictures, at most so many in one class
+PRINTED = {  # the paper's section 5.2: images left out, images in all, most left out in one class
     "caltech101": (44, 9144, 10),
     "caltech256": (243, 30607, 18),
 }
@@ -30,15 +30,15 @@ COLUMNS = (
     Column("target", "Target", "label"),
     Column("paper_left_out", "paper: left out", "paper"),
     Column("paper_most", "paper: most in a class", "paper"),
-    Column("pictures", "Pictures"),
-    Column("compared", "compared with, in the source"),
+    Column("pictures", "Images"),
+    Column("compared", "Compared with (source)"),
     Column("largest", "Largest correlation"),
     Column("left_out", "Left out", "ours"),
     Column("most", "Most in a class", "ours"),
     Column("duplicates", "Copies within the set", "ours"),
 )
 SHOWN = 12  # pairs of a target
-SIDE, GAP = 64, 4  # pixels
+SIDE, GAP = 106, 4  # pixels: an image, so that a line of pairs is as wide as the histograms; the space between two
 BINS = np.linspace(-0.2, 1, 61)
 
 
@@ -56,7 +56,7 @@ def needs(config: Any) -> dict[str, str]:
 class _Target:
     name: str
     record: Mapping[str, Any]
-    correlations: np.ndarray  # (N,): each picture's largest
+    correlations: np.ndarray  # (N,): each image's largest
     pairs: Mapping[str, np.ndarray]
 
     @property
@@ -65,7 +65,7 @@ class _Target:
 
     @property
     def left_out(self) -> Counter[str]:
-        """Class -> pictures that were left out for likeness."""
+        """Class -> number of images left out as too similar."""
         return Counter(one["class"] for one in self.record["overlap"]["left_out"])
 
 
@@ -74,20 +74,20 @@ def build(files: Mapping[str, Path]) -> Table:
     rule = targets[0].record["overlap"]
     mirrored = ", as it is or mirrored" if rule["mirrored"] else ""
     pieces = [
-        Piece("correlations", _histograms(targets), _said(targets), "Each picture's largest correlation", least=560)
+        Piece("correlations", _histograms(targets), _describe(targets), "Largest correlation per image", least=560)
     ]
     pieces += [_pairs(one) for one in targets]
     return Table(
-        caption="Pictures of each target set whose small copy correlates with that of a training picture of the source"
-        f"{mirrored}, by at least {_thresholds(targets)}; copies of {rule['size']} x {rule['size']} pixels, each channel freed of "
-        "its mean. They are in no fold.",
+        caption="Images of each target set whose thumbnail correlates with that of a training image of the source"
+        f"{mirrored}, by at least {_thresholds(targets)}; thumbnails of {rule['size']} x {rule['size']} pixels, mean-subtracted per "
+        "channel. They are in no fold.",
         columns=COLUMNS,
         rows=(*(_row(one) for one in targets), *_by_class(targets)),
         png=_whole(targets),
-        alt=_said(targets),
+        alt=_describe(targets),
         notes=(
-            "The paper finds such pictures by normalised correlation as well, without size or threshold, takes them out of "
-            "ImageNet and trains again; here they are taken out of the target, which costs no training.",
+            "The paper also finds such images by normalised correlation, gives no size or threshold, and removes them from ImageNet before "
+            "training again; here they are removed from the target, which needs no training.",
             "The pairs shown are the most similar of each target, left out or not, so that the threshold can be judged by eye.",
         ),
         pieces=tuple(pieces),
@@ -124,7 +124,7 @@ def _row(one: _Target) -> Row:
 
 
 def _by_class(targets: Sequence[_Target]) -> list[Row]:
-    """Of every target with any: how many of each class were left out, most first."""
+    """For every target with images left out: how many of each class, most first."""
     rows = []
     for one in targets:
         if one.left_out:
@@ -143,7 +143,7 @@ def _histograms(targets: Sequence[_Target]) -> bytes:
         for ax, one in zip(axes, targets, strict=True):
             _histogram(ax, one)
         axes[0].set_ylim(0.7, 8 * axes[0].get_ylim()[1])  # room for the legends
-        axes[0].set_ylabel("pictures")
+        axes[0].set_ylabel("images")
         return draw.png(drawn)
 
 
@@ -160,21 +160,21 @@ def _histogram(ax: Axes, one: _Target) -> None:
 
 
 def _strip(one: _Target) -> np.ndarray:
-    """(2 SIDE + GAP, ..., 3): target pictures above, source pictures below."""
+    """(2 SIDE + GAP, ..., 3): target images above, source images below."""
     pairs = one.pairs["pairs"][:SHOWN]
-    shown = [picture for half in (0, 1) for picture in pairs[:, half]]
+    shown = [image for half in (0, 1) for image in pairs[:, half]]
     return np.asarray(draw.block(shown, len(pairs), SIDE, GAP))
 
 
 def _pairs(one: _Target) -> Piece:
-    told = [
+    correlations = [
         f"{value:.3f}{' (left out)' if out else ''}"
         for value, out in zip(one.pairs["correlation"], one.pairs["left_out"], strict=True)
     ][:SHOWN]
     title = f"{one.title}: the most similar pairs, target above, source below"
     image = Image.fromarray(_strip(one))
     return Piece(
-        f"pairs_{one.name}", draw.encoded(image), f"{title}. Correlations: {', '.join(told)}.", title, least=560
+        f"pairs_{one.name}", draw.encoded(image), f"{title}. Correlations: {', '.join(correlations)}.", title, least=560
     )
 
 
@@ -191,10 +191,10 @@ def _widened(image: Image.Image, width: int) -> Image.Image:
     return whole
 
 
-def _said(targets: Sequence[_Target]) -> str:
-    said = [
+def _describe(targets: Sequence[_Target]) -> str:
+    counts = [
         f"{one.title}: {len(one.record['overlap']['left_out'])} of {one.record['pictures']} left out, largest correlation "
         f"{one.record['overlap']['largest']}"
         for one in targets
     ]
-    return "Histograms of each target picture's largest correlation with a source picture. " + "; ".join(said)
+    return "Histograms of each target image's largest correlation with a source image. " + "; ".join(counts)

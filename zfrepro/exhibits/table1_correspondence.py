@@ -1,4 +1,4 @@
-"""Table 1: whether covering the same part of several faces changes a network's features in the same direction."""
+"""Table 1: whether covering the same part of different faces changes a network's features in the same direction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zfrepro.measurements.correspondence import MASKS, PARTS
 from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
-TITLE = "Correspondence between the same parts of different pictures"
+TITLE = "Correspondence of parts across images"
 PAPER = "Table 1"
 LAYERS = (5, 7)
 DIGITS = 3
@@ -47,12 +47,12 @@ def build(files: Mapping[str, Path]) -> Table:
     samples = [shown, everything] if everything["pictures"] > shown["pictures"] else [shown]
     rows = []
     for sample in samples:
-        rows += [heading(_said(sample, sample is shown), COLUMNS), *_rows(sample, sample is shown)]
+        rows += [heading(_describe_sample(sample, sample is shown), COLUMNS), *_rows(sample, sample is shown)]
     return Table(
         caption="Mean feature sign change: the share of a layer's units whose sign of uncovered minus covered differs between two "
-        f"pictures in which the same part is covered, mean over all pairs. A grey square of {about['square']} x {about['square']} "
-        f"pixels covers the part, or a random place beside the three parts ({about['draws']} draws a picture); "
-        f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower is more alike.",
+        f"images in which the same part is covered, mean over all pairs. A grey square of {about['square']} x {about['square']} "
+        f"pixels covers the part, or a random place outside the three parts ({about['draws']} draws per image); "
+        f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower means more similar.",
         columns=COLUMNS,
         rows=tuple(rows),
         png=_plot(samples, rows),
@@ -62,20 +62,20 @@ def build(files: Mapping[str, Path]) -> Table:
     )
 
 
-def _said(sample: Mapping[str, Any], as_paper: bool) -> str:
-    said = f"{sample['pictures']} pictures, {sample['pairs']:,} pairs"
-    return f"As the paper: {said}" if as_paper and sample["pictures"] == 5 else said[0].upper() + said[1:]
+def _describe_sample(sample: Mapping[str, Any], as_paper: bool) -> str:
+    size = f"{sample['pictures']} images, {sample['pairs']:,} pairs"
+    return f"As in the paper: {size}" if as_paper and sample["pictures"] == 5 else size
 
 
 def _source(about: Mapping[str, Any]) -> str:
     if about["marked_by_hand"]:
         return "photographs marked by hand"
-    named = sorted({one["class"] for one in about["pictures"]})
-    return f"pictures of the class{'es' if len(named) > 1 else ''} {', '.join(named)}"
+    classes = sorted({one["class"] for one in about["pictures"]})
+    return f"images of the class{'es' if len(classes) > 1 else ''} {', '.join(classes)}"
 
 
 def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
-    """With the spread over the pairs, as the paper; or with an interval over pictures."""
+    """With the spread over the pairs, as in the paper; or with an interval over images."""
     return [_row(line, sample, spread) for line in paper.table("table1_correspondence").to_dict("records")]
 
 
@@ -106,13 +106,13 @@ def _opposite(found: Mapping[str, Any], interval: bool) -> Number | None:
 
 def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
     return (
-        "A sign is -1, 0 or 1; two units at 0 agree. ± of ours: standard deviation over the pairs, of one square a picture; the paper "
-        "does not say what its ± is." + (" [ ]: 95 % interval, the pictures drawn again with replacement." * intervals),
-        "Unchanged: units that the square leaves exactly as they were in both pictures; they count as alike. Opposite: of the "
-        "units that change in both pictures, the share that goes up in one and down in the other; unrelated changes would give "
+        "A sign is -1, 0 or 1; two units at 0 agree. ± of ours: standard deviation over the pairs, of one square per image; the paper "
+        "does not say what its ± is." + (" [ ]: 95 % interval, bootstrap over images." * intervals),
+        "Unchanged: units with exactly the same value with and without the square in both images; they count as agreeing. Opposite: of "
+        "the units that change in both images, the share that rises in one and falls in the other; unrelated changes would give "
         f"{_chance(sample)}.",
         f"Is random a fair comparison? {_changed(sample)} A square that changes nothing scores 0: the fewer units it changes, the "
-        f"lower its score. {_lone(sample)} The opposite share depends on neither.",
+        f"lower its score. {_active_in_one(sample)} The opposite share depends on neither.",
     )
 
 
@@ -127,19 +127,19 @@ def _chance(sample: Mapping[str, Any]) -> str:
 
 
 def _changed(sample: Mapping[str, Any]) -> str:
-    told = []
+    shares = []
     for layer in LAYERS:
         masks = sample["layers"][str(layer)]["masks"]
         parts = ", ".join(f"{100 * masks[part]['changed']:.0f}" for part in PARTS)
-        told.append(f"{parts} % of the units of layer {layer} (random: {100 * masks['random']['changed']:.0f} %)")
-    return f"In a picture, covering {', '.join(PARTS[:-1])} and {PARTS[-1]} changes {' and '.join(told)}."
+        shares.append(f"{parts} % of the units of layer {layer} (random: {100 * masks['random']['changed']:.0f} %)")
+    return f"In an image, covering {', '.join(PARTS[:-1])} and {PARTS[-1]} changes {' and '.join(shares)}."
 
 
-def _lone(sample: Mapping[str, Any]) -> str:
+def _active_in_one(sample: Mapping[str, Any]) -> str:
     five, seven = (100 * sample["layers"][str(layer)]["active_in_one"] for layer in LAYERS)
     return (
-        f"And {five:.0f} % (layer 5) and {seven:.0f} % (layer 7) of the units are active in only one of two uncovered pictures; "
-        "such units tend to differ, whatever is covered."
+        f"And {five:.0f} % (layer 5) and {seven:.0f} % (layer 7) of the units are active in only one of two uncovered images; "
+        "such units tend to differ whatever is covered."
     )
 
 
@@ -155,14 +155,14 @@ def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
 
 
 def _alt(sample: Mapping[str, Any]) -> str:
-    said = [
+    means = [
         f"layer {layer}, {mask}: {sample['layers'][str(layer)]['masks'][mask]['mean']:.3f}"
         for layer in LAYERS
         for mask in MASKS
     ]
     return (
         f"Dot plot of the mean feature sign change by what is covered, paper hollow, ours filled. Ours over {sample['pictures']} "
-        f"pictures: {'; '.join(said)}."
+        f"images: {'; '.join(means)}."
     )
 
 

@@ -54,18 +54,18 @@ def build(files: Mapping[str, Path]) -> Table:
     table = paper.table("table2_imagenet_error").to_dict("records")
     rows = [_row(line, networks) for line in table]
     own = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
-    pictures = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
+    images = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
     return Table(
-        caption=f"Error in percent on {pictures} validation pictures; ours: {runs.said(views)}, and the single centre view. "
-        "The paper's numbers are ImageNet 2012's; its test labels are not public, so that column is the paper's alone.",
+        caption=f"Error in percent on {images} validation images; ours: {runs.said(views)}, and the single centre view. "
+        "The paper's numbers are for ImageNet 2012; its test labels are not public, so that column has the paper's numbers only.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
         png=_plot(own, [_seeds(line["name"], networks) for line in table if line["group"] == "ours"]),
         alt=_alt(own),
         notes=(
             runs.kind_of_interval(networks.spread_of_error(1, views) is not None),
-            "An ensemble averages probabilities; the last column says of how many networks, which may be fewer than the paper's. Its "
-            "spread of seeds is taken for that of the mean of so many networks.",
+            "An ensemble averages probabilities; the last column gives its number of networks, which may be smaller than the paper's. Its "
+            "spread over seeds is assumed to be that of the mean of as many networks.",
             *runs.divergences(found),
         ),
         highlights=_highlights(table, rows),
@@ -92,7 +92,7 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
 
 
 def _missing(line: dict[str, Any], networks: Networks) -> str | None:
-    """What stands in place of an error that was not measured."""
+    """The text in place of an error that was not measured."""
     if line["group"] != "ours":
         return None
     diverged = [run for row in _table3_rows(line["name"]) for run in runs.diverged_in_row(networks.found, row)]
@@ -100,12 +100,12 @@ def _missing(line: dict[str, Any], networks: Networks) -> str | None:
 
 
 def _table3_rows(row: str) -> tuple[str, ...]:
-    """Whose networks a row of Table 2 is made of."""
+    """The rows of Table 3 whose networks a row of Table 2 uses."""
     return (row,) if row in SINGLE else ENSEMBLES.get(row, ())
 
 
 def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
-    """(k, views) -> our top-k error, and how many networks it rests on."""
+    """(k, views) -> our top-k error, and of how many networks."""
     parts = [runs.of_row(networks.found, part) for part in _table3_rows(row)]
     members = [run for part in parts for run in part]
     kinds = [(k, views) for k in TOPS.values() for views in (1, 10)]
@@ -117,7 +117,7 @@ def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estim
 
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
-    """Of the columns of ERRORS: the errors of single seeds, in percent."""
+    """The errors of single seeds for each key of ERRORS, in percent."""
     single = runs.of_row(networks.found, row) if row in SINGLE else []
     errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
     return [[error for error in one if error is not None] for one in errors]

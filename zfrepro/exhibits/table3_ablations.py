@@ -1,4 +1,4 @@
-"""Table 3: what removing or resizing layers does to the errors, ours beside the paper's."""
+"""Table 3: how removing or resizing layers changes the errors, ours beside the paper's."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def build(files: Mapping[str, Path]) -> Table:
     table = paper.table("table3_ablation").to_dict("records")
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
-    pictures = sorted({run.errors["n"] for run in found})
+    images = sorted({run.errors["n"] for run in found})
     seeds = {line["name"]: _seeds(line["name"], networks) for line in table}
     return Table(
         caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
-        f"{runs.said(views)}, {_listed(pictures)} pictures; training error: centre crop, without dropout, "
-        f"{_listed(sorted({run.errors['train_n'] for run in found}))} pictures.",
+        f"{runs.said(views)}, {_listed(images)} images; training error: centre crop, without dropout, "
+        f"{_listed(sorted({run.errors['train_n'] for run in found}))} images.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
         png=_plot(table, rows, seeds),
@@ -59,13 +59,13 @@ def build(files: Mapping[str, Path]) -> Table:
 
 
 def _unfinished(found: Sequence[runs.Run]) -> list[str]:
-    """A warning where a shallower network also fits its training set better: then the deep one is not trained out."""
-    told = convergence.shallow_fits_better(found)
-    if not told:
+    """A warning where a shallower network fits its training set better: then the deep one is not fully trained."""
+    reason = convergence.shallow_fits_better(found)
+    if not reason:
         return []
     epochs = runs.of_row(found, convergence.FULL)[0].spec["epochs"]
     return [
-        f"Not trained out: {told}. After {epochs} epochs the ranks say how fast networks learn, not how well they could."
+        f"Not fully trained: {reason}. After {epochs} epochs the ranks show how fast networks learn, not how well they could."
     ]
 
 
@@ -91,12 +91,12 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
 
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
-    """Of the columns of ERRORS: the errors of single seeds, in percent."""
+    """The errors of single seeds for each key of ERRORS, in percent."""
     own = runs.of_row(networks.found, row)
     validation = [[run.error(f"top{k}", networks.views) for run in own] for k in TOPS.values()]
     return [
         [run.errors["train_top1"] for run in own],
-        *([one for one in some if one is not None] for some in validation),
+        *([error for error in errors if error is not None] for errors in validation),
     ]
 
 
@@ -139,7 +139,7 @@ def _alt(ran: list[Row]) -> str:
 
 
 def _highlights(networks: Networks) -> tuple[Highlight, ...]:
-    """The price of taking out the middle and the full layers together, if that was run: the number that claims 8 to 13 print."""
+    """How much removing the middle and the fully connected layers raises the error, if that was run; claims 8 to 13 print it too."""
     try:
         rise = networks.errors(BOTH)["top-1"]
     except NotMeasured:

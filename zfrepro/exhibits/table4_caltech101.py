@@ -1,4 +1,4 @@
-"""Table 4: accuracy on Caltech-101, features kept from the source set against training from nothing."""
+"""Table 4: accuracy on Caltech-101, pretrained features compared with training from scratch."""
 
 from __future__ import annotations
 

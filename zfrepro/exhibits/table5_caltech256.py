@@ -1,4 +1,4 @@
-"""Table 5: accuracy on Caltech-256, features kept from the source set against training from nothing."""
+"""Table 5: accuracy on Caltech-256, pretrained features compared with training from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table 6: average precision by class on PASCAL VOC 2012, beside the paper's; or on a set that stands in for it."""
+"""Table 6: average precision per class on PASCAL VOC 2012, or on a set that stands in for it, beside the paper's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zfrepro.storage import artifacts
 TITLE = "Transfer to PASCAL VOC 2012"
 PAPER = "Table 6"
 TARGET = "voc2012"
-NAMES = {  # VOC's names of classes that the paper spells otherwise
+NAMES = {  # VOC's class name -> the paper's, where they differ
     "aeroplane": "Airplane",
     "diningtable": "Dining table",
     "pottedplant": "Potted plant",
@@ -31,17 +31,17 @@ PRINTED = {
     "oquab2014_eccv_only": "Oquab et al.",
     "ours": "its own",
 }
-MEAN, CLASSES, WON = "mean", 20, "Classes on which it is the best of the three published in arXiv's version"
+MEAN, CLASSES, WON = "mean", 20, "Classes with the highest average precision of the three methods in the arXiv version"
 OURS = {  # column -> label of `transfers.needs`, classifier, heading
     "softmax": ("pretrained", "softmax", "one softmax"),
-    "sigmoids": ("pretrained", "sigmoids", "one sigmoid a class"),
+    "sigmoids": ("pretrained", "sigmoids", "one sigmoid per class"),
     "hog": ("hog", "sigmoids", "HOG, sigmoids"),
     "random": ("random", "softmax", "random layers, softmax"),
 }
 LOOKS = {
     "paper": (draw.PAPER, "o", "paper, one softmax"),
     "softmax": (draw.OURS, "D", "this experiment, one softmax"),
-    "sigmoids": (draw.SKY, "x", "this experiment, one sigmoid a class"),
+    "sigmoids": (draw.SKY, "x", "this experiment, one sigmoid per class"),
     "hog": (draw.PURPLE, "s", "HOG, sigmoids"),
 }
 
@@ -52,62 +52,62 @@ def needs(config: Any) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """One classifier: class name -> average precision in percent (None: no test picture shows it), and their mean."""
+class _Precisions:
+    """One classifier: class name -> average precision in percent (None: in no test image), and their mean."""
 
     classes: dict[str, Number | None]
     mean: Number
 
 
 def build(files: Mapping[str, Path]) -> Table:
-    told, found = artifacts.load_json(files["folds"]), _found(files)
+    record, precisions = artifacts.load_json(files["folds"]), _load(files)
     lines = {line["name"]: line for line in paper.table("table6_pascal2012").to_dict("records")}
     printed = {line["row_label"]: line for line in list(lines.values())[:CLASSES]}
-    names = list(found["softmax"].classes)
-    same = {name: _printed_name(name) for name in names} if told["target"] == TARGET else {}
-    columns = _columns(found)
-    rows = [_row("Mean", lines[MEAN], {name: one.mean for name, one in found.items()}, columns)]
+    names = list(precisions["softmax"].classes)
+    same = {name: _printed_name(name) for name in names} if record["target"] == TARGET else {}
+    columns = _columns(precisions)
+    rows = [_row("Mean", lines[MEAN], {name: one.mean for name, one in precisions.items()}, columns)]
     if same:
-        rows += _beside(printed, same, found, columns)
-        rows.append(_won(lines["won-of-3"], printed, same, found, columns))
+        rows += _beside(printed, same, precisions, columns)
+        rows.append(_won(lines["won-of-3"], printed, same, precisions, columns))
     else:
-        here = [_row(name, {}, {c: one.classes[name] for c, one in found.items()}, columns) for name in names]
+        here = [_row(name, {}, {c: one.classes[name] for c, one in precisions.items()}, columns) for name in names]
         rows = [
             heading("Mean over the classes", columns), *rows,
-            heading("Classes of this experiment; the paper's are in the picture", columns), *here,
+            heading("Classes of this experiment; the figure shows the paper's", columns), *here,
         ]  # fmt: skip
     return Table(
-        caption=_caption(told, names),
+        caption=_caption(record, names),
         columns=columns,
         rows=tuple(rows),
-        png=_plot(printed, same, names, found, told["target"]),
-        alt=_alt(found),
+        png=_plot(printed, same, names, precisions, record["target"]),
+        alt=_alt(precisions),
         notes=tuple(_notes(same)),
-        highlights=_highlights(lines[MEAN], found["softmax"]),
+        highlights=_highlights(lines[MEAN], precisions["softmax"]),
     )
 
 
-def _found(files: Mapping[str, Path]) -> dict[str, _Found]:
-    """Column -> what was measured, of those that were."""
+def _load(files: Mapping[str, Path]) -> dict[str, _Precisions]:
+    """Column -> average precisions, of the classifiers that were run."""
     measured = {label: artifacts.load_json(path) for label, path in files.items() if label != "folds"}
-    found = {}
+    precisions = {}
     for column, (label, classifier, _) in OURS.items():
         for one in measured.get(label, {"precisions": ()})["precisions"]:
             if one["classifier"] == classifier:
                 numbers = [None if value is None else Number(value) for value in one["classes"]]
                 classes = dict(zip(measured[label]["class_names"], numbers, strict=True))
-                found[column] = _Found(classes, Number(one["mean"], low=one["low"], high=one["high"]))
-    return found
+                precisions[column] = _Precisions(classes, Number(one["mean"], low=one["low"], high=one["high"]))
+    return precisions
 
 
 def _printed_name(name: str) -> str:
     return NAMES.get(name, name.capitalize())
 
 
-def _columns(found: Mapping[str, _Found]) -> tuple[Column, ...]:
+def _columns(precisions: Mapping[str, _Precisions]) -> tuple[Column, ...]:
     theirs = [Column(key, label, "paper", "paper, test set") for key, label in PRINTED.items()]
-    ours = [Column(f"here_{name}", OURS[name][2], "ours", "ours, validation set") for name in found]
-    diff = Column("difference", "softmax less paper", "difference", "ours, validation set")
+    ours = [Column(f"here_{name}", OURS[name][2], "ours", "ours, validation set") for name in precisions]
+    diff = Column("difference", "softmax minus paper", "difference", "ours, validation set")
     return (Column("row", "Class", "label"), *theirs, ours[0], diff, *ours[1:])
 
 
@@ -117,20 +117,22 @@ def _row(
     theirs = {key: runs.shown(line.get(key)) for key in PRINTED}
     beside = theirs["ours"] and ours.get("softmax") and difference(ours["softmax"].value, theirs["ours"].value)
     cells: dict[str, Cell] = {"row": label, **theirs, "difference": beside or None}
-    cells |= {f"here_{name}": number or "no picture shows it" for name, number in ours.items()}
+    cells |= {f"here_{name}": number or "in no test image" for name, number in ours.items()}
     return make_row(columns, cells, kind, partial=True)
 
 
 def _beside(
     printed: Mapping[str, Mapping[str, Any]],
     same: Mapping[str, str],
-    found: Mapping[str, _Found],
+    precisions: Mapping[str, _Precisions],
     columns: Sequence[Column],
 ) -> list[Row]:
-    """VOC itself: the paper's rows, ours in them; classes that were not taken stay without."""
+    """VOC itself: the paper's rows with our numbers, except for classes that were not used."""
     own = {theirs: name for name, theirs in same.items()}
     return [
-        _row(label, line, {c: one.classes[own[label]] for c, one in found.items()} if label in own else {}, columns)
+        _row(
+            label, line, {c: one.classes[own[label]] for c, one in precisions.items()} if label in own else {}, columns
+        )
         for label, line in printed.items()
     ]
 
@@ -139,43 +141,43 @@ def _won(
     line: Mapping[str, Any],
     printed: Mapping[str, Mapping[str, Any]],
     same: Mapping[str, str],
-    found: Mapping[str, _Found],
+    precisions: Mapping[str, _Precisions],
     columns: Sequence[Column],
 ) -> Row:
-    """Ours against the paper's two rivals, as the paper counted its own: they saw the test set, ours the validation set."""
+    """Ours against the paper's two other methods, as the paper counts: theirs on the test set, ours on the validation set."""
     wins = {}
-    for name, one in found.items():
+    for name, one in precisions.items():
         both = [(one.classes[own], printed[theirs]) for own, theirs in same.items() if one.classes[own]]
-        wins[name] = sum(number.value > max(of["A_sande2012"], of["B_yan2012"]) for number, of in both)
+        wins[name] = sum(number.value > max(others["A_sande2012"], others["B_yan2012"]) for number, others in both)
     theirs = {key: Number(value, 0) for key in PRINTED if (value := runs.value(line.get(key))) is not None}
     cells: dict[str, Cell] = {"row": WON, **theirs, **{f"here_{name}": Number(n, 0) for name, n in wins.items()}}
     return make_row(columns, cells, partial=True)
 
 
-def _caption(told: Mapping[str, Any], names: Sequence[str]) -> str:
+def _caption(record: Mapping[str, Any], names: Sequence[str]) -> str:
     split = (
-        f"trained on its {told['train_pictures']:,} training pictures, scored on its {told['val_pictures']:,} validation pictures"
-        if told["own_splits"]
+        f"trained on its {record['train_pictures']:,} training images, scored on its {record['val_pictures']:,} validation images"
+        if record["own_splits"]
         else "on a random split"
     )
     return (
-        f"Average precision in percent, by PASCAL VOC's own definition. Target here: {told['target']}, {len(names)} classes, "
-        f"{split}, because the labels of VOC's test pictures are not public. One softmax: over one label a picture, that of its "
-        "largest object, as in the paper; one sigmoid a class: over all of them. Layer 7 is frozen. Intervals of the mean: 95 %, "
-        "bootstrap over test pictures."
+        f"Average precision in percent, as PASCAL VOC defines it. Target here: {record['target']}, {len(names)} classes, "
+        f"{split}, because the labels of VOC's test images are not public. One softmax: over one label per image, that of its "
+        "largest object, as in the paper; one sigmoid per class: over all of them. Layer 7 is frozen. Intervals of the mean: 95 %, "
+        "bootstrap over test images."
     )
 
 
 def _notes(same: Mapping[str, str]) -> list[str]:
     notes = [
-        "Objects that are marked difficult are left out of account, as in VOC's evaluation.",
-        "The paper's table has misprints: for dining table both rivals repeat the row above, Oquab's boat repeats bottle. "
+        "Objects marked as difficult are ignored, as in VOC's evaluation.",
+        "The paper's table has misprints: for dining table both other methods repeat the row above, Oquab's boat repeats bottle. "
         "Means and counts are as printed.",
     ]
     if not same:
-        notes.append("The classes here are not VOC's, so nothing but the means can be set side by side.")
+        notes.append("The classes here are not VOC's, so only the means can be compared.")
     elif len(same) < CLASSES:
-        notes.append(f"{len(same)} of the {CLASSES} classes were taken; the mean of ours is over these.")
+        notes.append(f"{len(same)} of the {CLASSES} classes were used; our mean is over these.")
     return notes
 
 
@@ -183,14 +185,14 @@ def _plot(
     printed: Mapping[str, Mapping[str, Any]],
     same: Mapping[str, str],
     names: Sequence[str],
-    found: Mapping[str, _Found],
+    precisions: Mapping[str, _Precisions],
     target: str,
 ) -> bytes:
     theirs = {label: runs.shown(line["ours"]) for label, line in printed.items()}
     ours = {
-        name: {same.get(label, label): number for label, number in found[name].classes.items()}
+        name: {same.get(label, label): number for label, number in precisions[name].classes.items()}
         for name in LOOKS
-        if name in found
+        if name in precisions
     }
     panels = [("Average precision", list(theirs), {"paper": theirs, **ours})]
     if not same:
@@ -200,8 +202,8 @@ def _plot(
         for ax, (title, labels, series) in zip(axes, panels, strict=True):
             _panel(ax, labels, series)
             ax.set_title(title)
-        named = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        drawn.legend(named.values(), named.keys(), loc="outside lower left", ncols=2)
+        handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        drawn.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
         return draw.png(drawn)
 
 
@@ -221,11 +223,11 @@ def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Nu
     ax.set_xlabel("average precision (%)")
 
 
-def _alt(found: Mapping[str, _Found]) -> str:
-    means = "; ".join(f"{OURS[name][2]} {one.mean.texts()['text']}" for name, one in found.items())
+def _alt(precisions: Mapping[str, _Precisions]) -> str:
+    means = "; ".join(f"{OURS[name][2]} {one.mean.texts()['text']}" for name, one in precisions.items())
     return f"Dot plot of average precision by class, the paper's hollow. Means of ours in percent: {means}."
 
 
-def _highlights(line: Mapping[str, Any], softmax: _Found) -> tuple[Highlight, ...]:
+def _highlights(line: Mapping[str, Any], softmax: _Precisions) -> tuple[Highlight, ...]:
     printed = runs.shown(line["ours"]).texts()["text"]
     return (Highlight("PASCAL VOC: mean average precision (%), one softmax", softmax.mean.texts()["text"], printed),)

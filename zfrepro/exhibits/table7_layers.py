@@ -1,4 +1,4 @@
-"""Table 7: linear classifiers on one layer after another, of both networks, on both Caltechs."""
+"""Table 7: linear classifiers on the features of each layer, of both networks, on Caltech-101 and Caltech-256."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zfrepro.storage import artifacts
 if TYPE_CHECKING:
     import pandas as pd
 
-TITLE = "Layer by layer: what linear classifiers make of the features"
+TITLE = "Linear classifiers on the features of each layer"
 PAPER = "Table 7"
 TARGETS = {"caltech101": ("Caltech-101", "cal101_30", 30), "caltech256": ("Caltech-256", "cal256_60", 60)}
 CLASSIFIERS = {"svm": "SVM", "softmax": "Softmax"}
@@ -48,14 +48,14 @@ class _Target:
     folds: transfers.Folds
     per_class: int
     networks: dict[str, pd.DataFrame]
-    sizes: dict[str, int]  # layer -> features a picture, of the network that is named first
+    sizes: dict[str, int]  # layer -> features per image, of the first network
 
     def number(self, network: str, classifier: str, layer: int) -> Number | None:
         found = self.networks[network]
         return transfers.number(found, classifier=classifier, layer=layer, per_class=self.per_class)
 
     def curve(self, network: str, classifier: str) -> dict[int, Number]:
-        """Layer -> accuracy of those measured."""
+        """Layer -> accuracy, of the layers that were measured."""
         layers = sorted(set(self.networks[network]["layer"]))
         numbers = {layer: self.number(network, classifier, layer) for layer in layers}
         return {layer: number for layer, number in numbers.items() if number}
@@ -73,11 +73,11 @@ class _Target:
 def build(files: Mapping[str, Path]) -> Table:
     targets = [_target(files, name) for name in TARGETS if f"{name}/folds" in files]
     columns = _columns(targets)
-    said = "; ".join(
-        f"{TARGETS[one.name][0]}: {one.folds.said()}, {one.per_class} training pictures a class" for one in targets
+    description = "; ".join(
+        f"{TARGETS[one.name][0]}: {one.folds.said()}, {one.per_class} training images per class" for one in targets
     )
     return Table(
-        caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {said}.",
+        caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {description}.",
         columns=columns,
         rows=_rows(targets, columns),
         png=_plot(targets),
@@ -85,8 +85,8 @@ def build(files: Mapping[str, Path]) -> Table:
         notes=(
             "± of ours: standard deviation over the splits. The paper prints the softmax on layers 5 and 7 only. Features are a "
             "layer's outputs after pooling and contrast normalisation, flattened; strengths of the L2 penalty are chosen on "
-            "training pictures alone.",
-            f"Features a picture, of {next(iter(targets[0].networks))}: "
+            "training images only.",
+            f"Features per image, of {next(iter(targets[0].networks))}: "
             + ", ".join(f"layer {layer} {size:,}" for layer, size in targets[0].sizes.items())
             + ".",
         ),
@@ -98,18 +98,18 @@ def _target(files: Mapping[str, Path], name: str) -> _Target:
     import pandas as pd
 
     labels = [label for label in sorted(files) if label.startswith(f"{name}/") and label != f"{name}/folds"]
-    told = {label.partition(" ")[2]: artifacts.load_json(files[label]) for label in labels}
-    networks = {network: pd.DataFrame(of["accuracies"]) for network, of in told.items()}
+    records = {label.partition(" ")[2]: artifacts.load_json(files[label]) for label in labels}
+    networks = {network: pd.DataFrame(record["accuracies"]) for network, record in records.items()}
     folds = transfers.Folds.load(files[f"{name}/folds"])
-    return _Target(name, folds, max(folds.test_pictures), networks, next(iter(told.values()))["sizes"])
+    return _Target(name, folds, max(folds.test_pictures), networks, next(iter(records.values()))["sizes"])
 
 
 def _columns(targets: Sequence[_Target]) -> tuple[Column, ...]:
     columns = [Column("row", "Classifier (layer)", "label")]
     for one in targets:
         title, _, printed = TARGETS[one.name]
-        group = f"{title}, {one.per_class} a class"
-        differs = f" ({printed} a class)" if printed != one.per_class else ""
+        group = f"{title}, {one.per_class} per class"
+        differs = f" ({printed} per class)" if printed != one.per_class else ""
         columns.append(Column(f"{one.name}_paper", f"paper{differs}", "paper", group))
         columns += [Column(f"{one.name}_{name}", f"ours, {name}", "ours", group) for name in one.networks]
     return tuple(columns)
@@ -136,14 +136,14 @@ def _plot(targets: Sequence[_Target]) -> bytes:
             _panel(ax, one)
         axes[0].set_ylabel("accuracy (%)")
         axes[0].set_ylim(bottom=0)
-        named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-        named[CHANCE] = named.pop(CHANCE)  # last
-        drawn.legend(named.values(), named.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
+        handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+        handles[CHANCE] = handles.pop(CHANCE)  # last
+        drawn.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
         return draw.png(drawn)
 
 
 def _panel(ax: Axes, one: _Target) -> None:
-    ax.set_title(f"{TARGETS[one.name][0]}: {one.folds.target}, {one.per_class} a class")
+    ax.set_title(f"{TARGETS[one.name][0]}: {one.folds.target}, {one.per_class} per class")
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelleft=True)
@@ -169,20 +169,21 @@ def _line(ax: Axes, curve: Mapping[int, Number], colour: str, style: Any, label:
 
 
 def _alt(targets: Sequence[_Target]) -> str:
-    said = [
+    accuracies = [
         f"{TARGETS[one.name][0]}, {name}, {label}: "
         + ", ".join(f"layer {layer} {number.value:.1f}" for layer, number in one.curve(name, classifier).items())
         for one in targets
         for name in one.networks
         for classifier, label in CLASSIFIERS.items()
     ]
-    return "Line plots of accuracy over the layer that is classified, the paper's hollow. In percent: " + "; ".join(
-        said
+    return (
+        "Line plots of accuracy over the layer whose features are classified, the paper's hollow. In percent: "
+        + "; ".join(accuracies)
     )
 
 
 def _highlights(one: _Target) -> tuple[Highlight, ...]:
-    """What depth adds, of the network that is named first, and the best layer."""
+    """How much depth adds, for the first network, and its best layer."""
     ours = one.curve(next(iter(one.networks)), "svm")
     printed = {layer: number for (kind, layer), number in one.printed().items() if kind == "svm"}
     if len(ours) < 2:

@@ -1,4 +1,4 @@
-"""How the networks learned: loss and error after every epoch. Not in the paper."""
+"""Loss and error of the networks after every epoch. Not in the paper."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TITLE = "Training curves"
 PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
 NETWORK = "network/"
-LABELLED = len(draw.CYCLE)  # more curves than colours: the rest stay grey
+LABELLED = len(draw.CYCLE)  # the curves beyond the number of colours are grey
 COLUMNS = (
     Column("run", "Run", "label"),
     Column("epoch", "Epoch"),
@@ -57,15 +57,15 @@ def build(files: Mapping[str, Path]) -> Picture:
     histories = {name: _history(files[labels[name]], name in diverged) for name in names}
     epochs = max((int(history["epoch"].max()) for history in histories.values() if len(history)), default=0)
     return Picture(
-        caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are those "
-        "met while training, on crops and with dropout; validation is the single centre view.",
+        caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are computed "
+        "during training, on crops and with dropout; validation uses the single centre view.",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
         png=_plot(histories, diverged),
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
         + "; ".join(f"{run} {_last(history, run in diverged)}" for run, history in histories.items()),
         notes=(
-            *(f"{run} diverged in epoch {found['epoch']} ({found['what']})." for run, found in diverged.items()),
+            *(f"{run} diverged in epoch {record['epoch']} ({record['what']})." for run, record in diverged.items()),
             *_faded(networks),
         ),
         rows_title="Every epoch of every run",
@@ -73,14 +73,14 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 
 def _faded(networks: Mapping[str, Any]) -> list[str]:
-    """How far the first weights faded, from the least to the most; nothing where that was not written down."""
+    """How much of the initial weights is left, smallest to largest share; [] for networks without that record."""
     shares = sorted(100 * about["faded_to"] for about in networks.values() if about.get("faded_to") is not None)
     if not shares:
         return []
     ends = " to ".join(dict.fromkeys(f"{share:.2g}" for share in (shares[0], shares[-1])))
     return [
-        f"First weights have faded to {ends} % at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
-        "What is left of them is noise in the filters; the paper's training leaves none."
+        f"{ends} % of the initial weights are left at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
+        "This rest is noise in the filters; the paper's training leaves none."
     ]
 
 
@@ -89,7 +89,7 @@ def _last(history: pd.DataFrame, diverged: bool) -> str:
 
 
 def _history(path: Path, diverged: bool) -> pd.DataFrame:
-    """One that diverged may have no whole epoch. Raises UserError."""
+    """A run that diverged may have no complete epoch. Raises UserError."""
     import pandas as pd
 
     try:
@@ -121,7 +121,7 @@ def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes
 
 
 def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: Container[str]) -> None:
-    """The other runs set the limits: what one that diverged reached last may be beyond all measure."""
+    """The limits follow the runs that did not diverge: the last values of one that did may be huge."""
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for i, (run, history) in reversed(list(enumerate(histories.items()))):
@@ -131,11 +131,11 @@ def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: 
             else {"color": "#c3c8d0", "linewidth": 1, "label": "others"}
         )
         if i > LABELLED:
-            look["label"] = "_"
+            look["label"] = "_"  # matplotlib leaves it out of the legend
         elif run in diverged and i < LABELLED:
             look |= {"label": f"{run} (diverged)", "linestyle": ":"}
         finite = history[np.isfinite(history[column].astype(float))]
         ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **look)
-    whole = [history[column].max() for run, history in histories.items() if run not in diverged]
-    if whole:
-        ax.set_ylim(top=min(ax.get_ylim()[1], 1.05 * max(whole)))
+    largest = [history[column].max() for run, history in histories.items() if run not in diverged]
+    if largest:
+        ax.set_ylim(top=min(ax.get_ylim()[1], 1.05 * max(largest)))

@@ -1,1 +1,1 @@
-"""What exhibits share: cells, tables, pictures, drawing, LaTeX."""
+"""What exhibits share: cells, tables, drawing, LaTeX."""

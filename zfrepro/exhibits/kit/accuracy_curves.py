@@ -1,4 +1,4 @@
-"""Curves of accuracy against training pictures a class, and how few of these pass a baseline that was given the most."""
+"""Curves of accuracy by training images per class, and how few of these suffice to exceed a baseline that had the most."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from zfrepro.measurements.estimate import Number
 
 TICKS = (1, 10, 20, 30, 40, 50, 60)
 WIDE, HIGH, LEGEND_LINE = 6.6, 2.75, 0.16  # inches
-OTHERS = ".x+1234"  # markers of the series that have no look of their own
-Curve = Mapping[int, Number]  # training pictures a class -> accuracy in percent, fewest first
+OTHERS = ".x+1234"  # markers of the series without a look of their own
+Curve = Mapping[int, Number]  # training images per class -> accuracy in percent, fewest first
 
 
 @dataclass(frozen=True)
 class Level:
-    """A baseline at the most training pictures it was given, and the fewest with which another curve passes it."""
+    """A baseline at its largest number of training images, and the fewest with which another curve exceeds it."""
 
     series: str
     per_class: int
     value: float
-    passed_at: int | None
+    exceeded_at: int | None
 
     @classmethod
-    def of(cls, series: str, baseline: Curve, other: Curve) -> Level:
+    def from_curves(cls, series: str, baseline: Curve, other: Curve) -> Level:
         most = max(baseline)
         return cls(series, most, baseline[most].value, smallest_above(other, baseline[most].value))
 
     @property
-    def passed(self) -> str:
-        return str(self.passed_at or "never")
+    def exceeded(self) -> str:
+        return str(self.exceeded_at or "never")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """`curves`: series -> curve, the one that passes `level` first; `looks`: series -> colour, marker."""
+    """`curves`: series -> curve, the one that has to exceed `level` first; `looks`: series -> colour, marker."""
 
     title: str
     curves: Mapping[str, Curve]
@@ -48,20 +48,20 @@ class Panel:
 
 
 def smallest_above(curve: Curve, level: float) -> int | None:
-    """The fewest training pictures a class, of those measured, whose accuracy is above `level`."""
+    """The fewest training images per class, of those measured, with an accuracy above `level`."""
     return min((k for k, number in curve.items() if number.value > level), default=None)
 
 
-def drawn(panels: Sequence[Panel]) -> bytes:
-    """Panels side by side on common axes, each with its legend below."""
+def draw_panels(panels: Sequence[Panel]) -> bytes:
+    """Panels side by side on common axes, each with its own legend below."""
     lines = max(len(panel.curves) + (panel.level is not None) for panel in panels)
-    with draw.figure(WIDE, HIGH + LEGEND_LINE * lines) as whole:
-        axes = whole.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    with draw.figure(WIDE, HIGH + LEGEND_LINE * lines) as figure:
+        axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
             _panel(ax, panel)
         axes[0].set_ylabel("accuracy (%)")
         axes[0].set_ylim(bottom=0)
-        return draw.png(whole)
+        return draw.png(figure)
 
 
 def _panel(ax: Axes, panel: Panel) -> None:
@@ -69,8 +69,8 @@ def _panel(ax: Axes, panel: Panel) -> None:
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelleft=True)
-    plain = (series for series in panel.curves if series not in panel.looks)
-    looks = {series: (draw.SKY, marker) for series, marker in zip(plain, itertools.cycle(OTHERS), strict=False)}
+    others = (series for series in panel.curves if series not in panel.looks)
+    looks = {series: (draw.SKY, marker) for series, marker in zip(others, itertools.cycle(OTHERS), strict=False)}
     for i, (series, curve) in enumerate(panel.curves.items()):
         colour, marker = (panel.looks | looks)[series]
         ax.errorbar(
@@ -81,20 +81,21 @@ def _panel(ax: Axes, panel: Panel) -> None:
     if panel.level:
         _dashed(ax, panel.level)
     ax.set_xticks(TICKS)
-    ax.set_xlabel("training pictures a class")
+    ax.set_xlabel("training images per class")
+    # below its own panel: "outside" legends belong to a whole figure
     ax.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.17), handlelength=1.8, borderaxespad=0)
 
 
 def _bars(curve: Curve) -> list[float] | None:
-    """Half a bar a point; none where there is one fold."""
+    """Half the length of each point's bar; None where there is one fold."""
     spreads = [number.spread for number in curve.values()]
     return None if all(spread is None for spread in spreads) else [spread or 0 for spread in spreads]
 
 
 def _dashed(ax: Axes, level: Level) -> None:
-    passed = f"passed with {level.passed_at}" if level.passed_at else "never passed"
-    label = f"{level.series}, {level.per_class} a class: {passed}"
+    exceeded = f"exceeded with {level.exceeded_at}" if level.exceeded_at else "never exceeded"
+    label = f"{level.series}, {level.per_class} per class: {exceeded}"
     ax.axhline(level.value, color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5, label=label)
-    if level.passed_at:
+    if level.exceeded_at:
         drop = {"color": draw.INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1.4}
-        ax.plot([level.passed_at] * 2, [0, level.value], **drop)
+        ax.plot([level.exceeded_at] * 2, [0, level.value], **drop)

@@ -1,4 +1,4 @@
-"""Accuracy on a set that features are transferred to, by method and training pictures a class: the body of Tables 4 and 5."""
+"""Accuracy on a target set, by method and training images per class: the body of Tables 4 and 5."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ METHODS = {  # rows that the paper has and we run, also labels of `transfers.nee
 }
 BASELINES = {"hog": transfers.HOG, "random": transfers.RANDOM}
 SECTIONS = "Rows of the paper", "Baselines of our own, not in the paper"
-ROOM = 3  # numbers of training pictures that leave room for a difference beside each
-Curves = Mapping[str, Mapping[int, Number]]  # method -> training pictures a class -> accuracy
+ROOM = 3  # with more numbers of training images, the columns of differences are left out
+Curves = Mapping[str, Mapping[int, Number]]  # method -> training images per class -> accuracy
 
 
 def needs(config: Any, target: str) -> dict[str, str]:
@@ -41,22 +41,22 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     columns = _columns(sizes)
     rows = [_row(line, curves, sizes, columns) for line in lines]
     own = [_own(label, curves[method], columns) for method, label in BASELINES.items() if curves[method]]
-    told, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
-    source = told["overlap"]
+    record, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
+    source = record["overlap"]
     return Table(
-        caption=f"Mean of the per-class accuracies in percent, by training pictures a class. Target here: {folds.said()}. "
-        f"Pretrained: the paper's network on ImageNet, ours on {source['source']}, {source['source_pictures']:,} pictures.",
+        caption=f"Mean of the per-class accuracies in percent, by training images per class. Target here: {folds.said()}. "
+        f"Pretrained: the paper's network on ImageNet, ours on {source['source']}, {source['source_pictures']:,} images.",
         columns=columns,
         rows=(heading(SECTIONS[0], columns), *rows, *([heading(SECTIONS[1], columns), *own] if own else [])),
         png=_plot([*rows, *own], columns),
         alt=_alt([*rows, *own], columns),
-        notes=tuple(_notes(files, told, folds)),
+        notes=tuple(_notes(files, record, folds)),
         highlights=_highlights(lines, found, role),
     )
 
 
 def _sizes(line: Mapping[str, Any], curves: Curves) -> list[int]:
-    """Those of the paper's table; the largest of ours as well where ours has none of them."""
+    """The sizes of the paper's table; also our largest where we measured none of them."""
     printed = [int(key.removeprefix("acc").removesuffix("_pct")) for key in line if key.endswith("_pct")]
     measured = sorted({k for curve in curves.values() for k in curve})
     return printed if set(printed) & set(measured) else sorted({*printed, *measured[-1:]})
@@ -67,7 +67,7 @@ def _columns(sizes: Sequence[int]) -> tuple[Column, ...]:
     shown = kinds if len(sizes) <= ROOM else kinds[:2]
     return (
         Column("row", "Method", "label"),
-        *(Column(f"acc{k}_{who}", label, role, f"{k} a class") for k in sizes for who, label, role in shown),
+        *(Column(f"acc{k}_{who}", label, role, f"{k} per class") for k in sizes for who, label, role in shown),
     )
 
 
@@ -90,17 +90,17 @@ def _own(label: str, curve: Mapping[int, Number], columns: Sequence[Column]) -> 
     return make_row(columns, {"row": label, **ours}, partial=True)
 
 
-def _notes(files: Mapping[str, Path], told: Mapping[str, Any], folds: transfers.Folds) -> list[str]:
+def _notes(files: Mapping[str, Path], record: Mapping[str, Any], folds: transfers.Folds) -> list[str]:
     spread = (
-        f"± of ours: standard deviation over the {folds.folds} splits, which differ in training and test pictures."
+        f"± of ours: standard deviation over the {folds.folds} splits, which differ in training and test images."
         if folds.folds > 1
-        else "Ours has no ±, since there was one split."
+        else "Ours has no ± because there was one split."
     )
     notes = [f"{spread} The paper does not say what its ± is."]
     if "scratch" in files:
         notes.append(_scratch_note(artifacts.load_json(files["scratch"]), folds))
-    gone = _left_out(told)
-    return [*notes, gone] if gone else notes
+    left_out = _left_out(record)
+    return [*notes, left_out] if left_out else notes
 
 
 def _scratch_note(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
@@ -119,17 +119,17 @@ def _training_error(one: Mapping[str, Any]) -> str:
     return f"{error:.1f} % with {one['per_class']} per class ({change})"
 
 
-def _left_out(told: Mapping[str, Any]) -> str:
-    """What of the target set was not used, and why; nothing where all of it was."""
-    overlap, twice, dropped = told["overlap"], len(told["duplicates"]), len(told["dropped"])
+def _left_out(record: Mapping[str, Any]) -> str:
+    """How many images of the target set were not used, and why; "" if all were."""
+    overlap, copies, dropped = record["overlap"], len(record["duplicates"]), len(record["dropped"])
     similar, least = len(overlap["left_out"]), overlap["threshold"]
     reasons = [
-        f"{similar} {'picture' if similar == 1 else 'pictures'} for likeness to one of the source (correlation of at least {least})",
-        f"{twice} {'copy' if twice == 1 else 'copies'} within the set",
-        f"{dropped} {'class' if dropped == 1 else 'classes'} with too few pictures",
+        f"{similar} {'image' if similar == 1 else 'images'} similar to one of the source (correlation of at least {least})",
+        f"{copies} {'copy' if copies == 1 else 'copies'} within the set",
+        f"{dropped} {'class' if dropped == 1 else 'classes'} with too few images",
     ]
-    said = [reason for reason, count in zip(reasons, (similar, twice, dropped), strict=True) if count]
-    return f"Left out of the target set: {', '.join(said)}. The exhibit on overlaps lists them." if said else ""
+    given = [reason for reason, count in zip(reasons, (similar, copies, dropped), strict=True) if count]
+    return f"Left out of the target set: {', '.join(given)}. The exhibit on overlaps lists them." if given else ""
 
 
 def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:

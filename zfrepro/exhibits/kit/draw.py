@@ -1,4 +1,4 @@
-"""How every picture of the report looks: one style, one set of colours, PNG bytes that depend on nothing but their content."""
+"""The look of every picture of the report: one style, one set of colours, PNG bytes that depend only on the content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zfrepro.measurements.estimate import Number
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart
+# Okabe and Ito's palette, whose colours colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442",
 )  # fmt: skip
@@ -61,20 +61,20 @@ STYLE = {
 
 @contextmanager
 def figure(width: float, height: float) -> Iterator[Figure]:
-    """An empty figure, inches, in the report's style; draw and save it inside the block."""
+    """An empty figure, in inches, in the report's style; draw and save it inside the block."""
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": "agg"}):
         yield Figure(figsize=(width, height), layout="constrained")
 
 
 def png(drawn: Figure, dpi: int = DPI) -> bytes:
-    """A figure as PNG, every colour exact, so that a legend's rare colours stay apart."""
+    """A figure as PNG in exact colours, so that rare colours of a legend stay distinct."""
     raw = io.BytesIO()
     drawn.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
     return encoded(Image.open(raw).convert("RGB"))
 
 
 def encoded(image: Image.Image, largest: int = LARGEST) -> bytes:
-    """PNG bytes: exact if they are few enough, else in 256 colours, else smaller as well."""
+    """PNG bytes, at most `largest`: exact if possible, else in 256 colours, else also reduced in size."""
     data = _png(image)
     while len(data) > largest:
         data = _png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG))
@@ -89,7 +89,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def grey_zero(values: np.ndarray, share: float = 99.5) -> np.ndarray:
-    """uint8 of signed values: 0 becomes middle grey, the given percentile of the magnitudes black or white."""
+    """uint8 of signed values: 0 becomes middle grey, the percentile `share` of the magnitudes black or white."""
     largest = float(np.percentile(np.abs(values), share)) or float(np.abs(values).max()) or 1.0
     return np.clip(np.round(127.5 + 127.5 * values / largest), 0, 255).astype(np.uint8)
 
@@ -101,7 +101,7 @@ def stretched(values: np.ndarray) -> np.ndarray:
 
 
 def resized(tile: np.ndarray, side: int) -> Image.Image:
-    """A tile (f, f, 3) at `side` pixels: whole multiples stay sharp-edged if the tile is tiny."""
+    """A tile (f, f, 3) at `side` pixels; one of up to 16 pixels keeps sharp edges."""
     tiny = tile.shape[0] <= 16
     return Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
 
@@ -112,7 +112,7 @@ def block(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int, ground
 
 
 def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str = "white") -> Image.Image:
-    """Pictures of one size in rows of `columns`."""
+    """Images of one size in rows of `columns`."""
     columns = max(1, min(columns, len(images)))
     lines = -(-len(images) // columns)
     width, height = images[0].size
@@ -123,7 +123,7 @@ def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str 
 
 
 def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
-    """Pictures in one line, aligned at the top."""
+    """Images in one line, aligned at the top."""
     whole = Image.new("RGB", (sum(i.width + gap for i in images) - gap, max(i.height for i in images)), "white")
     left = 0
     for image in images:
@@ -133,7 +133,7 @@ def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
 
 
 def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
-    """Pictures one under the other, aligned at the left."""
+    """Images one below the other, aligned at the left."""
     whole = Image.new("RGB", (max(i.width for i in images), sum(i.height + gap for i in images) - gap), "white")
     top = 0
     for image in images:
@@ -143,7 +143,7 @@ def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
 
 
 def titled(image: Image.Image, text: str, size: int) -> Image.Image:
-    """The picture with a bold line of text above it, `size` pixels high."""
+    """The image with a bold line of text above it, `size` pixels high."""
     whole = Image.new("RGB", (image.width, image.height + round(1.7 * size)), "white")
     whole.paste(image, (0, round(1.7 * size)))
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans:bold"), size)
@@ -152,7 +152,7 @@ def titled(image: Image.Image, text: str, size: int) -> Image.Image:
 
 
 def shortened(name: str, most: int) -> str:
-    """At most so many characters, an ellipsis last where some are left out."""
+    """At most `most` characters; an ellipsis at the end replaces those left out."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -163,10 +163,10 @@ def dot_plot(
     headings: Container[int] = (),
     seeds: Sequence[Sequence[Sequence[float]]] = (),
 ) -> bytes:
-    """A row a label, a panel a quantity: the paper's number hollow, ours filled, a line between them.
+    """A row per label, a panel per quantity: the paper's number hollow, ours filled, a line between them.
 
-    Each panel is (title, the paper's `Number | None`, ours): ours show their interval or spread. `headings`: places of labels
-    that stand, bold, over those that follow. `seeds`: of each panel, row by row, single measurements behind a mean of ours, drawn
+    Each panel is (title, the paper's numbers, ours), a number or None per label; ours show their interval or spread. `headings`:
+    indices of labels that are headings, in bold. `seeds`: per panel and row, the single measurements behind a mean of ours, drawn
     as small dots where there are several.
     """
     wrapped = [textwrap.fill(label, 36) for label in labels]
@@ -207,5 +207,5 @@ def _dots(
 
 
 def _scatter(ax: Axes, numbers: Sequence[Number | None], label: str, look: dict) -> None:
-    there = [(number.value, y) for y, number in enumerate(numbers) if number]
-    ax.scatter([x for x, _ in there], [y for _, y in there], zorder=3, label=label, **look)
+    points = [(number.value, y) for y, number in enumerate(numbers) if number]
+    ax.scatter([x for x, _ in points], [y for _, y in points], zorder=3, label=label, **look)

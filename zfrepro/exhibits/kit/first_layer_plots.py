@@ -15,33 +15,33 @@ NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improv
 LOOK = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
 
 
-def sizes(found: Mapping[str, Layers]) -> bytes:
-    """The RMS of every network's filters, largest first."""
+def sizes(networks: Mapping[str, Layers]) -> bytes:
+    """The RMS of every network's filters, in decreasing order."""
     with draw.figure(3.62, 2.95) as drawn:
         ax = drawn.subplots()
         for label in LOOK:
-            if label in found:
-                rms = np.sort(found[label].rms)[::-1]
+            if label in networks:
+                rms = np.sort(networks[label].rms)[::-1]
                 colour, style = LOOK[label]
                 ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
-        for clip in {layers.clip for layers in found.values()} - {None}:
+        for clip in {layers.clip for layers in networks.values()} - {None}:
             ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
             ax.text(1, clip, "clip", color=draw.MUTED, va="bottom", fontsize=7)
         ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter", yscale="log")
-        low, high = ax.get_ylim()
+        bottom, top = ax.get_ylim()
         ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else NullFormatter())
+        ax.yaxis.set_minor_formatter("{x:g}" if top < 20 * bottom else NullFormatter())
         ax.legend(loc="lower left")
         return draw.png(drawn)
 
 
-def spectra(found: Mapping[str, Layers]) -> bytes:
-    """Energy over frequency: the filters', and the projections' with the multiples of the stride's frequency marked."""
+def spectra(networks: Mapping[str, Layers]) -> bytes:
+    """Energy over frequency, of the filters and of the projections; triangles at the multiples of 1 / stride."""
     with draw.figure(7.4, 2.7) as drawn:
         left, right = drawn.subplots(1, 2)
-        for label, layers in found.items():
+        for label, layers in networks.items():
             colour = LOOK[label][0]
-            shares = 100 * layers.arrays["spectrum_1"][:-1]  # the last one: all beyond 1/2
+            shares = 100 * layers.arrays["spectrum_1"][:-1]  # the last: everything beyond 1/2
             left.plot((np.arange(len(shares)) + 0.5) / 2 / len(shares), shares, color=colour, label=label)
             if "spectrum_2" in layers.arrays:
                 along = 100 * layers.arrays["spectrum_2"]
@@ -50,7 +50,7 @@ def spectra(found: Mapping[str, Layers]) -> bytes:
         for ax, title in ((left, "Filters of layer 1"), (right, "Layer-2 projections, along rows and columns")):
             ax.set(xlabel="cycles per pixel", xlim=(0, 0.5), ylabel="energy (%)")
             ax.set_title(title)
-        _band(left, *next(iter(found.values())).about["bands"])
+        _band(left, *next(iter(networks.values())).about["bands"])
         left.legend(loc="center right")
         right.set_yscale("log")
         right.yaxis.set_major_formatter("{x:g}")
@@ -64,7 +64,7 @@ def _band(ax: Axes, low: float, high: float) -> None:
 
 
 def _mark(ax: Axes, stride: int, colour: str) -> None:
-    """Triangles at the multiples of the stride's frequency, those of a larger stride below."""
+    """Triangles at the multiples of 1 / stride, those of a larger stride below."""
     at = [k / stride for k in range(1, stride // 2 + 1)]
     height = 0.03 + 0.05 * (stride == 2)
     ax.plot(at, [height] * len(at), "^", color=colour, markersize=5, transform=ax.get_xaxis_transform(), clip_on=False)
