@@ -153,8 +153,8 @@ def test_table_7_on_one_target_with_other_sizes(place):
     for name in ("improved", "baseline"):
         changed(place / f"probes/caltech101/{name}.json", at_ten)
     made = built(table7_layers, place, folds={"caltech101": {}})
-    assert {column.group for column in made.columns if column.group} == {"Caltech-101, 10 a class"}
-    assert made.columns[1].label == "paper (30 a class)"
+    assert {column.group for column in made.columns if column.group} == {"Caltech-101, 10 per class"}
+    assert made.columns[1].label == "paper (30 per class)"
     assert isinstance(cells(made, "SVM (1)")["caltech101_improved"], Number)
 
 
