@@ -1,4 +1,4 @@
-"""The comparison of several runs' verdicts: every cell, every count of differences and flips worked out by hand."""
+"""The comparison of several runs: every cell, every count of differences and flips computed by hand."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def six(folder: Path) -> list[str]:
             "precisions": [("float32", "bfloat16")[i % 2]],
             "devices": ["cpu"],
         }
-        found = claims([verdicts[i] for verdicts in SIX.values()])
-        toy_report.write(folder / f"demo-{i}", f"demo-{i}", claims=found, training=training)
+        made = claims([verdicts[i] for verdicts in SIX.values()])
+        toy_report.write(folder / f"demo-{i}", f"demo-{i}", claims=made, training=training)
     return [str(folder / f"demo-{i}") for i in range(6)]
 
 
@@ -58,13 +58,13 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 
 def row(lines: list[str], number: int) -> str:
-    found = [line for line in lines if line.lstrip("*! ").split("  ")[0] == str(number)]
-    assert len(found) == 1
-    return found[0]
+    matches = [line for line in lines if line.lstrip("*! ").split("  ")[0] == str(number)]
+    assert len(matches) == 1
+    return matches[0]
 
 
 def spaced(line: str) -> str:
-    """Its words with one space between them."""
+    """The line with single spaces."""
     return " ".join(line.split())
 
 
@@ -144,33 +144,33 @@ def test_runs_that_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         ([None, NO], False, False),
     ],
 )
-def test_a_flip_is_between_reproduced_and_not(verdicts: list[str | None], differ: bool, flips: bool) -> None:
-    (found,) = comparison.compare([[Claim(number=1, says="So.", verdict=one)] if one else [] for one in verdicts])
-    assert (found.differ, found.flips) == (differ, flips)
-    assert [one.verdict if one else None for one in found.claims] == verdicts
+def test_a_flip_is_between_reproduced_and_not_reproduced(verdicts: list[str | None], differ: bool, flips: bool) -> None:
+    (compared,) = comparison.compare(
+        [[Claim(number=1, says="So.", verdict=verdict)] if verdict else [] for verdict in verdicts]
+    )
+    assert (compared.differ, compared.flips) == (differ, flips)
+    assert [claim.verdict if claim else None for claim in compared.claims] == verdicts
 
 
-def test_the_part_that_decides_is_named_where_runs_differ_in_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_deciding_part_is_named_if_runs_differ_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, part in (("alpha", "top-1"), ("beta", "top-5")):
-        found = [toy_report.claim(1, YES, 1.0, part=part), toy_report.claim(2, YES, 1.0, part="top-5")]
-        toy_report.write(tmp_path / name, name, claims=found)
+        made = [toy_report.claim(1, YES, 1.0, part=part), toy_report.claim(2, YES, 1.0, part="top-5")]
+        toy_report.write(tmp_path / name, name, claims=made)
     lines = printed(capsys, str(tmp_path / "alpha"), str(tmp_path / "beta"))
     assert "1 (top-1)" in row(lines, 1)
     assert "1 (top-5)" in row(lines, 1)
     assert "top" not in row(lines, 2)
 
 
-def test_two_runs_of_one_name_are_told_apart_by_their_folders(
+def test_runs_with_the_same_name_are_distinguished_by_their_folders(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = [str(toy_report.write(tmp_path / place / "demo", "demo")) for place in ("reports", "old")]
     assert printed(capsys, *folders)[0].split() == folders
 
 
-def results(folder: Path, found: list[dict[str, Any]]) -> Path:
-    """A results folder without a report: the claims' exhibit, the networks that it depends on, and one that it does not."""
+def results(folder: Path, contents: list[dict[str, Any]]) -> Path:
+    """A results folder without a report: the claims' exhibit, the networks that it depends on, and another network."""
     for stage, run, seed, precision in (
         ("train", "improved", 3, "bfloat16"), ("ablate", "wide", 0, "bfloat16"), ("train", "left-over", 9, "float32"),
     ):  # fmt: skip
@@ -180,7 +180,7 @@ def results(folder: Path, found: list[dict[str, Any]]) -> Path:
         "imagenet/errors/improved": "evaluate/improved/errors.json",
         "ablation/network/wide": "ablate/wide/network.json",
     }
-    artifacts.save_json(folder / verdicts.EXHIBIT, {"name": "claims", "data": {"claims": found}, "files": files})
+    artifacts.save_json(folder / verdicts.EXHIBIT, {"name": "claims", "data": {"claims": contents}, "files": files})
     return folder
 
 
@@ -194,12 +194,12 @@ def test_a_results_folder_needs_no_report(tmp_path: Path, capsys: pytest.Capture
     assert lines[-2] == "* 1 of 2 claims differ: 2"
 
 
-def test_a_results_folder_with_nothing_but_a_report(tmp_path: Path) -> None:
+def test_a_results_folder_with_only_a_report(tmp_path: Path) -> None:
     toy_report.write(tmp_path / "demo/report", "demo")
     assert verdicts.read(tmp_path / "demo").experiment == "demo"
 
 
-def test_the_csv_holds_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_csv_contains_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     training = {"seeds": [0], "precisions": ["float32"], "devices": ["cpu", "cuda"]}
     toy_report.write(tmp_path / "alpha", "alpha", training=training)
     toy_report.write(
@@ -222,12 +222,12 @@ def test_the_csv_holds_every_number(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-def test_what_is_piped_is_never_cut(tmp_path: Path) -> None:
+def test_piped_output_is_never_cut(tmp_path: Path) -> None:
     """80 columns would hold neither six runs nor the sentence; a pipe has no columns."""
     sentence = "What the paper says, at length: " + "on and on " * 30 + "to the end."
     for i in range(6):
-        found = [toy_report.claim(1, VERDICTS[i % 2 * 2], -1.25, low=-1000.5, high=2.5, unit="points", says=sentence)]
-        toy_report.write(tmp_path / f"run-{i}", f"run-{i}", claims=found)
+        made = [toy_report.claim(1, VERDICTS[i % 2 * 2], -1.25, low=-1000.5, high=2.5, unit="points", says=sentence)]
+        toy_report.write(tmp_path / f"run-{i}", f"run-{i}", claims=made)
     command = [sys.executable, "-m", "zfrepro", "compare", *(f"run-{i}" for i in range(6))]
     root = str(Path(compare.__file__).parents[2])
     for encoding in ("utf-8", "ascii"):
@@ -243,7 +243,7 @@ def test_what_is_piped_is_never_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 100, 200])
-def test_on_a_terminal_lines_fit_and_nothing_is_lost(tmp_path: Path, columns: int) -> None:
+def test_on_a_terminal_lines_fit_and_nothing_is_cut(tmp_path: Path, columns: int) -> None:
     runs = [verdicts.read(Path(path)) for path in six(tmp_path)[:2]]
     rows = comparison.compare([run.claims for run in runs])
     console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
@@ -277,11 +277,12 @@ def test_bad_input_is_one_message_that_says_what_to_do(tmp_path: Path, capsys: p
         capsys, good, str(tmp_path / "gone")
     )
     (tmp_path / "empty").mkdir()
-    said = refused(capsys, str(tmp_path / "empty"), good)
+    message = refused(capsys, str(tmp_path / "empty"), good)
     assert (
-        f"{tmp_path}/empty: contains no verdicts (neither exhibits/claims/exhibit.json nor report/summary.json" in said
+        f"{tmp_path}/empty: contains no verdicts (neither exhibits/claims/exhibit.json nor report/summary.json"
+        in message
     )
-    assert "finish that experiment with zfrepro run" in said
+    assert "finish that experiment with zfrepro run" in message
 
 
 @pytest.mark.parametrize(

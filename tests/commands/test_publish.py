@@ -1,4 +1,4 @@
-"""Publishing: whole or not at all, checksums that sha256sum accepts, an RO-Crate of the run, and what CI does with it."""
+"""Publishing: complete or not at all, checksums that sha256sum accepts, an RO-Crate of the run, and what CI does with it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_copy_is_whole_and_the_site_stands_above_it(published: Path, tmp_path: Path) -> None:
+def test_the_copy_is_complete_and_the_site_is_above_it(published: Path, tmp_path: Path) -> None:
     report = tmp_path / "results/toy/report"
     assert names(published) == names(report) | ADDED
     assert all((published / name).read_bytes() == (report / name).read_bytes() for name in names(report))
@@ -44,7 +44,7 @@ def test_the_copy_is_whole_and_the_site_stands_above_it(published: Path, tmp_pat
     assert yaml.safe_load((published / "config.yaml").read_text()) == toy_report.provenance()["config"]
 
 
-def test_publishing_again_replaces_all(published: Path, tmp_path: Path) -> None:
+def test_publishing_again_replaces_everything(published: Path, tmp_path: Path) -> None:
     report = toy_report.write(tmp_path / "results/toy/report", title="Another title")
     (report / "tables/table2_imagenet.csv").rename(report / "tables/table3.csv")
     (report / ".report.pdf.17.tmp").write_text("half")
@@ -71,7 +71,7 @@ def test_an_unfinished_report_is_not_published(published: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("failing", ["write", "render", "_swap"])
-def test_a_failure_leaves_what_was_published(
+def test_a_failure_keeps_the_published_report(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     def fail(*_: Any) -> None:
@@ -89,7 +89,7 @@ def test_a_failure_leaves_what_was_published(
     assert {path.name for path in published.parent.iterdir()} == {"index.html", "compare.html", "toy"}
 
 
-def test_a_publication_stopped_between_its_renamings_loses_nothing(published: Path, tmp_path: Path) -> None:
+def test_an_interrupted_publication_loses_nothing(published: Path, tmp_path: Path) -> None:
     published.rename(published.with_name(".toy.old"))
     report = tmp_path / "results/toy/report"
     (report / "provenance.json").write_text("{}")
@@ -103,7 +103,7 @@ def test_a_publication_stopped_between_its_renamings_loses_nothing(published: Pa
     assert broken.is_dir()
 
 
-def test_a_report_of_another_experiment_is_not_taken(tmp_path: Path) -> None:
+def test_a_report_of_another_experiment_is_refused(tmp_path: Path) -> None:
     report = toy_report.write(tmp_path / "results/toy/report", "other")
     with pytest.raises(UserError, match="is of the experiment other, not of toy"):
         publish.publish(report, tmp_path / "reports/toy")
@@ -145,7 +145,9 @@ def test_a_broken_list_is_a_fault(published: Path, content: str | None) -> None:
     assert "SHA256SUMS: missing or not a list of checksums" in fault
 
 
-def test_the_site_follows_what_is_left(published: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_site_lists_the_reports_that_are_left(
+    published: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     publish.publish(
         toy_report.write(published.parent.parent / "results/next/report", "next"), published.with_name("next")
     )
@@ -163,14 +165,14 @@ def test_a_large_report_is_published_with_a_warning(
     published: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     publish._print_summary(published)
-    said = capsys.readouterr()
-    assert (re.search(r"\(0\.0 MB\)", said.out) is not None, said.err) == (True, "")
+    printed = capsys.readouterr()
+    assert (re.search(r"\(0\.0 MB\)", printed.out) is not None, printed.err) == (True, "")
     with open(published / "report.pdf", "wb") as file:
         file.truncate(10_100_000)
     publish._print_summary(published)
-    said = capsys.readouterr()
-    assert "(10.1 MB)" in said.out
-    assert "larger than 10 MB" in said.err
+    printed = capsys.readouterr()
+    assert "(10.1 MB)" in printed.out
+    assert "larger than 10 MB" in printed.err
 
 
 @pytest.fixture
@@ -245,11 +247,11 @@ def test_every_file_has_size_type_and_digest_and_no_entity_is_missing(
     assert {one for one in referred if not one.startswith("http")} <= set(graph)
 
 
-def test_drawn_pictures_need_no_word_about_owners(tmp_path: Path) -> None:
+def test_drawn_images_need_no_note_on_owners(tmp_path: Path) -> None:
     report = toy_report.write(tmp_path / "results/toy/report")
-    told = toy_report.provenance(git=None)
-    told["data"]["source"]["dataset"] = "scenes"
-    (report / "provenance.json").write_text(json.dumps(told))
+    provenance = toy_report.provenance(git=None)
+    provenance["data"]["source"]["dataset"] = "scenes"
+    (report / "provenance.json").write_text(json.dumps(provenance))
     target = publish.publish(report, tmp_path / "reports/toy")
     stored = {one["@id"]: one for one in json.loads((target / "ro-crate-metadata.json").read_text())["@graph"]}
     assert "owners" not in stored["./"]["description"]
@@ -285,7 +287,7 @@ def test_pages_are_deployed_as_committed() -> None:
     assert next(step["with"]["path"] for step in steps if "upload-pages" in step.get("uses", "")) == "reports"
 
 
-def test_the_workflow_s_comparison_finds_a_changed_file(published: Path) -> None:
+def test_the_pages_workflow_finds_a_changed_file(published: Path) -> None:
     steps = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text())["jobs"]["deploy"]["steps"]
     script = next(step["run"] for step in steps if "run" in step)
 
@@ -303,11 +305,11 @@ def test_pull_requests_are_tested() -> None:
     workflow = yaml.load((ROOT / ".github/workflows/tests.yml").read_text(), yaml.BaseLoader)
     assert "pull_request" in workflow["on"]
     assert workflow["permissions"] == {"contents": "read"}
-    said = " ".join(step.get("run", "") for step in workflow["jobs"]["test"]["steps"])
-    assert all(word in said for word in ("libpango-1.0-0", "make lint", "make test"))
+    commands = " ".join(step.get("run", "") for step in workflow["jobs"]["test"]["steps"])
+    assert all(command in commands for command in ("libpango-1.0-0", "make lint", "make test"))
 
 
-def test_the_catalog_s_flags_are_there() -> None:
+def test_the_flags_of_the_catalog_exist() -> None:
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     flag, profile = usage["mandatory-flags"]["flags"].split()
     assert (flag, (ROOT / profile).is_dir()) == ("--workflow-profile", True)

@@ -1,4 +1,4 @@
-"""An experiment derived from another: what changes, that nothing else does, and that its comments stay."""
+"""An experiment derived from another: what changes, what does not, and that comments are kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def changed(before: str, after: str) -> dict[str, Any]:
     return {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
 
 
-def test_a_name_alone_changes_nothing_else() -> None:
+def test_a_new_name_changes_nothing_else() -> None:
     assert derived(SMALL) == SMALL.replace("experiment: small #", "experiment: other #")
 
 
@@ -74,18 +74,18 @@ def test_the_seed_is_added_to_every_networks_seed() -> None:
     assert [config.training(run).seed for run in ("baseline", "improved")] == [104, 100]  # 4 + 100, 0 + 100
 
 
-def test_the_seed_is_added_to_splits_and_choices_and_not_to_images() -> None:
+def test_the_seed_is_added_to_splits_and_choices_but_not_to_images() -> None:
     before = with_transfer()
     text = derived(before, seed=10)
-    found = changed(before, text)
-    assert {key: found[key] for key in ("folds.caltech101.seed", "features.seed", "probes.seed")} == {
+    changes = changed(before, text)
+    assert {key: changes[key] for key in ("folds.caltech101.seed", "features.seed", "probes.seed")} == {
         "folds.caltech101.seed": 10, "features.seed": 10, "probes.seed": 10,
     }  # fmt: skip
-    assert not [key for key in found if key.startswith("prepare")]
+    assert not [key for key in changes if key.startswith("prepare")]
     assert text.endswith("\nprobes: {seed: 10}\n")  # the section was left out
 
 
-def test_the_seed_of_images_is_changed_only_if_asked() -> None:
+def test_the_seed_of_images_changes_only_with_data_seed() -> None:
     before = with_transfer()
     assert changed(before, derived(before, data_seed=2)) == {
         "experiment": "other", "prepare.source.options.seed": 2, "prepare.caltech101.options.seed": 9,  # 0 + 2, 7 + 2
@@ -93,15 +93,15 @@ def test_the_seed_of_images_is_changed_only_if_asked() -> None:
 
 
 def test_the_precision_is_that_of_training_and_evaluation() -> None:
-    found = changed(SMALL, derived(SMALL, precision="bfloat16"))
-    assert found == {
+    changes = changed(SMALL, derived(SMALL, precision="bfloat16"))
+    assert changes == {
         "experiment": "other", "train.recipe.precision": "bfloat16", "train.recipe": None,
         "train.runs.baseline.precision": "bfloat16", "evaluate.precision": "bfloat16",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_comments_and_all_other_lines_stay(path: Path) -> None:
+def test_comments_and_all_other_lines_are_kept(path: Path) -> None:
     before = path.read_text(encoding="utf-8")
     after = derived(before, seed=100, precision="float32")
     lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_edited_in_place_is_written_without_comments() -> 
         ({"seed": 4}, r"--seed 4: my.yaml uses the seeds 0 to 4, .* choose 0 or at least 5"),
     ],
 )
-def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_changes_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         derived(SMALL, **changes)
     assert derived(SMALL, seed=5)  # seeds 5 and 9: shared with none of 0 and 4
@@ -151,9 +151,7 @@ def test_a_data_seed_needs_a_drawn_set() -> None:
         derived(paper, data_seed=1)
 
 
-def test_the_command_writes_a_new_file_and_never_over_another(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_a_new_file_and_overwrites_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     source, out = str(tmp_path / "small.yaml"), tmp_path / "new.yaml"
     arguments = ["vary", "--config", source, "--name", "small-100", "--seed", "100"]

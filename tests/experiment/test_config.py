@@ -1,4 +1,4 @@
-"""Every fault of an experiment file is one message that names file and key; slices are stable and separate."""
+"""Every fault of an experiment file is one message that names file and key; the settings of jobs are stable and separate."""
 
 import copy
 import json
@@ -16,16 +16,16 @@ SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())
 
 
 def changed(path, value):
-    """The smoke experiment with one key set (or taken out, for the value None)."""
+    """The smoke experiment with one key set; removed if the value is None."""
     content = copy.deepcopy(SMOKE)
-    *way, last = path.split(".")
-    place = content
-    for key in way:
-        place = place[key]
+    *parents, last = path.split(".")
+    section = content
+    for key in parents:
+        section = section[key]
     if value is None:
-        del place[last]
+        del section[last]
     else:
-        place[last] = value
+        section[last] = value
     return content
 
 
@@ -36,7 +36,7 @@ def message(path, value):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/experiments").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_experiments_we_ship_are_right(path):
+def test_the_experiments_of_this_repository_are_valid(path):
     assert loading.load(path).experiment == path.stem
 
 
@@ -50,7 +50,7 @@ def test_the_default_experiment_trains_every_row_of_table_3():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "expected"),
     [
         ("experiment", "../evil", "my.yaml: experiment: String should match pattern"),
         ("titel", "x", "my.yaml: titel: unknown key"),
@@ -113,11 +113,11 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("correspondence", None, "table1_correspondence"),
     ],
 )
-def test_a_fault_is_named(path, value, said):
-    assert said in message(path, value)
+def test_a_fault_is_named(path, value, expected):
+    assert expected in message(path, value)
 
 
-def test_all_faults_of_one_reading_are_named():
+def test_all_faults_are_named_at_once():
     content = changed("titel", "x")
     content["evaluate"]["batch"] = 0
     with pytest.raises(UserError) as caught:
@@ -126,12 +126,12 @@ def test_all_faults_of_one_reading_are_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [("a: [", "not valid YAML"), ("- a", "must be a mapping with keys"), ("", "must be a mapping with keys")],
 )
-def test_what_is_not_an_experiment_is_refused(tmp_path, text, said):
+def test_a_file_that_is_not_an_experiment_is_refused(tmp_path, text, expected):
     (tmp_path / "e.yaml").write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=expected):
         loading.load(tmp_path / "e.yaml")
     with pytest.raises(UserError, match="no-such"):
         loading.load(tmp_path / "no-such.yaml")
@@ -161,7 +161,7 @@ def slices(config):
     return {(stage, name): config.slice(stage, name) for stage, name in jobs}
 
 
-def test_a_change_of_one_run_changes_its_slice_alone():
+def test_a_change_of_one_run_changes_only_its_slice():
     before = slices(loading.parse(SMOKE, "a"))
     after = slices(loading.parse(changed("train.runs.improved.epochs", 3), "a"))
     assert [job for job in before if before[job] != after[job]] == [("train", "improved")]
@@ -176,7 +176,7 @@ def test_the_order_of_keys_changes_nothing():
     assert one.slice("exhibits", "table3_ablations") == two.slice("exhibits", "table3_ablations")
 
 
-def test_a_slice_builds_its_stage_s_spec():
+def test_a_slice_is_a_spec_of_its_stage():
     from zfrepro.stages import occlusion, train
 
     config = loading.parse(SMOKE, "a")
@@ -185,11 +185,11 @@ def test_a_slice_builds_its_stage_s_spec():
     assert json.loads(config.slice("report"))["experiment"] == "smoke"
 
 
-def test_reductions_are_said_and_the_paper_s_own_are_not():
-    said = "\n".join(loading.parse(SMOKE, "a").reductions())
-    assert "0.1 of the paper's maps" in said
-    assert "64 pixels instead of 224" in said
-    assert "ImageNet" in said
+def test_reductions_are_listed_and_the_papers_settings_are_not():
+    text = "\n".join(loading.parse(SMOKE, "a").reductions())
+    assert "0.1 of the paper's maps" in text
+    assert "64 pixels instead of 224" in text
+    assert "ImageNet" in text
     full = changed("train.recipe", {})
     full["prepare"]["source"] = {"dataset": "imagenet", "size": 256, "options": {"root": "x"}}
     for name in ("caltech101", "caltech256", "voc2012"):
@@ -202,7 +202,7 @@ def test_reductions_are_said_and_the_paper_s_own_are_not():
     ]
 
 
-def test_the_report_depends_on_the_networks_behind_its_exhibits():
+def test_the_report_depends_on_the_networks_of_its_exhibits():
     whole = loading.parse(SMOKE, "my.yaml")
     assert {path.parent.name for path in whole.report_networks()} == set(whole.runs())
     one = loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")

@@ -1,4 +1,4 @@
-"""What a plan needs, counted without data: against torch's own counter, hand-worked sums and what a run really writes."""
+"""What a plan needs, without data: compared with torch's own counter, sums by hand, and the files that a run writes."""
 
 import os
 import re
@@ -43,8 +43,8 @@ report: {exhibits: [table4_caltech101]}
 
 
 def job(rule, **wildcards):
-    told = ", ".join(f"{name}={value}" for name, value in wildcards.items())
-    return Job(rule, fields={"wildcards": told} if told else {})
+    text = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+    return Job(rule, fields={"wildcards": text} if text else {})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def improved(config):
-    """Operations of one picture."""
+    """Operations of one image."""
     return cost.forward_operations(describe(config.training("improved").network, 64, 10, 0.1))
 
 
@@ -65,12 +65,12 @@ def test_operations_are_those_that_torch_counts(network):
     net = nets.build(network, 112, 20, 0.25)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net.eval()(torch.zeros(1, 3, 112, 112))
-    by_child = {name.rpartition(".")[2]: sum(found.values()) for name, found in counter.get_flop_counts().items()}
+    by_child = {name.rpartition(".")[2]: sum(flops.values()) for name, flops in counter.get_flop_counts().items()}
     counted = sum(flops for name, flops in by_child.items() if name.startswith(("conv", "full")))
     assert cost.forward_operations(describe(network, 112, 20, 0.25)) == counted > 0
 
 
-def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
+def test_operations_of_the_papers_networks_follow_from_their_layers():
     rows = describe(Network(base="improved"))
     by_hand = {
         "conv1": 110**2 * 96 * 3 * 49,
@@ -83,98 +83,98 @@ def test_the_papers_networks_take_as_many_multiplications_as_their_layers_say():
     }
 
 
-def test_pictures_of_published_sets_are_known_without_them(config):
-    found = cost.estimate_cost(config, [job("prepare", set=name) for name in config.prepare])
-    assert found.images == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
-    assert found.bytes == {"prepared images": (1500 + 1718) * 64 * 64 * 3}
-    assert not found.operations
+def test_images_of_published_sets_are_counted_without_data(config):
+    needs = cost.estimate_cost(config, [job("prepare", set=name) for name in config.prepare])
+    assert needs.images == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
+    assert needs.bytes == {"prepared images": (1500 + 1718) * 64 * 64 * 3}
+    assert not needs.operations
 
 
-def test_training_takes_three_passes_a_picture_and_one_to_validate(config, improved):
-    found = cost.estimate_cost(config, [job("train", run="improved")])
-    assert found.operations == {"training": 3 * (3 * 1000 + 500) * improved}
+def test_training_takes_three_passes_per_image_and_one_to_validate(config, improved):
+    needs = cost.estimate_cost(config, [job("train", run="improved")])
+    assert needs.operations == {"training": 3 * (3 * 1000 + 500) * improved}
 
 
-def test_evaluation_looks_at_every_view_and_some_training_pictures(config, improved):
-    found = cost.estimate_cost(config, [job("evaluate", run="improved")])
-    assert found.operations == {"evaluation": (11 * 500 + 200) * improved}
+def test_evaluation_counts_every_view_and_some_training_images(config, improved):
+    needs = cost.estimate_cost(config, [job("evaluate", run="improved")])
+    assert needs.operations == {"evaluation": (11 * 500 + 200) * improved}
 
 
-def test_features_are_half_precision_and_hand_made_ones_cost_no_operations(config, improved):
+def test_features_are_half_precision_and_hog_costs_no_operations(config, improved):
     rows = {row.layer: row for row in describe(config.training("improved").network, 64, 10, 0.1)}
-    found = cost.estimate_cost(
+    needs = cost.estimate_cost(
         config, [job("features", set="caltech101", features=name) for name in ("improved", "random", "hog")]
     )
     both = rows[1].outputs * rows[1].size ** 2 + 2 * rows[7].outputs
-    assert found.bytes == {"features": 2 * 1718 * (both + 7 * 7 * 36)}
-    assert found.operations == {"features": 2 * 1718 * improved}
+    assert needs.bytes == {"features": 2 * 1718 * (both + 7 * 7 * 36)}
+    assert needs.operations == {"features": 2 * 1718 * improved}
 
 
-def test_training_on_a_target_lasts_so_many_steps(config):
-    found = cost.estimate_cost(config, [job("scratch", set="caltech101")])
+def test_training_on_a_target_lasts_the_given_steps(config):
+    needs = cost.estimate_cost(config, [job("scratch", set="caltech101")])
     one = cost.forward_operations(describe(config.training("improved").network, 64, 20, 0.1))
     epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
-    assert found.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * one}
+    assert needs.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * one}
 
 
-def test_nothing_to_do_needs_nothing(config):
+def test_an_empty_plan_needs_nothing(config):
     assert list(plan.format_cost(cost.estimate_cost(config, []))) == []
 
 
 @pytest.mark.parametrize("dataset", ["scenes", "imagefolder"])
-def test_sets_of_ones_own_are_not_published(dataset):
+def test_sizes_of_other_sets_are_unknown(dataset):
     assert lookup_counts(dataset, None) is None
 
 
 @pytest.mark.parametrize(
     ("dataset", "option", "more"), [("caltech101", "background", 467), ("caltech256", "clutter", 827)]
 )
-def test_a_class_that_is_left_out_unless_asked_counts_when_asked(dataset, option, more):
+def test_an_optional_class_counts_if_its_option_is_set(dataset, option, more):
     without, asked = (lookup_counts(dataset, SimpleNamespace(**{option: flag})) for flag in (False, True))
     assert (asked.classes, asked.images) == (without.classes + 1, without.images + more)
     assert lookup_counts(dataset, SimpleNamespace(**{option: True}, per_class=10)).images == 10 * asked.classes
 
 
-def test_a_prepared_set_is_counted_as_it_is(config, improved, tmp_path, monkeypatch):
+def test_a_prepared_set_is_counted_from_its_manifest(config, improved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = {"classes": list("abcdefghij"), "splits": {"train": [0, 990], "val": [990, 1480]}}
-    artifacts.save_json(tmp_path / config.results() / "prepare/source/manifest.json", told)
-    found = cost.estimate_cost(config, [job("train", run="improved")])
-    assert found.operations == {"training": 3 * (3 * 990 + 490) * improved}
+    manifest = {"classes": list("abcdefghij"), "splits": {"train": [0, 990], "val": [990, 1480]}}
+    artifacts.save_json(tmp_path / config.results() / "prepare/source/manifest.json", manifest)
+    needs = cost.estimate_cost(config, [job("train", run="improved")])
+    assert needs.operations == {"training": 3 * (3 * 990 + 490) * improved}
 
 
-def test_the_whole_paper_is_planned_without_any_data(tmp_path):
+def test_the_papers_experiment_is_planned_without_data(tmp_path):
     """At one TFLOP/s the hours are the operations."""
     command = [sys.executable, "-m", "zfrepro", "plan", "--config", str(PAPER), "--tflops", "1"]
     environment = {**os.environ, "PYTHONPATH": str(manager.ROOT)}
-    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in said
-    parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", said)[0])
-    hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", said)[1].replace(",", ""))
+    output = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in output
+    parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", output)[0])
+    hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", output)[1].replace(",", ""))
     assert hours == pytest.approx(sum(map(float, parts)) / 1e12 / 3600, rel=0.05)
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast"])
-def test_a_speed_that_is_none_is_refused(speed, capsys):
+def test_an_invalid_speed_is_refused(speed, capsys):
     with pytest.raises(SystemExit) as stopped:
         plan.main(["--tflops", speed])
     assert stopped.value.code == 2
     assert "--tflops" in capsys.readouterr().err
 
 
-def test_a_speed_is_measured_on_noise(config, monkeypatch):
+def test_speed_is_measured_on_random_images(config, monkeypatch):
     monkeypatch.setattr("zfrepro.experiment.throughput.SECONDS", 0.0)
-    found = measure(config, "improved", "cpu")
-    assert found.images_per_second > 0
+    speed = measure(config, "improved", "cpu")
+    assert speed.images_per_second > 0
     rows = describe(config.training("improved").network, 64, 10, 0.1)
-    assert found.operations_per_second == pytest.approx(found.images_per_second * 3 * cost.forward_operations(rows))
+    assert speed.operations_per_second == pytest.approx(speed.images_per_second * 3 * cost.forward_operations(rows))
 
 
-def test_how_far_first_weights_fade_is_planned(config):
+def test_a_plan_prints_how_far_initial_weights_shrink(config):
     """1,000 training images in batches of 8 for 3 epochs at 0.01 throughout: exp(-375 x 0.01 x 5e-4 / 0.1)."""
-    (found,) = cost.estimate_fading(config, config.runs())
-    assert found.runs == ("baseline", "improved")
-    assert found.share == pytest.approx(0.98142, abs=1e-5)
-    assert list(plan.format_fading([found])) == [
+    (fading,) = cost.estimate_fading(config, config.runs())
+    assert fading.runs == ("baseline", "improved")
+    assert fading.share == pytest.approx(0.98142, abs=1e-5)
+    assert list(plan.format_fading([fading])) == [
         "initial weights shrink to 98 % (weight decay 0.0005): baseline, improved"
     ]

@@ -1,4 +1,4 @@
-"""What a run shows: quiet lines in a file, bars on a terminal, the end of a failed job's log."""
+"""What a run prints: lines in a file, bars on a terminal, the end of a failed job's log."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 from zfrepro.running.progress import Display, latest_progress
 from zfrepro.running.snakemake_log import Reader, explain_reason
 
-SAID = """\
+OUTPUT = """\
 Job stats:
 job      count
 -----  -------
@@ -51,7 +51,7 @@ Complete log(s): x
 def lines(tmp_path):
     log = tmp_path / "train.log"
     log.write_text('{"run": "b", "epoch": 3, "of": 16, "loss": 1.23456, "images_per_second": 900}\n')
-    return SAID.format(log=log).splitlines()
+    return OUTPUT.format(log=log).splitlines()
 
 
 def test_events_are_read(lines):
@@ -69,22 +69,22 @@ def test_events_are_read(lines):
     ]
 
 
-def test_a_file_gets_one_quiet_line_a_job(lines):
+def test_a_file_gets_one_line_per_job(lines):
     stream = io.StringIO()
     with Display(stream) as display:
         for event in Reader().events(lines):
             display.show(event)
         display.show(None)
-    said = stream.getvalue().splitlines()
-    assert said[0].endswith("1/2  train a  0 s")
-    assert said[1].endswith("FAILED  train b  after 0 s")
-    assert said[2].strip().endswith("train.log:")
-    assert '"loss": 1.23456' in said[3]
+    printed = stream.getvalue().splitlines()
+    assert printed[0].endswith("1/2  train a  0 s")
+    assert printed[1].endswith("FAILED  train b  after 0 s")
+    assert printed[2].strip().endswith("train.log:")
+    assert '"loss": 1.23456' in printed[3]
     assert "\x1b" not in stream.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "said"),
+    ("before", "now", "expected"),
     [
         ("'code 1a'", "'code 2b'", "its code changed"),
         ('\'{"epochs": 1, "seed": 0}\'', '\'{"epochs": 2, "seed": 0}\'', "its settings changed (epochs)"),
@@ -92,14 +92,14 @@ def test_a_file_gets_one_quiet_line_a_job(lines):
         ("'results/x'", "", "its rule changed"),
     ],
 )
-def test_changed_params_are_told_apart(before, now, said):
+def test_changed_code_and_settings_are_distinguished(before, now, expected):
     from zfrepro.running.snakemake_log import Job
 
     reason = f"Params have changed since last execution: Union of exclusive params: before: {before} now: {now} "
-    assert explain_reason(Job("train", fields={"reason": reason})) == said
+    assert explain_reason(Job("train", fields={"reason": reason})) == expected
 
 
-def test_last_words(tmp_path):
+def test_latest_progress(tmp_path):
     log = tmp_path / "log"
     assert latest_progress(log) == ""
     log.write_text('{"run": "b", "epoch": 3, "of": 16, "loss": 1.23456}\n')

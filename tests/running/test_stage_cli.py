@@ -11,8 +11,8 @@ from zfrepro.__main__ import main
 STAGES = sorted(path.stem for path in (Path(__file__).parents[2] / "zfrepro/stages").glob("[a-z]*.py"))
 
 
-def said(capsys, *arguments):
-    """Exit code and everything printed."""
+def call(capsys, *arguments):
+    """Exit code and all output."""
     with pytest.raises(SystemExit) as exit_:
         main(list(arguments))
     out, err = capsys.readouterr()
@@ -26,8 +26,8 @@ def test_help_lists_every_command(capsys):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_explains_itself(capsys, stage):
-    code, text = said(capsys, stage, "--help")
+def test_a_stage_has_help(capsys, stage):
+    code, text = call(capsys, stage, "--help")
     assert code == 0
     assert "--spec JSON" in text
     assert "--out PATH" in text
@@ -35,8 +35,8 @@ def test_a_stage_explains_itself(capsys, stage):
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "publish", "vary"])
-def test_a_verb_explains_itself(capsys, command):
-    code, text = said(capsys, command, "--help")
+def test_a_command_has_help(capsys, command):
+    code, text = call(capsys, command, "--help")
     assert code == 0
     assert "--config FILE" in text
 
@@ -57,15 +57,15 @@ def test_a_verb_explains_itself(capsys, command):
     ],
 )  # fmt: skip
 def test_bad_input_is_one_message_and_exit_code_2(capsys, arguments, message):
-    code, text = said(capsys, *arguments)
+    code, text = call(capsys, *arguments)
     assert code == 2
     assert message in text
     assert "Traceback" not in text
 
 
-def test_the_spec_may_stand_in_a_file(capsys, tmp_path):
+def test_the_spec_may_be_a_file(capsys, tmp_path):
     (tmp_path / "spec.json").write_text('{"views": []}')
-    code, text = said(
+    code, text = call(
         capsys,
         "evaluate",
         "--spec",
@@ -82,7 +82,7 @@ def test_the_spec_may_stand_in_a_file(capsys, tmp_path):
     assert (code, "--spec: views" in text) == (2, True)
 
 
-def test_a_full_disk_is_said(capsys, monkeypatch):
+def test_a_full_disk_is_reported(capsys, monkeypatch):
     from zfrepro.stages import evaluate
 
     def full(**_):
@@ -90,17 +90,17 @@ def test_a_full_disk_is_said(capsys, monkeypatch):
 
     monkeypatch.setattr(evaluate, "run", full)
     monkeypatch.setattr("zfrepro.running.stage_cli.run_stage", lambda *_: full())
-    code, text = said(capsys, "evaluate")
+    code, text = call(capsys, "evaluate")
     assert code == 1
     assert "the disk is full (results/x)" in text
 
 
-def test_the_installed_command_answers():
+def test_the_installed_command_works():
     command = Path(sys.executable).parent / "zfrepro"
     assert "\ncommands:\n" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_missing_pango_is_said_before_anything_runs(capsys, monkeypatch):
+def test_a_missing_pango_is_reported_before_anything_runs(capsys, monkeypatch):
     import ctypes
     import importlib
 
@@ -110,13 +110,13 @@ def test_a_missing_pango_is_said_before_anything_runs(capsys, monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", missing)
     importing = importlib.import_module
     monkeypatch.setattr(importlib, "import_module", lambda name: missing() if name == "weasyprint" else importing(name))
-    code, text = said(capsys, "run", "--config", "none.yaml")
+    code, text = call(capsys, "run", "--config", "none.yaml")
     assert code == 2
     assert "system library Pango; install it with: apt-get install libpango" in text
 
 
-def test_a_command_collects_garbage_rarely_and_not_at_its_end():
-    """Each job starts torch anew: searching a million objects that stay would take a third of the start."""
+def test_a_command_collects_garbage_rarely_and_not_at_exit():
+    """Each job imports torch again: searching a million objects that stay alive would take a third of the start."""
     code = (
         "import atexit, gc, sys; atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 0)); "
         "sys.argv = ['zfrepro', '--help']; from zfrepro.__main__ import main; main()"
