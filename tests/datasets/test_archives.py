@@ -76,7 +76,7 @@ def test_a_folder_of_the_archive_becomes_the_target(tmp_path):
     archive = make_tar(tmp_path / "a.tar")
     archives.unpack(archive, tmp_path / "target", inside="set")
     assert held(tmp_path / "target") == {"a/1.jpg": b"one", "b/2.jpg": b"two" * 1000}
-    refused(archive, tmp_path, "holds no folder other", inside="other")
+    refused(archive, tmp_path, "contains no folder other", inside="other")
 
 
 def test_modes_of_the_archive_are_not_taken_over(tmp_path):
@@ -111,7 +111,7 @@ OUTSIDE = [
 @pytest.mark.parametrize("name", OUTSIDE)
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 def test_a_path_outside_the_target_is_refused(tmp_path, make, name):
-    refused(make(tmp_path / "archive", FILES | {name: b"!"}), tmp_path, "would land outside")
+    refused(make(tmp_path / "archive", FILES | {name: b"!"}), tmp_path, "would be written outside")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_name_twice_is_refused(tmp_path):
     refused(make_tar(tmp_path / "a.tar", extra=[again]), tmp_path, "twice")
     with zipfile.ZipFile(make_zip(tmp_path / "a.zip"), "a") as archive:
         archive.writestr("set/a/1.jpg", b"other")
-    refused(tmp_path / "a.zip", tmp_path, "holds 'set/a/1.jpg' twice")
+    refused(tmp_path / "a.zip", tmp_path, "contains 'set/a/1.jpg' twice")
     refused(make_tar(tmp_path / "b.tar", {"set": b"file", "set/a": b"below it"}), tmp_path, "twice")
 
 
@@ -150,10 +150,10 @@ def test_a_name_twice_is_refused(tmp_path):
 def test_a_cut_or_wrong_file_is_named(tmp_path, make):
     archive = make(tmp_path / "archive", {"set/1.jpg": os.urandom(5000)})
     archive.write_bytes(archive.read_bytes()[:3000])
-    refused(archive, tmp_path, "cut short|cannot be unpacked")
+    refused(archive, tmp_path, "truncated|cannot be unpacked")
     archive.write_bytes(b"no archive")
     refused(archive, tmp_path, "neither a tar nor a zip")
-    refused(tmp_path / "none.tar", tmp_path, "no such archive")
+    refused(tmp_path / "none.tar", tmp_path, "no such file")
 
 
 def test_a_damaged_zip_is_named(tmp_path):
@@ -166,7 +166,7 @@ def test_a_damaged_zip_is_named(tmp_path):
 
 def test_a_target_that_is_there_is_left_alone(tmp_path):
     (tmp_path / "target").mkdir()
-    with pytest.raises(UserError, match="target: is there already"):
+    with pytest.raises(UserError, match="target: already exists"):
         archives.unpack(make_tar(tmp_path / "a.tar"), tmp_path / "target")
     assert list((tmp_path / "target").iterdir()) == []
 

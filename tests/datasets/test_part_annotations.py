@@ -77,19 +77,19 @@ def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (["one.png,ear,1,1,2,2"], r"line 2: unknown part 'ear'; known are right eye, left eye, nose, object"),
+        (["one.png,ear,1,1,2,2"], r"line 2: unknown part 'ear'; use one of right eye, left eye, nose, object"),
         (["one.png,nose,1,1,two,2"], r"line 2: '1,1,two,2' is not four numbers"),
         (["one.png,nose,1,1,nan,2"], r"line 2: '1,1,nan,2' is not four numbers"),
-        (["one.png,nose,1,1,2"], r"line 2: 5 values; it must be 6: image,part,x0,y0,x1,y1"),
+        (["one.png,nose,1,1,2"], r"line 2: 5 values instead of 6: image,part,x0,y0,x1,y1"),
         (["", "one.png,nose,4,4,4,8"], r"line 3: the box is empty; x1 must be larger than x0"),
         (["one.png,nose,4,8,6,8"], r"line 2: the box is empty"),
-        ([*lines("one.png"), "one.png,nose,1,1,2,2"], r"line 5: one.png: nose was given before, in line 4"),
-        ([*lines("two.png"), *lines("one.png")[:1]], r"line 5: one.png: no box of its left eye and nose"),
-        (lines("one.png"), r"parts.csv: marks 1 pictures, but pairs are compared; mark 2 at least"),
-        ([], r"marks 0 pictures"),
+        ([*lines("one.png"), "one.png,nose,1,1,2,2"], r"line 5: one.png: nose is already in line 4"),
+        ([*lines("two.png"), *lines("one.png")[:1]], r"line 5: one.png: no box for left eye and nose"),
+        (lines("one.png"), r"parts.csv: annotates 1 images, but pairs are compared; annotate at least 2"),
+        ([], r"annotates 0 images"),
         ([*lines("one.png"), *lines("gone.png")], r"line 5: .*gone.png: no such file"),
         ([*lines("one.png"), *lines("parts.csv")], r"line 5: .*parts.csv: not an image in a supported format"),
-        ([*lines("two.png"), *lines("one.png", nose="20,20,33,30")], r"line 7: one.png: nose lies outside the picture, 32 x 32"),
+        ([*lines("two.png"), *lines("one.png", nose="20,20,33,30")], r"line 7: one.png: nose lies outside the image, 32 x 32"),
         ([*lines("one.png"), *lines("two.png", left="30,4,37,8")], r"line 6: two.png: left eye lies outside what the network sees, x 4"),
         ([*lines("two.png"), 'one.png,"nose,1,1,2,2'], r"parts.csv: cannot be read as CSV in UTF-8"),
     ],
@@ -118,7 +118,7 @@ def test_a_part_must_lie_in_the_centre_view(folder):
     assert (
         len(read(folder, rows, view=(2, 2, 14, 14))) == 2
     )  # one.png's right eye begins at 2, two.png's at (8 - 4) / 2 = 2
-    with pytest.raises(UserError, match=r"line 2: one.png: right eye .* x 6 to 26 and y 6 to 26; crop the picture"):
+    with pytest.raises(UserError, match=r"line 2: one.png: right eye .* x 6 to 26 and y 6 to 26; crop the image"):
         read(folder, rows, view=(3, 3, 13, 13))
 
 

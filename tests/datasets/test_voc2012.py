@@ -152,15 +152,15 @@ GOOD = annotation(PICTURES["2008_000002"])
         (BOMB.encode("utf-16"), "decode"),
         (BOMB.encode("utf-16-le"), "not text in UTF-8"),
         (OUTSIDE, "declares a document type"),
-        (GOOD.replace("person", "unicorn"), "unknown class 'unicorn'; known are aeroplane, "),
+        (GOOD.replace("person", "unicorn"), "unknown class 'unicorn'; the classes are aeroplane, "),
         (GOOD.replace("<name>person</name>", ""), "unknown class ''"),
         (GOOD.replace("<difficult>1", "<difficult>maybe"), "`difficult` of a car is 'maybe' instead of 0 or 1"),
         (GOOD.replace("xmax", "max"), "of a person is not four numbers"),
         (GOOD.replace(">40<", ">0<"), "of a car is empty"),
         (GOOD.replace(">40<", ">nan<"), "of a car is empty"),
         (GOOD.replace(">40<", ">inf<"), "of a car is empty"),
-        (annotation([]), r"has no object; remove its picture from ImageSets/Main"),
-        ("<html></html>", "has no object"),
+        (annotation([]), r"contains no object; remove its image from ImageSets/Main"),
+        ("<html></html>", "contains no object"),
     ],
 )
 def test_a_bad_annotation_is_named_at_once(root, text, said):
@@ -180,10 +180,10 @@ def test_an_object_without_the_mark_is_not_difficult(root):
 
 def test_a_missing_annotation_or_picture_is_named(root):
     (home(root) / "Annotations" / "2008_000001.xml").unlink()
-    with pytest.raises(UserError, match=r"2008_000001.xml: missing, expected the annotation of a listed picture"):
+    with pytest.raises(UserError, match=r"2008_000001.xml: no such file; .*expected: the annotation of a listed image"):
         listed(root)
     (home(root) / "JPEGImages" / "2008_000003.jpg").unlink()
-    with pytest.raises(UserError, match=r"2008_000003.jpg: missing, but train.txt lists it \(1 such pictures\)"):
+    with pytest.raises(UserError, match=r"2008_000003.jpg: no such file, but train.txt lists it \(1 such images\)"):
         listed(root)
 
 
@@ -195,34 +195,34 @@ def test_a_picture_listed_twice_is_named(root):
 
 def test_a_picture_in_both_splits_is_named(root):
     listing(root, "val").write_text("2009_000001\n2008_000002\n")
-    with pytest.raises(UserError, match=r"2008_000002 is in train.txt and in val.txt \(1 such pictures\)"):
+    with pytest.raises(UserError, match=r"2008_000002 is in train.txt and in val.txt \(1 such images\)"):
         listed(root)
 
 
 @pytest.mark.parametrize("name", ["../../../secret", "/etc/passwd", "2008_000001  1", "a.b", "\ufffd"])
 def test_a_name_that_is_a_path_or_more_is_refused(root, name):
     listing(root, "val").write_text(f"2009_000001\n{name}\n")
-    with pytest.raises(UserError, match=r"val.txt: .* is no name of a picture"):
+    with pytest.raises(UserError, match=r"val.txt: .* is not the name of an image"):
         listed(root)
 
 
 def test_an_empty_or_missing_list_is_named(root):
     listing(root, "val").write_text("\n")
-    with pytest.raises(UserError, match=r"val.txt: lists no picture"):
+    with pytest.raises(UserError, match=r"val.txt: lists no image"):
         listed(root)
     listing(root, "val").unlink()
-    with pytest.raises(UserError, match=r"val.txt: missing, expected the names of the val pictures"):
+    with pytest.raises(UserError, match=r"val.txt: no such file; .*expected: the names of the val images"):
         listed(root)
 
 
 def test_the_count_is_checked(root):
     assert listed(root, pictures=4) == listed(root)
-    with pytest.raises(UserError, match="lists 4 pictures, and the option `pictures` says 11540"):
+    with pytest.raises(UserError, match="lists 4 images, but the option `pictures` is 11540"):
         listed(root, pictures=11540)
 
 
 def test_a_wrong_layout_is_named(root):
-    with pytest.raises(UserError, match="no VOCdevkit/VOC2012 with Annotations in it"):
+    with pytest.raises(UserError, match="contains no VOCdevkit/VOC2012 with Annotations"):
         listed(home(root) / "JPEGImages")
 
 

@@ -347,7 +347,7 @@ def test_prepare_names_a_box_that_is_not_finite(tmp_path, monkeypatch):
 def test_prepare_gives_no_mean_of_no_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(scenes, "listing", lambda options: Listing([], {"train": [], "val": []}))
     options = {"set": "source", "size": 72, "train_per_class": 1, "val_per_class": 1}
-    with pytest.raises(UserError, match="split train: holds no picture"):
+    with pytest.raises(UserError, match="split train: contains no image"):
         prepare.run(prepare.Spec(dataset="scenes", size=72, options=options), tmp_path / "out", workers=1)
     assert not (tmp_path / "out/manifest.json").exists()
 

@@ -154,7 +154,7 @@ def test_a_class_that_no_picture_counts_for_is_named(tmp_path, monkeypatch):
     several = Several()
     several.train = Several.train[1:]  # a and c are there in difficult objects alone
     monkeypatch.setattr(prepare, "_module", lambda spec: several)
-    with pytest.raises(UserError, match=r"split train: no picture of class a, c \(2 such classes\)"):
+    with pytest.raises(UserError, match=r"split train: no image of class a, c \(2 such classes\)"):
         prepared(tmp_path, tmp_path / "out", max_bad=1)
 
 
@@ -221,7 +221,7 @@ def test_a_class_that_is_empty_after_skipping_is_named(tree, tmp_path):
 
 def test_too_little_disk_space_is_said_before_anything_is_written(tree, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10_000))
-    with pytest.raises(UserError, match=r"out: 1.42e-05 GB more disk space needed: 30 pictures at 16 x 16"):
+    with pytest.raises(UserError, match=r"out: 1.42e-05 GB more disk space needed: 30 images at 16 x 16"):
         prepared(tree, tmp_path / "out")  # 30 * 16 * 16 * 3 * 1.05 = 24192 bytes
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -267,7 +267,7 @@ def test_a_split_without_a_class_is_refused(tmp_path, monkeypatch):
         Spec=imagefolder.Spec, listing=lambda options: prepare.Listing(["a", "b"], {"all": [Item("0", 1)]})
     )
     monkeypatch.setattr(prepare, "_module", lambda spec: lacking)
-    with pytest.raises(UserError, match="split all: no picture of class a"):
+    with pytest.raises(UserError, match="split all: no image of class a"):
         prepared(tmp_path, tmp_path / "out")
 
 

@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import IO, cast
 
 from zfrepro.datasets import folders
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts, guards
 
-# What the two libraries raise on archives that are cut short, damaged, locked or packed in a way they do not know.
+# Errors of the two libraries on archives that are truncated, damaged, encrypted or of an unsupported compression.
 BAD_ARCHIVE = (
     OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
@@ -35,92 +35,99 @@ BAD_ARCHIVE = (
 
 @dataclass(frozen=True)
 class _Member:
-    """One entry: `kind` is "file", "folder", or what it is instead; `open` gives a file's bytes."""
+    """One entry; `kind` is "file", "folder", "link" or "device", and `open` a file's bytes."""
 
     name: str
     kind: str
     size: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], IO[bytes]]
 
 
 def unpack(archive: Path, target: Path, sha256: str | None = None, inside: str = "") -> None:
-    """Make `target` from what the archive holds in its folder `inside`, or from all of it.
+    """Unpack the archive, or only its folder `inside`, as the folder `target`.
 
-    Unpacked into a folder beside `target` and renamed at the end. Raises UserError, and writes nothing, if the file's
-    sha256 is not the given one, if any member is a link, a device or has a path that leaves the target, or on damage.
+    Unpacks into a temporary folder next to `target`, then renames it. Raises UserError and leaves nothing if the sha256
+    differs, a member is a link, a device or has a path outside the target, or the archive is damaged.
     """
     archive, target = Path(archive).expanduser(), Path(target).expanduser()
     if target.exists():
-        raise UserError(f"{target}: is there already; remove it before {archive} is unpacked to that place")
-    digest = _checked(archive, sha256)
+        raise UserError(f"{target}: already exists; remove it to unpack {archive} there")
+    digest = _check_sha256(archive, sha256)
     print(json.dumps({"unpacking": str(archive), "sha256": digest}), flush=True)
-    with _faults_named(archive), guards.stopped_by_sigterm(), guards.full_disk_said(target.parent):
+    with _name_archive(archive), guards.stopped_by_sigterm(), guards.full_disk_said(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as unfinished:
-            whole = Path(unfinished) / "whole"
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+            whole = Path(temporary) / "whole"
             with _opened(archive) as members:
                 _check(archive, members, target)
                 _write(archive, members, whole)
             if not (whole / inside).is_dir():
-                raise UserError(f"{archive}: holds no folder {inside}; it is not the archive of {target}")
+                raise UserError(
+                    f"{archive}: contains no folder {inside}, so it is not the archive of {target}; name the right one"
+                )
             os.replace(whole / inside, target)
 
 
 def download(url: str, md5: str, target: Path, sha256: str | None = None, inside: str = "") -> None:
-    """Fetch an archive through torchvision, which checks the md5 of its publisher, and `unpack` it as `target`."""
+    """Download an archive through torchvision, which checks the publisher's md5, and `unpack` it as `target`."""
     from zfrepro.models import torchvision_import
 
     torchvision_import.ensure()
     from torchvision.datasets.utils import download_url
 
-    def fetch(unfinished: str) -> None:
-        download_url(url, unfinished, "archive", md5)
-        unpack(Path(unfinished) / "archive", Path(unfinished) / target.name, sha256, inside)
+    def fetch(temporary: str) -> None:
+        download_url(url, temporary, "archive", md5)
+        unpack(Path(temporary) / "archive", Path(temporary) / target.name, sha256, inside)
 
     folders.download(target, fetch)
 
 
-def _checked(archive: Path, expected: str | None) -> str:
-    """The file's sha256, which is the expected one if one is given."""
+def _check_sha256(archive: Path, expected: str | None) -> str:
+    """The file's sha256. Raises UserError if it is not the expected one."""
     if not archive.is_file():
-        raise UserError(f"{archive}: no such archive; name a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip file")
-    found = artifacts.sha256(archive)
-    if expected is not None and found != expected.strip().lower():
-        raise UserError(f"{archive}: its sha256 is {found}, not {expected}; it is damaged or another edition")
-    return found
+        raise UserError(f"{archive}: no such file; name a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip file")
+    digest = artifacts.sha256(archive)
+    if expected is not None and digest != expected.strip().lower():
+        raise UserError(
+            f"{archive}: its sha256 is {digest}, not {expected}, so it is damaged or another edition; download it again "
+            "or fix the option `sha256`"
+        )
+    return digest
 
 
 @contextmanager
-def _faults_named(archive: Path) -> Iterator[None]:
+def _name_archive(archive: Path) -> Iterator[None]:
     try:
         yield
     except BAD_ARCHIVE as error:
-        raise UserError(f"{archive}: cannot be unpacked ({type(error).__name__}: {error}); get it anew") from error
+        raise UserError(
+            f"{archive}: cannot be unpacked ({type(error).__name__}: {error}); download it again"
+        ) from error
 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[list[_Member]]:
     if tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened:
-            yield [_of_tar(opened, entry) for entry in opened.getmembers()]
+            yield [_tar_member(opened, entry) for entry in opened.getmembers()]
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            yield [_of_zip(opened, entry) for entry in opened.infolist()]
+            yield [_zip_member(opened, entry) for entry in opened.infolist()]
     else:
-        raise UserError(f"{archive}: is neither a tar nor a zip archive, or cut short; get it anew")
+        raise UserError(f"{archive}: neither a tar nor a zip archive, or truncated; download it again")
 
 
-def _of_tar(opened: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
-    kind = "file" if entry.isreg() else "folder" if entry.isdir() else "link" if _links(entry) else "device"
-    return _Member(entry.name, kind, entry.size, lambda: opened.extractfile(entry))
+def _tar_member(opened: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
+    kind = "file" if entry.isreg() else "folder" if entry.isdir() else "link" if _is_link(entry) else "device"
+    return _Member(entry.name, kind, entry.size, lambda: cast(IO[bytes], opened.extractfile(entry)))
 
 
-def _links(entry: tarfile.TarInfo) -> bool:
+def _is_link(entry: tarfile.TarInfo) -> bool:
     return entry.issym() or entry.islnk()
 
 
-def _of_zip(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
-    mode = stat.S_IFMT(entry.external_attr >> 16)  # 0 where a system without such modes packed it
+def _zip_member(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
+    mode = stat.S_IFMT(entry.external_attr >> 16)  # 0 if packed on a system without such modes
     plain = "folder" if entry.is_dir() else "file"
     kind = {0: plain, stat.S_IFREG: plain, stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}.get(mode, "device")
     return _Member(entry.filename, kind, entry.file_size, lambda: opened.open(entry))
@@ -128,11 +135,15 @@ def _of_zip(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
 
 def _check(archive: Path, members: list[_Member], target: Path) -> None:
     for member in members:
-        path = PureWindowsPath(member.name)  # knows both kinds of slash, and drives
+        path = PureWindowsPath(member.name)  # understands both kinds of slash, and drives
         if path.anchor or ".." in path.parts:
-            raise UserError(f"{archive}: refused, its member {member.name!r} would land outside {target}")
+            raise UserError(
+                f"{archive}: refused, as its member {member.name!r} would be written outside {target}; use another archive"
+            )
         if member.kind not in ("file", "folder"):
-            raise UserError(f"{archive}: refused, its member {member.name!r} is a {member.kind}; pack plain files only")
+            raise UserError(
+                f"{archive}: refused, as its member {member.name!r} is a {member.kind}; pack plain files only"
+            )
     guards.check_space(target.parent, sum(member.size for member in members), f"the files of {archive.name}")
 
 
@@ -148,4 +159,4 @@ def _write(archive: Path, members: list[_Member], whole: Path) -> None:
             with member.open() as source, open(path, "xb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise UserError(f"{archive}: refused, it holds {member.name!r} twice") from error
+            raise UserError(f"{archive}: refused, as it contains {member.name!r} twice; remove one") from error

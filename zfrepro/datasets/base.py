@@ -1,4 +1,4 @@
-"""The shape of a data set's module: `Spec` (its options), `listing(spec)` and `load(spec, item)`."""
+"""The interface of a data set's module: `Spec` (its options), `listing(spec)` and `load(spec, item)`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in the picture's own pixels
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the image: edges, not pixel numbers
 
 
 @dataclass(frozen=True)
 class Item:
-    """One picture that the set lists, before it is read. `key` names it: a path relative to the root, or a number.
+    """One image of a set, before it is read. `key` identifies it: a path relative to the root, or a number.
 
-    Where pictures have several classes: `present` are those in it, `difficult` those of which all that is there is too
-    hard to count, and `label` is one of the two. Where both are empty, as in most sets, its label is all there is.
+    Where images have several classes, `present` are those that count, `difficult` those with difficult objects only, and
+    `label` is one of them. Where both are empty, as in most sets, `label` is the only class.
     """
 
     key: str
     label: int
-    box: Box | None = None
+    box: Box | None = None  # in pixels as the file stores them
     present: tuple[int, ...] = ()
     difficult: tuple[int, ...] = ()
 
     @property
-    def shown(self) -> tuple[int, ...]:
-        """Every class that it counts for."""
+    def positive(self) -> tuple[int, ...]:
+        """Every class for which the image is a positive example."""
         return self.present if self.present or self.difficult else (self.label,)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a data set holds: class names, and for each split its pictures in a fixed order."""
+    """The content of a data set: class names, and the images of each split in a fixed order."""
 
     classes: list[str]
     splits: dict[str, list[Item]]
@@ -39,7 +39,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded picture, RGB at its own size, with the boxes known for it in its own pixels."""
+    """An image in RGB at its own size, with its boxes in pixels."""
 
     image: Image.Image
     box: Box | None = None

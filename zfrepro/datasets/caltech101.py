@@ -1,7 +1,7 @@
 """Caltech-101 in torchvision's layout, caltech101/101_ObjectCategories/<category>/image_NNNN.jpg; one split, "all".
 
-The whole archive holds 9,144 pictures in 102 folders, and this is the number that the paper gives: it counts
-BACKGROUND_Google. Without that folder, as by default here and in torchvision, they are 8,677 in 101 categories.
+The archive holds 9,144 images in 102 folders. The paper gives this number, so it counts BACKGROUND_Google. Without that
+folder, the default here and in torchvision, 8,677 images in 101 categories remain.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "the folder that holds caltech101/101_ObjectCategories/<category>/image_0001.jpg, or one of these two"
+LAYOUT = "the folder that holds caltech101/101_ObjectCategories/<category>/image_0001.jpg, or one of these two folders"
 BACKGROUND = "BACKGROUND_Google"
 
 
 class Spec(folders.FolderSpec):
-    per_class: folders.Limit = Field(None, description="pictures; take only the first so many, in sorted order")
+    per_class: folders.Limit = Field(None, description="images; take only the first so many, in sorted order")
     background: bool = Field(
-        False, description="take BACKGROUND_Google as the 102nd class; by default, as in torchvision, 101"
+        False, description="use BACKGROUND_Google as the 102nd class; default, as in torchvision: 101"
     )
-    download: bool = Field(False, description="fetch it into root, through torchvision, if it is not there")
+    download: bool = Field(False, description="download it into root through torchvision if root does not contain it")
 
 
 def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
-    root = _home(spec)
+    root = _find_root(spec)
     names = folders.list_class_folders(root, LAYOUT)
     if spec.background and BACKGROUND not in names:
-        raise UserError(f"{root}: no folder {BACKGROUND}; add it or set `background` to false")
+        raise UserError(f"{root}: no folder {BACKGROUND}; add it or set the option `background` to false")
     categories = [name for name in names if spec.background or name != BACKGROUND]
     classes = folders.choose_classes(categories, spec.classes, root)
     return Listing(classes, {"all": folders.list_images(root, root, classes, spec.per_class)})
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_home(spec) / item.key)
+    return decode(_find_root(spec) / item.key)
 
 
-def _home(spec: Spec) -> Path:
-    """101_ObjectCategories, wherever `root` points along the way to it."""
+def _find_root(spec: Spec) -> Path:
+    """101_ObjectCategories: in `root`, in its caltech101, or `root` itself."""
     root = folders.require_folder(spec.root, LAYOUT)
-    for inside in (root / "caltech101" / "101_ObjectCategories", root / "101_ObjectCategories"):
-        if inside.is_dir():
-            return inside
+    for folder in (root / "caltech101" / "101_ObjectCategories", root / "101_ObjectCategories"):
+        if folder.is_dir():
+            return folder
     if root.name != "101_ObjectCategories":
-        raise UserError(f"{root}: no caltech101/101_ObjectCategories in it (expected: {LAYOUT})")
+        raise UserError(f"{root}: contains no caltech101/101_ObjectCategories; name as `root` {LAYOUT}")
     return root
 
 
@@ -63,4 +63,4 @@ def _download(spec: Spec) -> None:
     torchvision_import.ensure()
     from torchvision.datasets import Caltech101
 
-    folders.download(target, lambda unfinished: Caltech101(unfinished, download=True))
+    folders.download(target, lambda temporary: Caltech101(temporary, download=True))

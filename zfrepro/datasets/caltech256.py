@@ -1,7 +1,7 @@
 """Caltech-256 in torchvision's layout, caltech256/256_ObjectCategories/NNN.name/NNN_MMMM.jpg; one split, "all".
 
-The whole archive holds 30,607 pictures in 257 folders, and this is the number that the paper gives: it counts
-257.clutter. That folder is no category, and is left out by default; torchvision takes it as a 257th.
+The archive holds 30,607 images in 257 folders. The paper gives this number, so it counts 257.clutter. That folder is not a
+category and is left out by default; torchvision uses it as a 257th.
 """
 
 from __future__ import annotations
@@ -16,74 +16,78 @@ from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "the folder that holds caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg, or one of these two"
+LAYOUT = "the folder that holds caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg, or one of these two folders"
 CLUTTER = "257.clutter"
 URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"  # torchvision's, with its md5
 MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
 
 
 class Spec(folders.FolderSpec):
-    per_class: folders.Limit = Field(None, description="pictures; take only the first so many, in sorted order")
-    clutter: bool = Field(False, description="take 257.clutter as one more class; by default the 256 categories alone")
-    archive: Path | None = Field(None, description="256_ObjectCategories.tar, unpacked into root if root lacks the set")
-    sha256: str | None = Field(None, description="digest that the archive must have; none: it is printed, not checked")
-    pictures: folders.Limit = Field(
-        None, description="stop unless so many are there before any limit; all categories: 29780, with clutter 30607"
+    per_class: folders.Limit = Field(None, description="images; take only the first so many, in sorted order")
+    clutter: bool = Field(False, description="use 257.clutter as a 257th class; default: the 256 categories")
+    archive: Path | None = Field(
+        None, description="256_ObjectCategories.tar, unpacked into root if root does not contain the set"
     )
-    download: bool = Field(False, description="fetch it into root from torchvision's address if it is not there")
+    sha256: str | None = Field(None, description="digest that the archive must have; None: print it, check nothing")
+    pictures: folders.Limit = Field(
+        None, description="images the set must contain, before any limit; all categories: 29780, with clutter 30607"
+    )
+    download: bool = Field(
+        False, description="download it into root from torchvision's address if root does not contain it"
+    )
 
 
 def listing(spec: Spec) -> Listing:
-    if (spec.archive or spec.download) and not _found(spec):
-        _bring(spec)
-    root = _home(spec)
+    if (spec.archive or spec.download) and not _find_root(spec):
+        _obtain(spec)
+    root = _require_root(spec)
     names = folders.list_class_folders(root, LAYOUT)
     if spec.clutter and CLUTTER not in names:
-        raise UserError(f"{root}: no folder {CLUTTER}; add it or set `clutter` to false")
+        raise UserError(f"{root}: no folder {CLUTTER}; add it or set the option `clutter` to false")
     categories = [name for name in names if spec.clutter or name != CLUTTER]
     if spec.pictures:
         _check_count(spec, root, categories)
     titles = folders.unique_titles({name: [re.sub(r"^\d{3}\.", "", name)] for name in categories})
     classes = folders.choose_classes(categories, spec.classes, root, titles)
-    found = folders.take_per_class(_pictures(root, classes), spec.per_class)
-    return Listing([titles[name] for name in classes], {"all": found})
+    items = folders.take_per_class(_list_images(root, classes), spec.per_class)
+    return Listing([titles[name] for name in classes], {"all": items})
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_home(spec) / item.key)
+    return decode(_require_root(spec) / item.key)
 
 
-def _pictures(root: Path, classes: list[str]) -> list[Item]:
-    """Those right in a category's folder: some copies of the archive have leftovers in folders below."""
+def _list_images(root: Path, classes: list[str]) -> list[Item]:
+    """Images directly in a category's folder: some copies of the archive contain other files in folders below."""
     return [item for item in folders.list_images(root, root, classes) if len(Path(item.key).parts) == 2]
 
 
 def _check_count(spec: Spec, root: Path, categories: list[str]) -> None:
-    if (count := len(_pictures(root, categories))) != spec.pictures:
+    if (count := len(_list_images(root, categories))) != spec.pictures:
         raise UserError(
-            f"{root}: holds {count} pictures in {len(categories)} categories, and the option `pictures` says "
-            f"{spec.pictures}; complete the set or mend the option"
+            f"{root}: contains {count} images in {len(categories)} categories, but the option `pictures` is "
+            f"{spec.pictures}; complete the set or fix the option"
         )
 
 
-def _found(spec: Spec) -> Path | None:
-    """256_ObjectCategories, wherever `root` points along the way to it."""
+def _find_root(spec: Spec) -> Path | None:
+    """256_ObjectCategories: in `root`, in its caltech256, or `root` itself; None if there is none."""
     root = spec.root.expanduser()
-    for inside in (root / "caltech256" / "256_ObjectCategories", root / "256_ObjectCategories"):
-        if inside.is_dir():
-            return inside
+    for folder in (root / "caltech256" / "256_ObjectCategories", root / "256_ObjectCategories"):
+        if folder.is_dir():
+            return folder
     return root if root.name == "256_ObjectCategories" and root.is_dir() else None
 
 
-def _home(spec: Spec) -> Path:
-    found = _found(spec)
-    if found is None:
-        root = folders.require_folder(spec.root, LAYOUT)
-        raise UserError(f"{root}: no caltech256/256_ObjectCategories in it (expected: {LAYOUT})")
-    return found
+def _require_root(spec: Spec) -> Path:
+    root = _find_root(spec)
+    if root is None:
+        path = folders.require_folder(spec.root, LAYOUT)
+        raise UserError(f"{path}: contains no caltech256/256_ObjectCategories; name as `root` {LAYOUT}")
+    return root
 
 
-def _bring(spec: Spec) -> None:
+def _obtain(spec: Spec) -> None:
     from zfrepro.datasets import archives
 
     target = spec.root.expanduser() / "caltech256"

@@ -1,6 +1,6 @@
 """ImageNet (ILSVRC 2012) in torchvision's layout: root/{train,val}/<wnid>/*.JPEG.
 
-Where train/ or val/ is missing, torchvision unpacks the official archives found in `root`: ILSVRC2012_img_train.tar,
+If train/ or val/ is missing, torchvision unpacks the official archives in `root`: ILSVRC2012_img_train.tar,
 ILSVRC2012_img_val.tar and the development kit ILSVRC2012_devkit_t12.tar.gz, which also gives the class names.
 """
 
@@ -42,7 +42,7 @@ def load(spec: Spec, item: Item) -> DecodedImage:
 
 
 def _titles(root: Path, names: list[str]) -> dict[str, str]:
-    """Folder name -> class name from the devkit; the folder name itself where there is no devkit."""
+    """Folder name -> class name from the devkit; without the devkit, the folder name."""
     synonyms = _meta(root)[0] if (root / "meta.bin").exists() or (root / _archive("devkit")).exists() else {}
     return folders.unique_titles({name: synonyms.get(name, (name,)) for name in names})
 
@@ -52,22 +52,22 @@ def _archive(split: str) -> str:
 
 
 def _meta(root: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Class names of each wnid, and the wnid of each validation picture: meta.bin, made from the devkit if missing."""
+    """Class names of each wnid, and the wnid of each validation image; meta.bin is created from the devkit if missing."""
     from torchvision.datasets import imagenet as reader
 
     path = root / "meta.bin"
     if not path.exists():
-        _through_torchvision(reader.parse_devkit_archive, root, "devkit")
+        _run_torchvision(reader.parse_devkit_archive, root, "devkit")
     try:
         return reader.load_meta_file(root)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise UserError(
-            f"{path}: cannot be read ({error}); delete it and keep {_archive('devkit')} beside it"
+            f"{path}: cannot be read ({error}); delete it and place {_archive('devkit')} next to it"
         ) from error
 
 
 def _unpack(root: Path, split: str) -> None:
-    """Unpack into a folder beside, renamed at the end: a stopped unpacking is never taken for a whole split."""
+    """Unpack into a temporary folder, then rename: the split's folder is never incomplete."""
     from zfrepro.models import torchvision_import
 
     folders.require_file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
@@ -75,18 +75,18 @@ def _unpack(root: Path, split: str) -> None:
     from torchvision.datasets import imagenet as reader
 
     print(json.dumps({"unpacking": str(root / _archive(split))}), flush=True)
-    unfinished = f".{split}.unpacking"
-    shutil.rmtree(root / unfinished, ignore_errors=True)
+    temporary = f".{split}.unpacking"
+    shutil.rmtree(root / temporary, ignore_errors=True)
     if split == "train":
-        _through_torchvision(reader.parse_train_archive, root, split, folder=unfinished)
+        _run_torchvision(reader.parse_train_archive, root, split, folder=temporary)
     else:
-        _through_torchvision(reader.parse_val_archive, root, split, wnids=_meta(root)[1], folder=unfinished)
-    os.replace(root / unfinished, root / split)
+        _run_torchvision(reader.parse_val_archive, root, split, wnids=_meta(root)[1], folder=temporary)
+    os.replace(root / temporary, root / split)
 
 
-def _through_torchvision(parse, root: Path, split: str, **options) -> None:
+def _run_torchvision(parse, root: Path, split: str, **options) -> None:
     archive = folders.require_file(root / _archive(split), f"the official archive {_archive(split)}")
     try:
         parse(root, **options)
-    except RuntimeError as error:  # torchvision's word for a wrong checksum
-        raise UserError(f"{archive}: damaged or not the official archive ({error})") from error
+    except RuntimeError as error:  # torchvision's error for a wrong checksum
+        raise UserError(f"{archive}: damaged or not the official archive ({error}); download it again") from error

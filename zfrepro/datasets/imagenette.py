@@ -28,13 +28,13 @@ TITLES = {
 
 class Spec(folders.SplitFolderSpec):
     edition: Literal["full", "320px", "160px"] = Field("320px", description="shorter side; 320 is enough for 256")
-    download: bool = Field(False, description="fetch it into root, through torchvision, if it is not there")
+    download: bool = Field(False, description="download it into root through torchvision if root does not contain it")
 
 
 def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
-    root = _home(spec)
+    root = _find_root(spec)
     layout = f"{EDITIONS[spec.edition]}/{{train,val}}/<wnid>/*.JPEG, in root or root itself"
     names = folders.list_class_folders(root / "train", layout)
     folders.list_class_folders(root / "val", layout)
@@ -45,11 +45,11 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_home(spec) / item.key)
+    return decode(_find_root(spec) / item.key)
 
 
-def _home(spec: Spec) -> Path:
-    """The folder that holds train/ and val/: root/imagenette2-320 or, where that is not there, root itself."""
+def _find_root(spec: Spec) -> Path:
+    """The folder of train/ and val/: root/imagenette2-320 if it exists, else root."""
     root = spec.root.expanduser()
     inside = root / EDITIONS[spec.edition]
     return (
@@ -68,4 +68,4 @@ def _download(spec: Spec) -> None:
     torchvision_import.ensure()
     from torchvision.datasets import Imagenette
 
-    folders.download(target, lambda unfinished: Imagenette(unfinished, size=spec.edition, download=True))
+    folders.download(target, lambda temporary: Imagenette(temporary, size=spec.edition, download=True))

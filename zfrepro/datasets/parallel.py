@@ -1,6 +1,6 @@
 """Decode a data set's images into squares, in parallel and in order; yields one `Outcome` per item.
 
-The order, and so every byte written from it, does not depend on the number of workers. They never outlive their parent.
+The order, and so every byte written from it, does not depend on the number of workers. Workers never outlive their parent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -25,13 +25,13 @@ from zfrepro.datasets.base import Box, Item
 from zfrepro.datasets.decoding import UnreadableImageError
 from zfrepro.errors import UserError
 
-CHUNK = 16  # pictures a task: 3 MB at 256 pixels, so that what is under way stays small
-AHEAD = 3  # tasks in flight a worker
+CHUNK = 16  # images per task: 3 MB at 256 pixels, so that the results in flight stay small
+AHEAD = 3  # tasks in flight per worker
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A stored picture with its boxes in stored pixels; or, where it could not be read, the reason."""
+    """An image as stored with its boxes in stored pixels, or the reason why it could not be read."""
 
     pixels: np.ndarray | None = None  # uint8 (S, S, 3)
     box: Box | None = None
@@ -39,8 +39,10 @@ class Outcome:
     reason: str = ""
 
 
-def decode_all(load: Callable, options: Any, items: Sequence[Item], size: int, workers: int) -> Iterator[Outcome]:
-    """What `load(options, item)` gives, stored at `size`, for each item in order."""
+def decode_all(
+    load: Callable, options: Any, items: Sequence[Item], size: int, workers: int
+) -> Generator[Outcome, None, None]:
+    """`load(options, item)` stored at `size` pixels, for each item in order."""
     task = partial(_decode_chunk, load, options, size)
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     for outcomes in map(task, chunks) if workers <= 1 else _map_in_order(task, chunks, workers):
@@ -49,25 +51,25 @@ def decode_all(load: Callable, options: Any, items: Sequence[Item], size: int, w
 
 def _decode_item(load: Callable, options: Any, size: int, item: Item) -> Outcome:
     try:
-        picture = load(options, item)
-        pixels = stored_pixels(picture.image, size)
+        decoded = load(options, item)
+        pixels = stored_pixels(decoded.image, size)
     except UnreadableImageError as error:
         return Outcome(reason=error.reason)
-    place = partial(stored_box, width=picture.image.width, height=picture.image.height, size=size)
+    to_stored = partial(stored_box, width=decoded.image.width, height=decoded.image.height, size=size)
     try:
-        placed = {name: place(box) for name, box in picture.parts.items()}
-        box = place(picture.box) if picture.box else None
+        parts = {name: to_stored(box) for name, box in decoded.parts.items()}
+        box = to_stored(decoded.box) if decoded.box else None
     except NotFiniteError as error:
         return Outcome(reason=str(error))
-    return Outcome(pixels, box, {name: box for name, box in placed.items() if box})
+    return Outcome(pixels, box, {name: box for name, box in parts.items() if box})
 
 
 def _decode_chunk(load: Callable, options: Any, size: int, items: Sequence[Item]) -> list[Outcome]:
     return [_decode_item(load, options, size, item) for item in items]
 
 
-def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[list[Outcome]]:
-    """Like `map`, with a bounded number of tasks under way. Left early, it kills the workers, not waiting for them."""
+def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Generator[list[Outcome], None, None]:
+    """Like `map`, with a bounded number of tasks in flight. Closed early, it kills the workers without waiting."""
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     before = set(multiprocessing.active_children())
     waiting: deque[Future] = deque()
@@ -82,7 +84,7 @@ def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[li
         finished = True
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process died; if its own message above does not say why, memory ran out: use fewer `workers`"
+            "a worker process died; if no message above says why, memory ran out: use fewer `workers`"
         ) from error
     finally:
         for worker in set() if finished else set(multiprocessing.active_children()) - before:
@@ -91,12 +93,13 @@ def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Iterator[li
 
 
 def _prepare_worker() -> None:
-    """Leave signals to the parent, and end with it however it ends."""
+    """Ignore signals, which the parent handles, and exit when the parent does."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+def _exit_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
     os._exit(1)

@@ -1,6 +1,6 @@
-"""Pictures whose parts are known: from a prepared set, or from a file of boxes marked by hand in photographs.
+"""Images with part boxes: from a prepared set, or from a CSV file of boxes annotated by hand in photographs.
 
-That file is a CSV with the header image,part,x0,y0,x1,y1; docs/annotations.md describes it for those who write one.
+docs/annotations.md describes the CSV file, whose header is image,part,x0,y0,x1,y1.
 """
 
 from __future__ import annotations
@@ -21,166 +21,174 @@ from zfrepro.storage.prepared_set import PreparedSet
 
 HEADER = ("image", "part", "x0", "y0", "x1", "y1")
 PARTS = ("right eye", "left eye", "nose")
-OBJECT = "object"  # may be left out
-ROUNDING = 1e-3  # pixels that an edge may stand out by
-LEAST = 2  # pictures: one alone has nothing to be compared with
+OBJECT = "object"  # optional
+ROUNDING = 1e-3  # pixels by which an edge may exceed a limit
+MINIMUM = 2  # images, since pairs are compared
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One picture as it is stored, boxes in stored pixels."""
+    """An image as stored, boxes in stored pixels."""
 
     file: str
-    label: str | None  # name of its class
+    label: str | None  # name of the class
     pixels: np.ndarray  # uint8 (S, S, 3)
     parts: dict[str, Box]  # some or all of PARTS
     object: Box | None
 
     def cut(self, view: Box) -> AnnotatedImage | None:
-        """The same picture under a view in whole pixels; None where one of PARTS is missing or not wholly in it."""
+        """The image cropped to a view, in whole pixels; None if one of PARTS is missing or not entirely inside."""
         left, top, right, bottom = map(int, view)
         if set(self.parts) != set(PARTS) or not all(_inside(box, view) for box in self.parts.values()):
             return None
-        parts, whole = {part: _moved(box, left, top) for part, box in self.parts.items()}, self.object
+        parts = {part: _shift(box, left, top) for part, box in self.parts.items()}
         pixels = np.array(self.pixels[top:bottom, left:right])
-        return AnnotatedImage(self.file, self.label, pixels, parts, whole and _moved(whole, left, top))
+        return AnnotatedImage(self.file, self.label, pixels, parts, self.object and _shift(self.object, left, top))
 
 
 @dataclass
-class _Marks:
-    """What the file says of one picture: boxes in its own pixels and the lines they stand on."""
+class _Annotation:
+    """The rows of one image: boxes in its own pixels, and their line numbers."""
 
-    line: int
+    line: int  # of its first row
     boxes: dict[str, Box] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
 
 
 def read_prepared(prepared: PreparedSet, split: str) -> list[AnnotatedImage]:
-    """A split's pictures that have boxes of any of PARTS, in order."""
-    first, last = prepared.splits[split]
+    """A split's images with a box of any of PARTS, in order."""
+    first, end = prepared.splits[split]
+    files, labels, boxes = prepared.files(split), prepared.labels(split), prepared.boxes(split)
+    images = []
+    for image, parts in sorted(_parts_by_image(prepared).items()):
+        if first <= image < end:
+            row = image - first
+            box = boxes[row].tolist() if np.isfinite(boxes[row]).all() else None
+            label, pixels = prepared.classes[labels[row]], prepared.all_images[image]
+            images.append(
+                AnnotatedImage(str(files[row]), label, pixels, parts, box and (box[0], box[1], box[2], box[3]))
+            )
+    return images
+
+
+def _parts_by_image(prepared: PreparedSet) -> dict[int, dict[str, Box]]:
+    """Position in all_images -> boxes of PARTS."""
     table = prepared.parts()
-    table = table[table["part"].isin(PARTS) & table["image"].between(first, last - 1)]
-    files, labels, boxes = (getattr(prepared, what)(split) for what in ("files", "labels", "boxes"))
-    found = []
-    for image, rows in table.groupby("image"):
-        parts = {row.part: (row.x0, row.y0, row.x1, row.y1) for row in rows.itertuples()}
-        index, whole = image - first, boxes[image - first]
-        label = prepared.classes[labels[index]]
-        known = tuple(whole.tolist()) if np.isfinite(whole).all() else None
-        found.append(AnnotatedImage(str(files[index]), label, prepared.all_images[image], parts, known))
-    return found
+    images: dict[int, dict[str, Box]] = {}
+    for image, part, x0, y0, x1, y1 in zip(*(table[name].tolist() for name in HEADER), strict=True):
+        if part in PARTS:
+            images.setdefault(image, {})[part] = (x0, y0, x1, y1)
+    return images
 
 
 def read_csv(path: Path, root: Path | None, size: int, view: Box) -> list[AnnotatedImage]:
-    """The pictures in the order of the file: each one's largest centred square, stored at `size` pixels.
+    """The images in the order of the file: the largest centred square of each, stored at `size` pixels.
 
-    All three parts lie in `view`, stored pixels.
-
-    Names of pictures are relative to `root`, or to the file's own folder. Raises UserError naming file and line.
+    Paths of images are relative to `root`, or to the file's own folder. Raises UserError with file and line; also if a
+    part is not inside `view`, stored pixels.
     """
-    marks = _marks(Path(path))
-    base = Path(path).parent if root is None else Path(root)
-    return [_annotated(Path(path), name, found, base / name, size, view) for name, found in marks.items()]
+    path, folder = Path(path), Path(path).parent if root is None else Path(root)
+    annotations = _read_annotations(path)
+    return [_load(path, name, annotation, folder / name, size, view) for name, annotation in annotations.items()]
 
 
-def _marks(path: Path) -> dict[str, _Marks]:
-    marks: dict[str, _Marks] = {}
-    for line, cells in _lines(path):
-        name, part, *numbers = cells
-        found = marks.setdefault(name, _Marks(line))
+def _read_annotations(path: Path) -> dict[str, _Annotation]:
+    """Image -> its rows, complete."""
+    annotations: dict[str, _Annotation] = {}
+    for line, (name, part, *numbers) in _read_rows(path):
+        image = annotations.setdefault(name, _Annotation(line))
         if part not in (*PARTS, OBJECT):
-            raise _fault(path, line, f"unknown part {part!r}; known are {', '.join((*PARTS, OBJECT))}")
-        if part in found.boxes:
-            raise _fault(
-                path, line, f"{name}: {part} was given before, in line {found.lines[part]}; remove one of the two"
-            )
-        found.boxes[part], found.lines[part] = _box(path, line, numbers), line
-    for name, found in marks.items():
-        if missing := [part for part in PARTS if part not in found.boxes]:
-            raise _fault(
-                path, found.line, f"{name}: no box of its {' and '.join(missing)}; add it or remove the picture"
-            )
-    if len(marks) < LEAST:
+            raise _error(path, line, f"unknown part {part!r}; use one of {', '.join((*PARTS, OBJECT))}")
+        if part in image.boxes:
+            raise _error(path, line, f"{name}: {part} is already in line {image.lines[part]}; remove one of the two")
+        image.boxes[part], image.lines[part] = _parse_box(path, line, numbers), line
+    _require_complete(path, annotations)
+    return annotations
+
+
+def _require_complete(path: Path, annotations: dict[str, _Annotation]) -> None:
+    for name, image in annotations.items():
+        if missing := [part for part in PARTS if part not in image.boxes]:
+            raise _error(path, image.line, f"{name}: no box for {' and '.join(missing)}; add it or remove the image")
+    if len(annotations) < MINIMUM:
         raise UserError(
-            f"{path}: marks {len(marks)} pictures, but pairs are compared; mark {LEAST} at least, the paper has 5"
+            f"{path}: annotates {len(annotations)} images, but pairs are compared; annotate at least {MINIMUM}, the paper has 5"
         )
-    return marks
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line number, six cells) of every line below the header that is not empty."""
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, six cells) of every non-empty line below the header."""
     if not path.is_file():
-        raise UserError(f"{path}: no such annotation file; docs/annotations.md describes it")
+        raise UserError(f"{path}: no such annotation file; check the path (docs/annotations.md describes the file)")
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             if (header := _cells(next(reader, []))) != list(HEADER):
-                raise _fault(path, 1, f"the header is {','.join(header)!r}; it must be {','.join(HEADER)}")
+                raise _error(path, 1, f"the header is {','.join(header)!r}; it must be {','.join(HEADER)}")
             for row in map(_cells, reader):
                 if any(row):
                     if len(row) != len(HEADER):
-                        raise _fault(
-                            path, reader.line_num, f"{len(row)} values; it must be {len(HEADER)}: {','.join(HEADER)}"
+                        raise _error(
+                            path, reader.line_num, f"{len(row)} values instead of {len(HEADER)}: {','.join(HEADER)}"
                         )
                     yield reader.line_num, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+        raise UserError(f"{path}: cannot be read as CSV in UTF-8 ({error}); save it again as CSV") from error
 
 
 def _cells(row: list[str]) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _box(path: Path, line: int, texts: list[str]) -> Box:
+def _parse_box(path: Path, line: int, texts: list[str]) -> Box:
     try:
         x0, y0, x1, y1 = map(float, texts)
     except ValueError:
-        raise _fault(path, line, f"{','.join(texts)!r} is not four numbers x0,y0,x1,y1") from None
+        raise _error(path, line, f"{','.join(texts)!r} is not four numbers x0,y0,x1,y1") from None
     if not all(map(math.isfinite, (x0, y0, x1, y1))):
-        raise _fault(path, line, f"{','.join(texts)!r} is not four numbers x0,y0,x1,y1")
+        raise _error(path, line, f"{','.join(texts)!r} is not four numbers x0,y0,x1,y1")
     if x1 <= x0 or y1 <= y0:
-        raise _fault(path, line, "the box is empty; x1 must be larger than x0, and y1 than y0")
+        raise _error(path, line, "the box is empty; x1 must be larger than x0, and y1 than y0")
     return x0, y0, x1, y1
 
 
-def _annotated(path: Path, name: str, marks: _Marks, file: Path, size: int, view: Box) -> AnnotatedImage:
-    image = _image(path, marks.line, file)
-    seen = _in_picture(view, *image.size, size)
-    for part, box in marks.boxes.items():
+def _load(path: Path, name: str, annotation: _Annotation, file: Path, size: int, view: Box) -> AnnotatedImage:
+    image = _decode(path, annotation.line, file)
+    visible = _to_image_pixels(view, *image.size, size)
+    for part, box in annotation.boxes.items():
         if not _inside(box, (0, 0, *image.size)):
-            raise _fault(
+            raise _error(
                 path,
-                marks.lines[part],
-                f"{name}: {part} lies outside the picture, {image.width} x {image.height} pixels",
+                annotation.lines[part],
+                f"{name}: {part} lies outside the image, {image.width} x {image.height} pixels; fix the box",
             )
-        if part in PARTS and not _inside(box, seen):
-            x0, y0, x1, y1 = (round(edge, 1) for edge in seen)
-            raise _fault(
-                path, marks.lines[part],
-                f"{name}: {part} lies outside what the network sees, x {x0:g} to {x1:g} and y {y0:g} to {y1:g}; crop the picture",
+        if part in PARTS and not _inside(box, visible):
+            x0, y0, x1, y1 = (round(edge, 1) for edge in visible)
+            raise _error(
+                path, annotation.lines[part],
+                f"{name}: {part} lies outside what the network sees, x {x0:g} to {x1:g} and y {y0:g} to {y1:g}; crop the image",
             )  # fmt: skip
-    placed = {part: stored_box(box, *image.size, size) for part, box in marks.boxes.items()}
-    return AnnotatedImage(
-        name, None, stored_pixels(image, size), {part: placed[part] for part in PARTS}, placed.get(OBJECT)
-    )
+    stored = {part: stored_box(box, *image.size, size) for part, box in annotation.boxes.items()}
+    parts = {part: edges for part in PARTS if (edges := stored[part])}
+    return AnnotatedImage(name, None, stored_pixels(image, size), parts, stored.get(OBJECT))
 
 
-def _image(path: Path, line: int, file: Path) -> Image.Image:
-    """The upright image: boxes are marked in what a viewer shows."""
+def _decode(path: Path, line: int, file: Path) -> Image.Image:
+    """The upright image: boxes are annotated in what a viewer shows."""
     try:
         return decode(file).image
     except UnreadableImageError as error:
-        raise _fault(path, line, str(error)) from error
+        raise _error(path, line, str(error)) from error
 
 
-def _in_picture(box: Box, width: int, height: int, size: int) -> Box:
-    """Stored pixels as pixels of a (width, height) picture; the way back from core.images.stored_box."""
+def _to_image_pixels(box: Box, width: int, height: int, size: int) -> Box:
+    """A box in stored pixels as one in a (width, height) image; the inverse of core.images.stored_box."""
     left, top, side = centre_square(width, height)
     x0, y0, x1, y1 = (edge * side / size for edge in box)
     return left + x0, top + y0, left + x1, top + y1
 
 
-def _moved(box: Box, left: float, top: float) -> Box:
+def _shift(box: Box, left: float, top: float) -> Box:
     return box[0] - left, box[1] - top, box[2] - left, box[3] - top
 
 
@@ -189,5 +197,5 @@ def _inside(box: Box, outer: Box) -> bool:
     return all(a - ROUNDING <= edge <= b + ROUNDING for a, edge, b in zip(low, box, high, strict=True))
 
 
-def _fault(path: Path, line: int, said: str) -> UserError:
-    return UserError(f"{path}, line {line}: {said}")
+def _error(path: Path, line: int, message: str) -> UserError:
+    return UserError(f"{path}, line {line}: {message}")

@@ -1,8 +1,8 @@
-"""`scenes`, the embedded data set: a world drawn by the project itself, with object and part boxes. No download.
+"""`scenes`, the built-in data set: pictures drawn by this project, with object and part boxes. No download.
 
-A picture depends on seed, set, split, class and index only, so counts can change without changing any picture.
-The set voc2012 stands in for PASCAL VOC 2012: one to four objects of the source set's classes in a picture, of which
-the first is the largest and gives the label; one in ten of the others is very small, and marked difficult.
+A picture depends only on seed, set, split, class and index, so counts can change without changing any picture.
+The set voc2012 stands in for PASCAL VOC 2012: one to four objects of the source set's classes per picture. The first is
+the largest and gives the label; one in ten of the others is very small, and marked difficult.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from zfrepro.spec import Base
 class Spec(Base):
     set: Literal["source", "caltech101", "caltech256", "voc2012"] = Field(
         "source",
-        description="which classes: the source set, those that stand in for Caltech-101 or Caltech-256, or several "
-        "objects of the source set's in a picture, which stand in for VOC 2012",
+        description="the source set, the stand-ins for Caltech-101 and Caltech-256, which have other classes, or the "
+        "stand-in for VOC 2012, with several objects of the source set's classes per picture",
     )
-    seed: int = Field(0, ge=0, description="of the whole world; another seed, other pictures of the same classes")
+    seed: int = Field(0, ge=0, description="another seed draws other pictures of the same classes")
     size: int = Field(112, ge=32, le=1024, description="pixels; side of the square pictures")
     train_per_class: int = Field(250, ge=1, description="pictures; source set and voc2012, split train")
     val_per_class: int = Field(50, ge=1, description="pictures; source set and voc2012, split val")
@@ -50,10 +50,10 @@ def _recipes(spec: Spec) -> dict[str, Recipe]:
 
 def _items(spec: Spec, split: str, classes: list[str], count: int) -> list[Item]:
     items = [Item(f"{split}/{name}/{i:05d}", label) for label, name in enumerate(classes) for i in range(count)]
-    return [_with_others(spec, item, classes) for item in items] if spec.set == "voc2012" else items
+    return [_add_objects(spec, item, classes) for item in items] if spec.set == "voc2012" else items
 
 
-def _with_others(spec: Spec, item: Item, classes: list[str]) -> Item:
+def _add_objects(spec: Spec, item: Item, classes: list[str]) -> Item:
     objects = _objects(spec, item.key)
     present = {classes.index(name) for name, small in objects if not small}
     difficult = {classes.index(name) for name, small in objects} - present
@@ -61,21 +61,21 @@ def _with_others(spec: Spec, item: Item, classes: list[str]) -> Item:
 
 
 def _objects(spec: Spec, key: str) -> list[tuple[str, bool]]:
-    """Class of each object in a picture of voc2012, and whether it is small; the largest first."""
+    """(class, is small) of each object in a picture of voc2012, the largest first."""
     split, name, index = key.split("/")
     rng, classes = Rng(spec.seed, "objects", split, name, int(index)), list(_recipes(spec))
     return [(name, False)] + [(rng.pick(classes), rng.chance(0.1)) for _ in range(rng.count(0, 3))]
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    """Draw the picture that the key names."""
+    """Draw the picture of this key."""
     split, name, index = item.key.split("/")
     recipes = _recipes(spec)
     if name not in recipes:
-        raise UserError(f"scenes: the set {spec.set} has no class {name!r}; it has {', '.join(recipes)}")
+        raise UserError(f"scenes: the set {spec.set} has no class {name!r}; choose from {', '.join(recipes)}")
     rng = Rng(spec.seed, spec.set, split, name, int(index))
     if spec.set != "voc2012":
         return draw(recipes[name](rng), rng, spec.size)
     names, small = zip(*_objects(spec, item.key), strict=True)
-    image, boxes = draw_several([recipes[one](rng) for one in names], list(small), rng, spec.size)
+    image, boxes = draw_several([recipes[name](rng) for name in names], list(small), rng, spec.size)
     return DecodedImage(image, boxes[0])

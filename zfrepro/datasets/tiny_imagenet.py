@@ -1,4 +1,4 @@
-"""Tiny-ImageNet, 200 classes at 64 x 64 with an object box for every picture, in the layout of its own archive."""
+"""Tiny-ImageNet, 200 classes at 64 x 64 with an object box for every image, in the layout of its archive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spec(folders.SplitFolderSpec):
 
 
 def listing(spec: Spec) -> Listing:
-    root = _home(spec)
+    root = _find_root(spec)
     folders.require_folder(root / "train", LAYOUT)
     names = [fields[0] for _, fields in _rows(root / "wnids.txt", 1, "the list of classes")]
     titles = _titles(root, names)
@@ -28,14 +28,14 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_home(spec) / item.key, item.box)
+    return decode(_find_root(spec) / item.key, item.box)
 
 
-def _home(spec: Spec) -> Path:
-    """The folder tiny-imagenet-200: root, or inside root."""
+def _find_root(spec: Spec) -> Path:
+    """The folder tiny-imagenet-200: in root, or root itself."""
     root = folders.require_folder(spec.root, LAYOUT)
-    inside = root / "tiny-imagenet-200"
-    return inside if inside.is_dir() else root
+    folder = root / "tiny-imagenet-200"
+    return folder if folder.is_dir() else root
 
 
 def _titles(root: Path, names: list[str]) -> dict[str, str]:
@@ -45,44 +45,46 @@ def _titles(root: Path, names: list[str]) -> dict[str, str]:
 
 
 def _train(spec: Spec, root: Path, classes: list[str]) -> list[Item]:
-    """Pictures in class folders, each with its line in <wnid>_boxes.txt."""
+    """Images in class folders, each with its line in <wnid>_boxes.txt."""
     boxes: dict[str, Box] = {}
     for name in classes:
         path = root / "train" / name / f"{name}_boxes.txt"
-        for where, (picture, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
-            boxes[picture] = _box(edges, where)
-    found = folders.list_images(root, root / "train", classes, spec.train_per_class)
-    return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in found]
+        for where, (image, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
+            boxes[image] = _box(edges, where)
+    items = folders.list_images(root, root / "train", classes, spec.train_per_class)
+    return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in items]
 
 
 def _val(spec: Spec, root: Path, names: list[str], classes: list[str]) -> list[Item]:
-    """Pictures in one folder, each with its class and box in val_annotations.txt."""
+    """Images in one folder, each with its class and box in val_annotations.txt."""
     path = root / "val" / "val_annotations.txt"
     folders.require_folder(root / "val" / "images", LAYOUT)
     labels = {name: label for label, name in enumerate(classes)}
     items = []
-    for where, (picture, name, *edges) in _rows(path, 6, "class and box of each validation picture"):
+    for where, (image, name, *edges) in _rows(path, 6, "class and box of each validation image"):
         if name not in names:
-            raise UserError(f"{where}: class {name} is not in wnids.txt")
+            raise UserError(f"{where}: class {name} is not in wnids.txt; download the set again")
         if name in labels:
-            items.append(Item(f"val/images/{picture}", labels[name], _box(edges, where)))
+            items.append(Item(f"val/images/{image}", labels[name], _box(edges, where)))
     return folders.take_per_class(sorted(items, key=lambda item: (item.label, item.key)), spec.val_per_class)
 
 
 def _box(edges: list[str], where: str) -> Box:
-    """The files name the first and the last pixel inside; ours are edges, so one more at the end."""
+    """The files give the first and the last pixel inside; our boxes have edges, so the end is one more."""
     try:
         x0, y0, x1, y1 = map(float, edges)
     except ValueError as error:
-        raise UserError(f"{where}: the box {' '.join(edges)} is not four numbers") from error
+        raise UserError(f"{where}: the box {' '.join(edges)} is not four numbers; download the set again") from error
     return x0, y0, x1 + 1, y1 + 1
 
 
 def _rows(path: Path, columns: int, expected: str, separator: str | None = None) -> Iterator[tuple[str, list[str]]]:
-    """Place ("file, line 3") and fields of each line."""
+    """Position ("file, line 3") and fields of each line."""
     for number, line in enumerate(folders.require_file(path, expected).read_text(encoding="utf-8").splitlines(), 1):
         fields = line.strip().split(separator)
         if len(fields) != columns and line.strip():
-            raise UserError(f"{path}, line {number}: {len(fields)} columns instead of {columns}")
+            raise UserError(
+                f"{path}, line {number}: {len(fields)} columns instead of {columns}; download the set again"
+            )
         if line.strip():
             yield f"{path}, line {number}", fields

@@ -1,4 +1,4 @@
-"""Turn a data set into the one form that all stages read: square pictures, labels, boxes and the mean picture."""
+"""Convert a data set into the one format that all stages read: square images, labels, boxes and the mean image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,38 +29,38 @@ from zfrepro.storage.prepared_set import FILES
 
 WORKERS = os.cpu_count() or 1
 REPORT_EVERY = 5.0  # seconds between two lines of progress
-NAMED = 20  # bad files that an error message names
+SHOWN = 20  # unreadable files listed in an error message
 
 
 class Spec(Base):
     dataset: Literal[
         "scenes", "imagenet", "imagenette", "tiny_imagenet", "imagefolder", "caltech101", "caltech256", "voc2012"
     ] = Field(description="a module of zfrepro/datasets")
-    size: int = Field(gt=0, description="pixels; side of the stored square picture; the paper: 256")
-    max_bad: int = Field(0, ge=0, description="unreadable files to leave out before the stage stops")
-    options: dict[str, Any] = Field({}, description="settings of the data set, in zfrepro/datasets/<dataset>.py")
+    size: int = Field(gt=0, description="pixels; side of the stored square image; the paper: 256")
+    max_bad: int = Field(0, ge=0, description="unreadable files that may be left out before the stage stops")
+    options: dict[str, Any] = Field({}, description="options of the data set, see zfrepro/datasets/<dataset>.py")
 
 
 def parse_options(spec: Spec) -> Base:
-    """The data set's own settings, checked. Raises pydantic.ValidationError."""
+    """The data set's own options, checked. Raises pydantic.ValidationError."""
     return _module(spec).Spec.model_validate(spec.options)
 
 
 def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
-    """The result is the same for any number of `workers`, and appears whole: manifest.json is written last."""
+    """The result does not depend on `workers`, and is complete once manifest.json exists: it is written last."""
     dataset, options = _module(spec), parse_options(spec)
     listing = dataset.listing(options)
-    items = [item for found in listing.splits.values() for item in found]
+    items = [item for split in listing.splits.values() for item in split]
     _check_classes(listing)
-    _clear(out)
-    pictures = f"{len(items)} pictures at {spec.size} x {spec.size}"
-    guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), pictures)
-    with guards.stopped_by_sigterm(), guards.full_disk_said(out), artifacts.atomic(out / "images.npy") as unfinished:
+    _remove_leftovers(out)
+    purpose = f"{len(items)} images at {spec.size} x {spec.size}"
+    guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), purpose)
+    with guards.stopped_by_sigterm(), guards.full_disk_said(out), artifacts.atomic(out / "images.npy") as temporary:
         outcomes = decode_all(dataset.load, options, items, spec.size, workers)
-        with closing(outcomes), open(unfinished, "wb") as file:
+        with closing(outcomes), open(temporary, "wb") as file:
             content = _write_images(file, spec, listing, zip(items, outcomes, strict=True))
         _check_content(content, listing, spec, out)
-        (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is no longer whole
+        (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is incomplete
     with guards.full_disk_said(out):
         _write_rest(out, content, len(listing.classes))
         artifacts.save_json(out / "manifest.json", _manifest(spec, options, listing, content, out))
@@ -68,9 +68,9 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
 
 @dataclass
 class _Content:
-    """What has been written to images.npy so far, or left out of it."""
+    """The images written to images.npy so far, and those left out."""
 
-    total: np.ndarray  # uint64 (S, S, 3), sum over the first split: exact, whatever the order
+    total: np.ndarray  # uint64 (S, S, 3), sum over the first split; integers, so exact in any order
     items: list[Item] = field(default_factory=list)
     boxes: list[tuple[float, ...]] = field(default_factory=list)
     parts: list[tuple] = field(default_factory=list)
@@ -84,29 +84,29 @@ class _Content:
         self.boxes.append(outcome.box or (float("nan"),) * 4)
 
     def mean(self) -> np.ndarray:
-        """float32 (S, S, 3). Raises UserError where the first split has no picture."""
+        """float32 (S, S, 3). Raises UserError if the first split has no image."""
         split, (first, end) = next(iter(self.splits.items()))
         if end == first:
             raise UserError(
-                f"split {split}: holds no picture, and there is no mean of none; check the data set's options"
+                f"split {split}: contains no image, so there is no mean image; check the options of the data set"
             )
         return (self.total / (end - first)).astype(np.float32)
 
     def presence(self, classes: int) -> dict[str, np.ndarray]:
-        """The array that prepared.py describes; nothing where every picture has its label alone."""
+        """The array `presence` of storage/prepared_set.py; none if every image has one class."""
         if not any(item.present for item in self.items):
             return {}
-        found = np.zeros((len(self.items), classes), np.int8)
-        for row, item in zip(found, self.items, strict=True):
+        presence = np.zeros((len(self.items), classes), np.int8)
+        for row, item in zip(presence, self.items, strict=True):
             row[list(item.difficult)] = -1
-            row[list(item.shown)] = 1
-        return {"presence": found}
+            row[list(item.positive)] = 1
+        return {"presence": presence}
 
 
 def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterator[tuple[Item, Outcome]]) -> _Content:
-    """Stream the pictures to `file` as .npy. Not mapped: so a full disk is an error, and memory stays flat."""
+    """Stream the images to `file` as .npy. Not memory-mapped, so a full disk raises an error and memory stays constant."""
     content = _Content(np.zeros((spec.size, spec.size, 3), np.uint64))
-    tell = _progress(sum(map(len, listing.splits.values())))
+    report = _progress_reporter(sum(map(len, listing.splits.values())))
     file.write(_header(0, spec.size))
     for split, listed in listing.splits.items():
         start = len(content.items)
@@ -114,13 +114,13 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
             item, outcome = next(results)
             if outcome.pixels is None:
                 content.skipped.append({"file": item.key, "reason": outcome.reason, "split": split})
-                _check_bad(content.skipped, spec.max_bad, patience=NAMED)
+                _check_unreadable(content.skipped, spec.max_bad, tolerance=SHOWN)
             else:
                 content.add(item, outcome)
                 file.write(outcome.pixels.data)
                 if start == 0:
                     content.total += outcome.pixels
-            tell(len(content.items), len(content.skipped))
+            report(len(content.items), len(content.skipped))
         content.splits[split] = (start, len(content.items))
     file.seek(0)
     file.write(_header(len(content.items), spec.size))
@@ -128,7 +128,7 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
 
 
 def _header(count: int, size: int) -> bytes:
-    """Start of a uint8 .npy of `count` pictures; numpy pads it to one length whatever the count."""
+    """Header of a uint8 .npy of `count` images; numpy pads it to the same length for every count."""
     buffer = io.BytesIO()
     shape = (count, size, size, 3)
     np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -143,7 +143,7 @@ def _write_rest(out: Path, content: _Content, classes: int) -> None:
         files=np.array([item.key for item in content.items], np.str_),
         **content.presence(classes),
     )
-    with artifacts.atomic(out / "mean.npy") as unfinished, open(unfinished, "wb") as file:
+    with artifacts.atomic(out / "mean.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, content.mean(), allow_pickle=False)
     artifacts.save_text(out / "parts.csv", "".join(_part_lines(content.parts)))
 
@@ -171,71 +171,78 @@ def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, ou
 
 
 def _counts(classes: list[str], content: _Content) -> dict[str, dict[str, int]]:
-    """Pictures of each class in each split; one with several classes counts for each"""
-    found = {split: _shown(content.items[slice(*ends)]) for split, ends in content.splits.items()}
-    return {split: {name: number[label] for label, name in enumerate(classes)} for split, number in found.items()}
+    """Images of each class in each split; an image with several classes counts for each."""
+    counts = {split: _count_labels(content.items[slice(*ends)]) for split, ends in content.splits.items()}
+    return {split: {name: count[label] for label, name in enumerate(classes)} for split, count in counts.items()}
 
 
-def _shown(items: Iterable[Item]) -> Counter[int]:
-    return Counter(label for item in items for label in item.shown)
+def _count_labels(items: Iterable[Item]) -> Counter[int]:
+    return Counter(label for item in items for label in item.positive)
 
 
 def _turbo() -> str | None:
-    """Different decoders give pixels that differ by 1 or 2."""
+    """Version of the JPEG decoder: pixels differ by 1 or 2 between decoders."""
     return features.version_feature("libjpeg_turbo") if features.check_feature("libjpeg_turbo") else None
 
 
 def _module(spec: Spec) -> ModuleType:
-    # By name only: one data set's reader then is no part of the code that another's result depends on.
+    # Imported by name, so the code digest of one data set does not include the readers of the others.
     return importlib.import_module(f"zfrepro.datasets.{spec.dataset}")
 
 
 def _check_classes(listing: Listing) -> None:
     for split, items in listing.splits.items():
-        shown = _shown(items)
-        if empty := [name for label, name in enumerate(listing.classes) if not shown[label]]:
-            raise UserError(f"split {split}: no picture of class {', '.join(empty[:10])} ({len(empty)} such classes)")
-
-
-def _check_bad(skipped: list[dict[str, str]], allowed: int, patience: int) -> None:
-    """Raise UserError with the list of bad files. With patience, more than allowed are read, so as to name them all."""
-    if len(skipped) <= allowed + patience:
-        return
-    lines = [f"  {bad['file']}: {bad['reason']}" for bad in skipped[:NAMED]]
-    more = [f"  and {len(skipped) - NAMED} more"] if len(skipped) > NAMED else []
-    count = f"at least {len(skipped)}" if patience else f"{len(skipped)}"
-    head = f"{count} files cannot be read, and max_bad allows {allowed}:"
-    raise UserError("\n".join([head, *lines, *more, "mend or remove them, or raise `max_bad` to leave them out"]))
-
-
-def _check_content(content: _Content, listing: Listing, spec: Spec, out: Path) -> None:
-    _check_bad(content.skipped, spec.max_bad, patience=0)
-    for split, numbers in _counts(listing.classes, content).items():
-        if empty := [name for name, number in numbers.items() if not number]:
+        counts = _count_labels(items)
+        if empty := [name for label, name in enumerate(listing.classes) if not counts[label]]:
             raise UserError(
-                f"{out}: split {split}: every file of class {', '.join(empty[:10])} is unreadable; mend them"
+                f"split {split}: no image of class {', '.join(empty[:10])} ({len(empty)} such classes); "
+                "add images or leave the class out with the option `classes`"
             )
 
 
-def _clear(out: Path) -> None:
-    """Remove what a killed run has left: it may be as large as the result."""
+def _check_unreadable(skipped: list[dict[str, str]], allowed: int, tolerance: int) -> None:
+    """Raise UserError with a list if more than `allowed` + `tolerance` files are unreadable.
+
+    With a tolerance, reading goes on for some files past the limit, so that the message can list them all.
+    """
+    if len(skipped) <= allowed + tolerance:
+        return
+    lines = [f"  {bad['file']}: {bad['reason']}" for bad in skipped[:SHOWN]]
+    more = [f"  and {len(skipped) - SHOWN} more"] if len(skipped) > SHOWN else []
+    count = f"at least {len(skipped)}" if tolerance else f"{len(skipped)}"
+    head = f"{count} files cannot be read, and max_bad allows {allowed}:"
+    raise UserError("\n".join([head, *lines, *more, "fix or remove them, or raise `max_bad` to leave them out"]))
+
+
+def _check_content(content: _Content, listing: Listing, spec: Spec, out: Path) -> None:
+    _check_unreadable(content.skipped, spec.max_bad, tolerance=0)
+    for split, numbers in _counts(listing.classes, content).items():
+        if empty := [name for name, number in numbers.items() if not number]:
+            raise UserError(
+                f"{out}: split {split}: every file of class {', '.join(empty[:10])} is unreadable; fix them"
+            )
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove temporary files of a killed run, which may be as large as the result."""
     out.mkdir(parents=True, exist_ok=True)
     for name in (*FILES, "manifest.json"):
         for leftover in out.glob(f".{name}.*.tmp"):
             leftover.unlink()
 
 
-def _progress(of: int):
-    """A function that prints a JSON line every few seconds and one at the end."""
+def _progress_reporter(total: int) -> Callable[[int, int], None]:
+    """A function of (done, skipped) that prints a JSON line every few seconds and one at the end."""
     started = last = time.monotonic()
 
-    def tell(done: int, skipped: int) -> None:
+    def report(done: int, skipped: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= REPORT_EVERY or done + skipped == of:
+        if now - last >= REPORT_EVERY or done + skipped == total:
             last = now
             print(
-                json.dumps({"done": done, "of": of, "seconds": round(now - started, 1), "skipped": skipped}), flush=True
+                json.dumps({"done": done, "of": total, "seconds": round(now - started, 1), "skipped": skipped}),
+                flush=True,
             )
 
-    return tell
+    return report

@@ -1,1 +1,1 @@
-"""The drawn world behind the `scenes` data set: shapes, textures, painter, and one module for each kind of object."""
+"""What draws the `scenes` data set: shapes, textures, painter, and one module for each kind of object."""

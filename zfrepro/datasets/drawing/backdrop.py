@@ -1,4 +1,4 @@
-"""What lies around the object: a ground from a pool shared by all classes, and scattered odd shapes."""
+"""The background of an object: a ground from a pool shared by all classes, and scattered odd shapes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,8 @@ GROUNDS = [
     ("water", None), ("brick", None), ("stone", None), ("planks", None), ("knit", None), ("grass", None), ("patches", None),
 ]  # fmt: skip
 CLUTTER_TEXTURES = (
-    "plain",
-    "noise",
-    "leaves",
-    "stripes",
-    "spots",
-    "checks",
-    "brick",
-    "metal",
-    "fur",
-    "ribs",
-    "wool",
-    "scales",
-)
+    "plain", "noise", "leaves", "stripes", "spots", "checks", "brick", "metal", "fur", "ribs", "wool", "scales",
+)  # fmt: skip
 
 
 def ground(rng: Rng, size: int) -> np.ndarray:
@@ -58,7 +47,7 @@ def _surface(rng: Rng, texture: str, top: int, foot: int, size: int) -> np.ndarr
 
 
 def odd_shape(rng: Rng) -> Outline:
-    """A shape about one unit in radius, of the sort that objects are made of."""
+    """A shape about one unit in radius, like the shapes that objects consist of."""
     a, b = rng.between(0.3, 1), rng.between(0, 6.3)
     makers = (
         lambda: ellipse(0, 0, 1, a, b),
@@ -76,7 +65,9 @@ def odd_shape(rng: Rng) -> Outline:
     return rng.pick(makers)()
 
 
-def odd_thing(rng: Rng, picture: np.ndarray, middle: tuple[float, float], radius: float, setting: Setting) -> None:
+def paint_odd_shape(
+    rng: Rng, picture: np.ndarray, middle: tuple[float, float], radius: float, setting: Setting
+) -> None:
     """Paint one odd shape, some with a smaller one on it, as wheels, eyes and windows are."""
     outline = odd_shape(rng) * radius + middle
     slots = [rng.pick(("main", "second", "accent", "trim", "dark", "light")) for _ in range(2)]

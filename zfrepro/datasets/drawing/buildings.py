@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 from zfrepro.datasets.drawing.parts import Part, flag, line, part, window
 from zfrepro.datasets.drawing.rng import Rng
@@ -162,13 +163,13 @@ def pagoda(rng: Rng) -> list[Part]:
 
 def skyscraper(rng: Rng) -> list[Part]:
     low, mid, side = rng.near(0.46), rng.near(0.32), rng.pick((-1, 1))
-    how = {"other": "light", "grain": rng.near(0.8, 0.2), "relief": 0.6}
+    style: dict[str, Any] = {"other": "light", "grain": rng.near(0.8, 0.2), "relief": 0.6}
     return [
         line([(0, -1.25), (0, -0.8)], 0.05, "dark", "antenna"),
-        part(box(side * 0.46, 0.5, 0.46, 1.0), "second", "windows", "annexe", **how),
-        part(box(0, -0.72, mid * 0.9, 0.4), "main", "windows", "top", **how),
-        part(box(0, -0.2, 2 * mid, 1.0), "main", "windows", "shaft", **how),
-        part(box(0, 0.55, 2 * low * 0.9, 0.9), "main", "windows", "base", **how),
+        part(box(side * 0.46, 0.5, 0.46, 1.0), "second", "windows", "annexe", **style),
+        part(box(0, -0.72, mid * 0.9, 0.4), "main", "windows", "top", **style),
+        part(box(0, -0.2, 2 * mid, 1.0), "main", "windows", "shaft", **style),
+        part(box(0, 0.55, 2 * low * 0.9, 0.9), "main", "windows", "base", **style),
         *(part(box(0, y, w, 0.06), "trim") for y, w in ((-0.92, mid), (-0.7, 2 * mid), (0.1, 1.9 * low))),
         part(box(0, 0.9, 0.24, 0.2), "dark", name="door"),
     ]

@@ -1,10 +1,10 @@
-"""Which class is in which set, and the function that makes its parts from rng."""
+"""Which class is in which set, and the function that draws its parts from random numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from zfrepro.datasets.drawing import buildings, creatures, faces, plants, things, vehicles
+from zfrepro.datasets.drawing import artefacts, buildings, creatures, faces, plants, vehicles
 from zfrepro.datasets.drawing.parts import Part
 from zfrepro.datasets.drawing.rng import Rng
 
@@ -15,12 +15,12 @@ FACES = {
     "caltech101": ("panda", "mouse", "lion", "monkey", "sheep", "raccoon"),
     "caltech256": ("tiger", "deer", "elephant", "koala", "frog"),
 }
-KINDS = (vehicles, buildings, plants, creatures, things)
+KINDS = (vehicles, buildings, plants, creatures, artefacts)
 
 
 def _members(name: str) -> dict[str, Recipe]:
-    made = {f.__name__: f for kind in KINDS for f in getattr(kind, name.upper())}
-    return {animal: faces.RECIPES[animal] for animal in FACES[name]} | made
+    others = {recipe.__name__: recipe for kind in KINDS for recipe in getattr(kind, name.upper())}
+    return {animal: faces.RECIPES[animal] for animal in FACES[name]} | others
 
 
 SETS: dict[str, dict[str, Recipe]] = {name: _members(name) for name in FACES}

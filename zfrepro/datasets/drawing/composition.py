@@ -19,18 +19,20 @@ from zfrepro.datasets.drawing.rng import Rng
 from zfrepro.datasets.drawing.shapes import Outline, bounds
 
 TURN = math.radians(20)  # largest rotation to either side
-SCALE = (0.6, 0.95)  # longer side of the object, in parts of the picture
-LARGEST = (
-    0.56,
-    0.62,
-)  # side of the largest of several objects' square, in parts of the picture; the others get the rest
-FILLS = {"first": (0.8, 1.0), "other": (0.7, 0.95), "small": (0.3, 0.4)}  # longer side of each, in parts of its square
+SCALE = (0.6, 0.95)  # longer side of the object, as a fraction of the picture
+# Of several objects: side of the largest one's square, as a fraction of the picture; the others get the rest
+LARGEST = (0.56, 0.62)
+FILLS = {
+    "first": (0.8, 1.0),
+    "other": (0.7, 0.95),
+    "small": (0.3, 0.4),
+}  # longer side of each, as a fraction of its square
 Square = tuple[float, float, float]  # left, top, side in pixels
 MIRRORED = {"left": "right", "right": "left"}
 
 
 def draw(parts: list[Part], rng: Rng, size: int) -> DecodedImage:
-    """The parts as an object in a scene of its own. Boxes are in pixels of the picture."""
+    """One object, given by its parts, in a scene. Boxes in pixels."""
     pose, mirrored = _pose(rng)
     placed, to_units = _place([p.outline for p in parts], pose, rng, (0, 0, size), SCALE)
     light = _light(rng)
@@ -45,7 +47,7 @@ def draw(parts: list[Part], rng: Rng, size: int) -> DecodedImage:
 
 
 def draw_several(objects: list[list[Part]], small: list[bool], rng: Rng, size: int) -> tuple[Image.Image, list[Box]]:
-    """One to four objects, each its parts, in one scene; the first is the largest. Boxes in their order, in pixels."""
+    """One to four objects, each a list of parts, in one scene; the first is the largest. Their boxes, in pixels."""
     light = _light(rng)
     picture = backdrop.ground(rng, size)
     _clutter(rng, picture, light, rng.count(2, 6))
@@ -110,7 +112,7 @@ def _place(
 
 
 def _wobble(points: np.ndarray, rng: Rng) -> np.ndarray:
-    """A slow wave through the object, so that no two outlines are alike."""
+    """A slow wave through the object, so that no two outlines are the same."""
     phase = rng.generator.random(2) * 2 * math.pi
     rate = 1.2 + 1.4 * rng.generator.random(2)
     return 0.035 * np.sin(points[:, ::-1] * rate + phase)
@@ -132,11 +134,11 @@ def _clutter(rng: Rng, picture: np.ndarray, light: tuple[float, float], count: i
     for _ in range(count):
         setting = replace(setting, origin=_origin(rng))
         middle = (rng.between(0, size), rng.between(0, size))
-        backdrop.odd_thing(rng, picture, middle, size * rng.between(0.04, 0.13), setting)
+        backdrop.paint_odd_shape(rng, picture, middle, size * rng.between(0.04, 0.13), setting)
 
 
 def _occlude(rng: Rng, picture: np.ndarray, light: tuple[float, float], whole: Box, boxes: dict[str, Box]) -> None:
-    """Something in front of the object's rim, where it hides none of the named parts."""
+    """Paint a shape over the object's rim, where it hides none of the named parts."""
     size, radius = picture.shape[1], picture.shape[1] * rng.between(0.05, 0.11)
     setting = Setting(palette.scheme(rng), light, np.eye(2) * 2.4 / size, _origin(rng))
     for _ in range(4):
@@ -144,7 +146,7 @@ def _occlude(rng: Rng, picture: np.ndarray, light: tuple[float, float], whole: B
         half = ((whole[2] - whole[0]) / 2, (whole[3] - whole[1]) / 2)
         middle = (whole[0] + half[0] * (1 + 0.8 * math.cos(angle)), whole[1] + half[1] * (1 + 0.8 * math.sin(angle)))
         if not any(_hides(middle, radius, box) for box in boxes.values()):
-            return backdrop.odd_thing(rng, picture, middle, radius, setting)
+            return backdrop.paint_odd_shape(rng, picture, middle, radius, setting)
 
 
 def _hides(middle: tuple[float, float], radius: float, box: Box) -> bool:
@@ -156,11 +158,11 @@ def _hides(middle: tuple[float, float], radius: float, box: Box) -> bool:
 
 def _part_boxes(parts: list[Part], placed: list[Outline], mirrored: bool, size: int) -> dict[str, Box]:
     """One box for each name; parts that share a name are one part. Mirroring swaps left and right."""
-    found: dict[str, list[Outline]] = {}
+    outlines: dict[str, list[Outline]] = {}
     for p, outline in zip(parts, placed, strict=True):
         if p.name:
-            found.setdefault(_own_side(p.name, mirrored), []).append(outline)
-    return {name: _clip(bounds(outlines), size) for name, outlines in found.items()}
+            outlines.setdefault(_own_side(p.name, mirrored), []).append(outline)
+    return {name: _clip(bounds(part), size) for name, part in outlines.items()}
 
 
 def _own_side(name: str, mirrored: bool) -> str:
@@ -169,11 +171,12 @@ def _own_side(name: str, mirrored: bool) -> str:
 
 
 def _clip(box: Box, size: int) -> Box:
-    return tuple(min(max(v, 0.0), float(size)) for v in box)
+    x0, y0, x1, y1 = (min(max(edge, 0.0), float(size)) for edge in box)
+    return x0, y0, x1, y1
 
 
 def _camera(rng: Rng, picture: np.ndarray) -> Image.Image:
-    """Exposure, contrast, film grain and, now and then, a slight blur."""
+    """Apply exposure, contrast, film grain and sometimes a slight blur."""
     size = picture.shape[1]
     gain, lift = rng.between(0.8, 1.2), rng.between(-14, 14)
     picture -= 128

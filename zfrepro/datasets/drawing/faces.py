@@ -1,4 +1,4 @@
-"""Animal faces seen from the front: one builder, and a table that says how each animal differs in shape and coat.
+"""Animal faces seen from the front: one builder, and a table of each animal's shapes and coats.
 
 The viewer's right half is given; x > 0 is the animal's own left. Named parts: right eye, left eye, nose, ears, muzzle.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from zfrepro.datasets.drawing.parts import Paint, Part, eye, line, pair, part
 from zfrepro.datasets.drawing.rng import Rng
@@ -32,7 +33,7 @@ Extra = list[Part]
 
 @dataclass(frozen=True)
 class Face:
-    """Shapes of one animal's head, right half as seen; None where it has no such thing."""
+    """Shapes of one animal's head, right half as seen; None if it has no such part."""
 
     head: Outline
     ear: Outline | None
@@ -48,7 +49,7 @@ class Face:
     muzzle_slot: str = "light"
     nose_slot: str = "dark"
     nose_name: str = "nose"
-    behind: tuple = ()  # functions of rng that give parts behind the head,
+    behind: tuple = ()  # functions of rng that draw parts behind the head,
     marks: tuple = ()  # on the coat, below eyes and nose,
     before: tuple = ()  # and over everything
 
@@ -93,8 +94,8 @@ def _muzzle(animal: Face, look: float, rng: Rng) -> Extra:
 def _eyes(animal: Face, look: float, spread: float, rng: Rng) -> Extra:
     x, y, r = animal.eye
     r = rng.near(r, 0.12)
-    how = {"iris": animal.iris, "pupil": animal.pupil}
-    return eye(x * spread + look, y, r, "left eye", **how) + eye(-x * spread + look, y, r, "right eye", **how)
+    style: dict[str, Any] = {"iris": animal.iris, "pupil": animal.pupil}
+    return eye(x * spread + look, y, r, "left eye", **style) + eye(-x * spread + look, y, r, "right eye", **style)
 
 
 def whiskers(rng: Rng, y: float = 0.3, reach: float = 0.62) -> Extra:

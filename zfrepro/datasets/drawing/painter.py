@@ -16,14 +16,14 @@ from zfrepro.datasets.drawing.palette import Colour
 from zfrepro.datasets.drawing.parts import Paint
 from zfrepro.datasets.drawing.shapes import Outline
 
-FINE = 4  # outlines are filled this much finer than the picture, then averaged
+FINE = 4  # outlines are filled at this multiple of the picture's resolution, then averaged
 FAR = 1 << 14  # a multiple of every tile's side: keeps texel numbers positive, so truncation is floor
 TEXELS = 72  # of the finest tile, for one object unit
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all parts of one object share: colours, light and the way from pixels to object units."""
+    """Shared by all parts of one object: colours, light and the map from pixels to object units."""
 
     colours: dict[str, Colour]
     light: tuple[float, float]  # unit vector towards the light, in pixels
@@ -32,7 +32,7 @@ class Setting:
     strength: float = 1.0  # of the relief
 
 
-def paint(picture: np.ndarray, outline: Outline, how: Paint, setting: Setting) -> None:
+def paint(picture: np.ndarray, outline: Outline, coat: Paint, setting: Setting) -> None:
     """Lay one part on the picture. The outline is in pixels."""
     low, high = outline.min(0), outline.max(0)
     bulge = float(np.clip(0.3 * (high - low).min(), 0.6, 10))
@@ -41,9 +41,9 @@ def paint(picture: np.ndarray, outline: Outline, how: Paint, setting: Setting) -
     if x1 <= x0 or y1 <= y0:
         return
     mask = _fill(outline, x0 - pad, y0 - pad, x1 - x0 + 2 * pad, y1 - y0 + 2 * pad)
-    shade = _shade(mask, bulge, pad, setting.light, how.relief * setting.strength)
+    shade = _shade(mask, bulge, pad, setting.light, coat.relief * setting.strength)
     alpha = np.asarray(mask, np.float32)[pad:-pad, pad:-pad] * np.float32(1 / 255)
-    ink = _ink(how, setting, x0, y0, x1, y1)
+    ink = _ink(coat, setting, x0, y0, x1, y1)
     under = picture[:, y0:y1, x0:x1]
     under += alpha * (ink * shade - under)
 
@@ -102,9 +102,9 @@ def _shade(mask: Image.Image, bulge: float, pad: int, light: tuple[float, float]
     return 0.62 + 0.4 * middle + np.float32(0.55 * relief) * (away - toward)
 
 
-def _ink(how: Paint, setting: Setting, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    first = setting.colours[how.slot]
-    second = setting.colours[how.other] if how.other else first * np.float32(0.55)
-    matrix = setting.to_units * (TEXELS / how.grain)
-    mix = sample(how.texture, matrix, setting.origin, x0, y0, x1, y1)
+def _ink(coat: Paint, setting: Setting, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    first = setting.colours[coat.slot]
+    second = setting.colours[coat.other] if coat.other else first * np.float32(0.55)
+    matrix = setting.to_units * (TEXELS / coat.grain)
+    mix = sample(coat.texture, matrix, setting.origin, x0, y0, x1, y1)
     return first[:, None, None] + (second - first)[:, None, None] * mix

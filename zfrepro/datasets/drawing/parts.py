@@ -1,4 +1,4 @@
-"""What an object is made of: parts with an outline, a paint and, where the part counts, a name."""
+"""The parts of an object: an outline, a paint and, for parts with a box, a name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Paint:
     texture: str = "plain"
     other: str | None = None
     grain: float = 1.0  # texture size; 2 is twice as coarse
-    relief: float = 1.0  # how far it bulges; 0 is flat
+    relief: float = 1.0  # strength of the bulge; 0 is flat
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def line(points, width: float, slot: str = "dark", name: str | None = None, tip:
 
 
 def eye(x: float, y: float, r: float, name: str | None = None, iris: str = "light", pupil: tuple = (0.55, 0.55)):
-    """An eye with a pupil (its width and height in parts of r) and a glint."""
+    """An eye with a pupil (its width and height as fractions of r) and a glint."""
     return [
         part(ellipse(x, y, r, n=20), iris, name=name, relief=0.6),
         part(ellipse(x, y, r * pupil[0], r * pupil[1], n=14), "dark", relief=0.3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from zfrepro.datasets.drawing.parts import Part, line, part
 from zfrepro.datasets.drawing.rng import Rng
@@ -76,11 +77,11 @@ def cactus(rng: Rng) -> list[Part]:
     def arm(s, y):
         return stroke(curve((0, y + 0.1), (s * 0.35, y + 0.12), (s * 0.5, y - 0.05), (s * 0.5, y - 0.5)), 0.24)
 
-    how = {"other": "dark", "grain": 1.4}
+    style: dict[str, Any] = {"other": "dark", "grain": 1.4}
     return [
-        *(part(arm(s, y), "main", "ribs", "arm", **how) for s, y in ((-1, left), (1, right))),
-        *(part(ellipse(s * 0.5, y - 0.52, 0.12, n=16), "main", "ribs", **how) for s, y in ((-1, left), (1, right))),
-        part(rounded(0, 0.75 - 0.85 * h, 0.42, 1.75 * h, power=4), "main", "ribs", "column", **how),
+        *(part(arm(s, y), "main", "ribs", "arm", **style) for s, y in ((-1, left), (1, right))),
+        *(part(ellipse(s * 0.5, y - 0.52, 0.12, n=16), "main", "ribs", **style) for s, y in ((-1, left), (1, right))),
+        part(rounded(0, 0.75 - 0.85 * h, 0.42, 1.75 * h, power=4), "main", "ribs", "column", **style),
         part(star(0, 0.75 - 1.72 * h, 0.15, 0.07, 6), "accent", name="blossom"),
         part(poly((-0.42, 0.6), (0.42, 0.6), (0.32, 1.05), (-0.32, 1.05)), "second", "bands", "pot", other="trim"),
         part(poly((-0.48, 0.52), (0.48, 0.52), (0.46, 0.66), (-0.46, 0.66)), "second"),

@@ -1,4 +1,4 @@
-"""The one source of chance of a picture: a few ways to draw from a numpy generator seeded by stable integers."""
+"""The random numbers of a picture: a few ways to draw from a numpy generator seeded by stable integers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 class Rng:
     def __init__(self, seed: int, *names: str | int):
-        """Names are words (by their CRC, the same in every process) or numbers; each combination has its own stream."""
+        """Each combination of names, words (by their CRC, the same in every process) or numbers, has its own stream."""
         words = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
         self.generator = np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
@@ -21,15 +21,15 @@ class Rng:
         return low + (high - low) * self.generator.random()
 
     def near(self, value: float, spread: float = 0.12) -> float:
-        """The value times a factor within 1 - spread and 1 + spread."""
+        """The value times a factor between 1 - spread and 1 + spread."""
         return value * self.between(1 - spread, 1 + spread)
 
     def count(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """An integer from low to high, both included."""
         return low + int(self.generator.random() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
         return self.generator.random() < probability
 
-    def pick(self, things: Sequence[T]) -> T:
-        return things[int(self.generator.random() * len(things))]
+    def pick(self, options: Sequence[T]) -> T:
+        return options[int(self.generator.random() * len(options))]

@@ -1,4 +1,4 @@
-"""Textures: periodic 256 x 256 tiles with values 0 to 1, made once, with halved copies for small objects."""
+"""Textures: periodic 256 x 256 tiles with values 0 to 1, computed once, with halved copies for small objects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _step(values: np.ndarray, threshold: float, softness: float) -> np.ndarray:
 def _nearest(rng, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances, in pixels, to the nearest and second nearest of n x n jittered grid points."""
     step = SIDE / n
-    points = (np.stack(np.mgrid[:n, :n], -1).reshape(-1, 2) + rng.random((n * n, 2)) * 0.8) * step
+    points = (np.moveaxis(np.mgrid[:n, :n], 0, -1).reshape(-1, 2) + rng.random((n * n, 2)) * 0.8) * step
     first, second = (np.full((SIDE, SIDE), 1e9, np.float32) for _ in range(2))
     for y, x in points.astype(np.float32):
         dy, dx = (np.abs(axis - at) for axis, at in ((Y[:, 0], y), (X[0], x)))
@@ -166,7 +166,7 @@ def grass(rng):
 
 @texture
 def leaves(rng):
-    """Some hundred leaves over one another, each with its own tone."""
+    """Hundreds of leaves over one another, each with its own tone."""
     image = Image.new("L", (SIDE, SIDE), 128)
     pen = ImageDraw.Draw(image)
     t = np.linspace(0, 2 * np.pi, 12)

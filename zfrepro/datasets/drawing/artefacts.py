@@ -1,4 +1,4 @@
-"""Things made by hand: clocks, vessels, furniture, instruments."""
+"""Manufactured objects: clocks, vessels, furniture, instruments."""
 
 from __future__ import annotations
 
