@@ -139,7 +139,7 @@ def test_a_damaged_archive_is_named_and_never_half_taken(archives):
 
 def test_the_validation_archive_needs_the_devkit(archives):
     (archives / KIT).unlink()
-    with pytest.raises(UserError, match=f"{KIT}: missing"):
+    with pytest.raises(UserError, match=f"{KIT}: no such file"):
         listed(archives)
 
 

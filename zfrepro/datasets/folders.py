@@ -38,7 +38,9 @@ def require_folder(path: Path, expected: str) -> Path:
     """`path` if it is a folder, else UserError; `expected` describes what should be there."""
     path = path.expanduser()
     if path.is_file():
-        raise UserError(f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder (expected: {expected})")
+        raise UserError(
+            f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder (expected: {expected})"
+        )
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; check the path, or place the data there (expected: {expected})")
     return path
