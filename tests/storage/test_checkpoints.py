@@ -100,7 +100,7 @@ def test_finished_files_survive_the_loss_of_the_outputs(store, tmp_path):
     for name in NAMES:
         (out / name).unlink()
     assert store.finished(NAMES)
-    store.give_back(out, NAMES)
+    store.restore_files(out, NAMES)
     assert [(out / name).read_text() for name in NAMES] == list(NAMES)
 
 

@@ -18,12 +18,12 @@ def test_missing_space_is_said_in_numbers(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_gets_full(tmp_path):
-    with pytest.raises(UserError, match="the disk is full"), guards.full_disk_said(tmp_path):
+    with pytest.raises(UserError, match="the disk is full"), guards.report_disk_full(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_other_errors_pass(tmp_path):
-    with pytest.raises(FileNotFoundError), guards.full_disk_said(tmp_path):
+    with pytest.raises(FileNotFoundError), guards.report_disk_full(tmp_path):
         (tmp_path / "nothing").read_bytes()
 
 

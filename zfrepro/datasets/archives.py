@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path, sha256: str | None = None, inside: str =
         raise UserError(f"{target}: already exists; remove it to unpack {archive} there")
     digest = _check_sha256(archive, sha256)
     print(json.dumps({"unpacking": str(archive), "sha256": digest}), flush=True)
-    with _name_archive(archive), guards.stopped_by_sigterm(), guards.full_disk_said(target.parent):
+    with _name_archive(archive), guards.stopped_by_sigterm(), guards.report_disk_full(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
             whole = Path(temporary) / "whole"

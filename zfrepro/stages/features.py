@@ -48,7 +48,7 @@ def run(
     wanted = sum(sizes.values()) * target.count * 2
     guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} pictures")
     source, advice = (weights, ADVICE) if weights else (target.folder, "prepare the set again")
-    with guards.full_disk_said(out), named(source, advice):
+    with guards.report_disk_full(out), named(source, advice):
         (out / "features.json").unlink(missing_ok=True)
         _write(out, sizes, target.count, batches)
         told = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}

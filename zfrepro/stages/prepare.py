@@ -55,13 +55,13 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
     _remove_leftovers(out)
     purpose = f"{len(items)} images at {spec.size} x {spec.size}"
     guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), purpose)
-    with guards.stopped_by_sigterm(), guards.full_disk_said(out), artifacts.atomic(out / "images.npy") as temporary:
+    with guards.stopped_by_sigterm(), guards.report_disk_full(out), artifacts.atomic(out / "images.npy") as temporary:
         outcomes = decode_all(dataset.load, options, items, spec.size, workers)
         with closing(outcomes), open(temporary, "wb") as file:
             content = _write_images(file, spec, listing, zip(items, outcomes, strict=True))
         _check_content(content, listing, spec, out)
         (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is incomplete
-    with guards.full_disk_said(out):
+    with guards.report_disk_full(out):
         _write_rest(out, content, len(listing.classes))
         artifacts.save_json(out / "manifest.json", _manifest(spec, options, listing, content, out))
 

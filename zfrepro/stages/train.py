@@ -124,7 +124,7 @@ def run(
     )
     if store.finished(FILES):
         _log(run=name, note="the same settings, code and data have been trained before: taken as they were")
-        store.give_back(out, FILES)
+        store.restore_files(out, FILES)
         return
     training = _training(spec, source, chosen, dtype)
     memory = _resume(training, store, name)

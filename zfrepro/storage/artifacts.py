@@ -1,4 +1,4 @@
-"""Save and load what the stages hand to each other; a file appears whole or not at all."""
+"""Save and load the files that stages exchange; a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _umask() -> int:
 
 
 def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read tensors and metadata of a safetensors file whose sha256 stands beside it. Raises UserError by name."""
+    """Read tensors and metadata of a safetensors file with its sha256 in the file beside it. Raises UserError naming the file."""
     from safetensors import SafetensorError, safe_open
 
     check_sha256(path)

@@ -1,7 +1,7 @@
-"""Keep what a long stage has paid for: a resumable state, and finished results under the key of what made them.
+"""Keep the results of a long stage: a state to resume from, and finished files, both under a key of everything they depend on.
 
-Snakemake deletes a job's declared outputs when the job dies or runs again; this folder is not declared, so it stays. A state
-is only ever taken up under the same key: same settings, code, data, versions and precision.
+Snakemake deletes the declared outputs of a job that fails or runs again. This folder is not a declared output, so it stays. A
+state is used only with the same key: the same settings, code, data, versions and precision.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from zfrepro.storage import artifacts
 
 
 def key(*parts: Any) -> str:
-    """Short digest of plain values that together decide a result."""
+    """Short digest of the values that a result depends on."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class Store:
-    """`folder`/<key>/ holds `state.<sha256>.pt` while a result is in the making, and its files once it is finished.
+    """`folder`/<key>/ contains `state.<sha256>.pt` until the result is finished, then its files.
 
-    A state carries its digest in its name, so that one rename makes both: whenever the process is killed, a whole state is there.
+    The digest is in the name of the state, so one rename writes both: a complete state exists whenever the process is killed.
     """
 
     def __init__(self, folder: Path, key: str):
         self.folder = folder / key
 
     def states(self) -> list[Path]:
-        """Saved states, the newest first; more than one only where a kill came before the older was dropped."""
+        """Saved states, newest first; more than one only if the process was killed before it deleted the older."""
         return sorted(self.folder.glob("state.*.pt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def load_state(self) -> dict[str, Any] | None:
-        """The last saved state, or None if there is none that can be read."""
+        """The newest readable state; None if there is none."""
         import torch
 
         for path in self.states():
@@ -53,7 +53,7 @@ class Store:
         return None
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Add the state, then drop the one before."""
+        """Save the state, then delete the previous one."""
         import torch
 
         unnamed = self.folder / "state.pt"
@@ -69,13 +69,14 @@ class Store:
         return all((self.folder / name).is_file() for name in names)
 
     def keep(self, out: Path, names: tuple[str, ...]) -> None:
-        """Remember finished files (by hard link where the file system can) and drop the state."""
+        """Store finished files, by hard link if the file system supports it, and delete the state."""
         for name in names:
             _link(out / name, self.folder / name)
         for state in self.states():
             state.unlink()
 
-    def give_back(self, out: Path, names: tuple[str, ...]) -> None:
+    def restore_files(self, out: Path, names: tuple[str, ...]) -> None:
+        """Put stored files into the folder `out`."""
         out.mkdir(parents=True, exist_ok=True)
         for name in names:
             _link(self.folder / name, out / name)
@@ -92,7 +93,7 @@ def _link(source: Path, target: Path) -> None:
 
 @contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets, so that work can end at a good place instead of at once."""
+    """An event that SIGTERM or SIGINT sets, so that the work can save its state before it ends."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

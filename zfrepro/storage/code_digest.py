@@ -1,6 +1,6 @@
-"""Which of our own modules a module can import, and one digest over their code (not its comments or layout).
+"""Find the modules of this package that a module can import, and digest their code without comments and formatting.
 
-The digest stands in a Snakemake rule's params: an edit to a module reruns exactly the rules whose stage imports it.
+The digest is in the params of a Snakemake rule: an edit to a module reruns exactly the rules whose stage imports it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PACKAGE = "zfrepro"
 
 
 def digest(*modules: str) -> str:
-    """Hex digest of everything the given modules (`stages.train`) and their imports are made of."""
+    """Hex digest of the code and data files of the given modules (`stages.train`) and of all their imports."""
     parts = hashlib.sha256()
     for name in sorted(closure(*modules)):
         parts.update(f"{name}\n{_code(name)}\n".encode())
@@ -25,7 +25,7 @@ def digest(*modules: str) -> str:
 
 
 def closure(*modules: str) -> set[str]:
-    """Names, relative to the package, of the given modules, of all they import at any depth, and of the packages around."""
+    """Names, relative to the package, of the given modules, of all they import, directly or not, and of their packages."""
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -38,7 +38,7 @@ def closure(*modules: str) -> set[str]:
 
 
 def path_of(name: str) -> Path | None:
-    """The file of a module given relative to the package, or None where there is no such module."""
+    """The file of a module given relative to the package, or None if there is no such module."""
     base = ROOT.joinpath(*name.split(".")) if name else ROOT
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""What a long job guards against: a disk that is or gets full, and SIGTERM."""
+"""Protect a long job against a full disk and SIGTERM."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_space(out: Path, needed: int, purpose: str) -> None:
     if free < needed:
         raise UserError(
             f"{out}: {_gigabytes(needed - free)} more disk space needed: {purpose} take {_gigabytes(needed)}, "
-            f"{_gigabytes(free)} are free; free some, choose another disk or ask for less"
+            f"{_gigabytes(free)} are free; delete files, use another disk or reduce the settings"
         )
 
 
@@ -29,8 +29,8 @@ def _gigabytes(number: int) -> str:
 
 
 @contextmanager
-def full_disk_said(out: Path) -> Iterator[None]:
-    """A write that finds the disk full becomes a UserError."""
+def report_disk_full(out: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a UserError."""
     try:
         yield
     except OSError as error:
@@ -41,7 +41,7 @@ def full_disk_said(out: Path) -> Iterator[None]:
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM leaves the block as an exception, so that temporary files and worker processes go with it."""
+    """Let SIGTERM end the block with an exception, so that temporary files and worker processes are cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
