@@ -25,9 +25,21 @@ def test_nothing_appears_when_writing_fails(tmp_path):
 
 
 def test_json_refuses_nan(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(UserError, match=r"a\.json: not written.*not JSON compliant"):
         artifacts.save_json(tmp_path / "a.json", {"error": float("nan")})
     assert not any(tmp_path.iterdir())
+
+
+def test_json_refuses_objects(tmp_path):
+    with pytest.raises(UserError, match=r"a\.json: not written.*PosixPath is not JSON serializable"):
+        artifacts.save_json(tmp_path / "a.json", {"path": tmp_path})
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_json_with_a_value_that_is_not_finite_is_not_read(tmp_path, value):
+    (tmp_path / "a.json").write_text(f'{{"error": {value}}}')
+    with pytest.raises(UserError, match=rf"a\.json: .*it holds {value}, which is not a number"):
+        artifacts.load_json(tmp_path / "a.json")
 
 
 def test_arrays_come_back(tmp_path):

@@ -77,6 +77,21 @@ def test_comments_docstrings_layout_and_strangers_do_not(package, file, old, new
     assert digest() == before
 
 
+def test_the_text_is_free_of_what_differs_between_versions_of_python():
+    import ast
+
+    text = code_digest._text(
+        ast.parse('def f(x: int = 1):\n    """Doc."""\n    return f"{x}" "" f"a{x!r:>4}" "b" u"é"')
+    )
+    assert "type_params" not in text
+    assert "ctx" not in text
+    assert text.isascii()
+    assert "values=[FormattedValue(value=Name(id='x'), conversion=-1), Constant(value='a'), FormattedValue(" in text
+    assert text.endswith("Constant(value='b\\xe9')]))])])")
+    empty = code_digest._text(ast.parse('def f():\n    """Doc."""'))
+    assert empty == code_digest._text(ast.parse("def f():\n    pass"))
+
+
 def test_a_new_data_file_changes_it(package):
     before = digest()
     (package / "data/u.csv").write_text("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class TrainedNetwork:
         from zfrepro.core.crops import MeanSubtraction
 
         return MeanSubtraction(self.mean, self.device)
+
+    @property
+    def first_layer(self) -> torch.nn.Conv2d:
+        return cast("torch.nn.Conv2d", self.net.get_submodule("conv1"))
 
     @property
     def convolution_layers(self) -> list[int]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LAYERS = {5: "pool5", 7: "relu7"}  # after pooling, after the ReLU: where most units are exactly 0
 RANDOM = "random"
 RESAMPLES = 2000
+Pairs = tuple["Comparison", dict[str, np.ndarray]]  # of every mask, and as arrays
 
 
 class Spec(Base):
@@ -100,7 +101,8 @@ def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[An
     else:
         marked = part_annotations.read_csv(spec.annotations, spec.root, opened.set.size, view)
         order = list(range(len(marked)))
-    found, places, most = [], [], max(spec.average, spec.pictures)
+    found: list[AnnotatedImage] = []
+    places, most = [], max(spec.average, spec.pictures)
     for index in order:
         one = marked[index].cut(view) if len(found) < most else None
         if one is not None:
@@ -132,7 +134,7 @@ def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.n
 
     from zfrepro.core.correspondence import covered, features, signs
 
-    changes = {layer: [] for layer in LAYERS}
+    changes: dict[int, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
     for start in range(0, len(crops), spec.batch):
         some, where = crops[start : start + spec.batch], places[start : start + spec.batch]
         clean = features(opened.net, opened.inputs(some), LAYERS)
@@ -146,7 +148,7 @@ def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.n
     return {layer: torch.cat(parts, dim=1) for layer, parts in changes.items()}
 
 
-def _pairs(changes: torch.Tensor) -> tuple[Comparison, dict[str, np.ndarray]]:
+def _pairs(changes: torch.Tensor) -> Pairs:
     """All masks compared, (masks, N, N), and the same as arrays with what the uncovered pictures have in common."""
     from zfrepro.core.correspondence import Comparison, compare
 
@@ -157,7 +159,7 @@ def _pairs(changes: torch.Tensor) -> tuple[Comparison, dict[str, np.ndarray]]:
 
 
 def _summary(
-    spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, tuple]
+    spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, Pairs]
 ) -> dict[str, Any]:
     counts = {"shown": min(spec.pictures, len(pictures)), "all": len(pictures)}
     samples = {

@@ -62,7 +62,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
 
 def _first_filters(opened: NetworkOnSplit) -> np.ndarray:
     """float32 (maps, k, k, 3)"""
-    return opened.net.conv1.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+    return opened.first_layer.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _show(opened: NetworkOnSplit, name: str, strongest: Strongest, chosen: np.ndarray) -> dict[str, np.ndarray]:
@@ -116,8 +116,8 @@ def _spectra(
     found = {"rms_1": rms, "silent_1": silent, "peaks_1": spectra.peaks(power), "bands_1": spectra.shares(power)}
     edges = np.arange(1, spectra.SIDE // 2 + 1) / spectra.SIDE
     found["spectrum_1"] = spectra.shares(power, edges).mean(axis=0)
-    stride = opened.net.conv1.stride[0]
-    about = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
+    stride = opened.first_layer.stride[0]
+    about: dict[str, Any] = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
     if "projections_2" in arrays:
         found["spectrum_2"], about["projected"] = _projected(arrays["projections_2"], stride)
         found["lines_2"], found["squares_2"] = spectra.grids(arrays["projections_2"], stride)

@@ -65,9 +65,9 @@ def _measured(
     labels = source.labels("val")
     sample = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
     with named(weights):
-        probabilities = {views: predict(source.images("val"), views) for views in spec.views}
+        probabilities: dict[int, np.ndarray] = {views: predict(source.images("val"), views) for views in spec.views}
         of_training = predict(source.images("train")[sample], 1)
-    errors = {
+    errors: dict[str, Any] = {
         "train_top1": top_error(of_training, source.labels("train")[sample], 1),
         "train_n": len(sample),
         "views": {

@@ -177,18 +177,18 @@ def _summary(
 
     *before, last = looks
     live = last.values > 0
-    similar = [filter_similarity(one, filters[-1]) for one in filters[:-1]]
-    responses = [_mean(one) for one in likeness]
+    similar = [filter_similarity(earlier, filters[-1]) for earlier in filters[:-1]]
+    responses = [float(of_maps.mean()) for of_maps in likeness] if live.any() else []
     return {
         "maps": len(live),
         "dead": [int((look.values <= 0).sum()) for look in before],
         "filters": similar,
-        "responses": responses,
+        "responses": responses or [None] * len(before),
         "same_picture": [_mean(look.pictures[live] == last.pictures[live]) for look in before],
-        "projections": [_mean(correlations(one, tiles[-1])) for one in tiles[:-1]],
+        "projections": [_mean(correlations(earlier, tiles[-1])) for earlier in tiles[:-1]],
         "settled": {
             "filters": settled_from(times[:-1], similar, times[-1], least),
-            "responses": settled_from(times[:-1], responses, times[-1], least) if live.any() else None,
+            "responses": settled_from(times[:-1], responses, times[-1], least) if responses else None,
         },
     }
 

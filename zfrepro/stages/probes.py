@@ -61,8 +61,8 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
         "class_names": folded.summary["classes"],
         "folds": folded.summary["folds"],
     }
-    empty = {"accuracies": [], "precisions": []}
-    artifacts.save_json(out, told | empty | {"precisions" if several else "accuracies": measured})
+    kinds = {"accuracies": [], "precisions": measured} if several else {"accuracies": measured, "precisions": []}
+    artifacts.save_json(out, told | kinds)
 
 
 def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
@@ -70,7 +70,8 @@ def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
 
     Raises UserError for a file that is gone or cut short.
     """
-    path, products = folder / f"layer{layer}.npy", None
+    path = folder / f"layer{layer}.npy"
+    products = np.zeros((pictures, pictures), np.float32)
     for start in range(0, size, probes.COLUMNS):
         try:
             stored = np.load(path, mmap_mode="r", allow_pickle=False)

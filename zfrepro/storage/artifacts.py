@@ -44,14 +44,24 @@ def save_text(path: Path, text: str) -> None:
 
 
 def save_json(path: Path, value: Any) -> None:
-    save_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    """Raises UserError for a value that JSON cannot hold: NaN, infinity, an object."""
+    try:
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: not written, since JSON cannot hold one of its values ({error})") from error
+    save_text(path, text + "\n")
 
 
 def load_json(path: Path) -> Any:
+    """Raises UserError for a file that is missing, is no JSON, or holds NaN or infinity."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}); delete it and run again") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is not a number")
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:

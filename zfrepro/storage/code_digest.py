@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import itertools
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "zfrepro"
+UNSTABLE = ("ctx", "kind", "type_comment", "type_ignores")  # of a syntax tree: they say nothing that the rest does not
 
 
 def digest(*modules: str) -> str:
@@ -56,12 +58,12 @@ def _tree(name: str) -> ast.Module:
 
 @functools.cache
 def _code(name: str) -> str:
-    return ast.dump(_WithoutDocstrings().visit(ast.parse(ast.unparse(_tree(name)))))
+    return _text(_tree(name))
 
 
 @functools.cache
 def _imports(name: str) -> frozenset[str]:
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -89,11 +91,35 @@ def _data_files(name: str) -> list[Path]:
     return []
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    def _strip(self, node):
-        self.generic_visit(node)
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
+def _text(node: object) -> str:
+    """A syntax tree as text, the same in every version of Python: without places, docstrings and whatever is empty."""
+    if isinstance(node, ast.AST):
+        fields = (
+            (name, _without_docstring(node) if name == "body" else value) for name, value in ast.iter_fields(node)
+        )
+        if isinstance(node, ast.JoinedStr):
+            fields = iter([("values", _joined(node.values))])
+        shown = (f"{name}={_text(value)}" for name, value in fields if name not in UNSTABLE and value not in (None, []))
+        return f"{type(node).__name__}({', '.join(shown)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    return ascii(node)
 
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+
+def _without_docstring(node: ast.AST) -> object:
+    """The body of a module, class, function or block."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return (node.body[1:] or [ast.Pass()]) if ast.get_docstring(node, clean=False) is not None else node.body
+    return getattr(node, "body", None)
+
+
+def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+    """The parts of an f-string, which versions of Python cut differently: neighbouring texts as one, empty ones left out."""
+    joined: list[ast.expr] = []
+    for is_text, group in itertools.groupby(parts, lambda part: isinstance(part, ast.Constant)):
+        texts = list(group)
+        if not is_text:
+            joined += texts
+        elif text := "".join(str(part.value) for part in texts if isinstance(part, ast.Constant)):
+            joined.append(ast.Constant(text))
+    return joined

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILES = ("images.npy", "index.npz", "mean.npy", "parts.csv")
 
@@ -102,4 +105,6 @@ class PreparedSet:
 
     def parts(self) -> pd.DataFrame:
         """Columns image, part, x0, y0, x1, y1: boxes of named parts in stored pixels"""
+        import pandas as pd
+
         return pd.read_csv(self.folder / "parts.csv", dtype={"part": str})
