@@ -94,23 +94,22 @@ def _data_files(name: str) -> list[Path]:
 def _text(node: object) -> str:
     """A syntax tree as text, the same in every version of Python: without places, docstrings and whatever is empty."""
     if isinstance(node, ast.AST):
-        fields = (
-            (name, _without_docstring(node) if name == "body" else value) for name, value in ast.iter_fields(node)
-        )
+        fields: dict[str, object] = dict(ast.iter_fields(node))
         if isinstance(node, ast.JoinedStr):
-            fields = iter([("values", _joined(node.values))])
-        shown = (f"{name}={_text(value)}" for name, value in fields if name not in UNSTABLE and value not in (None, []))
+            fields["values"] = _joined(node.values)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            fields["body"] = _without_docstring(node)
+        kept = {name: value for name, value in fields.items() if name not in UNSTABLE and value not in (None, [])}
+        shown = (f"{name}={_text(value)}" for name, value in kept.items())
         return f"{type(node).__name__}({', '.join(shown)})"
     if isinstance(node, list):
         return f"[{', '.join(map(_text, node))}]"
     return ascii(node)
 
 
-def _without_docstring(node: ast.AST) -> object:
-    """The body of a module, class, function or block."""
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return (node.body[1:] or [ast.Pass()]) if ast.get_docstring(node, clean=False) is not None else node.body
-    return getattr(node, "body", None)
+def _without_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
+    """Its body."""
+    return node.body if ast.get_docstring(node, clean=False) is None else node.body[1:] or [ast.Pass()]
 
 
 def _joined(parts: list[ast.expr]) -> list[ast.expr]:
