@@ -39,9 +39,9 @@ DIGITS = {"epoch": 0, "learning_rate": 5, "train_loss": 3, "val_loss": 3}
 
 
 def needs(config: Any) -> dict[str, str]:
-    """The runs of `train` come first: their labels sort before those of `ablate`, and both before the networks'."""
-    place = {"train": 1, "ablate": 2}
-    histories = {f"{place[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
+    """Labels sort so that the runs of `train` come first, then those of `ablate`, then the networks."""
+    order = {"train": 1, "ablate": 2}
+    histories = {f"{order[stage]} {run}": f"{stage}/{run}/history.csv" for run, stage in config.runs().items()}
     return histories | {f"network/{run}": f"{stage}/{run}/network.json" for run, stage in config.runs().items()}
 
 
@@ -51,7 +51,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         for label in sorted(files)
         if label.startswith(NETWORK)
     }
-    diverged = {run: about["diverged"] for run, about in networks.items() if about.get("diverged")}
+    diverged = {run: about["diverged"] for run, about in networks.items() if about["diverged"]}
     names = [label.partition(" ")[2] for label in sorted(files) if not label.startswith(NETWORK)]
     labels = {label.partition(" ")[2]: label for label in files}
     histories = {name: _history(files[labels[name]], name in diverged) for name in names}
@@ -66,22 +66,19 @@ def build(files: Mapping[str, Path]) -> Picture:
         + "; ".join(f"{run} {_last(history, run in diverged)}" for run, history in histories.items()),
         notes=(
             *(f"{run} diverged in epoch {record['epoch']} ({record['what']})." for run, record in diverged.items()),
-            *_faded(networks),
+            _initial_weights_left(networks),
         ),
         rows_title="Every epoch of every run",
     )
 
 
-def _faded(networks: Mapping[str, Any]) -> list[str]:
-    """How much of the initial weights is left, smallest to largest share; [] for networks without that record."""
-    shares = sorted(100 * about["faded_to"] for about in networks.values() if about.get("faded_to") is not None)
-    if not shares:
-        return []
+def _initial_weights_left(networks: Mapping[str, Any]) -> str:
+    shares = sorted(100 * about["faded_to"] for about in networks.values())
     ends = " to ".join(dict.fromkeys(f"{share:.2g}" for share in (shares[0], shares[-1])))
-    return [
+    return (
         f"{ends} % of the initial weights are left at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
         "This rest is noise in the filters; the paper's training leaves none."
-    ]
+    )
 
 
 def _last(history: pd.DataFrame, diverged: bool) -> str:

@@ -42,10 +42,10 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     rows = [_row(line, curves, sizes, columns) for line in lines]
     own = [_own(label, curves[method], columns) for method, label in BASELINES.items() if curves[method]]
     record, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
-    source = record["overlap"]
+    overlap = record["overlap"]
     return Table(
         caption=f"Mean of the per-class accuracies in percent, by training images per class. Target here: {folds.said()}. "
-        f"Pretrained: the paper's network on ImageNet, ours on {source['source']}, {source['source_pictures']:,} images.",
+        f"Pretrained: the paper's network on ImageNet, ours on {overlap['source']}, {overlap['source_pictures']:,} images.",
         columns=columns,
         rows=(heading(SECTIONS[0], columns), *rows, *([heading(SECTIONS[1], columns), *own] if own else [])),
         png=_plot([*rows, *own], columns),
@@ -104,19 +104,20 @@ def _notes(files: Mapping[str, Path], record: Mapping[str, Any], folds: transfer
 
 
 def _scratch_note(scratch: Mapping[str, Any], folds: transfers.Folds) -> str:
-    """How long the network was trained from scratch, and how well it fits its training images in the end."""
-    steps = f" for {scratch['steps']:,} mini-batches" if "steps" in scratch else ""
+    """How long the network was trained from scratch, and how well it fits its training images at the end."""
     fewer = f", on the first {scratch['folds']} of the splits only" if 1 < scratch["folds"] < folds.folds else ""
     fewer = ", on the first split only, hence without ±" if scratch["folds"] == 1 < folds.folds else fewer
-    errors = [_training_error(one) for one in scratch["accuracies"] if "train_error" in one]
-    fits = f" Its training error in the last epoch: {'; '.join(errors)}." if errors else ""
-    return f"Non-pretrained: a network of the same kind, trained on the target's training images alone{steps}{fewer}.{fits}"
+    errors = "; ".join(_training_error(accuracy) for accuracy in scratch["accuracies"])
+    return (
+        f"Non-pretrained: a network of the same kind, trained only on the target's training images for {scratch['steps']:,} "
+        f"mini-batches{fewer}. Its training error in the last epoch: {errors}."
+    )
 
 
-def _training_error(one: Mapping[str, Any]) -> str:
-    error, fell = (statistics.fmean(one[name]) for name in ("train_error", "still_falling"))
+def _training_error(accuracy: Mapping[str, Any]) -> str:
+    error, fell = (statistics.fmean(accuracy[name]) for name in ("train_error", "still_falling"))
     change = f"{'down' if fell >= 0 else 'up'} {abs(fell):.1f} points over the last fifth of training"
-    return f"{error:.1f} % with {one['per_class']} per class ({change})"
+    return f"{error:.1f} % with {accuracy['per_class']} per class ({change})"
 
 
 def _left_out(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""The table of an exhibit as LaTeX: booktabs rules, a `tabular`, or a `longtable` where it would not fit a page."""
+"""The table of an exhibit as LaTeX: booktabs rules, a `tabular`, or a `longtable` where it would not fit a page.
+
+Not by pandas' `Styler.to_latex`: it leaves `[` and `*` after a line's end, `--`, line breaks and bidirectional marks unescaped, has
+no heading rows or rules below groups, and needs pandas imported for every figure.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,26 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-LONG = 40  # rows; more do not fit a page
-WIDE = 48  # characters; a column with a longer text breaks its lines
-BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they show a line of source other than it is
+LONG = 40  # rows that fit a page
+WIDE = 48  # characters; a column with a longer text wraps its lines
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they change the order in which an editor shows a line
 PRINTED = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\symbol{34}",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # first in a row, they would belong to the \\ before
+    "[": "{[}", "]": "{]}", "*": "{*}",  # at the start of a row, TeX would read them as arguments of the \\ before
 })  # fmt: skip
 
 Page = Mapping[str, Any]  # an exhibit.json: title, paper, caption, columns, rows
 
 
 def table(page: Page) -> str:
-    """The whole file. Title and caption stand above the table as comments, so that it can be set into any float."""
+    """The whole file. Title and caption are comments above the table, so that it can be put into any float."""
     columns, rows = page["columns"], page["rows"]
     kind = "longtable" if len(rows) > LONG else "tabular"
     head = [*_groups(columns), _line(escape(column["label"]) for column in columns), r"\midrule"]
     body = [line for place, row in enumerate(rows) for line in _row(row, len(columns), first=place == 0)]
-    if kind == "longtable":  # what is above \endhead and \endfoot comes again on every page
+    if kind == "longtable":  # the lines before \endhead and \endfoot are repeated on every page
         inside = [r"\toprule", *head, r"\endhead", r"\bottomrule", r"\endfoot", *body]
     else:
         inside = [r"\toprule", *head, *body, r"\bottomrule"]
@@ -36,7 +40,7 @@ def table(page: Page) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is, all of it on one line; characters that print nothing are left out."""
+    """Text that LaTeX prints unchanged, on one line; control characters are removed."""
     return re.sub(r"([-,'])(?=\1)", r"\1{}", _one_line(text).translate(PRINTED))  # "--" would become a dash
 
 
@@ -53,10 +57,10 @@ def _comments(page: Page, kind: str) -> Iterator[str]:
 
 
 def _alignments(columns: Sequence[Mapping[str, str]], rows: Sequence[Page]) -> list[str]:
-    """Numbers to the right, text to the left; columns of long text share 0.7 of the line and break theirs."""
-    found = [_alignment(column, place, rows) for place, column in enumerate(columns)]
-    share = 0.7 / max(2, found.count("p"))
-    return [f"p{{{share:.3g}\\linewidth}}" if one == "p" else one for one in found]
+    """Numbers to the right, text to the left; columns of long text share 0.7 of the line width and wrap."""
+    types = [_alignment(column, place, rows) for place, column in enumerate(columns)]
+    share = 0.7 / max(2, types.count("p"))
+    return [f"p{{{share:.3g}\\linewidth}}" if one == "p" else one for one in types]
 
 
 def _alignment(column: Mapping[str, str], place: int, rows: Sequence[Page]) -> str:
@@ -67,7 +71,7 @@ def _alignment(column: Mapping[str, str], place: int, rows: Sequence[Page]) -> s
 
 
 def _groups(columns: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """The line of headings above neighbouring columns, and the rules below them; nothing where no column has one."""
+    """The line of headings above neighbouring columns, and the rules below them; nothing if no column has one."""
     if not any(column["group"] for column in columns):
         return
     cells, rules, start = [], [], 1
@@ -90,14 +94,14 @@ def _row(row: Page, columns: int, first: bool) -> Iterator[str]:
 
 
 def _number(cell: Mapping[str, str]) -> str:
-    """As the page shows it: 12.3 ± 0.4, or 12.3 [11.0, 13.5]."""
+    """As on the page: 12.3 ± 0.4, or 12.3 [11.0, 13.5]."""
     spread = f" $\\pm$ {_digits(cell['pm'])}" if "pm" in cell else ""
     interval = f" {{\\footnotesize [{_digits(cell['low'])}, {_digits(cell['high'])}]}}" if "low" in cell else ""
     return f"{_digits(cell['text'])}{spread}{interval}"
 
 
 def _digits(text: str) -> str:
-    """A true minus sign, a comma at thousands."""
+    """With a minus sign instead of a hyphen, and commas between thousands."""
     return f"{int(text):,}" if re.fullmatch(r"\d{4,}", text) else escape(text).replace("-", "$-$")
 
 
