@@ -113,9 +113,9 @@ def test_what_is_seen_through_stays_as_it_is() -> None:
 
 
 def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = images.opened(png(grain()), images.ALL)
+    whole = images.opened(png(grain()))
     assert images.for_file(whole) == whole.png
-    assert len(images.for_file(images.opened(png(plot()), images.ALL))) < len(png(plot()))
+    assert len(images.for_file(images.opened(png(plot())))) < len(png(plot()))
     monkeypatch.setattr(images, "FILE", 100_000)
     monkeypatch.setattr(images, "AIM", 80_000)
     made = Image.open(io.BytesIO(images.for_file(whole)))

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
-from zfrepro.report import pdf
+from zfrepro.report import html, images, pdf
 from zfrepro.stages import report
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7 * 7 }}' + "a" * 300
@@ -33,7 +33,7 @@ def picture(colours: int = 4, wide: int = 200, high: int = 160, seed: int = 0) -
 
 def piece(name: str, share: str, high: int = 160) -> dict[str, Any]:
     told = {"name": name, "alt": f"picture {name}", "title": f"Piece {name}", "share": share}
-    return {**told, "png": picture(high=high), "mime": "image/png"}
+    return {**told, "source": f"data:image/png;base64,{picture(high=high)}"}
 
 
 def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, **more: Any) -> dict[str, Any]:
@@ -117,13 +117,13 @@ def pages_saying(laid_out: list[Any], words: str) -> list[int]:
     return [i for i, box in enumerate(laid_out, 1) if words in said(box)]
 
 
-def images(page_box: Any) -> dict[str, Any]:
+def images_of(page_box: Any) -> dict[str, Any]:
     """Alt text -> box."""
     return {one.element.get("alt"): one for one in boxes(page_box) if getattr(one, "element_tag", "") == "img"}
 
 
 def page_of(laid_out: list[Any], alt: str) -> list[int]:
-    return [i for i, page_box in enumerate(laid_out, 1) if alt in images(page_box)]
+    return [i for i, page_box in enumerate(laid_out, 1) if alt in images_of(page_box)]
 
 
 def inside(file: bytes) -> bytes:
@@ -210,13 +210,13 @@ def test_no_picture_is_cut_or_left_out(laid_out: list[Any]) -> None:
     for alt in ("dots", "tall", "wide", *(f"half{i}" for i in range(5))):
         assert len(page_of(laid_out, f"picture {alt}")) == 1
     for box in laid_out:
-        for one in images(box).values():
+        for one in images_of(box).values():
             assert one.position_y + one.height <= box.margin_height() - box.margin_bottom + 1
             assert one.position_x + one.width <= box.margin_width() - box.margin_right + 1
 
 
 def test_halves_stand_side_by_side(laid_out: list[Any]) -> None:
-    places = {alt: (one.position_x, one.position_y) for box in laid_out for alt, one in images(box).items()}
+    places = {alt: (one.position_x, one.position_y) for box in laid_out for alt, one in images_of(box).items()}
     (left, top), (right, beside) = places["picture half0"], places["picture half1"]
     assert right > left + 200
     assert top == beside
@@ -253,45 +253,62 @@ def test_nothing_is_fetched(tmp_path) -> None:
         pdf.pdf(f'<title>x</title><img alt="" src="{secret.as_uri()}">')
 
 
+def shown(pngs: dict[str, str]) -> bytes:
+    """A PDF of pictures, given by name as base64."""
+    sizes = {name: html.extent(png) for name, png in pngs.items()}
+    files = {name: images.Coded(base64.b64decode(png), "image/png") for name, png in pngs.items()}
+    pictures = {f"picture:{name}": pdf.Picture(name, *sizes[name], lambda name=name: files[name]) for name in pngs}
+    return pdf.pdf(
+        '<html lang="en"><title>x</title>' + "".join(f'<img alt="a" src="{one}">' for one in pictures), pictures
+    )
+
+
+def pixels_of(file: bytes) -> list[bytes]:
+    """RGB of every picture with a palette."""
+    found = re.findall(rb"/Indexed /DeviceRGB (\d+) <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
+    palettes = [np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3) for _, colours, _ in found]
+    assert [int(last) + 1 for last, _, _ in found] == [len(palette) for palette in palettes]
+    return [
+        palette[list(zlib.decompress(data))].tobytes() for palette, (_, _, data) in zip(palettes, found, strict=True)
+    ]
+
+
+def with_palette(png: str) -> str:
+    file = io.BytesIO()
+    images.with_palette(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
 @pytest.mark.parametrize("colours", [2, 5, 256])
-def test_pictures_of_few_colours_keep_a_palette(colours: int) -> None:
+def test_pictures_with_a_palette_keep_it(colours: int) -> None:
     given = picture(colours, 256, 256)
-    file = pdf.pdf(f'<html lang="en"><title>x</title><img alt="a" src="data:image/png;base64,{given}">')
-    found = re.search(
-        rb"/ColorSpace \[/Indexed /DeviceRGB (\d+) <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S
-    )
-    palette = np.frombuffer(bytes.fromhex(found[2].decode()), dtype=np.uint8).reshape(-1, 3)
-    assert int(found[1]) == len(palette) - 1
-    index = np.frombuffer(zlib.decompress(found[3]), dtype=np.uint8).reshape(256, 256)
-    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(given))).convert("RGB"))
-    assert np.array_equal(palette[index], shown)
+    (pixels,) = pixels_of(shown({"a": with_palette(given)}))
+    assert pixels == Image.open(io.BytesIO(base64.b64decode(given))).convert("RGB").tobytes()
 
 
-def test_each_picture_with_a_palette_stands_in_its_own_place() -> None:
-    given = [picture(colours, 64, 64) for colours in (3, 200, 7)]
-    shown = "".join(f'<img alt="a" src="data:image/png;base64,{png}">' for png in [*given, given[0]])
-    file = pdf.pdf(f'<html lang="en"><title>x</title>{shown}')
-    found = re.findall(rb"/Indexed /DeviceRGB \d+ <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
-    pixels = {
-        np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3)[list(zlib.decompress(index))].tobytes()
-        for colours, index in found
-    }
-    assert pixels == {Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in given}
-    assert b"/DeviceGray" not in file  # no stand-in is left
+def test_each_picture_is_in_the_file_once() -> None:
+    given = {f"p{colours}": picture(colours, 64, 64) for colours in (3, 200, 7)}
+    pixels = pixels_of(shown({name: with_palette(png) for name, png in given.items()}))
+    expected = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in given.values()]
+    assert sorted(pixels) == sorted(expected)
 
 
-def test_a_picture_without_a_place_is_an_error() -> None:
-    hidden = f'<img alt="a" style="display: none" src="data:image/png;base64,{picture(3, 64, 64)}">'
-    with pytest.raises(RuntimeError, match="1 of 1 pictures"):
-        pdf.pdf(f'<html lang="en"><title>x</title>{hidden}')
-
-
-def test_pictures_of_many_colours_stay_in_full_colour() -> None:
-    file = pdf.pdf(
-        f'<html lang="en"><title>x</title><img alt="a" src="data:image/png;base64,{picture(900, 800, 800)}">'
-    )
+def test_pictures_without_a_palette_stay_in_full_colour() -> None:
+    file = shown({"a": picture(900, 800, 800)})
     assert b"/Indexed" not in file
     assert b"/ColorSpace /DeviceRGB" in file
+
+
+def test_a_picture_is_encoded_only_when_the_file_is_written() -> None:
+    """The layout needs its size only."""
+
+    def encode() -> images.Coded:
+        raise UserError("damaged")
+
+    box = pdf.Picture("a", 30, 20, encode)
+    assert box.get_intrinsic_size(1.0, 1.0) == (30, 20, 1.5)
+    with pytest.raises(UserError, match="damaged"):
+        pdf.pdf('<html lang="en"><title>x</title><img alt="a" src="picture:a">', {"picture:a": box})
 
 
 def test_broken_pictures_stay_an_error_elsewhere() -> None:

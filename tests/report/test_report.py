@@ -182,7 +182,7 @@ def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypat
     assert not (tmp_path / "report.pdf").exists()
 
 
-def _no_pango(page: str) -> bytes:
+def _no_pango(page: str, pictures: object) -> bytes:
     raise UserError(f"report.pdf cannot be made: {pdf.PANGO}")
 
 
@@ -194,7 +194,7 @@ def test_an_unknown_name_in_a_template_is_an_error(made) -> None:
 def test_files_of_exhibits_no_longer_wanted_go(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for old in ("tables/old.csv", "tables/old.tex", "figures/old.png"):
         artifacts.save_text(tmp_path / old, "a\n")
-    monkeypatch.setattr(report, "pdf", lambda page: b"%PDF-")
+    monkeypatch.setattr(report, "pdf", lambda page, pictures: b"%PDF-")
     report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"table4_caltech101.csv", "table4_caltech101.tex"}
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["table4_caltech101.png"]
@@ -269,7 +269,7 @@ def test_verdicts_stand_in_the_summary() -> None:
         "time": {},
     }
     spec = report.Spec(experiment="toy", title="t", exhibits=("claims",))
-    found = summary.of(spec, [exhibit], origin, {})
+    found = summary.build_summary(spec, [exhibit], origin, {})
     assert claim.items() <= found["claims"][0].items()
     assert found["counts"] == {"reproduced": 1}
     assert summary.day(origin["made"]) == "14 November 2023"
@@ -280,7 +280,7 @@ def test_a_damaged_picture_is_named(made, tmp_path: Path) -> None:
     shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
     path = results / "exhibits/fig2_features/fig2_features.png"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"fig2_features\.png: not a whole picture"):
+    with pytest.raises(UserError, match=r"fig2_features\.png: damaged picture"):
         report.run(report.Spec(**made[2] | {"exhibits": ["fig2_features"]}), results, results / "report")
     assert not (results / "report").exists()
 

@@ -228,7 +228,7 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
         "highlights": [{"label": "E", "ours": "1", "paper": ""}],
     }
     spec = types.SimpleNamespace(experiment="toy", title="T", subtitle="", reductions=("R.",))
-    written = summary.of(spec, [shown, table], toy_report.provenance(), {"index.html": 1})
+    written = summary.build_summary(spec, [shown, table], toy_report.provenance(), {"index.html": 1})
     folder = toy_report.write(tmp_path / "toy")
     (folder / "summary.json").write_text(json.dumps(written))
     read = summaries.read(folder)

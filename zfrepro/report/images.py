@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: nor is one that changes the mea
 COLOURS, COMMON = 256, 16  # of a palette; how many of them are kept for the picture's most common colours, unchanged
 ROUNDS = 6  # of k-means
 ALL = 64**3  # cells of the colour cube,
-CELLS = 24_000  # and those that a picture may have colours in before it is taken for a photograph, which saves time
+CELLS = 16_000  # and those that a picture may have colours in before it is taken for a photograph, which saves time
 SPARSE = 0.05  # bytes a pixel; a picture with a palette that takes less is not tried with losses
-LARGE = 4  # times the bytes of a lossy picture: a PNG larger than that is not worth an exact WebP
+LARGE = 2  # times the bytes of a lossy picture: a PNG larger than that is not worth an exact WebP
 FILE = 340_000  # bytes; a file of a whole figure above that is made smaller in pixels too,
 AIM = 300_000  # to about so many
 EFFORT = 6  # of zlib: 9 saves 4 % of the bytes for five times the seconds
@@ -65,10 +65,10 @@ class Opened:
         return [Coded(self.png, PNG), *([Coded(self.few_png, PNG)] if self.few else [])]
 
 
-def opened(png: bytes, cells: int = CELLS) -> Opened:
-    """Raises OSError for what is no whole picture. A picture with colours in more cells of the cube gets no palette."""
+def opened(png: bytes) -> Opened:
+    """Raises OSError for what is no whole picture. A picture with colours in more than CELLS gets no palette."""
     picture = _opaque(png)
-    few = picture and fewer(picture, cells)
+    few = picture and fewer(picture, CELLS)
     had = Image.open(io.BytesIO(png)).mode == "P"
     return Opened(png, picture, few, b"" if few is None else png if had else _png(few).content)
 
@@ -97,12 +97,19 @@ def for_print(given: Opened) -> Coded:
 
 def for_file(given: Opened) -> bytes:
     """PNG, with as many pixels unless it would be larger than FILE bytes."""
-    best, picture = min(given.exact(), key=_size).content, given.picture
+    given, picture = _with_any_palette(given), given.picture
+    best = min(given.exact(), key=_size).content
     while picture is not None and len(best) > FILE:
         step = min(0.95, (AIM / len(best)) ** 0.5)
         picture = picture.resize([max(1, round(step * size)) for size in picture.size], Image.Resampling.LANCZOS)
         best = min(best, _png(with_palette(picture) if given.few else picture).content, key=len)
     return best
+
+
+def _with_any_palette(given: Opened) -> Opened:
+    """With a palette where that loses nothing to be seen, in however many cells the picture has colours."""
+    few = given.few or (given.picture and fewer(given.picture))
+    return replace(given, few=few, few_png=given.few_png or _png(few).content) if few else given
 
 
 def fewer(picture: Image.Image, cells: int = ALL) -> Image.Image | None:

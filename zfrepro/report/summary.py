@@ -12,7 +12,7 @@ from zfrepro.report import training_setup
 Plain = Mapping[str, Any]
 
 
-def of(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, int]) -> dict[str, Any]:
+def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, int]) -> dict[str, Any]:
     """spec: the report's; files: path in the report's folder -> bytes."""
     board = next((one["data"] for one in exhibits if one["name"] == "claims"), {})
     return {

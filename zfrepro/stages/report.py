@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic import Field
 from zfrepro import paper
 from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
-from zfrepro.report import html, images, provenance, summary, training_setup
+from zfrepro.report import encoding, html, provenance, summary, training_setup
 from zfrepro.report.pdf import pdf
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
@@ -40,24 +41,24 @@ def run(spec: Spec, results: Path, out: Path) -> None:
     """results: the experiment's folder; out: folder to fill, index.html last."""
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
     exhibits = [_exhibit(folder, name) for name, folder in folders.items()]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        lighter = pool.map(_lighter, exhibits)  # compression, which other threads can run beside
+    with ThreadPoolExecutor(os.cpu_count()) as encoder, ThreadPoolExecutor(1) as printer:
+        encoded = [encoding.encode(one, folders[one["name"]] / f"{one['name']}.png", encoder) for one in exhibits]
         origin = provenance.gather(results, spec.config, spec.exhibits)
-        for_page, for_print, whole = zip(*lighter, strict=True)
-        printed = pool.submit(lambda: pdf(render("print.html", spec, for_print, origin)))
-        drawn = list(pool.map(_drawn, folders.values(), whole))  # while the PDF, the longest of all, is laid out
-        page = render("page.html", spec, for_page, origin)
-    _save_beside(out, folders, drawn)
-    artifacts.save_json(out / "provenance.json", origin)
-    try:
-        _save(out / "report.pdf", printed.result())
-        files = summary.sizes(out, {"index.html": page})
-        artifacts.save_json(out / "summary.json", summary.of(spec, exhibits, origin, files))
-    finally:
-        artifacts.save_text(out / "index.html", page)
+        text = render("print.html", spec, [one.for_print() for one in encoded], origin)
+        pictures = dict(itertools.chain.from_iterable(one.pictures() for one in encoded))
+        printed = printer.submit(pdf, text, pictures)  # lays out the pages while the pictures are encoded
+        page = render("page.html", spec, [one.for_page() for one in encoded], origin)
+        _save_files(out, folders, [one.file() for one in encoded])
+        artifacts.save_json(out / "provenance.json", origin)
+        try:
+            _save(out / "report.pdf", printed.result())
+            files = summary.sizes(out, {"index.html": page})
+            artifacts.save_json(out / "summary.json", summary.build_summary(spec, exhibits, origin, files))
+        finally:
+            artifacts.save_text(out / "index.html", page)
 
 
-def render(template: str, spec: Spec, exhibits: tuple[dict[str, Any], ...], origin: dict[str, Any]) -> str:
+def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin: dict[str, Any]) -> str:
     """page.html or print.html; whatever comes from data or config is escaped."""
     made = html.environment().get_template(template)
     return made.render(
@@ -106,51 +107,14 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
         i += width
 
 
-def _lighter(exhibit: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], images.Opened | None]:
-    """The exhibit with lighter pictures, for the page and for print; each picture with its `mime`, print without faces.
-
-    Last, one of its pictures with a palette as it was opened: where it is all of the exhibit, the figure's file needs it too.
-    """
-    on_page, on_paper, whole = [], [], None
-    for piece in exhibit["pieces"]:
-        first = _opened(exhibit["name"], piece)
-        faces = [{**face, **_coded(images.for_page(_opened(exhibit["name"], face)))} for face in piece["faces"]]
-        on_page.append({**piece, **_coded(images.for_page(first)), "faces": faces})
-        on_paper.append({**piece, **_coded(images.for_print(first)), "faces": []})
-        whole = first if first.few else whole
-    return {**exhibit, "pieces": on_page}, {**exhibit, "pieces": on_paper}, whole
-
-
-def _coded(picture: images.Coded) -> dict[str, str]:
-    return {"png": picture.text(), "mime": picture.mime}
-
-
-def _opened(name: str, piece: dict[str, Any]) -> images.Opened:
-    try:
-        return images.opened(base64.b64decode(piece["png"]))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"exhibits/{name}/exhibit.json: a picture in it is damaged; delete it and run again") from error
-
-
-def _drawn(folder: Path, known: images.Opened | None = None) -> bytes:
-    """The exhibit's picture as a file of the report. `known`: what has been opened of this exhibit and may be the same PNG."""
-    path = folder / f"{folder.name}.png"
-    try:
-        png = path.read_bytes()
-        same = known is not None and known.png == png
-        return images.for_file(known if same else images.opened(png, images.ALL))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: not a whole picture; delete it and run again") from error
-
-
-def _save_beside(out: Path, folders: dict[str, Path], drawn: list[bytes]) -> None:
+def _save_files(out: Path, folders: dict[str, Path], figures: list[bytes]) -> None:
     """tables/ and figures/: those of each exhibit; files of exhibits that the report no longer has go."""
     for kind, suffix in KINDS:
         for old in (out / kind).glob(f"*.{suffix}"):
             if old.stem not in folders:
                 old.unlink()
-    for (name, folder), picture in zip(folders.items(), drawn, strict=True):
-        _save(out / f"figures/{name}.png", picture)
+    for (name, folder), figure in zip(folders.items(), figures, strict=True):
+        _save(out / f"figures/{name}.png", figure)
         for suffix in ("csv", "tex"):
             _save(out / f"tables/{name}.{suffix}", (folder / f"{name}.{suffix}").read_bytes())
 

@@ -1,0 +1,111 @@
+"""The pictures of an exhibit, encoded by other threads: for the page, for print, and as the figure's file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from zfrepro.errors import UserError
+from zfrepro.report import html, images
+from zfrepro.report.pdf import Picture
+
+Exhibit = dict[str, Any]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class EncodedPiece:
+    page: images.Coded
+    print: images.Coded
+    file: bytes  # empty where the figure's file holds another picture
+
+
+@dataclass(frozen=True)
+class EncodedExhibit:
+    """An exhibit whose pictures are being encoded; what is asked for waits for them, but for print."""
+
+    exhibit: Exhibit
+    pieces: list[Future[EncodedPiece]]
+    faces: list[list[Future[images.Coded]]]  # of each piece
+    figure: Future[bytes] | None  # None where a piece is the figure's file
+
+    def for_page(self) -> Exhibit:
+        """Each piece and face with its PNG or WebP as base64, and its `mime`."""
+        pieces = [
+            {**_with_png(piece, coded.result().page), "faces": list(map(_with_png, piece["faces"], _results(faces)))}
+            for piece, coded, faces in zip(self.exhibit["pieces"], self.pieces, self.faces, strict=True)
+        ]
+        return {**self.exhibit, "pieces": pieces}
+
+    def for_print(self) -> Exhibit:
+        """Each piece with the address of its picture, without faces."""
+        pieces = [
+            {**piece, "source": f"picture:{self._id(i)}", "faces": []} for i, piece in enumerate(self.exhibit["pieces"])
+        ]
+        return {**self.exhibit, "pieces": pieces}
+
+    def pictures(self) -> Iterator[tuple[str, Picture]]:
+        """Address in print -> the picture there, PNG or JPEG."""
+        for i, (piece, coded) in enumerate(zip(self.exhibit["pieces"], self.pieces, strict=True)):
+            yield f"picture:{self._id(i)}", Picture(self._id(i), *html.extent(piece["png"]), _print_of(coded))
+
+    def _id(self, i: int) -> str:
+        return f"{self.exhibit['name']}-{i}"
+
+    def file(self) -> bytes:
+        """The figure's PNG."""
+        return self.figure.result() if self.figure else next(one.file for one in _results(self.pieces) if one.file)
+
+
+def encode(exhibit: Exhibit, figure: Path, pool: Executor) -> EncodedExhibit:
+    """Start to encode. figure: the exhibit's whole picture, a PNG. Waiting raises UserError for a damaged one."""
+    name, pieces = exhibit["name"], exhibit["pieces"]
+    whole = base64.b64encode(figure.read_bytes()).decode("ascii")
+    same = next((i for i, piece in enumerate(pieces) if piece["png"] == whole), None)
+    return EncodedExhibit(
+        exhibit,
+        [pool.submit(_piece, name, piece["png"], i == same) for i, piece in enumerate(pieces)],
+        [[pool.submit(_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
+        pool.submit(_figure, figure) if same is None else None,
+    )
+
+
+def _piece(name: str, png: str, is_figure: bool) -> EncodedPiece:
+    opened = _opened(name, png)
+    file = images.for_file(opened) if is_figure else b""
+    return EncodedPiece(images.for_page(opened), images.for_print(opened), file)
+
+
+def _face(name: str, png: str) -> images.Coded:
+    return images.for_page(_opened(name, png))
+
+
+def _opened(name: str, png: str) -> images.Opened:
+    try:
+        return images.opened(base64.b64decode(png))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"exhibits/{name}/exhibit.json: damaged picture; delete the file and run again") from error
+
+
+def _figure(path: Path) -> bytes:
+    try:
+        return images.for_file(images.opened(path.read_bytes()))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: damaged picture; delete the file and run again") from error
+
+
+def _with_png(shown: dict[str, Any], coded: images.Coded) -> dict[str, Any]:
+    """A piece or face with another file as its picture."""
+    return {**shown, "png": coded.text(), "mime": coded.mime}
+
+
+def _print_of(piece: Future[EncodedPiece]) -> Callable[[], images.Coded]:
+    return lambda: piece.result().print
+
+
+def _results(futures: Sequence[Future[Result]]) -> list[Result]:
+    return [future.result() for future in futures]
