@@ -1,1 +1,1 @@
-"""One experiment: its file read and checked, its reductions listed, its cost estimated."""
+"""One experiment: its file read and checked, the settings of its jobs, its reductions, its cost, its variations."""

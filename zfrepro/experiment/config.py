@@ -1,4 +1,4 @@
-"""One experiment as typed sections, and the settings that each of its jobs gets; loading.py reads and checks it.
+"""One experiment as checked settings: its sections, its runs, and the settings that each job gets.
 
 Only the commands and the Snakefile import this module, never a stage: so no rule's code digest depends on it.
 """
@@ -9,107 +9,36 @@ import importlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zfrepro import graph
 from zfrepro.core.architecture import Network
 from zfrepro.experiment import reductions
+from zfrepro.experiment.sections import (
+    BASELINES,
+    Correspondence,
+    Deconvnet,
+    Evolution,
+    Features,
+    Invariance,
+    Occlusion,
+    Probes,
+    Report,
+    Scratch,
+    Training,
+    Variants,
+)
 from zfrepro.spec import Base
-from zfrepro.stages import correspondence as correspondence_stage
-from zfrepro.stages import deconvnet as deconvnet_stage
 from zfrepro.stages import evaluate as evaluate_stage
-from zfrepro.stages import evolution as evolution_stage
-from zfrepro.stages import features as features_stage
 from zfrepro.stages import folds as folds_stage
-from zfrepro.stages import invariance as invariance_stage
-from zfrepro.stages import occlusion as occlusion_stage
 from zfrepro.stages import prepare as prepare_stage
-from zfrepro.stages import probes as probes_stage
-from zfrepro.stages import scratch as scratch_stage
 from zfrepro.stages import train as train_stage
 
 RESULTS = Path("results")
 SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are targets of transfer
-BASELINES: tuple[Literal["random", "hog"], ...] = (
-    "random",
-    "hog",
-)  # features beside those of the runs: kinds of stages/features.py
-INSPECTIONS = (
-    "deconvnet",
-    "evolution",
-    "occlusion",
-    "invariance",
-    "correspondence",
-)  # stages that analyse trained networks
-Runs = dict[str, dict[str, Any]]
-Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to analyse")]
-
-
-class Training(Base):
-    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py shared by all runs")
-    runs: Runs = Field(
-        min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
-    )
-
-
-class Variants(Base):
-    runs: Runs = Field({}, description="as train.runs; trained with train.recipe")
-
-
-class Deconvnet(deconvnet_stage.Spec):
-    runs: RunNames = ()
-
-
-class Evolution(evolution_stage.Spec):
-    runs: RunNames = ()
-
-
-class Occlusion(occlusion_stage.Spec):
-    runs: RunNames = ()
-
-
-class Invariance(invariance_stage.Spec):
-    runs: RunNames = ()
-
-
-class Correspondence(correspondence_stage.Spec):
-    runs: RunNames = ()
-
-
-class Features(features_stage.Spec):
-    kind: None = None  # type: ignore[assignment]  # follows from the name: a run's, or one of BASELINES
-    runs: tuple[str, ...] = Field(
-        (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
-    )
-    baselines: tuple[Literal["random", "hog"], ...] = Field(
-        BASELINES, description="random: the first run's network with random weights; hog: hand-crafted features"
-    )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all features that are computed for every target."""
-        return (*self.runs, *self.baselines) if self.runs else ()
-
-
-class Probes(probes_stage.Spec):
-    curve: None = None  # type: ignore[assignment]  # follows from the name: only for the features of Tables 4, 5 and Fig 9
-
-
-class Scratch(scratch_stage.Spec):
-    run: str | None = Field(
-        None, description="run whose network and settings are used; default: the first of features.runs"
-    )
-    per_class: None = None  # type: ignore[assignment]  # follows from the set
-    sets: dict[str, Numbers | None] = Field(
-        {}, description="sets of `folds` to train on -> training images per class; null: those of the paper's tables"
-    )
-
-
-class Report(Base):
-    exhibits: tuple[str, ...] = Field(min_length=1, description="names of modules in zfrepro/exhibits, in order")
+INSPECTIONS = ("deconvnet", "evolution", "occlusion", "invariance", "correspondence")  # analyses of trained networks
 
 
 class Config(Base):

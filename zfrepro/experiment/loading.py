@@ -134,7 +134,7 @@ def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[
 
 
 def _message(fault: ErrorDetails, prefix: str, location: Sequence[str], sep: str) -> str:
-    """`my.yaml: train.recipe.epochs: Input should be a valid integer, not 'many'`"""
+    """`my.yaml: train.recipe.epochs: Input should be a valid integer (got 'many')`"""
     if not location:
         return f"{prefix}: {_explanation(fault)}"
     return f"{prefix}{sep}{'.'.join(location)}: {_explanation(fault)}"
@@ -147,4 +147,4 @@ def _explanation(fault: ErrorDetails) -> str:
         return "required key is missing"
     if fault["type"] == "value_error":
         return fault["msg"].removeprefix("Value error, ")
-    return f"{fault['msg']}, not {fault['input']!r}"
+    return f"{fault['msg']} (got {fault['input']!r})"

@@ -1,0 +1,87 @@
+"""The sections of an experiment file, besides `prepare` and `folds`: the settings of a stage and the runs or sets it is for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from zfrepro.spec import Base
+from zfrepro.stages import correspondence as correspondence_stage
+from zfrepro.stages import deconvnet as deconvnet_stage
+from zfrepro.stages import evolution as evolution_stage
+from zfrepro.stages import features as features_stage
+from zfrepro.stages import invariance as invariance_stage
+from zfrepro.stages import occlusion as occlusion_stage
+from zfrepro.stages import probes as probes_stage
+from zfrepro.stages import scratch as scratch_stage
+
+# Features beside those of the runs: kinds of stages/features.py
+BASELINES: tuple[Literal["random", "hog"], ...] = ("random", "hog")
+Runs = dict[str, dict[str, Any]]
+Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to analyse")]
+
+
+class Training(Base):
+    recipe: dict[str, Any] = Field({}, description="settings of stages/train.py shared by all runs")
+    runs: Runs = Field(
+        min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
+    )
+
+
+class Variants(Base):
+    runs: Runs = Field({}, description="as train.runs; trained with train.recipe")
+
+
+class Deconvnet(deconvnet_stage.Spec):
+    runs: RunNames = ()
+
+
+class Evolution(evolution_stage.Spec):
+    runs: RunNames = ()
+
+
+class Occlusion(occlusion_stage.Spec):
+    runs: RunNames = ()
+
+
+class Invariance(invariance_stage.Spec):
+    runs: RunNames = ()
+
+
+class Correspondence(correspondence_stage.Spec):
+    runs: RunNames = ()
+
+
+class Features(features_stage.Spec):
+    kind: None = None  # type: ignore[assignment]  # follows from the name: a run's, or one of BASELINES
+    runs: tuple[str, ...] = Field(
+        (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
+    )
+    baselines: tuple[Literal["random", "hog"], ...] = Field(
+        BASELINES, description="random: the first run's network with random weights; hog: hand-crafted features"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all features that are computed for every target."""
+        return (*self.runs, *self.baselines) if self.runs else ()
+
+
+class Probes(probes_stage.Spec):
+    curve: None = None  # type: ignore[assignment]  # follows from the name: only for the features of Tables 4, 5 and Fig 9
+
+
+class Scratch(scratch_stage.Spec):
+    run: str | None = Field(
+        None, description="run whose network and settings are used; default: the first of features.runs"
+    )
+    per_class: None = None  # type: ignore[assignment]  # follows from the set
+    sets: dict[str, Numbers | None] = Field(
+        {}, description="sets of `folds` to train on -> training images per class; null: those of the paper's tables"
+    )
+
+
+class Report(Base):
+    exhibits: tuple[str, ...] = Field(min_length=1, description="names of modules in zfrepro/exhibits, in order")
