@@ -63,7 +63,7 @@ def test_limits(root):
 
 
 def test_wrong_layouts_are_named(root):
-    with pytest.raises(UserError, match="contains no caltech101/101_ObjectCategories"):
+    with pytest.raises(UserError, match="contains no folder caltech101/101_ObjectCategories"):
         listed(root / "caltech101" / "101_ObjectCategories" / "ant")
     (root / "caltech-101.zip").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"caltech-101.zip: is a file, not a folder; unpack it if it is an archive"):

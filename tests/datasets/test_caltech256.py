@@ -94,7 +94,7 @@ def test_the_count_is_checked_before_any_limit(root):
 
 
 def test_wrong_layouts_are_named(root):
-    with pytest.raises(UserError, match="contains no caltech256/256_ObjectCategories"):
+    with pytest.raises(UserError, match="contains no folder caltech256/256_ObjectCategories"):
         listed(root / "caltech256" / "256_ObjectCategories" / "001.ak47")
     with pytest.raises(UserError, match="nowhere: no such folder"):
         listed(root / "nowhere")

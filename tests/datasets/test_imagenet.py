@@ -145,12 +145,14 @@ def test_the_validation_archive_needs_the_devkit(archives):
 
 def test_a_folder_where_the_archive_should_be(tmp_path):
     (tmp_path / "ILSVRC2012_img_train.tar").mkdir()
-    with pytest.raises(UserError, match=r"ILSVRC2012_img_train.tar: is a folder; .*expected: the archive of train/"):
+    with pytest.raises(UserError, match=r"ILSVRC2012_img_train.tar: is a folder; .*expected: the official archive"):
         listed(tmp_path)
 
 
 def test_neither_folders_nor_archives(tmp_path):
-    with pytest.raises(UserError, match=r"ILSVRC2012_img_train.tar: no such file; .*expected: .*train/<wnid>"):
+    with pytest.raises(
+        UserError, match=r"contains neither train/ nor ILSVRC2012_img_train.tar; .*expected: .*train/<wnid>"
+    ):
         listed(tmp_path)
 
 

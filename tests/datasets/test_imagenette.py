@@ -53,7 +53,9 @@ def test_subsets_by_human_name(tmp_path):
 
 
 def test_wrong_layouts_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"train: no such folder; .*\(expected: imagenette2-320"):
+    with pytest.raises(
+        UserError, match=r"contains no folder imagenette2-320 with train/; .*\(expected: imagenette2-320"
+    ):
         listed(tmp_path)
     (tmp_path / "imagenette2-320.tgz").write_bytes(b"")
     with pytest.raises(UserError, match=r"imagenette2-320.tgz: is a file, not a folder; unpack it if it is an archive"):

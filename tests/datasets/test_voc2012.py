@@ -222,7 +222,7 @@ def test_the_count_is_checked(root):
 
 
 def test_a_wrong_layout_is_named(root):
-    with pytest.raises(UserError, match="contains no VOCdevkit/VOC2012 with Annotations"):
+    with pytest.raises(UserError, match="contains no folder VOCdevkit/VOC2012 with Annotations"):
         listed(home(root) / "JPEGImages")
 
 

@@ -55,7 +55,7 @@ def unpack(archive: Path, target: Path, sha256: str | None = None, inside: str =
     digest = _check_sha256(archive, sha256)
     print(json.dumps({"unpacking": str(archive), "sha256": digest}), flush=True)
     with _name_archive(archive), guards.stopped_by_sigterm(), guards.report_disk_full(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        folders.create_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
             whole = Path(temporary) / "whole"
             with _opened(archive) as members:
@@ -85,7 +85,9 @@ def download(url: str, md5: str, target: Path, sha256: str | None = None, inside
 def _check_sha256(archive: Path, expected: str | None) -> str:
     """The file's sha256. Raises UserError if it is not the expected one."""
     if not archive.is_file():
-        raise UserError(f"{archive}: no such file; name a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip file")
+        raise UserError(
+            f"{archive}: {'is a folder' if archive.is_dir() else 'no such file'}; name a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip file"
+        )
     digest = artifacts.sha256(archive)
     if expected is not None and digest != expected.strip().lower():
         raise UserError(

@@ -15,7 +15,8 @@ from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "the folder that holds caltech101/101_ObjectCategories/<category>/image_0001.jpg, or one of these two folders"
+LAYOUT = "caltech101/101_ObjectCategories/<category>/image_0001.jpg in `root`"
+FOLDER = "caltech101/101_ObjectCategories"
 BACKGROUND = "BACKGROUND_Google"
 
 
@@ -30,7 +31,7 @@ class Spec(folders.FolderSpec):
 def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
-    root = _find_root(spec)
+    root = _require_root(spec)
     names = folders.list_class_folders(root, LAYOUT)
     if spec.background and BACKGROUND not in names:
         raise UserError(f"{root}: no folder {BACKGROUND}; add it or set the option `background` to false")
@@ -40,18 +41,11 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_find_root(spec) / item.key)
+    return decode(_require_root(spec) / item.key)
 
 
-def _find_root(spec: Spec) -> Path:
-    """101_ObjectCategories: in `root`, in its caltech101, or `root` itself."""
-    root = folders.require_folder(spec.root, LAYOUT)
-    for folder in (root / "caltech101" / "101_ObjectCategories", root / "101_ObjectCategories"):
-        if folder.is_dir():
-            return folder
-    if root.name != "101_ObjectCategories":
-        raise UserError(f"{root}: contains no caltech101/101_ObjectCategories; name as `root` {LAYOUT}")
-    return root
+def _require_root(spec: Spec) -> Path:
+    return folders.require_folder_in(spec.root, FOLDER, LAYOUT)
 
 
 def _download(spec: Spec) -> None:

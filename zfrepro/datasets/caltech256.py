@@ -16,7 +16,8 @@ from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "the folder that holds caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg, or one of these two folders"
+LAYOUT = "caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg in `root`"
+FOLDER = "caltech256/256_ObjectCategories"
 CLUTTER = "257.clutter"
 URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"  # torchvision's, with its md5
 MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
@@ -38,7 +39,7 @@ class Spec(folders.FolderSpec):
 
 
 def listing(spec: Spec) -> Listing:
-    if (spec.archive or spec.download) and not _find_root(spec):
+    if (spec.archive or spec.download) and not folders.find_folder(spec.root, FOLDER):
         _obtain(spec)
     root = _require_root(spec)
     names = folders.list_class_folders(root, LAYOUT)
@@ -70,21 +71,8 @@ def _check_count(spec: Spec, root: Path, categories: list[str]) -> None:
         )
 
 
-def _find_root(spec: Spec) -> Path | None:
-    """256_ObjectCategories: in `root`, in its caltech256, or `root` itself; None if there is none."""
-    root = spec.root.expanduser()
-    for folder in (root / "caltech256" / "256_ObjectCategories", root / "256_ObjectCategories"):
-        if folder.is_dir():
-            return folder
-    return root if root.name == "256_ObjectCategories" and root.is_dir() else None
-
-
 def _require_root(spec: Spec) -> Path:
-    root = _find_root(spec)
-    if root is None:
-        path = folders.require_folder(spec.root, LAYOUT)
-        raise UserError(f"{path}: contains no caltech256/256_ObjectCategories; name as `root` {LAYOUT}")
-    return root
+    return folders.require_folder_in(spec.root, FOLDER, LAYOUT)
 
 
 def _obtain(spec: Spec) -> None:

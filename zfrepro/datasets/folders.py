@@ -43,7 +43,39 @@ def require_folder(path: Path, expected: str) -> Path:
         )
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; check the path, or place the data there (expected: {expected})")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be read; change the permissions of the folder")
     return path
+
+
+def find_folder(root: Path, path: str, marker: str = "") -> Path | None:
+    """The folder `path`, such as VOCdevkit/VOC2012: below `root`, or `root` is itself an inner folder of `path`.
+
+    It contains the folder `marker`; without a marker, it must have the name that `path` ends with.
+    """
+    parts = Path(path).parts
+    candidates = [root.expanduser().joinpath(*parts[start:]) for start in range(len(parts) + 1)]
+    matching = (folder for folder in candidates if marker or folder.name == parts[-1])
+    return next((folder for folder in matching if (folder / marker).is_dir()), None)
+
+
+def require_folder_in(root: Path, path: str, expected: str, marker: str = "") -> Path:
+    """What `find_folder` finds, else UserError."""
+    folder = find_folder(root, path, marker)
+    if folder is None:
+        content = f"folder {path}" + (f" with {marker}/" if marker else "")
+        raise UserError(
+            f"{require_folder(root, expected)}: contains no {content}; set the option `root` to the folder that contains it "
+            f"(expected: {expected})"
+        )
+    return folder
+
+
+def create_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be created ({error.strerror}); set the option `root` to a folder") from error
 
 
 def require_file(path: Path, expected: str) -> Path:
@@ -122,7 +154,9 @@ def unique_titles(synonyms: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 def download(target: Path, fetch: Callable[[str], object]) -> None:
     """`fetch` into a temporary folder next to `target`, then rename: `target` is never an incomplete download."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise UserError(f"{target}: already exists, but is not the data set; remove it to download the set there")
+    create_folder(target.parent)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
         try:
             fetch(temporary)

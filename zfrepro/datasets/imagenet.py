@@ -70,7 +70,13 @@ def _unpack(root: Path, split: str) -> None:
     """Unpack into a temporary folder, then rename: the split's folder is never incomplete."""
     from zfrepro.models import torchvision_import
 
-    folders.require_file(root / _archive(split), f"the archive of {split}/, or the folder {root / split} ({LAYOUT})")
+    if (root / split).exists():
+        folders.require_folder(root / split, LAYOUT)
+    if not (root / _archive(split)).exists():
+        raise UserError(
+            f"{root}: contains neither {split}/ nor {_archive(split)}; set the option `root` to the folder of ImageNet, or place "
+            f"the archive there (expected: {LAYOUT})"
+        )
     torchvision_import.ensure()
     from torchvision.datasets import imagenet as reader
 

@@ -34,10 +34,9 @@ class Spec(folders.SplitFolderSpec):
 def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
-    root = _find_root(spec)
-    layout = f"{EDITIONS[spec.edition]}/{{train,val}}/<wnid>/*.JPEG, in root or root itself"
-    names = folders.list_class_folders(root / "train", layout)
-    folders.list_class_folders(root / "val", layout)
+    root = _require_root(spec)
+    names = folders.list_class_folders(root / "train", _layout(spec))
+    folders.list_class_folders(root / "val", _layout(spec))
     titles = {name: TITLES.get(name, name) for name in names}
     classes = folders.choose_classes(names, spec.classes, root / "train", titles)
     splits = {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
@@ -45,18 +44,15 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_find_root(spec) / item.key)
+    return decode(_require_root(spec) / item.key)
 
 
-def _find_root(spec: Spec) -> Path:
-    """The folder of train/ and val/: root/imagenette2-320 if it exists, else root."""
-    root = spec.root.expanduser()
-    inside = root / EDITIONS[spec.edition]
-    return (
-        inside
-        if inside.is_dir()
-        else folders.require_folder(root, f"the folder {EDITIONS[spec.edition]}/, or what it holds")
-    )
+def _require_root(spec: Spec) -> Path:
+    return folders.require_folder_in(spec.root, EDITIONS[spec.edition], _layout(spec), "train")
+
+
+def _layout(spec: Spec) -> str:
+    return f"{EDITIONS[spec.edition]}/{{train,val}}/<wnid>/*.JPEG in `root`"
 
 
 def _download(spec: Spec) -> None:

@@ -10,7 +10,7 @@ from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "tiny-imagenet-200/ with wnids.txt, words.txt, train/<wnid>/images/ and val/images/"
+LAYOUT = "tiny-imagenet-200/ with wnids.txt, words.txt, train/<wnid>/images/ and val/images/ in `root`"
 
 
 class Spec(folders.SplitFolderSpec):
@@ -18,8 +18,7 @@ class Spec(folders.SplitFolderSpec):
 
 
 def listing(spec: Spec) -> Listing:
-    root = _find_root(spec)
-    folders.require_folder(root / "train", LAYOUT)
+    root = _require_root(spec)
     names = [fields[0] for _, fields in _rows(root / "wnids.txt", 1, "the list of classes")]
     titles = _titles(root, names)
     classes = folders.choose_classes(names, spec.classes, root / "wnids.txt", titles)
@@ -28,14 +27,11 @@ def listing(spec: Spec) -> Listing:
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(_find_root(spec) / item.key, item.box)
+    return decode(_require_root(spec) / item.key, item.box)
 
 
-def _find_root(spec: Spec) -> Path:
-    """The folder tiny-imagenet-200: in root, or root itself."""
-    root = folders.require_folder(spec.root, LAYOUT)
-    folder = root / "tiny-imagenet-200"
-    return folder if folder.is_dir() else root
+def _require_root(spec: Spec) -> Path:
+    return folders.require_folder_in(spec.root, "tiny-imagenet-200", LAYOUT, "train")
 
 
 def _titles(root: Path, names: list[str]) -> dict[str, str]:

@@ -22,7 +22,8 @@ from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
 
-LAYOUT = "the folder that holds VOCdevkit/VOC2012/ with JPEGImages, Annotations and ImageSets/Main, or one of these two folders"
+LAYOUT = "VOCdevkit/VOC2012/ with JPEGImages/, Annotations/ and ImageSets/Main/ in `root`"
+FOLDER, MARKER = "VOCdevkit/VOC2012", "Annotations"
 CLASSES = [
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
     "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
@@ -59,7 +60,7 @@ class _Object:
 
 def listing(spec: Spec) -> Listing:
     """Raises UserError, naming the file, if one is missing, listed twice, or not annotated as VOC does."""
-    if (spec.archive or spec.download) and not _find_root(spec):
+    if (spec.archive or spec.download) and not folders.find_folder(spec.root, FOLDER, MARKER):
         _obtain(spec)
     root = _require_root(spec)
     classes = folders.choose_classes(CLASSES, spec.classes, root)
@@ -166,19 +167,8 @@ def _parse_box(element: ElementTree.Element, name: str) -> Box:
     return x0 - 1, y0 - 1, x1, y1
 
 
-def _find_root(spec: Spec) -> Path | None:
-    """VOC2012: in `root`, in its VOCdevkit, or `root` itself; None if there is none."""
-    root = spec.root.expanduser()
-    candidates = (root / "VOCdevkit" / "VOC2012", root / "VOC2012", root)
-    return next((path for path in candidates if (path / "Annotations").is_dir()), None)
-
-
 def _require_root(spec: Spec) -> Path:
-    root = _find_root(spec)
-    if root is None:
-        path = folders.require_folder(spec.root, LAYOUT)
-        raise UserError(f"{path}: contains no VOCdevkit/VOC2012 with Annotations; name as `root` {LAYOUT}")
-    return root
+    return folders.require_folder_in(spec.root, FOLDER, LAYOUT, MARKER)
 
 
 def _obtain(spec: Spec) -> None:
