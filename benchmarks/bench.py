@@ -169,12 +169,12 @@ def _our_steps(images: Any, labels: Any) -> Iterator[None]:
     from zfrepro.core import nets
     from zfrepro.core.architecture import Network
     from zfrepro.core.recipe import Recipe
-    from zfrepro.core.training import Pictures, Training
+    from zfrepro.core.training import Training, TrainingImages
     from zfrepro.models import devices
 
     device = torch.device("cpu")
     net = nets.build(Network(base="improved"), SIZE, CLASSES, 0.25).to(memory_format=torch.channels_last)
-    pictures = Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+    pictures = TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
     recipe = Recipe(input_size=SIZE, batch=BATCH, crops="random", schedule="constant", input_scale=1 / 64)
     work = Training(net, pictures, recipe, device, devices.precision("auto", device))
     while True:

@@ -82,7 +82,7 @@ def test_layers_and_probabilities_are_the_network_s():
     torch.manual_seed(0)
     net = build(Network(base="improved"), 64, classes=6, width=1 / 12).double().eval()
     inputs = 50 * torch.randn(3, 3, 64, 64, dtype=torch.float64)
-    found, probabilities = invariance.look(net, inputs, (1, 7))
+    found, probabilities = invariance.features_and_probabilities(net, inputs, (1, 7))
     assert found[1].equal(net[:4](inputs))  # conv1 relu1 pool1 norm1
     torch.testing.assert_close(found[7], net[:-1](inputs))
     torch.testing.assert_close(probabilities, net(inputs).softmax(1))

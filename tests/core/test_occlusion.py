@@ -7,7 +7,7 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import CeilConv2d, build
 from zfrepro.core.normalisation import CrossMapNorm
-from zfrepro.core.occlusion import Occluder, answer, corners, sensitivity, survey
+from zfrepro.core.occlusion import Occluder, corners, predict, sensitivity, survey
 
 
 def test_figure_7_geometry():
@@ -117,7 +117,7 @@ def test_what_it_is_given_stays_as_it_was(net):
 
 def test_covering_with_itself_changes_nothing(net):
     picture = 50 * torch.randn(3, 64, 64, dtype=torch.float64)
-    clean = answer(net, picture[None], "relu5")
+    clean = predict(net, picture[None], "relu5")
     seen = sensitivity(net, picture, picture, "relu5", 20, 22, 4)
     torch.testing.assert_close(seen.probabilities, clean.probabilities.expand(3, 3, -1), rtol=1e-12, atol=0)
     torch.testing.assert_close(seen.activations, clean.activations.expand(3, 3, -1), rtol=1e-12, atol=1e-12)
@@ -133,4 +133,4 @@ def test_survey_of_a_split(net):
 
 def test_a_missing_layer_is_named():
     with pytest.raises(ValueError, match="no layer relu5; it has 0"):
-        answer(nn.Sequential(nn.Conv2d(3, 2, 1)), torch.zeros(1, 3, 2, 2), "relu5")
+        predict(nn.Sequential(nn.Conv2d(3, 2, 1)), torch.zeros(1, 3, 2, 2), "relu5")

@@ -10,7 +10,7 @@ import torch
 from zfrepro.core import nets
 from zfrepro.core.architecture import Network
 from zfrepro.core.recipe import Recipe
-from zfrepro.core.training import Diverged, Pictures, Training, _ahead, _Group, _step_seed
+from zfrepro.core.training import Diverged, Training, TrainingImages, _ahead, _Group, _step_seed
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def pictures(count=24, classes=3, size=72):
     for image, label in zip(images, labels, strict=True):
         bar = slice(size // 3, size // 2)
         image[(bar, slice(None)) if label == 0 else (slice(None), bar) if label == 1 else (bar, bar)] = 255
-    return Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+    return TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
 
 
 def training(dtype=torch.float32, **changes):

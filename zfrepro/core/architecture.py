@@ -39,20 +39,26 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Full:
+class Linear:
     """Fully connected layer, ReLU, dropout."""
 
     units: int
 
 
-Op = Conv | Pool | Norm | Full
+Op = Conv | Pool | Norm | Linear
+KINDS: dict[type[Op], str] = {
+    Conv: "conv",
+    Pool: "pool",
+    Norm: "norm",
+    Linear: "full",
+}  # as in names of layers, in files too
 
 _UPPER = {
     3: (Conv(384, 3, pad=1),),
     4: (Conv(384, 3, pad=1),),
     5: (Conv(256, 3, pad=1), Pool()),
-    6: (Full(4096),),
-    7: (Full(4096),),
+    6: (Linear(4096),),
+    7: (Linear(4096),),
 }
 BASES: dict[str, dict[int, tuple[Op, ...]]] = {
     "baseline": {
@@ -113,14 +119,14 @@ def describe(network: Network, input_size: int = 224, classes: int = 1000, width
     """Every operation of a network with its sizes. Raises ValueError, naming the layer, where the input is too small."""
     rows: list[Row] = []
     maps, size, field, jump = 3, input_size, 1, 1
-    for layer, ops in {**network.layers(), SOFTMAX_LAYER: (Full(classes),)}.items():
+    for layer, ops in {**network.layers(), SOFTMAX_LAYER: (Linear(classes),)}.items():
         for op in ops:
             inputs, before = maps, size
             if isinstance(op, Conv | Pool):
                 size, field, jump = _output_size(op, size, layer), field + (op.kernel - 1) * jump, jump * op.stride
             if isinstance(op, Conv):
                 maps = scaled(op.maps, width)
-            elif isinstance(op, Full):
+            elif isinstance(op, Linear):
                 inputs, maps, size = (
                     maps * size * size,
                     (classes if layer == SOFTMAX_LAYER else scaled(op.units, width)),
@@ -144,7 +150,7 @@ def scaled(maps: int, width: float) -> int:
 def _resized(op: Op, size: int | None) -> Op:
     if isinstance(op, Conv) and size is not None:
         return Conv(size, op.kernel, op.stride, op.pad)
-    return Full(size) if isinstance(op, Full) and size is not None else op
+    return Linear(size) if isinstance(op, Linear) and size is not None else op
 
 
 def _output_size(op: Conv | Pool, size: int, layer: int) -> int:
@@ -157,8 +163,8 @@ def _output_size(op: Conv | Pool, size: int, layer: int) -> int:
 def _parameters(op: Op, inputs: int, outputs: int) -> int:
     if isinstance(op, Conv):
         return outputs * (inputs * op.kernel**2 + 1)
-    return outputs * (inputs + 1) if isinstance(op, Full) else 0
+    return outputs * (inputs + 1) if isinstance(op, Linear) else 0
 
 
 def _name(op: Op, layer: int) -> str:
-    return f"{type(op).__name__.lower()}{layer}"
+    return f"{KINDS[type(op)]}{layer}"

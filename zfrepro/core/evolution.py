@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
-from zfrepro.core.top_activations import Strongest
+from zfrepro.core.top_activations import TopActivations
 
 
 def up_to_convolutions(net: nn.Sequential, names: Collection[str]) -> nn.Sequential:
@@ -34,16 +34,16 @@ def up_to_convolutions(net: nn.Sequential, names: Collection[str]) -> nn.Sequent
 @torch.no_grad()
 def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], every: int
-) -> dict[int, tuple[Strongest, Tensor]]:
+) -> dict[int, tuple[TopActivations, Tensor]]:
     """One pass over (where, inputs). Layer -> the strongest activation of its maps, and every map's rectified maximum in
     pictures 0, every, 2 every, ...: (pictures, maps). Raises NotFiniteError naming the layer."""
-    found: dict[int, Strongest] = {}
+    found: dict[int, TopActivations] = {}
     maxima: dict[int, list[Tensor]] = {layer: [] for layer in wanted.values()}
     for where, inputs in batches:
         for layer, maps in layer_outputs(net, inputs, wanted).items():
             require_finite(maps, "activations", f"layer {layer}")
             if layer not in found:
-                found[layer] = Strongest(maps.shape[1], 1, maps.device, maps.dtype)
+                found[layer] = TopActivations(maps.shape[1], 1, maps.device, maps.dtype)
             found[layer].update(maps, where.start)
             maxima[layer].append(maps[-where.start % every :: every].flatten(2).amax(2).relu())
     return {layer: (strongest, torch.cat(maxima[layer])) for layer, strongest in found.items()}

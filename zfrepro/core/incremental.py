@@ -1,4 +1,4 @@
-"""Answer many small changes of one picture exactly, recomputing only the window of each layer that a change can reach.
+"""Predict many small changes of one image exactly, recomputing only the window of each layer that a change can reach.
 
 The clean pass is kept layer by layer. A changed rectangle reaches a window of every convolution's and pooling's output.
 A convolution is linear: its clean output plus its filters over the difference, which is zero outside the window below, is

@@ -70,7 +70,9 @@ def distances(features: Tensor, original: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def look(net: nn.Sequential, inputs: Tensor, layers: tuple[int, ...]) -> tuple[dict[int, Tensor], Tensor]:
+def features_and_probabilities(
+    net: nn.Sequential, inputs: Tensor, layers: tuple[int, ...]
+) -> tuple[dict[int, Tensor], Tensor]:
     """One forward pass of (T, 3, s, s): the outputs of the paper's `layers`, and class probabilities (T, classes).
 
     Raises NotFiniteError naming the layer.

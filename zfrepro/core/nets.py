@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.utils import _pair as pair
 
-from zfrepro.core.architecture import SOFTMAX_LAYER, Conv, Full, Network, Norm, Pool, Row, describe
+from zfrepro.core.architecture import SOFTMAX_LAYER, Conv, Linear, Network, Norm, Pool, Row, describe
 from zfrepro.core.normalisation import CrossMapNorm
 
 # For `he`: the share of He et al.'s standard deviation in the first and the last layer, and the biases of those between.
@@ -40,7 +40,7 @@ def build(
     """A network with torch's default initial weights; see `initialise`."""
     children: OrderedDict[str, nn.Module] = OrderedDict()
     for row in describe(network, input_size, classes, width):
-        if isinstance(row.op, Full):
+        if isinstance(row.op, Linear):
             children.setdefault("flatten", nn.Flatten())
         children.update(_modules(row, dropout))
     return nn.Sequential(children)
@@ -137,7 +137,7 @@ def _modules(row: Row, dropout: float) -> dict[str, nn.Module]:
         return {f"pool{layer}": nn.MaxPool2d(op.kernel, op.stride, ceil_mode=True)}
     if isinstance(op, Norm):
         return {f"norm{layer}": CrossMapNorm(row.outputs)}
-    assert isinstance(op, Full)
+    assert isinstance(op, Linear)
     full: dict[str, nn.Module] = {f"full{layer}": nn.Linear(row.inputs, row.outputs)}
     if layer == SOFTMAX_LAYER:
         return full

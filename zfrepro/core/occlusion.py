@@ -18,13 +18,13 @@ from zfrepro.core.finite import require_finite
 from zfrepro.core.heads import as_convolutions
 from zfrepro.core.incremental import CleanPass, split
 from zfrepro.core.nets import layer_outputs
-from zfrepro.core.top_activations import Strongest
+from zfrepro.core.top_activations import TopActivations
 
 HEAD_BATCH = 256  # positions that pass the full layers at once
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What the network says of pictures: leading dimensions are the pictures', or rows and columns of positions."""
 
     probabilities: Tensor  # (..., classes)
@@ -39,17 +39,17 @@ def corners(size: int, square: int, stride: int) -> list[int]:
 
 
 @torch.no_grad()
-def answer(net: nn.Sequential, pictures: Tensor, layer: str) -> Answer:
+def predict(net: nn.Sequential, pictures: Tensor, layer: str) -> Prediction:
     """One forward pass of (B, 3, S, S), watching child `layer`."""
     maps, probabilities = _watch(net, pictures, layer)
-    return Answer(probabilities, maps.sum(dim=(2, 3)))
+    return Prediction(probabilities, maps.sum(dim=(2, 3)))
 
 
 class Occluder:
     """A network made ready for many pictures: equal to one forward pass a position, in a fraction of the operations.
 
     `batch` bounds the positions that are recomputed together. `dtype` (None: the network's) is that of the sums; with
-    bfloat16 answers are good to about two digits.
+    bfloat16 predictions are correct to about two digits.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Occluder:
         self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
         self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
 
-    def __call__(self, picture: Tensor, grey: Tensor) -> Answer:
-        """Answers (P, P, ...) to a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
+    def __call__(self, picture: Tensor, grey: Tensor) -> Prediction:
+        """Predictions (P, P, ...) of a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
 
         Raises NotFiniteError.
         """
@@ -76,7 +76,7 @@ class Occluder:
             require_finite(probabilities, "class probabilities of covered pictures")
             require_finite(sums, "sums of maps", f"layer {self.layer}")
         grid = (len(places), len(places), -1)  # copies, so that they are tensors as any other
-        return Answer(probabilities[order].clone().view(grid), sums[order].to(picture.dtype, copy=True).view(grid))
+        return Prediction(probabilities[order].clone().view(grid), sums[order].to(picture.dtype, copy=True).view(grid))
 
     def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
@@ -98,21 +98,21 @@ class Occluder:
 
 def sensitivity(
     net: nn.Sequential, picture: Tensor, grey: Tensor, layer: str, square: int, stride: int, batch: int
-) -> Answer:
-    """An `Occluder`'s answers to one picture."""
+) -> Prediction:
+    """An `Occluder`'s predictions of one picture."""
     return Occluder(net, layer, square, stride, batch)(picture, grey)
 
 
 @torch.no_grad()
 def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], layer: str, top: int
-) -> tuple[Tensor, Strongest]:
+) -> tuple[Tensor, TopActivations]:
     """One pass over (where, inputs): class probabilities (N, classes), and the strongest activations of child `layer`."""
     probabilities: list[Tensor] = []
-    strongest: Strongest | None = None
+    strongest: TopActivations | None = None
     for where, inputs in batches:
         maps, of_batch = _watch(net, inputs, layer)
-        strongest = strongest or Strongest(maps.shape[1], top, maps.device, maps.dtype)
+        strongest = strongest or TopActivations(maps.shape[1], top, maps.device, maps.dtype)
         strongest.update(maps, where.start)
         probabilities.append(of_batch)
     if strongest is None:

@@ -115,7 +115,7 @@ def _parts(labels: np.ndarray, inner: int, seed: int) -> list[tuple[np.ndarray, 
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What a classifier says of the test pictures, and the strength it was given."""
 
     predicted: np.ndarray  # (m,), the class of the highest score
@@ -124,10 +124,10 @@ class Answer:
     strength: float
 
 
-def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -> Answer:
+def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -> Prediction:
     """A softmax, or a linear SVM for each class against the others (squared hinge), of exclusive classes.
 
-    The strength with the most right answers on the inner folds; of equals the smallest (most regularised). Without inner
+    The strength with the most correct predictions on the inner folds; of equals the smallest (most regularised). Without inner
     folds the middle one. Raises ValueError where the training pictures are of one class.
     """
     tried = sorted(strengths or STRENGTHS[kind])
@@ -136,11 +136,11 @@ def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -
     scores = model.predict_log_proba(task.outer.test) if kind == "softmax" else model.decision_function(task.outer.test)
     scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores  # of two classes scikit-learn gives one
     require_finite(scores.max(1), "class scores")  # below the highest a log probability may be that of exactly 0
-    return Answer(model.classes_[scores.argmax(1)], scores, model.classes_, strength)
+    return Prediction(model.classes_[scores.argmax(1)], scores, model.classes_, strength)
 
 
 def _right(kind: Kind, tried: list[float], at: Coordinates, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Share of right answers at every strength."""
+    """Share of correct predictions at every strength."""
     model = _model(kind, choosing=True)
     return np.array([np.mean(_fit(model, c, at.train, known).predict(at.test) == asked) for c in tried])
 

@@ -20,7 +20,7 @@ def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor
     return np.concatenate([_projected(net, name, *part) for part in parts])
 
 
-def picture_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
+def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
     """The same, each where it lies in its picture: float (U, S, S, 3)."""
     pixels, starts = deconvnet.project(net, name, inputs, maps, places)
     return _laid(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])

@@ -13,12 +13,12 @@ from zfrepro.core.nets import layer_outputs
 EMPTY = torch.iinfo(torch.int64).max  # picture index of a rank that no picture has filled yet
 
 
-class Strongest:
+class TopActivations:
     """The `top` pictures with the highest maximum of every map; of equal ones the lower picture index comes first."""
 
     def __init__(self, maps: int, top: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32):
         self.values = torch.full((maps, top), -torch.inf, device=device, dtype=dtype)
-        self.pictures = torch.full((maps, top), EMPTY, device=device)  # int64
+        self.images = torch.full((maps, top), EMPTY, device=device)  # int64
         self.places = torch.zeros((maps, top, 2), device=device, dtype=torch.int64)  # row, column
 
     def update(self, maps: Tensor, first: int) -> None:
@@ -29,7 +29,7 @@ class Strongest:
         places = torch.stack([places // columns, places % columns], dim=2)
         self._keep_best(
             torch.cat([self.values, values.T], dim=1),
-            torch.cat([self.pictures, pictures], dim=1),
+            torch.cat([self.images, pictures], dim=1),
             torch.cat([self.places, places.transpose(0, 1)], dim=1),
         )
 
@@ -38,23 +38,23 @@ class Strongest:
         by_picture = pictures.argsort(dim=1)
         by_value = values.gather(1, by_picture).argsort(dim=1, descending=True, stable=True)
         best = by_picture.gather(1, by_value)[:, :top]
-        self.values, self.pictures = values.gather(1, best), pictures.gather(1, best)
+        self.values, self.images = values.gather(1, best), pictures.gather(1, best)
         self.places = places.gather(1, best[:, :, None].expand(-1, -1, 2))
 
 
 @torch.no_grad()
-def find(
+def find_top_activations(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], top: int
-) -> dict[int, Strongest]:
+) -> dict[int, TopActivations]:
     """One pass over (where, inputs): {"relu2": 2} -> {2: the strongest activations of its maps}.
 
     Raises NotFiniteError naming the layer.
     """
-    found: dict[int, Strongest] = {}
+    found: dict[int, TopActivations] = {}
     for where, inputs in batches:
         for layer, maps in layer_outputs(net, inputs, wanted).items():
             require_finite(maps, "activations", f"layer {layer}")
             if layer not in found:
-                found[layer] = Strongest(maps.shape[1], top, maps.device, maps.dtype)
+                found[layer] = TopActivations(maps.shape[1], top, maps.device, maps.dtype)
             found[layer].update(maps, where.start)
     return found

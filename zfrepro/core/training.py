@@ -33,7 +33,7 @@ class Diverged(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TrainingImages:
     """images uint8 (N, S, S, 3), labels int64 (N,), mean float32 (S, S, 3)"""
 
     images: np.ndarray
@@ -48,7 +48,7 @@ class Training:
     """
 
     def __init__(
-        self, net: nn.Sequential, pictures: Pictures, recipe: Recipe, device: torch.device, dtype: torch.dtype
+        self, net: nn.Sequential, pictures: TrainingImages, recipe: Recipe, device: torch.device, dtype: torch.dtype
     ):
         self.net, self.pictures, self.recipe, self.device, self.dtype = net, pictures, recipe, device, dtype
         self.labels = torch.from_numpy(pictures.labels).to(device)

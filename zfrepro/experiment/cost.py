@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from zfrepro.core.architecture import Conv, Full, Row, describe, parameter_count
+from zfrepro.core.architecture import Conv, Linear, Row, describe, parameter_count
 from zfrepro.core.hog import length
 from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
 from zfrepro.datasets.published import Counts, lookup_counts
@@ -124,7 +124,7 @@ def forward_operations(rows: Iterable[Row]) -> int:
 def _multiplications(row: Row) -> int:
     if isinstance(row.op, Conv):
         return row.size**2 * row.outputs * row.inputs * row.op.kernel**2
-    return row.inputs * row.outputs if isinstance(row.op, Full) else 0
+    return row.inputs * row.outputs if isinstance(row.op, Linear) else 0
 
 
 def count_images(config: Config, name: str) -> Counts | None:

@@ -54,11 +54,11 @@ def _training(spec: train.Spec, stored: int, classes: int, device: torch.device,
 
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
-    from zfrepro.core.training import Pictures, Training
+    from zfrepro.core.training import Training, TrainingImages
 
     count = BATCHES * spec.batch
     noise = np.random.default_rng(0).integers(256, size=(count, stored, stored, 3), dtype=np.uint8)
-    images = Pictures(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
+    images = TrainingImages(noise, np.arange(count) % classes, np.full(noise.shape[1:], 128, np.float32))
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
     nets.initialise(net, "he", spec.seed)
     recipe = Recipe(input_size=spec.input_size, batch=spec.batch, input_scale=1 / 32, crops=spec.crops)

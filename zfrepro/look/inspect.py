@@ -12,7 +12,7 @@ from zfrepro.look.opened import Sight, said_of
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.core.top_activations import Strongest
+    from zfrepro.core.top_activations import TopActivations
 
 GREY = 124  # of the square; measured in the paper's Fig 7
 SQUARE, STRIDE, PAPER_SIZE = 50, 6, 224  # pixels, Fig 7
@@ -31,7 +31,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Covered:
-    """Answers with a grey square at P x P positions, top left corners `stride` pixels apart."""
+    """Predictions with a grey square at P x P positions, top left corners `stride` pixels apart."""
 
     square: int
     stride: int
@@ -63,11 +63,11 @@ def look(
 
     Raises UserError where the network's outputs are not finite, or where it has a layer that cannot be handled.
     """
-    from zfrepro.core.occlusion import answer
+    from zfrepro.core.occlusion import predict
 
     inputs = sight.inputs(crop[None])
     with said_of(sight.weights):
-        clean = answer(sight.net, inputs, sight.watched)
+        clean = predict(sight.net, inputs, sight.watched)
     probabilities = clean.probabilities[0].cpu().numpy()
     top = np.argsort(-probabilities, kind="stable")[:5].tolist()
     covered = None
@@ -84,15 +84,15 @@ def proportional(size: int, square: int | None, stride: int | None) -> tuple[int
 
 
 def _features(sight: Sight, crop: np.ndarray, inputs: torch.Tensor, maps: int) -> dict[int, list[Feature]]:
-    from zfrepro.core.top_activations import find
+    from zfrepro.core.top_activations import find_top_activations
 
     wanted = {name: layer for layer, name in sight.layers.items()}
-    found = find(sight.net, [(slice(0, 1), inputs)], wanted, top=1)
+    found = find_top_activations(sight.net, [(slice(0, 1), inputs)], wanted, top=1)
     return {layer: _strongest(sight, crop, inputs, name, found[layer], maps) for layer, name in sight.layers.items()}
 
 
 def _strongest(
-    sight: Sight, crop: np.ndarray, inputs: torch.Tensor, name: str, found: Strongest, maps: int
+    sight: Sight, crop: np.ndarray, inputs: torch.Tensor, name: str, found: TopActivations, maps: int
 ) -> list[Feature]:
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 

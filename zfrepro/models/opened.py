@@ -13,7 +13,7 @@ from zfrepro.core.finite import require_finite
 from zfrepro.errors import UserError
 from zfrepro.models import devices
 from zfrepro.storage import network_file
-from zfrepro.storage.diverged import check_weights, named
+from zfrepro.storage.diverged import check_weights, explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TrainedNetwork:
 
         self.weights, self.device = weights, devices.choose(device, threads)
         self.net, self.mean, self.description = network_file.load(weights, self.device)
-        with named(weights):
+        with explain_not_finite(weights):
             check_weights(self.net.state_dict())
             require_finite(self.mean, "values", "mean image")
         self.size = self.description.input_size

@@ -14,7 +14,7 @@ from zfrepro.datasets.part_annotations import PARTS, AnnotatedImage
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import refused
+from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="pictures in one forward pass")
 
 
-@refused
+@explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
     from zfrepro.models.opened import NetworkOnSplit

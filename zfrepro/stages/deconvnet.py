@@ -13,10 +13,10 @@ from zfrepro.core.finite import require_finite_arrays
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import refused
+from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
-    from zfrepro.core.top_activations import Strongest
+    from zfrepro.core.top_activations import TopActivations
     from zfrepro.models.opened import NetworkOnSplit
 
 
@@ -33,19 +33,21 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="pictures in one forward pass")
 
 
-@refused
+@explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
     out/features.json (what they are)."""
     from zfrepro.core.deconvnet_diagram import layers, pooling
-    from zfrepro.core.top_activations import find
+    from zfrepro.core.top_activations import find_top_activations
     from zfrepro.models.opened import NetworkOnSplit
 
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)
     names = {layer: opened.relu_of(layer) for layer in sorted({1, *spec.maps})}
     if len(opened.images) < spec.top:
         raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(opened.images)}")
-    found = find(opened.net, opened.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top)
+    found = find_top_activations(
+        opened.net, opened.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
+    )
     values = {layer: strongest.values.cpu().numpy() for layer, strongest in found.items()}
     arrays, summary = {"filters_1": _first_filters(opened)}, {}
     for layer in sorted(spec.maps):
@@ -65,11 +67,11 @@ def _first_filters(opened: NetworkOnSplit) -> np.ndarray:
     return opened.first_layer.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _show(opened: NetworkOnSplit, name: str, strongest: Strongest, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def _show(opened: NetworkOnSplit, name: str, strongest: TopActivations, chosen: np.ndarray) -> dict[str, np.ndarray]:
     """Arrays (M, top, ...) of the chosen maps."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    pictures, places = strongest.pictures[chosen].cpu().numpy(), strongest.places[chosen].cpu()
+    pictures, places = strongest.images[chosen].cpu().numpy(), strongest.places[chosen].cpu()
     projections, patches = [], []
     for row, one in enumerate(chosen.tolist()):
         crops = opened.crops(pictures[row])

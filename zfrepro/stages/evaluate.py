@@ -11,7 +11,7 @@ from pydantic import Field
 from zfrepro.core.ranking import top_error
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import named
+from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
 
@@ -64,7 +64,7 @@ def _measured(
 
     labels = source.labels("val")
     sample = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
-    with named(weights):
+    with explain_not_finite(weights):
         probabilities: dict[int, np.ndarray] = {views: predict(source.images("val"), views) for views in spec.views}
         of_training = predict(source.images("train")[sample], 1)
     errors: dict[str, Any] = {

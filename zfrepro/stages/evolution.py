@@ -15,7 +15,7 @@ from zfrepro.core.finite import require_finite_arrays
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import check_weights, named, refused
+from zfrepro.storage.diverged import check_weights, explain_diverged_network, explain_not_finite
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ class Look:
 Weights = dict[str, "torch.Tensor"]  # of the convolution layers
 
 
-@refused
+@explain_diverged_network
 def run(
     spec: Spec,
     weights: Path,
@@ -95,7 +95,7 @@ def _read(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights
     """Epoch -> convolution weights, in order. Raises UserError for a file without snapshots, of another network, or with
     weights that are not finite."""
     tensors, _ = artifacts.load_weights(snapshots)
-    with named(snapshots):
+    with explain_not_finite(snapshots):
         check_weights(tensors)
     kept: dict[float, Weights] = {}
     for name, tensor in tensors.items():
@@ -126,7 +126,7 @@ def _look(spec: Spec, opened: NetworkOnSplit, state: Weights, searched: np.ndarr
     looks = {}
     for layer, (strongest, responses) in found.items():
         values = strongest.values[:, 0].cpu().numpy()
-        pictures = searched[strongest.pictures[:, 0].cpu().numpy()]
+        pictures = searched[strongest.images[:, 0].cpu().numpy()]
         looks[layer] = Look(np.maximum(values, 0), pictures, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
     return looks
 

@@ -16,7 +16,7 @@ from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import latex
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import named
+from zfrepro.storage.diverged import explain_not_finite
 
 if TYPE_CHECKING:
     from zfrepro.exhibits.kit.base import Exhibit
@@ -37,7 +37,7 @@ def run(spec: Spec, out: Path) -> None:
     for label, path in spec.files.items():
         _check(spec.name, label, path)
     module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")
-    with named(f"exhibit {spec.name}", ADVICE):
+    with explain_not_finite(f"exhibit {spec.name}", ADVICE):
         built = module.build(spec.files)
         page = _page(spec, module, built)
         require_finite_record(page)
@@ -55,7 +55,7 @@ def _check(name: str, label: str, path: Path) -> None:
         raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that makes it")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: empty, but {name} needs it ({label}); delete it and run again")
-    with named(path, "delete it and run again"):
+    with explain_not_finite(path, "delete it and run again"):
         if path.suffix == ".npz":
             require_finite_arrays(artifacts.load_arrays(path), MISSING)
         elif path.suffix == ".json":

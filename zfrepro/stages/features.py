@@ -16,7 +16,7 @@ from zfrepro.core.finite import NotFiniteError
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, guards
-from zfrepro.storage.diverged import ADVICE, named
+from zfrepro.storage.diverged import ADVICE, explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
 HAND_MADE = 0  # the layer number that stands for hand-made features
@@ -48,7 +48,7 @@ def run(
     wanted = sum(sizes.values()) * target.count * 2
     guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} pictures")
     source, advice = (weights, ADVICE) if weights else (target.folder, "prepare the set again")
-    with guards.report_disk_full(out), named(source, advice):
+    with guards.report_disk_full(out), explain_not_finite(source, advice):
         (out / "features.json").unlink(missing_ok=True)
         _write(out, sizes, target.count, batches)
         told = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}

@@ -13,7 +13,7 @@ from zfrepro.core.folds import Fold, folds, too_small
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, fold_set
-from zfrepro.storage.diverged import named
+from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
 OWN = ("train", "val")  # splits of a set that is not split here
@@ -105,7 +105,7 @@ def _overlap(
         raise UserError(
             f"folds.overlap_size: {spec.overlap_size} pixels are more than {target.folder} or its source stores"
         )
-    with named(target.folder, f"prepare it and {source.folder} again"):
+    with explain_not_finite(target.folder, f"prepare it and {source.folder} again"):
         correlation, match = overlap.find(
             target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=chosen
         )

@@ -12,7 +12,7 @@ from zfrepro.core.finite import require_finite_arrays
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import refused
+from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="views in one forward pass")
 
 
-@refused
+@explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
     from zfrepro.models.opened import NetworkOnSplit
@@ -130,15 +130,15 @@ def _measured(
     spec: Spec, opened: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """One picture's curves (T,): distances from the untouched view, probability of the true class."""
-    from zfrepro.core.invariance import distances, look
+    from zfrepro.core.invariance import distances, features_and_probabilities
 
-    original, said = look(opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS)
+    original, said = features_and_probabilities(opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS)
     found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(said.argmax() == true)}
     for kind, values in amounts.items():
         parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
         for start in range(0, len(values), spec.batch):
             views = _views(opened, index, kind, values[start : start + spec.batch])
-            features, probabilities = look(opened.net, opened.subtract_mean(views), LAYERS)
+            features, probabilities = features_and_probabilities(opened.net, opened.subtract_mean(views), LAYERS)
             parts[f"probability_{kind}"].append(probabilities[:, true])
             for layer in LAYERS:
                 parts[f"distance{layer}_{kind}"].append(distances(features[layer], original[layer]))

@@ -12,13 +12,13 @@ from pydantic import Field
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import refused
+from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.core.occlusion import Answer, Occluder
-    from zfrepro.core.top_activations import Strongest
+    from zfrepro.core.occlusion import Occluder, Prediction
+    from zfrepro.core.top_activations import TopActivations
     from zfrepro.models.opened import NetworkOnSplit
 
 COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
@@ -55,7 +55,7 @@ class Survey:
 
     probabilities: np.ndarray  # float32 (N, classes)
     labels: np.ndarray  # int64 (N,), true
-    strongest: Strongest  # COMPANIONS + 1 pictures a map of the watched layer
+    strongest: TopActivations  # COMPANIONS + 1 pictures a map of the watched layer
 
     @property
     def of_true(self) -> np.ndarray:
@@ -66,7 +66,7 @@ class Survey:
         return self.probabilities.argmax(axis=1) == self.labels
 
 
-@refused
+@explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
     out/occlusion.json (what they are)."""
@@ -163,8 +163,8 @@ class _Covered:
 
     crop: np.ndarray  # uint8 (1, S, S, 3)
     inputs: torch.Tensor  # (1, 3, S, S)
-    clean: Answer
-    seen: Answer
+    clean: Prediction
+    seen: Prediction
     watched: int  # the map of the watched layer that is strongest uncovered
 
     def probability(self, label: int) -> np.ndarray:
@@ -188,11 +188,11 @@ class _Occluder:
     weights: Path
 
     def __call__(self, index: int) -> _Covered:
-        from zfrepro.core.occlusion import answer
+        from zfrepro.core.occlusion import predict
 
         crop = self.opened.crops(np.array([index]))
         inputs, grey = self.opened.inputs(crop), self.opened.inputs(np.full_like(crop, self.grey))[0]
-        clean, seen = answer(self.opened.net, inputs, self.name), self.cover(inputs[0], grey)
+        clean, seen = predict(self.opened.net, inputs, self.name), self.cover(inputs[0], grey)
         for one in (clean, seen):
             if not (one.probabilities.isfinite().all() and one.activations.isfinite().all()):
                 raise UserError(
@@ -215,11 +215,11 @@ def _occluder(spec: Spec, opened: NetworkOnSplit, name: str, stride: int, weight
 def _score(spec: Spec, opened: NetworkOnSplit, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
     """One image's numbers; what they are, see core/localisation.py."""
     from zfrepro.core import localisation
-    from zfrepro.core.tiles import picture_projections, strongest_places
+    from zfrepro.core.tiles import image_projections, strongest_places
 
     one = occluder(index)
     places = strongest_places(opened.net, occluder.name, one.inputs, one.watched)
-    shown = picture_projections(opened.net, occluder.name, one.inputs, *places)
+    shown = image_projections(opened.net, occluder.name, one.inputs, *places)
     return localisation.scores(
         one.probability(true),
         float(one.clean.probabilities[0, true]),
@@ -250,12 +250,12 @@ def _occlude(opened: NetworkOnSplit, occluder: _Occluder, survey: Survey, index:
 
 
 def _companions(
-    opened: NetworkOnSplit, name: str, strongest: Strongest, index: int, watched: int
+    opened: NetworkOnSplit, name: str, strongest: TopActivations, index: int, watched: int
 ) -> dict[str, np.ndarray]:
     """The watched map's projections and patches: this picture first, then the three others that drive it hardest."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
 
-    others = [other for other in strongest.pictures[watched].tolist() if other != index][:COMPANIONS]
+    others = [other for other in strongest.images[watched].tolist() if other != index][:COMPANIONS]
     indices = np.array([index, *others])
     crops = opened.crops(indices)
     inputs = opened.inputs(crops)

@@ -17,7 +17,7 @@ from zfrepro.core.folds import Fold, mean_class_accuracy
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import named
+from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.fold_set import FoldedSet
 from zfrepro.storage.prepared_set import PreparedSet
 
@@ -49,9 +49,9 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     if about["digest"] != target.digest:
         raise UserError(f"{features}: made of other pictures than {target.folder} holds; delete it and run again")
     several = target.has_presence
-    with threadpool_limits(threads), named(features, f"delete {features.parent} and run again"):
+    with threadpool_limits(threads), explain_not_finite(features, f"delete {features.parent} and run again"):
         measured = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
-    told = {
+    summary = {
         "target": target.manifest["dataset"],
         "features": features.parent.name,
         "kind": about["kind"],
@@ -62,7 +62,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
         "folds": folded.summary["folds"],
     }
     kinds = {"accuracies": [], "precisions": measured} if several else {"accuracies": measured, "precisions": []}
-    artifacts.save_json(out, told | kinds)
+    artifacts.save_json(out, summary | kinds)
 
 
 def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
@@ -79,7 +79,7 @@ def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
             raise UserError(f"{path}: cannot be read ({error}); delete {folder} and run again") from error
         if stored.shape != (pictures, size):
             raise UserError(f"{path}: does not fit its features.json; delete {folder} and run again")
-        with named(path, f"delete {folder} and run again"):
+        with explain_not_finite(path, f"delete {folder} and run again"):
             products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
     return products
 
@@ -114,9 +114,9 @@ def _measured(
     for fold in folds:
         task = probes.task(products, labels, fold.train, fold.test, spec.inner, spec.seed)
         for one in found:
-            answer = probes.classify(task, one["classifier"], getattr(spec, one["classifier"]))
-            one["folds"].append(mean_class_accuracy(answer.predicted, labels[fold.test]))
-            one["strengths"].append(answer.strength)
+            prediction = probes.classify(task, one["classifier"], getattr(spec, one["classifier"]))
+            one["folds"].append(mean_class_accuracy(prediction.predicted, labels[fold.test]))
+            one["strengths"].append(prediction.strength)
     for one in found:
         print(json.dumps({**one, "folds": [round(value, 2) for value in one["folds"]]}), flush=True)
     return found
@@ -132,13 +132,13 @@ def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedS
     odds, strength = probes.sigmoids(several, spec.sigmoids)
     labelled = fold.train[presence[fold.train, labels[fold.train]] == 1]  # others show difficult objects only
     exclusive = probes.task(products, labels, labelled, fold.test, spec.inner, spec.seed)
-    answer = probes.classify(exclusive, "softmax", spec.softmax)
+    prediction = probes.classify(exclusive, "softmax", spec.softmax)
     scores = np.full(
-        odds.shape, answer.scores.min() - 1
+        odds.shape, prediction.scores.min() - 1
     )  # a class that no training picture is labelled with comes last
-    scores[:, answer.classes] = answer.scores
-    for name, said, chosen in (("softmax", scores, answer.strength), ("sigmoids", odds, strength)):
-        found = _average_precisions(said, presence[fold.test], spec.seed)
+    scores[:, prediction.classes] = prediction.scores
+    for name, scored, chosen in (("softmax", scores, prediction.strength), ("sigmoids", odds, strength)):
+        found = _average_precisions(scored, presence[fold.test], spec.seed)
         yield {"layer": layer, "classifier": name, "strength": chosen, **found}
         print(json.dumps({"classifier": name, "strength": chosen, "mean": round(found["mean"], 2)}), flush=True)
 

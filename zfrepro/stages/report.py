@@ -20,7 +20,7 @@ from zfrepro.report import encoding, html, provenance, summary, training_setup
 from zfrepro.report.pdf import pdf
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
-from zfrepro.storage.diverged import named
+from zfrepro.storage.diverged import explain_not_finite
 
 DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
@@ -85,7 +85,7 @@ def _exhibit(folder: Path, name: str) -> dict[str, Any]:
     stored = artifacts.load_json(folder / "exhibit.json")
     if stored.get("name") != name:
         raise UserError(f"{folder / 'exhibit.json'}: is not {name}'s; delete it and run again")
-    with named(folder / "exhibit.json", "delete it and run again"):
+    with explain_not_finite(folder / "exhibit.json", "delete it and run again"):
         require_finite_record(stored)
     if not stored["pieces"]:
         whole = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")

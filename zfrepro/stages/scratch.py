@@ -148,7 +148,7 @@ class _Scratch:
         error that has to stall before the schedule `stall` anneals."""
         from zfrepro.core import nets
         from zfrepro.core.recipe import Recipe, steps_per_epoch
-        from zfrepro.core.training import Pictures, Training
+        from zfrepro.core.training import Training, TrainingImages
         from zfrepro.models import devices
 
         settings = self.training
@@ -161,7 +161,7 @@ class _Scratch:
             seed=settings["seed"] + number,
             **{field: settings[field] for field in shared},
         )
-        pictures = Pictures(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+        pictures = TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
         dtype = devices.precision(settings["precision"], self.device)
         work = Training(nets.to_device(net, self.device), pictures, recipe, self.device, dtype)
         errors = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from zfrepro.core.architecture import Network, Row, describe, parameter_count
+from zfrepro.core.architecture import KINDS, Network, Row, describe, parameter_count
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, code_digest
@@ -154,7 +154,7 @@ def _advice(spec: Spec, name: str, diverged: Diverged) -> str:
 def _training(spec: Spec, source: PreparedSet, device: torch.device, dtype: torch.dtype) -> Training:
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
-    from zfrepro.core.training import Pictures, Training
+    from zfrepro.core.training import Training, TrainingImages
 
     classes = len(source.classes)
     net = nets.build(spec.network, spec.input_size, classes, spec.width, spec.dropout)
@@ -162,7 +162,9 @@ def _training(spec: Spec, source: PreparedSet, device: torch.device, dtype: torc
     net = nets.to_device(net, device)
     shared = {field.name for field in dataclasses.fields(Recipe)} & set(Spec.model_fields)
     recipe = Recipe(**{field: getattr(spec, field) for field in shared})
-    return Training(net, Pictures(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype)
+    return Training(
+        net, TrainingImages(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype
+    )
 
 
 def _train(
@@ -329,7 +331,7 @@ def _summary(
 def _row(row: Row) -> dict[str, Any]:
     plain = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "op"}
     window = {field: getattr(row.op, field, None) for field in ("kernel", "stride", "pad")}
-    return {**plain, **window, "kind": type(row.op).__name__.lower()}
+    return {**plain, **window, "kind": KINDS[type(row.op)]}
 
 
 def _log_progress(training: Training, spec: Spec, name: str, started: float, first: int) -> None:

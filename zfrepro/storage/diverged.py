@@ -23,7 +23,7 @@ Parameters = ParamSpec("Parameters")
 
 
 @contextmanager
-def named(source: Path | str, advice: str = ADVICE) -> Iterator[None]:
+def explain_not_finite(source: Path | str, advice: str = ADVICE) -> Iterator[None]:
     """Turn a value that is not finite into the user's message: source, what was found, advice."""
     try:
         yield
@@ -31,13 +31,13 @@ def named(source: Path | str, advice: str = ADVICE) -> Iterator[None]:
         raise UserError(f"{source}: {error}; {advice}") from error
 
 
-def refused(run: Callable[Parameters, None]) -> Callable[Parameters, None]:
+def explain_diverged_network(run: Callable[Parameters, None]) -> Callable[Parameters, None]:
     """A stage's `run` that names its `weights` where one of the network's numbers is not finite."""
     signature = inspect.signature(run)
 
     @functools.wraps(run)
     def naming_weights(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        with named(signature.bind(*args, **kwargs).arguments["weights"]):
+        with explain_not_finite(signature.bind(*args, **kwargs).arguments["weights"]):
             run(*args, **kwargs)
 
     return naming_weights

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from zfrepro.core.top_activations import EMPTY, Strongest, find
+from zfrepro.core.top_activations import EMPTY, TopActivations, find_top_activations
 
 
 def full_sort(maps, top):
@@ -20,7 +20,7 @@ def full_sort(maps, top):
 
 
 def stream(maps, top, cuts):
-    strongest = Strongest(maps.shape[1], top, dtype=maps.dtype)
+    strongest = TopActivations(maps.shape[1], top, dtype=maps.dtype)
     for start, end in cuts:
         strongest.update(maps[start:end], start)
     return strongest
@@ -29,7 +29,7 @@ def stream(maps, top, cuts):
 def as_lists(strongest):
     return [
         [(v, p, *yx) for v, p, yx in zip(*row, strict=True)]
-        for row in zip(strongest.values.tolist(), strongest.pictures.tolist(), strongest.places.tolist(), strict=True)
+        for row in zip(strongest.values.tolist(), strongest.images.tolist(), strongest.places.tolist(), strict=True)
     ]
 
 
@@ -43,9 +43,9 @@ def test_equals_a_full_sort_with_many_ties():
 
 def test_fewer_pictures_than_ranks_leaves_empty_ranks():
     strongest = stream(torch.rand(2, 3, 2, 2), 4, [(0, 2)])
-    assert (strongest.pictures[:, 2:] == EMPTY).all()
+    assert (strongest.images[:, 2:] == EMPTY).all()
     assert (strongest.values[:, 2:] == -torch.inf).all()
-    assert (strongest.pictures[:, :2] < 2).all()
+    assert (strongest.images[:, :2] < 2).all()
 
 
 def test_find_watches_several_layers_in_one_pass():
@@ -53,9 +53,9 @@ def test_find_watches_several_layers_in_one_pass():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU())
     pictures = torch.rand(10, 3, 8, 8)
     batches = [(slice(i, i + 3), pictures[i : i + 3]) for i in range(0, 10, 3)]
-    found = find(net, batches, {"1": 1, "3": 2}, 3)
+    found = find_top_activations(net, batches, {"1": 1, "3": 2}, 3)
     for layer, end in ((1, 2), (2, 4)):
         values, order = net[:end](pictures).flatten(2).amax(2).T.sort(dim=1, descending=True)
         torch.testing.assert_close(found[layer].values, values[:, :3])
-        assert torch.equal(found[layer].pictures, order[:, :3])
+        assert torch.equal(found[layer].images, order[:, :3])
         assert not found[layer].values.requires_grad
