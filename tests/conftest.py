@@ -1,10 +1,79 @@
-"""For all tests: one torch thread, which is faster here and the same everywhere."""
+"""For all tests: one torch thread, no GPU, the tests of a file in one worker, and what many files read made once for all workers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
+from helpers import toy_results
+
+if "TEST_ON_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks, here and in every process that a test starts
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay in one worker with its fixtures; whole workflows, which take longest, come first."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
+    """Faster here, and the same everywhere."""
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """made_once(name, fill): a folder that is filled by whichever worker needs it first."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_with_settings(made_once) -> tuple[Path, dict[str, Any]]:
+    """results/toy with every exhibit built, and the report's settings. To be read only."""
+    from zfrepro.stages import exhibits
+
+    def fill(folder: Path) -> None:
+        results = folder / "results/toy"
+        settings = toy_results.write(results)
+        for name in toy_results.EXHIBITS:
+            exhibits.run(
+                exhibits.Spec(name=name, files=toy_results.files_of(name, results)), results / "exhibits" / name
+            )
+        (folder / "settings.json").write_text(json.dumps(settings))
+
+    folder = made_once("toy", fill)
+    return folder / "results/toy", json.loads((folder / "settings.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def toy_stages(made_once) -> Path:
+    """results/toy as the stages leave it, without exhibits. To be read only."""
+
+    def fill(folder: Path) -> None:
+        toy_results.write(folder / "results/toy")
+
+    return made_once("toy-stages", fill) / "results/toy"

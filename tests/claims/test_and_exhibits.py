@@ -17,10 +17,8 @@ CONFIG = toy_results.config()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    toy_results.write(folder)
-    return folder
+def results(toy_stages: Path) -> Path:
+    return toy_stages
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,9 @@ from zfrepro.stages import exhibits
 from zfrepro.storage import artifacts
 
 
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """results/toy as the stages leave it."""
-    results = tmp_path_factory.mktemp("experiment") / "results/toy"
-    toy_results.write(results)
-    return results
+@pytest.fixture
+def toy(toy_stages: Path) -> Path:
+    return toy_stages
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -42,14 +39,14 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", toy_results.EXHIBITS)
-def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy: Path, tmp_path: Path) -> None:
-    exhibits.run(exhibits.Spec(name=name, files=files_of(name, toy)), tmp_path)
-    page = artifacts.load_json(tmp_path / "exhibit.json")
+def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy_with_settings) -> None:
+    folder = toy_with_settings[0] / "exhibits" / name
+    page = artifacts.load_json(folder / "exhibit.json")
     assert page["name"] == name
     assert page["title"]
     assert page["caption"]
     assert len(page["alt"]) > 40
-    lines = rows_of((tmp_path / f"{name}.csv").read_text())
+    lines = rows_of((folder / f"{name}.csv").read_text())
     shown = [row for row in page["rows"] if row["kind"] != "heading"]
     assert len(lines) == len(shown) > 0
     keys = [column["key"] for column in page["columns"]]
@@ -60,11 +57,11 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy: Path,
         assert {key: value for key, value in line.items() if value and key != "section"} == {
             k: v for k, v in expected.items() if v
         }
-    types, typeset = latex_rows.rows_of((tmp_path / f"{name}.tex").read_text())
+    types, typeset = latex_rows.rows_of((folder / f"{name}.tex").read_text())
     heads = 1 + any(column["group"] for column in page["columns"])
     assert len(typeset) == heads + len(page["rows"])
     assert {len(row) for row in typeset} == {len(types)} == {len(page["columns"])}
-    pictures = [(tmp_path / f"{name}.png").read_bytes(), *(base64.b64decode(piece["png"]) for piece in page["pieces"])]
+    pictures = [(folder / f"{name}.png").read_bytes(), *(base64.b64decode(piece["png"]) for piece in page["pieces"])]
     for data in pictures:
         assert len(data) < 1_500_000
         assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).std() > 5
@@ -90,7 +87,7 @@ def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
     assert told.keys() == files.keys()
 
 
-def test_same_input_same_bytes(toy: Path) -> None:
+def test_same_input_same_bytes(toy: Path, toy_with_settings) -> None:
     for name in ("table3_ablations", "fig7_occlusion"):
         module = importlib.import_module(f"zfrepro.exhibits.{name}")
         first, second = (module.build(files_of(name, toy)) for _ in range(2))
@@ -99,8 +96,8 @@ def test_same_input_same_bytes(toy: Path) -> None:
 
 
 @pytest.mark.parametrize("ruin", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
-def test_a_missing_or_empty_input_is_named(ruin, tmp_path: Path) -> None:
-    toy_results.write(tmp_path)
+def test_a_missing_or_empty_input_is_named(ruin, toy_stages: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_stages, tmp_path, dirs_exist_ok=True)
     wanted = files_of("table4_caltech101", tmp_path)
     ruin(wanted["scratch"])
     with pytest.raises(UserError, match=r"scratch/caltech101\.json.*table4_caltech101"):
@@ -142,8 +139,8 @@ def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     assert width[0] > 0.57 * width[1]  # three seeds against one: at most the square root of 3 surer, not four times
 
 
-def test_diverged_networks_are_named_and_sink_no_exhibit(tmp_path: Path) -> None:
-    toy_results.write(tmp_path)
+def test_diverged_networks_are_named_and_sink_no_exhibit(toy_stages: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_stages, tmp_path, dirs_exist_ok=True)
     for name in ("no-34", "wide", "improved-1"):
         toy_results.diverge(tmp_path, name)
     built = {}

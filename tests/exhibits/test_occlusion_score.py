@@ -1,5 +1,7 @@
 """The table of occlusion scores: its numbers are the toy's, of the same images in every row."""
 
+import shutil
+
 import numpy as np
 import pytest
 from helpers import toy_results
@@ -12,8 +14,8 @@ from zfrepro.storage import artifacts
 
 
 @pytest.fixture
-def files(tmp_path):
-    toy_results.write(tmp_path)
+def files(toy_stages, tmp_path):
+    shutil.copytree(toy_stages / "occlusion", tmp_path / "occlusion")
     return {label: tmp_path / path for label, path in occlusion_score.needs(toy_results.config()).items()}
 
 

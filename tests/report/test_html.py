@@ -412,11 +412,9 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = tmp_path_factory.mktemp("experiment") / "results/toy"
-    toy_results.write(results)
-    return results
+@pytest.fixture
+def toy(toy_stages: Path) -> Path:
+    return toy_stages
 
 
 def built(name: str, results: Path) -> Any:

@@ -68,6 +68,7 @@ def before(maker: dict[str, int], needed: list[list[str]], target: int) -> set[i
     return found
 
 
+@pytest.mark.workflow
 def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
     """Its plan of the smoke experiment, followed from output to input, for every exhibit; and its benchmarks' names."""
     said = planned(tmp_path, "--configfile", str(SMOKE))
@@ -83,6 +84,7 @@ def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
         assert len(told) == len(ours) > 1
 
 
+@pytest.mark.workflow
 def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) -> None:
     config = loading.load(SMOKE)
     command = lineage.command("table7_layers", "smoke")

@@ -25,23 +25,15 @@ from zfrepro.stages import exhibits, report
 from zfrepro.storage import artifacts, code_digest, machine
 
 
-def build(root: Path, **changes: Any) -> tuple[Path, dict[str, Any]]:
-    """A toy tree with its exhibits built; gives results/toy and the report's settings."""
-    results = root / "results/toy"
-    settings = toy_results.write(results, **changes)
-    for name in toy_results.EXHIBITS:
-        exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
-    return results, settings
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+def made(toy_with_settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
     """The experiment's folder, its report, and the settings."""
-    results, settings = build(tmp_path_factory.mktemp("experiment"))
+    results, settings = toy_with_settings
+    out = tmp_path_factory.mktemp("experiment") / "report"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-        report.run(report.Spec(**settings), results, results / "report")
-    return results, results / "report", settings
+        report.run(report.Spec(**settings), results, out)
+    return results, out, settings
 
 
 @pytest.fixture(scope="module")
@@ -135,16 +127,34 @@ def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
 
 
 def test_same_input_same_bytes(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results, first, settings = made
+    """Of the claims, a table, and a figure with images, projections and colour maps."""
+    results, whole, settings = made
+    settings = settings | {"exhibits": ["claims", "table4_caltech101", "fig7_occlusion"]}
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(first / "provenance.json")["git"])
-    report.run(report.Spec(**settings), results, tmp_path)
-    for name in ("index.html", "report.pdf", "provenance.json", "summary.json", "figures/fig2_features.png"):
-        assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
+    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(whole / "provenance.json")["git"])
+    for out in ("first", "second"):
+        report.run(report.Spec(**settings), results, tmp_path / out)
+    for name in ("index.html", "report.pdf", "provenance.json", "summary.json", "figures/fig7_occlusion.png"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+    assert (tmp_path / "first/figures/fig7_occlusion.png").read_bytes() == (
+        whole / "figures/fig7_occlusion.png"
+    ).read_bytes()
 
 
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    results, settings = build(tmp_path, classes=list(INJECTIONS), title=INJECTIONS[0])
+def naming_classes(results: Path) -> list[str]:
+    """The exhibits whose page names any class."""
+    pages = {name: artifacts.load_json(results / "exhibits" / name / "exhibit.json") for name in toy_results.EXHIBITS}
+    texts = {name: re.sub(r'"png": "[^"]*"', "", json.dumps(page)) for name, page in pages.items()}
+    return [name for name, text in texts.items() if re.search(rf"\b({'|'.join(toy_results.CLASSES)})\b", text)]
+
+
+def test_hostile_names_stay_text(made, tmp_path: Path) -> None:
+    names = naming_classes(made[0])
+    assert {"table6_pascal2012", "fig2_features", "fig7_occlusion", "overlap"} <= set(names)
+    results = tmp_path / "results/toy"
+    settings = toy_results.write(results, classes=list(INJECTIONS), title=INJECTIONS[0]) | {"exhibits": names}
+    for name in names:
+        exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
     settings["reductions"] = [f"Read from `{text}`." for text in INJECTIONS]
     settings["config"]["note"] = list(INJECTIONS)
     report.run(report.Spec(**settings), results, results / "report")
@@ -167,7 +177,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_a_missing_exhibit_stops_the_report(made, tmp_path: Path) -> None:
     results = tmp_path / "toy"
-    shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
+    shutil.copytree(made[0], results)
     (results / "exhibits/fig2_features/fig2_features.png").unlink()
     with pytest.raises(UserError, match=r"fig2_features\.png: missing"):
         report.run(report.Spec(**made[2]), results, results / "report")
@@ -177,7 +187,7 @@ def test_a_missing_exhibit_stops_the_report(made, tmp_path: Path) -> None:
 def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "pdf", _no_pango)
     with pytest.raises(UserError, match="apt-get install libpango"):
-        report.run(report.Spec(**made[2]), made[0], tmp_path)
+        report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
     assert (tmp_path / "index.html").is_file()
     assert not (tmp_path / "report.pdf").exists()
 
@@ -277,7 +287,7 @@ def test_verdicts_stand_in_the_summary() -> None:
 
 def test_a_damaged_picture_is_named(made, tmp_path: Path) -> None:
     results = tmp_path / "toy"
-    shutil.copytree(made[0], results, ignore=shutil.ignore_patterns("report"))
+    shutil.copytree(made[0], results)
     path = results / "exhibits/fig2_features/fig2_features.png"
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"fig2_features\.png: damaged picture"):

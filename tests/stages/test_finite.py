@@ -423,11 +423,9 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
 # Exhibits and the report
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    results = tmp_path_factory.mktemp("experiment") / "results/toy"
-    toy_results.write(results)
-    return results
+@pytest.fixture
+def toy(toy_stages):
+    return toy_stages
 
 
 def read_by(name, toy):

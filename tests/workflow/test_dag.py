@@ -15,7 +15,7 @@ from helpers.workspace import Workspace
 from zfrepro.experiment import cost, loading
 from zfrepro.running.snakemake_log import Job, explain_reason
 
-pytestmark = pytest.mark.xdist_group("smoke")
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ WEIGHTS = "results/long/train/improved/model.safetensors"
 LOG = "results/long/logs/train/improved.log"
 RUN = ("run", "--config", "experiment.yaml", "--cores", "2")
 
+pytestmark = pytest.mark.workflow
+
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
