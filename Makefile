@@ -1,4 +1,5 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
+# make check: the tests that start no workflow, about two minutes.   make lint: style, spelling, imports, types.
 # make publish: copy the finished report to reports/ and rebuild the site there.
 # CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores.
 PYTHON ?= python3
@@ -6,8 +7,9 @@ CONFIG ?= config.yaml
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/.ready
+IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: report plan test lint bench publish lock setup
+.PHONY: report plan test check lint bench publish lock setup
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) --cores $(CORES)
@@ -19,7 +21,10 @@ publish: $(READY)
 	$(BIN)/zfrepro publish --config $(CONFIG)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_TWO)
+
+check: $(READY)
+	$(BIN)/python -m pytest $(IN_TWO) -m "not workflow"
 
 lint: $(READY)
 	$(BIN)/ruff check .
