@@ -1,4 +1,4 @@
-"""What the stage `correspondence` leaves in `results/toy/`: numbers and boxes by simple rules, nothing was computed."""
+"""The outputs of the stage `correspondence` in `results/toy/`: numbers and boxes by simple rules, nothing is computed."""
 
 from __future__ import annotations
 

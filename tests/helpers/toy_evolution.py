@@ -1,4 +1,4 @@
-"""What the stage `evolution` leaves in `results/toy/`: patterns that come out of noise, sooner in lower layers."""
+"""The outputs of the stage `evolution` in `results/toy/`: patterns that emerge from noise, earlier in lower layers."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def write(results: Path, classes: list[str], rng: np.random.Generator) -> None:
 def _projections(near: list[float], side: int, rng: np.random.Generator) -> np.ndarray:
     """float32 (E, M, side, side, 3): a grating of each map, mixed with noise."""
     y, x = np.mgrid[:side, :side]
-    made = []
+    projections = []
     for _ in range(MAPS):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3, side / 2)
         wave = np.cos(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)[..., None] * rng.uniform(0.2, 1, 3)
-        made.append([share * wave + (1 - share) * rng.normal(size=(side, side, 3)) for share in near])
-    return np.array(made, dtype=np.float32).swapaxes(0, 1)
+        projections.append([share * wave + (1 - share) * rng.normal(size=(side, side, 3)) for share in near])
+    return np.array(projections, dtype=np.float32).swapaxes(0, 1)

@@ -1,6 +1,6 @@
-"""What the stage `deconvnet` leaves for Figs 1 and 6 in `results/toy/`: gratings for filters and projections.
+"""The outputs of the stage `deconvnet` for Figs 1 and 6 in `results/toy/`: gratings for filters and projections.
 
-The improved network's files are added to where they are there already.
+Existing files of the improved network are extended.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def _first(
 
 
 def _tiles(count: int, side: int, rng: np.random.Generator) -> np.ndarray:
-    """float32 (count, TOP, side, side, 3): gratings, one a map, shifted."""
+    """float32 (count, TOP, side, side, 3): one grating per map, shifted."""
     y, x = np.mgrid[:side, :side]
-    made = []
+    tiles = []
     for _ in range(count):
         angle, period, colour = rng.uniform(0, np.pi), rng.uniform(3, side), rng.uniform(0.2, 1, 3)
         along = (x * np.cos(angle) + y * np.sin(angle)) / period
-        made.append([np.cos(2 * np.pi * (along + rng.random()))[..., None] * colour for _ in range(TOP)])
-    return np.array(made, dtype=np.float32)
+        tiles.append([np.cos(2 * np.pi * (along + rng.random()))[..., None] * colour for _ in range(TOP)])
+    return np.array(tiles, dtype=np.float32)
 
 
 def _path(kernel: int, stride: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `invariance` leaves, by simple rules: layer 7 moves in a straight line, layer 1 saturates, turning is never forgiven."""
+"""The outputs of `invariance` by simple rules: layer 7 changes linearly, layer 1 saturates, rotation lowers the probability most."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ def write(results: Path, classes: list[str], rng: np.random.Generator) -> None:
         arrays[f"views_{kind}"] = rng.integers(0, 256, (SHOWN, 8, 64, 64, 3), dtype=np.uint8)
     folder = results / "invariance/improved"
     artifacts.save_arrays(folder / "invariance.npz", **arrays)
-    told = [
+    images = [
         {"picture": i, "file": f"val/{i:04d}.png", "class": classes[i % len(classes)], "correct": bool(i % 4)}
         for i in range(PICTURES)
     ]
     about = {
-        "input_size": 64, "width": 0.25, "shift": 20, "scale": 2.0, "split": "val", "seed": 0, "shown": SHOWN, "pictures": told,
+        "input_size": 64, "width": 0.25, "shift": 20, "scale": 2.0, "split": "val", "seed": 0, "shown": SHOWN, "pictures": images,
         "children": {"1": "norm1", "7": "dropout7"}, "largest": {"1": 48**0.5, "7": 2**0.5},
     }  # fmt: skip
     artifacts.save_json(folder / "invariance.json", about)

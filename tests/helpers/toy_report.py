@@ -1,4 +1,4 @@
-"""A finished report of a few hand-made files, as the report stage leaves it; `write(folder, experiment)` fills `folder`."""
+"""A finished report of a few hand-made files, as the report stage writes it; `write(folder, experiment)` fills `folder`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def claim(number: int, verdict: str, value: float | None = None, **more: Any) ->
 
 
 def summary(experiment: str = "toy", **changes: Any) -> dict[str, Any]:
-    told = {
+    record = {
         "experiment": experiment,
         "title": f"The {experiment} experiment",
         "subtitle": "",
@@ -36,7 +36,7 @@ def summary(experiment: str = "toy", **changes: Any) -> dict[str, Any]:
         "exhibits": [{"name": "table2_imagenet", "title": "ImageNet errors", "paper": "Table 2"}],
         "files": {"index.html": 10},
     }
-    return {**told, **changes}
+    return {**record, **changes}
 
 
 def provenance(**changes: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def provenance(**changes: Any) -> dict[str, Any]:
         "splits": {"train": [0, 80], "val": [80, 100]},
         "sha256": {"images.npy": "ab" * 32, "mean.npy": "cd" * 32},
     }
-    told = {
+    record = {
         "made": "2026-11-24T04:08:18.250Z",
         "versions": {"python": "3.11.9", "snakemake": "9.27.1", "torch": "2.13.0"},
         "hardware": {"cpu": "Abacus", "cores": 2, "memory_gib": 4.0, "gpus": ["Slide rule"]},
@@ -56,7 +56,7 @@ def provenance(**changes: Any) -> dict[str, Any]:
         "data": {"source": manifest},
         "time": {"train": {"jobs": 2, "seconds": 200.5, "memory_mb": 1.0}, "report": {"jobs": 1, "seconds": 49.6}},
     }
-    return {**told, **changes}
+    return {**record, **changes}
 
 
 def write(folder: Path, experiment: str = "toy", **changes: Any) -> Path:

@@ -1,4 +1,4 @@
-"""A tiny but plausible `results/toy/` tree, as the stages leave it: nothing was trained, the numbers follow simple rules.
+"""A tiny but plausible `results/toy/` tree, as the stages write it: nothing is trained, the numbers follow simple rules.
 
 `write(folder)` fills `folder` and gives the settings that the exhibits' `needs` and the report ask for.
 """
@@ -168,15 +168,17 @@ def _trained(results: Path, name: str, classes: list[str], labels: np.ndarray) -
         folder / "model.safetensors.sha256", f"{hashlib.sha256(name.encode()).hexdigest()}  model.safetensors\n"
     )
     artifacts.save_text(folder / "history.csv", _history(error, len(classes)))
-    said = {views: _probabilities(labels, error - 1.2 * (views == 10), len(classes), rng) for views in (1, 10)}
+    probabilities = {views: _probabilities(labels, error - 1.2 * (views == 10), len(classes), rng) for views in (1, 10)}
     errors = {
         "run": name, "network": spec["network"], "seed": seed, "parameters": summary["parameters"], "width": WIDTH,
         "full_size_parameters": summary["full_size"]["parameters"], "input_size": INPUT, "epochs": EPOCHS,
         "train_top1": error - 5.5, "train_n": 960, "n": IMAGES,
-        "views": {str(v): {f"top{k}": _top(p, labels, k) for k in (1, 5)} for v, p in said.items()},
+        "views": {str(v): {f"top{k}": _top(p, labels, k) for k in (1, 5)} for v, p in probabilities.items()},
     }  # fmt: skip
     folder = results / "evaluate" / name
-    artifacts.save_arrays(folder / "scores.npz", labels=labels, **{f"probabilities_{v}": p for v, p in said.items()})
+    artifacts.save_arrays(
+        folder / "scores.npz", labels=labels, **{f"probabilities_{v}": p for v, p in probabilities.items()}
+    )
     artifacts.save_json(folder / "errors.json", errors)
 
 
@@ -261,12 +263,12 @@ def _features(folder: Path, classes: list[str], rng: np.random.Generator) -> Non
 def _filters(maps: int, rng: np.random.Generator) -> np.ndarray:
     """float32 (maps, 7, 7, 3): gratings of all directions and colours."""
     y, x = np.mgrid[-3:4, -3:4]
-    made = []
+    filters = []
     for _ in range(maps):
         angle, period, phase = rng.uniform(0, np.pi), rng.uniform(2.5, 8), rng.uniform(0, 2 * np.pi)
         wave = np.cos(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period + phase)
-        made.append(wave[..., None] * rng.uniform(-0.3, 1, 3) * np.exp(-(x**2 + y**2) / 14)[..., None])
-    return 0.1 * np.array(made, dtype=np.float32)
+        filters.append(wave[..., None] * rng.uniform(-0.3, 1, 3) * np.exp(-(x**2 + y**2) / 14)[..., None])
+    return 0.1 * np.array(filters, dtype=np.float32)
 
 
 def _patch(label: int, tile: int, rng: np.random.Generator) -> np.ndarray:
@@ -304,7 +306,7 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
         projections=projections, pictures=np.arange(count),
     )  # fmt: skip
     artifacts.save_arrays(folder / "scores.npz", **_scores(rng))
-    told = [
+    records = [
         {"picture": i, "file": f"val/{i:04d}.png", "true": classes[t], "correct": True, "box": [20, 20, 44, 44],
          "touching": float(probability[i][near[i] > 0.2].mean()), "elsewhere": float(probability[i][near[i] <= 0.2].mean())}
         for i, t in enumerate(true)
@@ -313,7 +315,7 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
         "classes": classes, "input_size": INPUT, "positions": positions, "square": square, "stride": stride, "grey": 124,
         "layer": 5, "split": "val", "seed": 0,
         "score_stride": 6, "split_pictures": IMAGES, "split_correct": 150, "correct_with_box": 120, "correct_with_room": 40,
-        "pictures": told, "width": WIDTH,
+        "pictures": records, "width": WIDTH,
     }  # fmt: skip
     artifacts.save_json(folder / "occlusion.json", about)
 

@@ -1,6 +1,6 @@
-"""What `folds`, `probes` and `scratch` leave, by simple rules: accuracy rises with the logarithm of the training pictures.
+"""The outputs of `folds`, `probes` and `scratch` by simple rules: accuracy rises with the logarithm of the training images.
 
-On Caltech-256's role the pretrained features pass HOG's last accuracy (48.9 %) at 7 training pictures a class.
+In Caltech-256's role the pretrained features exceed HOG's last accuracy (48.9 %) from 7 training images per class.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from zfrepro.storage import artifacts
 
 RUNS, BASELINES = ("improved", "baseline"), ("random", "hog")
 SIZES = {"caltech101": (15, 30), "caltech256": (1, 2, 3, 4, 5, 6, 7, 10, 15, 30, 45, 60), "voc2012": ()}
-SCRATCH = {"caltech101": ((15, 30), 5), "caltech256": ((15, 30, 45, 60), 2)}  # training pictures a class, folds
+SCRATCH = {"caltech101": ((15, 30), 5), "caltech256": ((15, 30, 45, 60), 2)}  # training images per class, folds
 LAYERS = {1: 0.4, 2: 0.55, 3: 0.7, 4: 0.8, 5: 0.93, 7: 1.0}  # -> accuracy as a share of layer 7's
 SHIFTS = (-1.1, 0.4, 0.9, -0.6, 0.4)  # of the folds from their mean, percent
-PICTURES, SOURCE_PICTURES, THRESHOLD, PAIR = 100, 6000, 0.97, 64  # a class, in the source, of overlap, pixels
-CURVES = {  # accuracy in percent: at one training picture a class, and per factor e more of them
+PICTURES, SOURCE_PICTURES, THRESHOLD, PAIR = 100, 6000, 0.97, 64  # per class, in the source, correlation, pixels
+CURVES = {  # accuracy in percent: with one training image per class, and the gain per factor e
     "caltech101": {
         "improved": (42.9, 10.39), "baseline": (38.0, 10.0), "random": (-6.9, 10.82), "hog": (10.0, 11.0), "scratch": (-26.1, 22.22)
     },
@@ -64,16 +64,16 @@ def _about(kind: str) -> dict[str, Any]:
 
 def _probes(target: str, name: str, classes: list[str]) -> dict[str, Any]:
     kind = name if name in BASELINES else "network"
-    told = {
+    record = {
         "target": "scenes", "features": name, "kind": kind, **_about(kind), "classes": len(classes), "class_names": classes,
         "folds": _count(target),
     }  # fmt: skip
     measured = {"accuracies": [], "precisions": []}
     if SIZES[target]:
-        measured["accuracies"] = _accuracies(target, name, told["layers"])
+        measured["accuracies"] = _accuracies(target, name, record["layers"])
     else:
-        measured["precisions"] = _precisions(name, told["layers"][-1], len(classes))
-    return told | measured
+        measured["precisions"] = _precisions(name, record["layers"][-1], len(classes))
+    return record | measured
 
 
 def _count(target: str) -> int:
@@ -81,7 +81,7 @@ def _count(target: str) -> int:
 
 
 def _accuracies(target: str, name: str, layers: Sequence[int]) -> list[dict[str, Any]]:
-    found, most = [], SIZES[target][-1]
+    accuracies, most = [], SIZES[target][-1]
     for layer in layers:
         for k in SIZES[target] if layer == layers[-1] else (most,):
             both = ("softmax", "svm") if k == most else ("softmax",)
@@ -90,24 +90,24 @@ def _accuracies(target: str, name: str, layers: Sequence[int]) -> list[dict[str,
                 mean = accuracy(target, name, k) * LAYERS.get(layer, 1) - lower
                 folds = [round(mean, 1) + shift for shift in _shifts(_count(target))]
                 one = {"layer": layer, "classifier": classifier, "per_class": k, "folds": folds}
-                found.append(one | {"strengths": [30.0] * len(folds)})
-    return found
+                accuracies.append(one | {"strengths": [30.0] * len(folds)})
+    return accuracies
 
 
 def _shifts(count: int) -> np.ndarray:
-    """The first so many, with mean 0."""
-    some = np.array(SHIFTS[:count])
-    return some - some.mean()
+    """The first `count`, with mean 0."""
+    shifts = np.array(SHIFTS[:count])
+    return shifts - shifts.mean()
 
 
 def _precisions(name: str, layer: int, classes: int) -> list[dict[str, Any]]:
-    found = []
+    precisions = []
     for classifier, more in (("softmax", 0.0), ("sigmoids", 1.7)):
         each = PRECISION[name] + more + np.linspace(-12, 12, classes)
         mean = float(each.mean())
         one = {"layer": layer, "classifier": classifier, "classes": each.tolist(), "mean": mean}
-        found.append(one | {"low": mean - 2.3, "high": mean + 2.4, "strength": 30.0})
-    return found
+        precisions.append(one | {"low": mean - 2.3, "high": mean + 2.4, "strength": 30.0})
+    return precisions
 
 
 def _scratch(target: str, classes: int) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _scratch(target: str, classes: int) -> dict[str, Any]:
 
 
 def _folds(folder: Path, target: str, classes: list[str], rng: np.random.Generator) -> None:
-    """Caltech-101's role: two pictures left out, one there twice. Caltech-256's: one left out, a class dropped."""
+    """Caltech-101's role: two images left out, one duplicate. Caltech-256's: one left out, a class dropped."""
     count = PICTURES * len(classes)
     left, dropped, twice = {"caltech101": (2, {}, 1), "caltech256": (1, {"sundial": 12}, 0)}.get(target, (0, {}, 0))
     gone, highest = left + twice + sum(dropped.values()), 0.9 if left == 0 else 0.985
@@ -142,7 +142,7 @@ def _folds(folder: Path, target: str, classes: list[str], rng: np.random.Generat
         folder / "overlap.npz", pairs=np.stack([_pair(rng, i) for i in range(4)]), correlation=correlation[:4],
         left_out=correlation[:4] >= THRESHOLD, files=np.array(names),
     )  # fmt: skip
-    told = {
+    record = {
         "target": "scenes", "digest": f"toy {target}", "classes": classes, "dropped": dropped,
         "pictures": count + sum(dropped.values()), "used": count + sum(dropped.values()) - gone,
         "folds": _count(target), "seed": 0, "per_class": list(SIZES[target]), "test_per_class": 50,
@@ -157,7 +157,7 @@ def _folds(folder: Path, target: str, classes: list[str], rng: np.random.Generat
         },
         "duplicates": [{"file": f"all/{classes[0]}/00090", "of": f"all/{classes[0]}/00007", "class": classes[0]}][:twice],
     }  # fmt: skip
-    artifacts.save_json(folder / "folds.json", told)
+    artifacts.save_json(folder / "folds.json", record)
 
 
 def _tested(target: str, classes: int) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _tested(target: str, classes: int) -> dict[str, Any]:
 
 
 def _arrays(target: str, classes: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-    """Training and test pictures as positions, of a set whose pictures lie class by class."""
+    """Indices of training and test images, of a set sorted by class."""
     arrays = {}
     for k in SIZES[target]:
         orders = [[rng.permutation(PICTURES) + PICTURES * c for c in range(classes)] for _ in range(_count(target))]
@@ -182,7 +182,7 @@ def _arrays(target: str, classes: int, rng: np.random.Generator) -> Mapping[str,
 
 
 def _pair(rng: np.random.Generator, noise: int) -> np.ndarray:
-    """A soft random picture and its like, the less alike the larger `noise`."""
+    """A smooth random image and a noisy copy of it."""
     coarse = rng.uniform(40, 215, (8, 8, 3))
     both = [
         np.kron(coarse + extra * rng.normal(0, 6, coarse.shape), np.ones((PAIR // 8,) * 2 + (1,)))
