@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: report plan test check lint bench publish lock setup
+.PHONY: report plan test check test-workflow lint bench publish lock setup
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) --cores $(CORES)
@@ -25,6 +25,9 @@ test: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m pytest $(IN_TWO) -m "not workflow"
+
+test-workflow: $(READY)
+	$(BIN)/python -m pytest $(IN_TWO) -m workflow
 
 lint: $(READY)
 	$(BIN)/ruff check .
