@@ -18,7 +18,7 @@ import numpy as np
 from helpers import toy_correspondence, toy_evolution, toy_first_layers, toy_invariance, toy_transfer
 from PIL import Image, ImageDraw
 
-from zfrepro.core.architecture import Network, describe, parameter_count
+from zfrepro.core.architecture import KINDS, Network, describe, parameter_count
 from zfrepro.experiment.config import INSPECTIONS
 from zfrepro.storage import artifacts
 
@@ -199,7 +199,7 @@ def diverge(results: Path, name: str) -> None:
 def _row(row: Any) -> dict[str, Any]:
     plain = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "op"}
     window = {field: getattr(row.op, field, None) for field in ("kernel", "stride", "pad")}
-    return {**plain, **window, "kind": type(row.op).__name__.lower()}
+    return {**plain, **window, "kind": KINDS[type(row.op)]}
 
 
 def _probabilities(labels: np.ndarray, error: float, classes: int, rng: np.random.Generator) -> np.ndarray:
