@@ -157,7 +157,8 @@ def _size(step: Mapping[str, Any], end: str) -> str:
 
 
 def _box(ax: Axes, x: float, level: int, name: str, size: str, colour: str) -> None:
-    y, look = level * STEP, {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
+    y = level * STEP
+    look: dict[str, Any] = {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
     ax.add_patch(FancyBboxPatch((x - BOX[0] / 2, y), *BOX, boxstyle="round,pad=0,rounding_size=0.07", **look))
     ax.text(x, y + 0.65 * BOX[1], name, ha="center", va="center", fontsize=8)
     ax.text(x, y + 0.27 * BOX[1], size, ha="center", va="center", fontsize=6.8, color=draw.MUTED)
@@ -182,13 +183,12 @@ def _switches(ax: Axes, left: float, right: float, level: int) -> None:
 def _pooling(examples: Sequence[Mapping[str, Any]]) -> bytes:
     """A line per worked example, a panel per step."""
     with draw.figure(WIDE, LINE * len(examples)) as figure:
-        figure.get_layout_engine().set(wspace=0.2)  # room for the arrows
         for part, example in zip(figure.subfigures(len(examples), 1, squeeze=False)[:, 0], examples, strict=True):
             kernel, stride = example["kernel"], example["stride"]
             kind = "no overlap, as in the paper's sketch" if kernel <= stride else "overlapping, as in the networks"
             title = f"Regions of {kernel} x {kernel}, stride {stride}: {kind}"
             part.suptitle(title, x=0.012, ha="left", weight="bold", fontsize=8.5)
-            for ax, head in zip(part.subplots(1, len(HEADS)), HEADS, strict=True):
+            for ax, head in zip(part.subplots(1, len(HEADS), gridspec_kw={"wspace": 0.2}), HEADS, strict=True):
                 _panel(ax, head, example)
         return draw.png(figure)
 
@@ -203,17 +203,18 @@ def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:
     if head not in ("Map", "From above"):
         look = {"arrowstyle": "-|>", "color": draw.MUTED}
         ax.annotate("", (-0.03, 0.5), (-0.2, 0.5), xycoords="axes fraction", arrowprops=look)
-    cells = np.array(example[HEADS[head]]) if HEADS[head] else np.zeros((side, side), dtype=int)
+    key = HEADS[head]
+    cells = np.array(example[key]) if key else np.zeros((side, side), dtype=int)
     off = (side - len(cells)) / 2
     for (row, column), value in np.ndenumerate(cells):
         _cell(ax, row + off, column + off, value, COLOURS[row * len(cells) + column] if off else None)
-        if HEADS[head]:
+        if key:
             faint = head in ("Unpooled", "Rectified") and value == 0
             colour = "#b3b8c0" if faint else draw.INK
             ax.text(column + off + 0.5, row + off + 0.52, f"{value}", ha="center", va="center", color=colour)
     if head == "Map":
         _outlines(ax, example)
-    elif not HEADS[head]:
+    elif not key:
         _points(ax, example["switches"])
 
 

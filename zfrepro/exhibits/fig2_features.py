@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -20,7 +20,7 @@ PAPER = "Figure 2"
 MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # maps shown per layer, as in the paper; fewer where the layer has fewer
 COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps per line, as in the paper
 BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row per map
-SHARE = {4: "half", 5: "half"}
+SHARE: dict[int, Literal["full", "half"]] = {4: "half", 5: "half"}
 WIDTH = {"full": 1480, "half": 724}  # pixels of a piece; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
 GROUND = "#9a9a9a"  # between projections

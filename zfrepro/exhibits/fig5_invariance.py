@@ -144,8 +144,9 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 
 def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
     """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
-    lines = [Line2D([], [], color=colour, label=label) for colour, label in _legend_entries(about)]
-    columns = len(lines) if sum(len(line.get_label()) + 8 for line in lines) <= LEGEND_LETTERS else 3
+    entries = _legend_entries(about)
+    lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
+    columns = len(lines) if sum(len(label) + 8 for _, label in entries) <= LEGEND_LETTERS else 3
     height = HIGH * len(kinds) + LEGEND_LINE * -(-len(lines) // columns)
     with draw.figure(WIDE, height) as figure:
         axes = figure.subplots(len(kinds), 4, width_ratios=(1.6, 1, 1, 1), squeeze=False)

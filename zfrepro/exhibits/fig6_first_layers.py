@@ -87,7 +87,7 @@ def _sizes_piece(layers_of: Mapping[str, Layers]) -> Piece:
 
 
 def _unclipped_piece(layers_of: Mapping[str, Layers]) -> Piece:
-    one_scale = draw.grey_zero(layers_of["unclipped"].filters, 100)
+    one_scale = list(draw.grey_zero(layers_of["unclipped"].filters, 100))
     return _grid("a", "(a) Not clipped, one scale", one_scale, layers_of["unclipped"])
 
 

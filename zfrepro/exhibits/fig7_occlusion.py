@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from zfrepro.exhibits.kit import draw
@@ -123,8 +124,8 @@ def _grids(
 def _grid(panel: Bbox, cells: list[list[str]], first: float = 0.0, across: float = 1.0) -> Grid:
     """Cells over a panel, from `first` on and `across` wide and high, both in shares of the panel."""
     left, top = panel.x0 + first * panel.width, 1 - panel.y1 + first * panel.height
-    shares = (left, top, across * panel.width, across * panel.height)
-    return Grid(*(round(share, 5) for share in shares), tuple(map(tuple, cells)))
+    width, height = across * panel.width, across * panel.height
+    return Grid(round(left, 5), round(top, 5), round(width, 5), round(height, 5), tuple(map(tuple, cells)))
 
 
 def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
@@ -177,9 +178,9 @@ def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[st
 
 def _heat(ax: Axes, values: np.ndarray) -> None:
     shown = ax.imshow(values, cmap="viridis")
-    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal")
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal", ticks=ticks)
     bar.outline.set_visible(False)
-    bar.locator.set_params(nbins=4)
     bar.ax.tick_params(labelsize=6, length=2, pad=1)
 
 

@@ -39,7 +39,7 @@ COLUMNS = (
 )
 SHOWN = 12  # pairs of a target
 SIDE, GAP = 106, 4  # pixels: an image, so that a line of pairs is as wide as the histograms; the space between two
-BINS = np.linspace(-0.2, 1, 61)
+BINS = np.linspace(-0.2, 1, 61).tolist()
 
 
 def needs(config: Any) -> dict[str, str]:

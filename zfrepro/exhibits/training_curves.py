@@ -99,7 +99,7 @@ def _history(path: Path, diverged: bool) -> pd.DataFrame:
     return history
 
 
-def _row(run: str, line: dict[str, Any]) -> Row:
+def _row(run: str, line: Mapping[Any, Any]) -> Row:
     numbers = {column.key: Number(float(line[column.key]), DIGITS.get(column.key, 1)) for column in COLUMNS[1:]}
     finite = {key: number for key, number in numbers.items() if math.isfinite(number.value)}
     return make_row(COLUMNS, {"run": run, **finite}, partial=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -97,5 +98,5 @@ def _dashed(ax: Axes, level: Level) -> None:
     label = f"{level.series}, {level.per_class} per class: {exceeded}"
     ax.axhline(level.value, color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5, label=label)
     if level.exceeded_at:
-        drop = {"color": draw.INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1.4}
+        drop: dict[str, Any] = {"color": draw.INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1.4}
         ax.plot([level.exceeded_at] * 2, [0, level.value], **drop)

@@ -6,12 +6,14 @@ import io
 import textwrap
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from PIL import Image, ImageDraw, ImageFont
 
 from zfrepro.measurements.estimate import Number
@@ -25,7 +27,7 @@ INK, MUTED, LINE = "#1b1f24", "#6b7280", "#d5d9df"
 OURS, PAPER = BLUE, RED
 DPI = 200
 LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -37,7 +39,7 @@ STYLE = {
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE),
     "axes.grid": False,
     "grid.color": "#e8eaee",
     "grid.linewidth": 0.7,

@@ -24,7 +24,7 @@ def sizes(networks: Mapping[str, Layers]) -> bytes:
                 rms = np.sort(networks[label].rms)[::-1]
                 colour, style = LOOK[label]
                 ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
-        for clip in {layers.clip for layers in networks.values()} - {None}:
+        for clip in {layers.clip for layers in networks.values() if layers.clip is not None}:
             ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
             ax.text(1, clip, "clip", color=draw.MUTED, va="bottom", fontsize=7)
         ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter", yscale="log")
