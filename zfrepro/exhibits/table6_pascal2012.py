@@ -29,7 +29,7 @@ PRINTED = {
     "A_sande2012": "Sande et al.",
     "B_yan2012": "Yan et al.",
     "oquab2014_eccv_only": "Oquab et al.",
-    "ours": "its own",
+    "ours": "Zeiler & Fergus",
 }
 MEAN, CLASSES, WON = "mean", 20, "Classes with the highest average precision of the three methods in the arXiv version"
 OURS = {  # column -> label of `transfers.needs`, classifier, heading
