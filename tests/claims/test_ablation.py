@@ -149,7 +149,7 @@ def test_a_claims_own_number_comes_first(tmp_path: Path) -> None:
 def test_the_effect_stands_beside_the_papers(number: int, value: float, paper: float, tmp_path: Path) -> None:
     effect = decide(number, tmp_path).effect
     assert (effect.value, effect.yardstick) == (pytest.approx(value, abs=0.051), pytest.approx(paper))
-    assert (effect.of, effect.unit) == ("the paper's", "points")
+    assert (effect.relative_to, effect.unit) == ("the paper's", "points")
 
 
 def test_a_rise_far_below_the_papers_is_small(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_seed_that_diverged_is_left_out_of_means_and_spreads(tmp_path: Path) -
     disk.diverge(files, "again")
     finding = CLAIMS[14].decide(files)
     assert finding.parts["improved, 4096 to 8192"].value == pytest.approx(33.1 - 22)
-    assert finding.estimate.of == "training pictures"  # no network is left that was trained twice
+    assert finding.estimate.counted == "training images"  # no network is left that was trained twice
     assert finding.reason.endswith("Left out: again diverged in epoch 3 (the training loss is NaN).")
 
 

@@ -11,7 +11,8 @@ from zfrepro.claims import registry
 from zfrepro.claims.registry import Judged
 from zfrepro.exhibits import fig5_invariance, occlusion_score, table4_caltech101, table5_caltech256
 from zfrepro.exhibits.kit.base import Exhibit
-from zfrepro.measurements.estimate import Estimate, Number
+from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.measurements.estimate import Estimate
 
 CONFIG = toy_results.config()
 
@@ -70,7 +71,7 @@ def test_invariance(results: Path, judged: dict[int, Judged]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "exhibit", "part"), [(32, table4_caltech101, "30 a class"), (33, table5_caltech256, "60 a class")]
+    ("number", "exhibit", "part"), [(32, table4_caltech101, "30 per class"), (33, table5_caltech256, "60 per class")]
 )
 def test_gains_of_pretraining(results: Path, judged: dict[int, Judged], number: int, exhibit, part: str) -> None:
     gain = judged[number].finding.parts[part]

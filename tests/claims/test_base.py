@@ -10,7 +10,7 @@ from zfrepro.measurements.estimate import Estimate
 
 
 def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
-    return Estimate(value, low, high, 100, "pictures", unit="points")
+    return Estimate(value, low, high, 100, "images", unit="points")
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_single_part_is_no_part() -> None:
 
 
 def test_an_estimate_says_its_interval() -> None:
-    assert estimate(-2.14, -3, -1.23).said() == "-2.1 points [-3.0, -1.2]"
-    assert Estimate(0.5, None, None, 1, "fold", digits=2).said() == "0.50"
+    assert estimate(-2.14, -3, -1.23).text() == "-2.1 points [-3.0, -1.2]"
+    assert Estimate(0.5, None, None, 1, "fold", digits=2).text() == "0.50"
 
 
 def test_counts_keep_their_order() -> None:

@@ -14,7 +14,8 @@ from zfrepro.claims import imagenet
 from zfrepro.claims.base import Finding
 from zfrepro.errors import UserError
 from zfrepro.measurements.estimate import NotMeasured
-from zfrepro.measurements.networks import Networks, printed, said, total
+from zfrepro.measurements.networks import Networks
+from zfrepro.paper.printed import printed_error, printed_text, total
 from zfrepro.storage import artifacts
 
 CLAIMS = {claim.number: claim for claim in imagenet.CLAIMS}
@@ -43,7 +44,7 @@ def test_improved_against_baseline_in_each_direction(number: int, tmp_path: Path
     assert set(better.parts) == {"top-5", "top-1"}
     assert better.parts["top-1"].value == pytest.approx(10 - 0.05)  # the second seed errs 0.1 more
     assert better.parts["top-5"].value == pytest.approx(5 - 0.025, abs=0.03)
-    assert better.estimate.of == "validation pictures, with the spread of seeds"
+    assert better.estimate.counted == "validation images, with the spread of seeds"
 
 
 def test_top5_is_left_out_where_classes_are_few(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_top5_is_left_out_where_classes_are_few(tmp_path: Path) -> None:
     finding = decide(2, files)
     assert (finding.verdict, finding.parts, finding.estimate.value) == ("reproduced", None, pytest.approx(10))
     assert (finding.effect.value, finding.effect.yardstick) == (pytest.approx(10), pytest.approx(2.1))
-    assert finding.estimate.of == "validation pictures"  # no seed was repeated
+    assert finding.estimate.counted == "validation images"  # no seed was repeated
 
 
 @pytest.mark.parametrize(("classes", "parts"), [(99, None), (100, {"top-5", "top-1"})])
@@ -111,7 +112,9 @@ def test_scores_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
     stored = artifacts.load_arrays(files["scores/a"])
     stored["probabilities_10"][3, 0] = np.nan
     artifacts.save_arrays(files["scores/a"], **stored)
-    with pytest.raises(UserError, match=r"a/scores\.npz: probabilities_10 of run a holds values that are not finite"):
+    with pytest.raises(
+        UserError, match=r"a/scores\.npz: probabilities_10 of run a: 1 of \d+ class probabilities are not"
+    ):
         decide(2, files)
 
 
@@ -129,13 +132,13 @@ def test_an_error_has_the_interval_of_differences_within_0_and_100(tmp_path: Pat
     files = ensemble(tmp_path, (0, 400))
     networks = Networks.load(files)
     one = networks.error("improved", 1, 1)
-    assert (one.value, one.unit, one.of) == (pytest.approx(20), "%", "validation pictures, with the spread of seeds")
+    assert (one.value, one.unit, one.counted) == (pytest.approx(20), "%", "validation images, with the spread of seeds")
     assert one.low == pytest.approx(
         20 - 1.961 * 0.5477, abs=0.002
     )  # each of 800 images is wrong in one of two: sqrt(0.06 / 2000) is 0.5477 %
     alone = Networks.load(disk.write(tmp_path / "alone", "a", "baseline", disk.ranks(0.1, 0)))
     low = alone.error("baseline", 1, 1)
-    assert (low.low, low.of) == (0.0, "validation pictures")
+    assert (low.low, low.counted) == (0.0, "validation images")
     assert low.high == pytest.approx(0.1 + 1.961 * 100 * (0.001 * 0.999 / 1999) ** 0.5, abs=0.002)
     assert alone.training_error("baseline").value == 30
     assert alone.training_error("baseline").high == pytest.approx(30 + 1.961 * (30 * 70 / 2000) ** 0.5, abs=0.01)
@@ -173,7 +176,7 @@ def ensemble(folder: Path, starts: tuple[int, ...]) -> dict[str, Path]:
 
 def test_members_that_err_on_different_pictures_help_each_other(tmp_path: Path) -> None:
     finding = decide(4, ensemble(tmp_path, (0, 400, 800)))
-    assert (finding.verdict, finding.estimate.of) == ("reproduced", imagenet.ENSEMBLE)
+    assert (finding.verdict, finding.estimate.counted) == ("reproduced", imagenet.ENSEMBLE)
     assert finding.parts["top-1"].value == pytest.approx(20)  # every picture has two members that are right
 
 
@@ -193,7 +196,7 @@ def test_a_wide_network_joins_the_ensemble(tmp_path: Path) -> None:
         decide(6, files | disk.write(tmp_path, "wide", "improved-wide", sure)).verdict != "reproduced"
     )  # two against one
     mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "improved-wide", sure)
-    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.of) == ("reproduced", imagenet.JOINED)
+    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.counted) == ("reproduced", imagenet.JOINED)
 
 
 def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Path) -> None:
@@ -203,7 +206,7 @@ def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Pa
         files |= disk.write(tmp_path, f"seed{seed}", "improved", disk.ranks(error, error, 400 * seed), seed=seed)
     top1, networks = decide(6, files).parts["top-1"], Networks.load(files)
     alone, joined = (
-        networks.ensemble([run for run in networks.found if run.name.startswith(names)], 1, 1)[0]
+        networks.ensemble([run for run in networks.runs if run.name.startswith(names)], 1, 1)[0]
         for names in (("seed",), ("seed", "wide"))
     )
     pictures = (100 * (alone.astype(float) - joined)).var(ddof=1) / disk.PICTURES
@@ -251,8 +254,8 @@ def test_sums_of_sums() -> None:
 
 
 def test_the_papers_side() -> None:
-    assert printed({"baseline": 1, "improved": -1}) == 1.6
-    assert said({"baseline-without-6-7": 1, "baseline": -1}) == "+4.3 points of top-5 error, +4.3 of top-1"
+    assert printed_error({"baseline": 1, "improved": -1}) == 1.6
+    assert printed_text({"baseline-without-6-7": 1, "baseline": -1}) == "+4.3 points of top-5 error, +4.3 of top-1"
     assert CLAIMS[1].paper == "top-5 -0.1 points, top-1 -0.2"
     assert CLAIMS[2].paper.startswith("1.6 points of top-5 error (18.1 to 16.5), 2.1 of top-1; ")
     assert "18.2 less 16.5" in CLAIMS[2].paper

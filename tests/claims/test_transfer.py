@@ -45,8 +45,8 @@ def test_pretraining_in_each_direction(
 ) -> None:
     finding = decide(number, target(tmp_path, name, pretrained={15: 60.0, 30: 70.0}, scratch=scratch))
     assert finding.verdict == verdict
-    assert list(finding.parts) == ["15 a class", "30 a class", "gain with 15 less that with 30 (not judged)"]
-    assert finding.parts["15 a class"].value == pytest.approx(40)
+    assert list(finding.parts) == ["15 per class", "30 per class", "gain with 15 less that with 30 (not judged)"]
+    assert finding.parts["15 per class"].value == pytest.approx(40)
 
 
 def test_a_gain_that_does_not_shrink_is_shown_but_decides_nothing(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_accuracies_that_are_not_numbers_are_named(tmp_path: Path) -> None:
     files = target(tmp_path, "caltech101", pretrained={30: 70.0}, scratch={30: 20.0})
     path = files["caltech101/scratch"]
     path.write_text(path.read_text().replace("20.0", "NaN"))
-    with pytest.raises(UserError, match=r"scratch\.json: folds with 30 a class are not finite"):
+    with pytest.raises(UserError, match=r"scratch\.json: folds with 30 per class are not finite"):
         decide(32, files)
 
 
@@ -134,9 +134,11 @@ def test_a_tenth_of_the_pictures(tmp_path: Path) -> None:
     curve = {1: 30.0, 5: 50.0, 6: 56.0, 7: 58.0, 30: 70.0, 60: 75.0}
     passing = decide(35, target(tmp_path / "a", pretrained=curve, hog={7: 40.0, 60: 54.0}, scratch={60: 1.0}))
     assert (passing.verdict, passing.estimate.value) == ("reproduced", pytest.approx(2))
-    assert "6 a class against HOG, linear SVM with 60, 54.0 %, on average passed from 6 a class on" in passing.reason
+    assert (
+        "6 per class against HOG, linear SVM with 60, 54.0 %, on average passed from 6 per class on" in passing.reason
+    )
     late = decide(35, target(tmp_path / "b", pretrained=curve, hog={60: 57.5}))
-    assert (late.verdict, "passed from 7 a class" in late.reason) == ("not reproduced", True)
+    assert (late.verdict, "passed from 7 per class" in late.reason) == ("not reproduced", True)
     never = decide(35, target(tmp_path / "c", pretrained=curve, hog={60: 80.0}))
     assert "never passed" in never.reason
     scratch = decide(35, target(tmp_path / "d", pretrained=curve, scratch={30: 40.0}))
@@ -166,7 +168,7 @@ def test_training_from_scratch_is_poor(tmp_path: Path) -> None:
     finding = decide(37, poor)
     assert (finding.verdict, set(finding.parts)) == (
         "reproduced",
-        {"Caltech-101, 15 a class", "Caltech-101, 30 a class"},
+        {"Caltech-101, 15 per class", "Caltech-101, 30 per class"},
     )
     good = target(tmp_path, "caltech256", **curves, scratch={15: 20.0, 30: 55.0})
     assert decide(37, poor | good).verdict == "not reproduced"
@@ -215,19 +217,19 @@ def test_what_is_read_is_what_the_tables_read(tmp_path: Path) -> None:
     files = {label: tmp_path / path for label, path in found.items() if not label.startswith("trained/")}
     gains = decide(33, files).parts
     accuracies = [toy_transfer.accuracy("caltech256", name, 60) for name in ("improved", "scratch")]
-    assert gains["60 a class"].value == pytest.approx(accuracies[0] - accuracies[1], abs=0.7)
+    assert gains["60 per class"].value == pytest.approx(accuracies[0] - accuracies[1], abs=0.7)
     config.folds = {}
     with pytest.raises(LookupError, match="folds"):
         transfer.needs(config)
 
 
 def test_the_papers_side() -> None:
-    assert CLAIMS[32].paper == "points: +61.0 with 15, +40.0 with 30 a class"
-    assert CLAIMS[33].paper == "points: +56.7 with 15, +48.1 with 30, +41.5 with 45, +35.4 with 60 a class"
-    assert "+2.2 (Caltech-101, 30 a class), +19.0 (Caltech-256, 60)" in CLAIMS[34].paper
+    assert CLAIMS[32].paper == "points: +61.0 with 15, +40.0 with 30 per class"
+    assert CLAIMS[33].paper == "points: +56.7 with 15, +48.1 with 30, +41.5 with 45, +35.4 with 60 per class"
+    assert "+2.2 (Caltech-101, 30 per class), +19.0 (Caltech-256, 60)" in CLAIMS[34].paper
     assert "Bo et al. (81.4 %)" in CLAIMS[34].remark
     assert "Yang et al. (84.3 %)" in CLAIMS[34].remark
-    assert CLAIMS[35].paper == "+1.8 points with 6 a class, -0.3 with 5, against Bo et al. with 60"
+    assert CLAIMS[35].paper == "+1.8 points with 6 per class, -0.3 with 5, against Bo et al. with 60"
     assert CLAIMS[36].paper == "35.4 points from 1 to 10, 11.6 from 10 to 60"
     for number in (
         "50.4 (Caltech-101, 15)",

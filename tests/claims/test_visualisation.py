@@ -11,8 +11,8 @@ import pytest
 from zfrepro.claims import visualisation
 from zfrepro.claims.base import Finding
 from zfrepro.core import spectra
-from zfrepro.measurements import occlusion_scores, samples, settling, similarity
-from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements import occlusion_scores, settling, similarity
+from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
 DECIDE = {claim.number: claim.decide for claim in visualisation.CLAIMS}
@@ -243,23 +243,6 @@ def test_needs_leave_out_what_the_experiment_leaves_out() -> None:
         "evolution/about", "evolution/arrays", "features/about", "features/arrays",
         "trained/errors/improved", "trained/history/improved", "trained/network/improved",
     ]  # fmt: skip
-
-
-def test_intervals_of_few() -> None:
-    newcombe = samples.difference_of_shares(np.arange(70) < 56, np.arange(80) < 48, "people")
-    assert (newcombe.low, newcombe.high) == pytest.approx(
-        (5.24, 33.39), abs=0.01
-    )  # Newcombe 1998, table II (a), method 10
-    student = samples.mean(np.array([1.0, 2, 3, 4, float("nan")]), "maps")
-    assert (student.value, student.n) == (2.5, 4)
-    assert student.high - 2.5 == pytest.approx(3.182 * np.sqrt(5 / 3) / 2, abs=1e-3)  # t of 3 degrees of freedom
-    welch = samples.difference(np.array([5.0, 6, 7]), np.array([1.0, 2, 3]), "maps")
-    assert welch.high - 4 == pytest.approx(2.776 * np.sqrt(2 / 3), abs=1e-3)  # equal variances: 4 degrees of freedom
-    assert samples.mean(np.array([2.0]), "maps") == Estimate(2, None, None, 1, "maps", 2)
-    assert samples.mean(np.array([2.0, 2.0]), "maps").low == 2
-    assert samples.rank_correlation(np.arange(20), np.arange(20) ** 3, "maps").value == 1
-    with pytest.raises(NotMeasured):
-        samples.mean(np.array([float("nan")]), "maps")
 
 
 def test_the_papers_numbers() -> None:

@@ -22,8 +22,8 @@ from zfrepro import paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, guarded, heading, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import runs
-from zfrepro.measurements.estimate import Number
 from zfrepro.measurements.networks import Networks
 from zfrepro.stages import exhibits
 from zfrepro.storage import artifacts
@@ -238,11 +238,6 @@ def test_a_large_picture_is_made_small_enough() -> None:
     assert Image.open(io.BytesIO(data)).width > 100
 
 
-def test_the_interval_is_wilsons() -> None:
-    assert runs.interval(10.0, 100) == pytest.approx((5.52, 17.44), abs=0.01)
-    assert runs.interval(0.0, 50)[0] == 0
-
-
 def test_differences_are_of_the_numbers_as_shown() -> None:
     assert difference(38.449, 38.35).texts()["text"] == "0.0"
     assert difference(40.0, 38.4).texts()["text"] == "+1.6"
@@ -286,7 +281,7 @@ def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) 
     from zfrepro.exhibits import table3_ablations
 
     def run(row: str, train: float) -> runs.Run:
-        spec = {"network": runs.normal(paper.VARIANTS[row]), "seed": 0, "epochs": 6}
+        spec = {"network": runs.full_description(paper.VARIANTS[row]), "seed": 0, "epochs": 6}
         return runs.Run(row, spec, {"train_top1": train}, 0)
 
     assert table3_ablations._unfinished([run("baseline", 10.0), run("baseline-without-3-4-6-7", 40.0)]) == []

@@ -10,7 +10,7 @@ from helpers.latex_rows import rows_of
 
 from zfrepro.exhibits.kit import latex
 from zfrepro.exhibits.kit.base import Cell, Column, Exhibit, Row, heading, make_row
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 
 COLUMNS = (
     Column("row", "Network", "label"),

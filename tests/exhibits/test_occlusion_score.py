@@ -8,8 +8,8 @@ from helpers import toy_results
 
 from zfrepro.errors import UserError
 from zfrepro.exhibits import occlusion_score
+from zfrepro.exhibits.kit.image_numbers import share_number
 from zfrepro.exhibits.occlusion_score import Scores
-from zfrepro.measurements import bootstrap
 from zfrepro.storage import artifacts
 
 
@@ -68,9 +68,12 @@ def test_minima_against_those_of_other_images(files):
     value, expected, count = shown(files)["These minima more than 14 pixels apart (% of images with both clear)"]
     assert (value.value, count.value) == (40, 30)
     scores = Scores.load(files)
-    apart = scores.apart()
+    apart = scores.minima_apart()
     assert np.diag(apart).tolist() == [False] * 18 + [True] * 12
-    places = [np.stack([scores.of[f"{one}_top"], scores.of[f"{one}_left"]], 1)[scores.clear] for one in ("map", "true")]
+    places = [
+        np.stack([scores.values[f"{one}_top"], scores.values[f"{one}_left"]], 1)[scores.clear]
+        for one in ("map", "true")
+    ]
     pairs = [np.linalg.norm(places[0][i] - places[1][j]) > 14 for i in range(30) for j in range(30) if i != j]
     assert expected.value == pytest.approx(100 * np.mean(pairs))
 
@@ -80,7 +83,7 @@ def test_minima_by_hand(files):
     keep(files, slice(20, 22))
     zero = np.zeros(2)
     change(files, map_top=zero, map_left=np.array([0, 20]), true_top=zero, true_left=zero)
-    apart = Scores.load(files).apart()
+    apart = Scores.load(files).minima_apart()
     assert apart.tolist() == [[False, False], [True, True]]
     assert occlusion_score.unrelated(apart) == 50
     with pytest.raises(ValueError, match="two images"):
@@ -126,7 +129,5 @@ def test_a_single_image_has_no_interval_of_its_mean(files):
 
 def test_shares():
     hits = np.arange(10) < 5
-    assert (bootstrap.share(hits).low, bootstrap.share(hits).high) == pytest.approx(
-        (23.66, 76.34), abs=0.01
-    )  # Wilson's
-    assert bootstrap.share(hits[:0]) is None
+    assert (share_number(hits).low, share_number(hits).high) == pytest.approx((23.66, 76.34), abs=0.01)  # Wilson's
+    assert share_number(hits[:0]) is None

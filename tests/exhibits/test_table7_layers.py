@@ -9,7 +9,7 @@ from helpers import toy_transfer
 from zfrepro import paper
 from zfrepro.datasets.voc2012 import CLASSES
 from zfrepro.exhibits import overlap, table6_pascal2012, table7_layers
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.storage import artifacts
 
 TOY = [f"thing {i}" for i in range(6)]

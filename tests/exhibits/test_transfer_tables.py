@@ -16,8 +16,8 @@ from PIL import Image
 from zfrepro.exhibits import fig9_caltech256, table4_caltech101, table5_caltech256
 from zfrepro.exhibits.kit import accuracy_curves
 from zfrepro.exhibits.kit.base import Exhibit
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import transfers
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 CLASSES = ["owl", "pony", "oak", "kite"]

@@ -216,7 +216,7 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("value", "low", "high", "unit", "n", "of"))
     told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": "", "effect": ""}
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
-    numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.said(), "part": "top-5"}
+    numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.text(), "part": "top-5"}
     numbers["effect"] = "effect -1.25 %; the paper's 5.00"
     board = {"counts": {VERDICTS[0]: 1}, "claims": [{**told, **numbers}, {**told, "number": 3}]}
     shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}

@@ -25,8 +25,8 @@ from zfrepro.datasets import scenes
 from zfrepro.datasets.base import DecodedImage, Listing
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.look import inspect, opened, torchvision_networks
-from zfrepro.measurements.estimate import Number
 from zfrepro.stages import (
     correspondence,
     deconvnet,

@@ -12,7 +12,8 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.deciding import above_zero, deciding, effect
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.networks import BOTH, ROWS, Networks, Sum, printed, printed_errors, said, total
+from zfrepro.measurements.networks import BOTH, ROWS, Networks
+from zfrepro.paper.printed import Sum, printed_error, printed_errors, printed_text, total
 
 NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference it makes something of
 SLIGHT = 0.25  # of what removing layers 3, 4, 6, 7 costs; twice the paper's own 4.3 of 32.0
@@ -73,7 +74,7 @@ def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
 
 def _resized(networks: Networks) -> Finding:
     limit = total((LITTLE, BOTH))
-    networks.alike([row for rows in (BOTH, *RESIZED.values()) for row in rows])
+    networks.require_same_recipe([row for rows in (BOTH, *RESIZED.values()) for row in rows])
     own, left, theirs = {}, {}, {}
     for kind, rows in RESIZED.items():
         name = f"change, {kind}, {{}}"
@@ -105,7 +106,7 @@ def _beside_both(
     if least.low <= 0:
         return dataclasses.replace(finding, verdict="inconclusive", reason=_no_yardstick(least))
     lies = {"reproduced": "above 0", "not reproduced": "not above 0", "inconclusive": "only partly above 0"}
-    reason = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 less {what} is {left[name].said()}, {lies[judged.verdict]}."
+    reason = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 less {what} is {left[name].text()}, {lies[judged.verdict]}."
     return dataclasses.replace(finding, reason=reason)
 
 
@@ -114,7 +115,7 @@ def _no_yardstick(rise: Estimate) -> str:
     low, high = rise.low, rise.high
     if rise.value < 0:
         return f"No yardstick here: removing four layers lowered the error by {-rise.value:.1f} points [{-high:.1f}, {-low:.1f}]."
-    return f"No yardstick here: removing four layers raised the error by {rise.said()}, which includes 0."
+    return f"No yardstick here: removing four layers raised the error by {rise.text()}, which includes 0."
 
 
 def _superadditive(networks: Networks) -> Sized:
@@ -125,9 +126,9 @@ def _superadditive(networks: Networks) -> Sized:
 
 
 def _fits(networks: Networks) -> Sized:
-    networks.alike([row for rows in FITS.values() for row in rows])
+    networks.require_same_recipe([row for rows in FITS.values() for row in rows])
     parts = {name: networks.training(rows) for name, rows in FITS.items()}
-    return parts, {name: printed(rows, "train_top1") for name, rows in FITS.items()}
+    return parts, {name: printed_error(rows, "train_top1") for name, rows in FITS.items()}
 
 
 def _depth(networks: Networks) -> Sized:
@@ -135,7 +136,7 @@ def _depth(networks: Networks) -> Sized:
     error, gap = f"error, above that of {ROWS[row]}", "gap, below the baseline's"
     parts = {error: worse, gap: networks.gap({BASELINE: 1, SHALLOW: -1})}
     return parts, {
-        error: printed({SHALLOW: 1, row: -1}, "val_top1"),
+        error: printed_error({SHALLOW: 1, row: -1}, "val_top1"),
         gap: _gap_printed(BASELINE) - _gap_printed(SHALLOW),
     }
 
@@ -151,7 +152,7 @@ def _overfits(networks: Networks) -> Sized:
         opens: gap,
     }
     return parts, {
-        trains: printed(falls, "train_top1"),
+        trains: printed_error(falls, "train_top1"),
         **_named(rises, printed_errors(WIDE_TO_WIDEST)),
         opens: _gap_printed(WIDEST) - _gap_printed(row),
     }
@@ -161,8 +162,8 @@ def _overfits_without_full(networks: Networks) -> Sized:
     falls, rises = "training error falls", "top-1 error rises"
     parts = {falls: networks.training(total((-1, OVERFITS))), rises: networks.errors(OVERFITS)["top-1"]}
     return parts, {
-        falls: printed(total((-1, OVERFITS)), "train_top1"),
-        rises: printed(OVERFITS, "val_top1"),
+        falls: printed_error(total((-1, OVERFITS)), "train_top1"),
+        rises: printed_error(OVERFITS, "val_top1"),
     }
 
 
@@ -178,11 +179,11 @@ def _least(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> 
 
 
 def _gap_printed(row: str) -> float:
-    return printed({row: 1}, "val_top1") - printed({row: 1}, "train_top1")
+    return printed_error({row: 1}, "val_top1") - printed_error({row: 1}, "train_top1")
 
 
 def _changes(parts: Mapping[str, Sum], what: str) -> str:
-    return ", ".join(f"{printed(rows, what):+.1f} ({name})" for name, rows in parts.items())
+    return ", ".join(f"{printed_error(rows, what):+.1f} ({name})" for name, rows in parts.items())
 
 
 def _beside(removed: str) -> str:
@@ -203,16 +204,17 @@ CLAIMS = (
         "Removing the fully connected layers 6 and 7 raises the error only slightly.",
         SECTION,
         _beside("6, 7"),
-        f"without 6, 7: {said(FULL)}; without 3, 4, 6, 7: {said(BOTH)}",
+        f"without 6, 7: {printed_text(FULL)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
         deciding((*BOTH, *FULL), _slight("6, 7", FULL)),
-        f"By itself the rise is not slight: {printed(FULL):.1f} points on {printed({BASELINE: 1}):.1f}, about a quarter of the error.",
+        f"By itself the rise is not slight: {printed_error(FULL):.1f} points on {printed_error({BASELINE: 1}):.1f}, about a "
+        "quarter of the error.",
     ),
     Claim(
         9,
         "Removing one fully connected layer costs almost nothing.",
         SECTION,
         f"Rise of error without layer 7, between -{NOTHING:g} and {NOTHING:g} points",
-        said(ONE_FULL),
+        printed_text(ONE_FULL),
         deciding(ONE_FULL, _without_layer_7),
     ),
     Claim(
@@ -220,7 +222,7 @@ CLAIMS = (
         "Removing the middle convolution layers 3 and 4 costs comparatively little.",
         SECTION,
         _beside("3, 4"),
-        f"without 3, 4: {said(CONV)}; without 3, 4, 6, 7: {said(BOTH)}",
+        f"without 3, 4: {printed_text(CONV)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
         deciding((*BOTH, *CONV), _slight("3, 4", CONV)),
     ),
     Claim(
@@ -229,7 +231,7 @@ CLAIMS = (
         SECTION,
         "Rise of error without layers 3, 4, 6, 7, less the rise without 3, 4 and the rise without 6, 7, above 0; and the former rise "
         "itself above 0",
-        said(SUPERADDITIVE),
+        printed_text(SUPERADDITIVE),
         _above(SUPERADDITIVE, _superadditive),
     ),
     Claim(
@@ -238,8 +240,8 @@ CLAIMS = (
         SECTION,
         "Top-1 error of the network without layers 3, 4, 6, 7, less that of the next worst of Table 3, above 0; and its gap between "
         "validation and training error (top-1, single view) below the baseline's",
-        f"top-1 error {printed({SHALLOW: 1}, 'val_top1')}, the next worst "
-        f"{printed({'baseline-without-3-4': 1}, 'val_top1')}; gap "
+        f"top-1 error {printed_error({SHALLOW: 1}, 'val_top1')}, the next worst "
+        f"{printed_error({'baseline-without-3-4': 1}, 'val_top1')}; gap "
         f"{_gap_printed(SHALLOW):.1f}, the baseline's {_gap_printed(BASELINE):.1f} points",
         _above(ROWS, _depth),
     ),
@@ -249,7 +251,7 @@ CLAIMS = (
         SECTION,
         f"Change of error with 2048 or 8192 units: {_percent(LITTLE)} of the rise without layers 3, 4, 6, 7, less the size of this "
         "change, above 0; only where that rise is above 0",
-        f"top-5 error, points: {_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed(BOTH):+.1f}",
+        f"top-5 error, points: {_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed_error(BOTH):+.1f}",
         deciding(dict.fromkeys(row for rows in (BOTH, *RESIZED.values()) for row in rows), _resized),
     ),
     Claim(
@@ -266,7 +268,7 @@ CLAIMS = (
         SECTION,
         "From 512, 1024, 512 maps to these with 8192 units: fall of training error and rise of validation errors, above 0; and the gap "
         "between top-1 errors (single view) less the next largest of Table 3, above 0",
-        f"training error {printed(WIDE_TO_WIDEST, 'train_top1'):+.1f} points; {said(WIDE_TO_WIDEST)}; gap "
+        f"training error {printed_error(WIDE_TO_WIDEST, 'train_top1'):+.1f} points; {printed_text(WIDE_TO_WIDEST)}; gap "
         f"{_gap_printed(WIDEST):.1f}, the next largest {max(_gap_printed(row) for row in ROWS if row != WIDEST):.1f}",
         _above(ROWS, _overfits),
     ),
@@ -275,7 +277,7 @@ CLAIMS = (
         "Without layers 6 and 7 the network overfits more (seen in the table, not said in the text).",
         "Table 3",
         "From the baseline to it without layers 6 and 7: fall of training error and rise of validation error (top-1), above 0",
-        f"training error {printed(OVERFITS, 'train_top1'):+.1f}, validation error {printed(OVERFITS, 'val_top1'):+.1f} points",
+        f"training error {printed_error(OVERFITS, 'train_top1'):+.1f}, validation error {printed_error(OVERFITS, 'val_top1'):+.1f} points",
         _above(OVERFITS, _overfits_without_full),
     ),
 )

@@ -37,7 +37,7 @@ class Effect:
 
     value: float
     yardstick: float
-    of: Yardstick
+    relative_to: Yardstick
     unit: str = ""  # as of an Estimate
     digits: int = 1
     high: float | None = None
@@ -54,12 +54,12 @@ class Effect:
         """
         if self.yardstick <= 0:
             raise ValueError(f"an effect is compared with one above 0: {self}")
-        return (self.value if self.high is None else self.high) < SMALL[self.of] * self.yardstick
+        return (self.value if self.high is None else self.high) < SMALL[self.relative_to] * self.yardstick
 
     def text(self) -> str:
         """`effect 0.9 points; the paper's 2.1`"""
         unit = f" {self.unit}" if self.unit else ""
-        return f"effect {self.value:.{self.digits}f}{unit}; {self.of} {self.yardstick:.{self.digits}f}"
+        return f"effect {self.value:.{self.digits}f}{unit}; {self.relative_to} {self.yardstick:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def sized(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
     finding = dataclasses.replace(finding, effect=own)
     if finding.verdict != "reproduced" or not own.small:
         return finding
-    reason = f"{finding.reason} The effect is small: less than {IN_WORDS[SMALL[own.of]]} of {own.of}."
+    reason = f"{finding.reason} The effect is small: less than {IN_WORDS[SMALL[own.relative_to]]} of {own.relative_to}."
     return dataclasses.replace(finding, verdict="reproduced, small", reason=reason)
 
 

@@ -61,7 +61,7 @@ def _less_so_above(files: Mapping[str, Path]) -> Finding:
     low, high = np.percentile(known, (2.5, 97.5)).tolist()
     told = f"Layer 5: {100 * shares[0][0]:.1f} %, layer 7: {100 * shares[1][0]:.1f} %."
     estimate = Estimate(float(value), low, high, pictures, "images", unit="points")
-    return parts.told(
+    return parts.add_sentence(
         margins.above({"": sized(estimate, _printed_margin(5) - _printed_margin(7), "the paper's")}), told
     )
 

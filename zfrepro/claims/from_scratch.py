@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable
 
 from zfrepro.claims.base import Finding
-from zfrepro.measurements.targets import Target
+from zfrepro.measurements.transfers import Target
 
 LEVEL = 2.0  # points: a training error that fell by more over the last fifth of training had not levelled off
 

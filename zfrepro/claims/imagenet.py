@@ -13,9 +13,10 @@ from zfrepro import paper
 from zfrepro.claims import base
 from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.deciding import above_zero, deciding, effect
-from zfrepro.measurements import convergence, intervals, runs
+from zfrepro.measurements import convergence, network_errors, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.networks import Networks, Sum
+from zfrepro.measurements.networks import Networks
+from zfrepro.paper.printed import Sum
 from zfrepro.storage import artifacts
 
 MATCH = 1.0  # points; well below the 1.6 that separate the paper's two networks
@@ -24,8 +25,8 @@ BETTER, WIDER = {BASELINE: 1, IMPROVED: -1}, {IMPROVED: 1, WIDE: -1}
 ALL = 1_200_000  # training pictures; ImageNet 2012 has a little more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
 REDUCED = {"width": "{:g} of the maps", "input_size": "{} pixels", "epochs": "{} epochs"}
-ENSEMBLE = "validation pictures, these networks alone"  # which seeds they were trained from is not in the interval
-JOINED = "validation pictures, with the seed of the network that joins"
+ENSEMBLE = "validation images, these networks alone"  # which seeds they were trained from is not in the interval
+JOINED = "validation images, with the seed of the network that joins"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -62,7 +63,7 @@ def _above_published(networks: Networks, k: int) -> Estimate:
     """The replication's error less the published one."""
     wrong = networks.wrong(BASELINE, k, networks.views)
     spread = networks.spread(lambda run: run.error(f"top{k}", networks.views))
-    ours = intervals.of_sums([(1.0, wrong)], spread)
+    ours = network_errors.sum_of_errors([(1.0, wrong)], spread)
     shift = _printed("krizhevsky-1", f"top{k}")
     return dataclasses.replace(ours, value=ours.value - shift, low=ours.low - shift, high=ours.high - shift)
 
@@ -83,7 +84,7 @@ def _ensemble(networks: Networks) -> Finding:
 
 def _wide_joins(networks: Networks) -> Finding:
     """Another seed of what joins moves the error by its share of the members; those of the ensemble as it was cancel."""
-    networks.alike({IMPROVED: 1, WIDE: 1})
+    networks.require_same_recipe({IMPROVED: 1, WIDE: 1})
     several, wide = _members(networks, IMPROVED), networks.row(WIDE)
     joined = _together(networks, [*several, *wide])
     share = len(wide) / (len(several) + len(wide))
@@ -115,8 +116,8 @@ def _fall(
     found = {}
     for name, k in networks.tops().items():
         spread = networks.spread_of_error(k, networks.views) if joining else None
-        one = intervals.of_ensembles(first[k], second[k], spread, joining or (0.0, 1))
-        found[name] = dataclasses.replace(one, of=JOINED if spread else ENSEMBLE)
+        one = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
+        found[name] = dataclasses.replace(one, counted=JOINED if spread else ENSEMBLE)
     return found
 
 

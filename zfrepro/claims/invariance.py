@@ -16,7 +16,7 @@ from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements import intervals, samples
+from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.invariance import (
     EIGHTHS,
@@ -59,7 +59,7 @@ def _reaction(files: Mapping[str, Path]) -> Finding:
         theirs, theirs_seven = SMALL_STEP[kind]
         measured[NAMES[kind]] = sized(_mean(one - seven), theirs - theirs_seven, "the paper's")
         means.append(f"{np.nanmean(one):.2f} and {np.nanmean(seven):.2f} ({NAMES[kind]})")
-    return parts.told(margins.above(measured), f"Layers 1 and 7: {', '.join(means)}.")
+    return parts.add_sentence(margins.above(measured), f"Layers 1 and 7: {', '.join(means)}.")
 
 
 def _straightness(files: Mapping[str, Path]) -> Finding:
@@ -71,13 +71,13 @@ def _straightness(files: Mapping[str, Path]) -> Finding:
         measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = sized(straighter, 1 - first, "the most possible")
         measured[f"{NAMES[kind]}, layer 7 minus {EXPLAINED:g}"] = sized(straight, 1 - EXPLAINED, "the most possible")
         means.append(f"{last:.2f} and {first:.2f} ({NAMES[kind]})")
-    return parts.told(margins.above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
+    return parts.add_sentence(margins.above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
 
 
 def _mean(values: np.ndarray) -> Estimate:
     if np.isnan(values).all():
         raise NotMeasured("The steps of `invariance` are too wide for a small one, or no feature moves.")
-    return intervals.of_pictures(values, digits=2)
+    return intervals.mean_of_images(values, digits=2)
 
 
 def _stability(files: Mapping[str, Path]) -> Finding:
@@ -91,11 +91,11 @@ def _stability(files: Mapping[str, Path]) -> Finding:
         measured[f"{NAMES[kind]}, minus rotation"] = sized(_points(kept[kind] - kept["turn"]), *most["all"])
         measured[f"{NAMES[kind]}, what is kept minus half"] = sized(_points(kept[kind] - half), *most["half"])
     means = ", ".join(f"{kept[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
-    return parts.told(margins.above(measured), f"Mean probability: {untouched:.1f} % untouched, {means}.")
+    return parts.add_sentence(margins.above(measured), f"Mean probability: {untouched:.1f} % untouched, {means}.")
 
 
 def _points(values: np.ndarray) -> Estimate:
-    return intervals.of_pictures(values, unit="points")
+    return intervals.mean_of_images(values, unit="points")
 
 
 def _symmetry(files: Mapping[str, Path]) -> Finding:
@@ -107,12 +107,12 @@ def _symmetry(files: Mapping[str, Path]) -> Finding:
     for name, curve, sign in (("P(true class)", "probability_turn", 1), ("layer 7", "distance7_turn", -1)):
         round_, rest = (sign * _gain(one, arrays["turn"]) for one in (arrays[f"symmetric_{curve}"], arrays[curve]))
         printed = abs(TURNED[name][0] - TURNED[name][1])
-        own = samples.mean(round_, "images of symmetric objects")
-        more = samples.difference(round_, rest[others], "images")
+        own = intervals.mean(round_, "images of symmetric objects")
+        more = intervals.difference_of_means(round_, rest[others], "images")
         measured[name] = sized(own, printed, "the paper's")
         measured[f"{name}, more than others"] = sized(more, printed, "the paper's")
     kept, lost = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
-    return parts.told(
+    return parts.add_sentence(
         margins.above(measured),
         f"P(true class) over all turns: {kept:.1f} % ({', '.join(about['symmetric'])}), {lost:.1f} % (others).",
     )

@@ -6,6 +6,7 @@ features, whatever these are, and says that a difference is small, so that it ha
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
 from zfrepro.measurements import convergence, transfers
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.targets import NAMES, Target, several
+from zfrepro.measurements.transfers import NAMES, Target, load_targets
 
 SETS = {"caltech101": "cal101_30", "caltech256": "cal256_60"}  # set -> columns of the paper's table
 ANOTHER = 1.0  # point of accuracy: margin for another training
@@ -53,17 +54,17 @@ class Layers:
         return found
 
     def rise(self, low: int, high: int, classifier: str) -> Estimate:
-        return self.less(self.folds(high, classifier), self.folds(low, classifier))
+        return self.paired_difference(self.folds(high, classifier), self.folds(low, classifier))
 
-    def less(self, first: list[float], second: list[float]) -> Estimate:
-        return self.target.sum([(1, first), (-1, second)], self.target.most, same_pictures_wrong=True)
+    def paired_difference(self, first: list[float], second: list[float]) -> Estimate:
+        return self.target.sum([(1, first), (-1, second)], self.target.most, same_network=True)
 
     def over_best_below(self, classifier: str) -> tuple[int, Estimate]:
         """The best of the layers below, and by how much the deepest is above it."""
         below = [layer for layer in range(1, DEEP) if self._folds(layer, classifier) is not None]
         if not below:
             raise NotMeasured(f"The experiment measures {CLASSIFIERS[classifier]} on no layer below layer {DEEP}.")
-        best = max(below, key=lambda layer: transfers.averaged(self.folds(layer, classifier)).value)
+        best = max(below, key=lambda layer: statistics.fmean(self.folds(layer, classifier)))
         return best, self.rise(best, DEEP, classifier)
 
     def _folds(self, layer: int, classifier: str) -> list[float] | None:
@@ -72,7 +73,7 @@ class Layers:
 
 
 def _measured(files: Mapping[str, Path]) -> dict[str, Layers]:
-    return {name: Layers(target) for name, target in several(files, tuple(SETS)).items()}
+    return {name: Layers(target) for name, target in load_targets(files, tuple(SETS)).items()}
 
 
 def _improves(files: Mapping[str, Path]) -> Finding:
@@ -101,7 +102,8 @@ def _deepest_is_best(files: Mapping[str, Path]) -> Finding:
 def _classifiers_agree(files: Mapping[str, Path]) -> Finding:
     found = _measured(files)
     differences = {
-        NAMES[name]: one.less(one.folds(DEEP, "softmax"), one.folds(DEEP, "svm")) for name, one in found.items()
+        NAMES[name]: one.paired_difference(one.folds(DEEP, "softmax"), one.folds(DEEP, "svm"))
+        for name, one in found.items()
     }
     return parts.with_missing_sets(base.inside(differences, EQUAL), tuple(SETS), tuple(found))
 

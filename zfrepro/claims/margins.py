@@ -35,7 +35,7 @@ class Part:
 
 
 def _half_of_small(effect: Effect) -> float:
-    return SMALL[effect.of] * effect.yardstick / 2
+    return SMALL[effect.relative_to] * effect.yardstick / 2
 
 
 def sized(estimate: Estimate, yardstick: float, of: Yardstick, margin: float | None = None) -> Part:

@@ -17,7 +17,7 @@ from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Effect, Finding
 from zfrepro.claims.margins import Part
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements import intervals, samples
+from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 
@@ -39,22 +39,24 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def _scores(files: Mapping[str, Path]) -> Scores:
-    scores = Scores.load(parts.of(files, "scores", "`occlusion.runs` names no network."))
+    scores = Scores.load(parts.select_part(files, "scores", "`occlusion.runs` names no network."))
     if not len(scores):
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     return scores
 
 
 def _localises(files: Mapping[str, Path]) -> Finding:
-    of = _scores(files).of
+    of = _scores(files).values
     pairs = {"middle of the square on it": ("inside", "outside"), "square touches it": ("touching", "elsewhere")}
     measured = {}
     for name, (on, off) in pairs.items():
         fall, high = _fall(of[on], of[off])
         effect = Effect(fall, 100, "the most possible", "% of P(true class)", high=high)
-        measured[name] = Part(samples.share(of[on] < of[off], "images"), effect, margins.SHARE)
+        measured[name] = Part(intervals.share(of[on] < of[off], "images"), effect, margins.SHARE)
     less = float((of["inside"] - of["outside"]).mean())
-    return parts.told(margins.above(measured, MOST), f"On average P(true class) is {-less:.3f} lower on the object.")
+    return parts.add_sentence(
+        margins.above(measured, MOST), f"On average P(true class) is {-less:.3f} lower on the object."
+    )
 
 
 def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float]:
@@ -66,18 +68,18 @@ def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float]:
 
 def _minima(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
-    apart = scores.apart()
+    apart = scores.minima_apart()
     if len(apart) < LEAST:
         raise NotMeasured(
             f"Both minima are clear in {len(apart)} of {len(scores)} images; {LEAST} are needed to compare them."
         )
-    own, below = samples.share(np.diag(apart), "images with clear minima"), _below_unrelated(apart)
+    own, below = intervals.share(np.diag(apart), "images with clear minima"), _below_unrelated(apart)
     effect = Effect(own.value, PRINTED_APART, "the paper's", "%", high=own.high)
     finding = margins.above({"": Part(own, effect, SOME_MARGIN)}, SOME)
     finding = dataclasses.replace(finding, parts={"apart": own, "unrelated minima, minus that": below})
     told = (
         f"{len(apart)} of {len(scores)} images have clear minima. Unrelated minima lie as far apart in "
-        f"{unrelated(apart):.1f} %, {below.said()} more."
+        f"{unrelated(apart):.1f} %, {below.text()} more."
     )
     if below.low <= 0:
         finding = dataclasses.replace(
@@ -85,7 +87,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
             verdict="inconclusive",
             reason="The two minima lie as far apart as unrelated ones: nothing shows that this network goes by places.",
         )
-    return parts.told(finding, told)
+    return parts.add_sentence(finding, told)
 
 
 def _below_unrelated(apart: np.ndarray) -> Estimate:
@@ -105,20 +107,20 @@ def _below_unrelated(apart: np.ndarray) -> Estimate:
 
 def _label(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
-    of = scores.of
-    kept = intervals.of_pictures(100 * of["kept"][scores.surer], EASY, unit="%")
-    changed = intervals.of_pictures(100 * (of["kept_outside"] - of["kept_inside"]), "images", unit="points")
+    of = scores.values
+    kept = intervals.mean_of_images(100 * of["kept"][scores.surer], EASY, unit="%")
+    changed = intervals.mean_of_images(100 * (of["kept_outside"] - of["kept_inside"]), "images", unit="points")
     positions = {
         f"label kept, minus {MOST}": margins.sized(_minus(kept, MOST), 100 - MOST, "the most possible"),
         "changed on the object": margins.sized(changed, _all_on_object(of), "the most possible"),
     }
-    return parts.told(margins.above(positions), f"The label is kept at {kept.said()} of the positions.")
+    return parts.add_sentence(margins.above(positions), f"The label is kept at {kept.text()} of the positions.")
 
 
 def _minus(one: Estimate, threshold: float) -> Estimate:
     """So that parts with different thresholds stand beside each other."""
     low, high = (None if end is None else end - threshold for end in (one.low, one.high))
-    return Estimate(one.value - threshold, low, high, one.n, one.of, one.digits, "points")
+    return Estimate(one.value - threshold, low, high, one.n, one.counted, one.digits, "points")
 
 
 def _all_on_object(of: Mapping[str, np.ndarray]) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from zfrepro.claims import base
 from zfrepro.claims.base import Finding
 from zfrepro.errors import UserError
-from zfrepro.measurements import convergence, targets
+from zfrepro.measurements import convergence, transfers
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
@@ -37,7 +37,7 @@ def gathered(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, s
     return files | convergence.needs(config)
 
 
-def of(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
+def select_part(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
     """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
     found = {label.removeprefix(f"{part}/"): path for label, path in files.items() if label.startswith(f"{part}/")}
     if not found:
@@ -45,9 +45,9 @@ def of(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
     return found
 
 
-def told(finding: Finding, more: str) -> Finding:
+def add_sentence(finding: Finding, sentence: str) -> Finding:
     """The finding with another sentence in its reason."""
-    return dataclasses.replace(finding, reason=f"{finding.reason} {more}".strip())
+    return dataclasses.replace(finding, reason=f"{finding.reason} {sentence}".strip())
 
 
 def trained(decide: Decide, *labels: str, run: Callable[[Path], str] = lambda path: path.parent.name) -> Decide:
@@ -83,6 +83,6 @@ def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
 
 def with_missing_sets(finding: Finding, names: Sequence[str], tried: Sequence[str]) -> Finding:
     """With a word on the sets that the claim is about and the experiment lacks."""
-    missing = [targets.NAMES[name] for name in names if name not in tried]
+    missing = [transfers.NAMES[name] for name in names if name not in tried]
     said = f" No set here stands for {' or '.join(missing)}."
     return dataclasses.replace(finding, reason=finding.reason + said) if missing else finding

@@ -7,6 +7,7 @@ not have failed by its recipe (`from_scratch`), and neither must it where 32, 33
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import sized
 from zfrepro.measurements import convergence, intervals, transfers
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.targets import BASELINES, NAMES, Target, named, several, single
+from zfrepro.measurements.transfers import BASELINES, NAMES, Target, load_target, load_targets, name_method
 from zfrepro.storage import artifacts
 
 BOTH = ("caltech101", "caltech256")
@@ -49,7 +50,7 @@ def _trained(decide: parts.Decide, *names: str) -> parts.Decide:
 
 def _pretraining(files: Mapping[str, Path], name: str) -> Finding:
     """The rise of its gain as pictures grow fewer is shown beside, not judged."""
-    target = single(files, name)
+    target = load_target(files, name)
     gains, both = target.differences("pretrained", "scratch"), target.shared("pretrained", "scratch")
     pairs = zip(gains.items(), both, strict=True)
     finding = margins.above({key: _paper(gain, printed.gain(name, k)) for (key, gain), k in pairs})
@@ -65,7 +66,7 @@ def _pretraining(files: Mapping[str, Path], name: str) -> Finding:
 
 def _passes_published(files: Mapping[str, Path]) -> Finding:
     """With the most pictures that both have."""
-    found = several(files, BOTH)
+    found = load_targets(files, BOTH)
     gains = {name: list(one.differences("pretrained", "hog").values())[-1] for name, one in found.items()}
     judged = {NAMES[name]: _paper(gain, printed.above_published(name)) for name, gain in gains.items()}
     return parts.with_missing_sets(margins.above(judged), BOTH, tuple(gains))
@@ -73,7 +74,7 @@ def _passes_published(files: Mapping[str, Path]) -> Finding:
 
 def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
     """On the sets that a network was trained on from scratch; where there is none, the first says so."""
-    sets = several(files, BOTH)
+    sets = load_targets(files, BOTH)
     found = {name: one for name, one in sets.items() if one.curve("scratch")} or sets
     below = {}
     for name, one in found.items():
@@ -94,7 +95,7 @@ def _failed(name: str, target: Target, sizes: Sequence[int]) -> str:
 
 
 def _few_pass(files: Mapping[str, Path]) -> Finding:
-    target = single(files, "caltech256")
+    target = load_target(files, "caltech256")
     method = next((name for name in BASELINES if target.curve(name)), None)
     if method is None:
         raise NotMeasured("The experiment has neither HOG features nor a network trained from scratch to be passed.")
@@ -102,39 +103,39 @@ def _few_pass(files: Mapping[str, Path]) -> Finding:
     most = max(theirs)
     few = max((k for k in ours if TENTH * k <= most), default=None)
     if few is None:
-        raise NotMeasured(f"No accuracy was measured with a tenth of {most} pictures a class or fewer.")
+        raise NotMeasured(f"No accuracy was measured with a tenth of {most} pictures per class or fewer.")
     six = printed.curve(6) - printed.best_published("caltech256", 60)
     finding = margins.above({"": _paper(target.sum([(1, ours[few]), (-1, theirs[most])], most), six)})
     if method == "scratch":
         finding = from_scratch.judged(finding, from_scratch.failure(target, [most]))
-    height = transfers.averaged(theirs[most]).value
-    passing = [k for k in sorted(ours) if transfers.averaged(ours[k]).value > height]
-    passed = f"on average passed from {passing[0]} a class on" if passing else "on average never passed"
-    told = f" It is {few} a class against {BASELINES[method]} with {most}, {height:.1f} %, {passed}."
+    height = statistics.fmean(theirs[most])
+    passing = [k for k in sorted(ours) if statistics.fmean(ours[k]) > height]
+    passed = f"on average passed from {passing[0]} per class on" if passing else "on average never passed"
+    told = f" It is {few} per class against {BASELINES[method]} with {most}, {height:.1f} %, {passed}."
     return dataclasses.replace(finding, reason=finding.reason + told)
 
 
 def _saturates(files: Mapping[str, Path]) -> Finding:
-    target = single(files, "caltech256")
+    target = load_target(files, "caltech256")
     curve, most = target.curve("pretrained"), target.most
     if not {1, 10, most} <= set(curve) or most <= 10:
-        raise NotMeasured("It takes accuracies with 1, 10 and more training pictures a class.")
+        raise NotMeasured("It takes accuracies with 1, 10 and more training pictures per class.")
     rises = [(2, curve[10]), (-1, curve[1]), (-1, curve[most])]  # from 1 to 10 less that from 10 to the most
     theirs = (printed.curve(10) - printed.curve(1)) - (printed.curve(60) - printed.curve(10))
     return margins.above({"": _paper(target.sum(rises, most), theirs)})
 
 
 def _scene_like(files: Mapping[str, Path]) -> Finding:
-    objects, scenes = single(files, "caltech101"), _mean_precisions(files)
+    objects, scenes = load_target(files, "caltech101"), _mean_precisions(files)
     first = list(objects.differences("pretrained", "hog").values())[-1]
-    second = intervals.apart(*scenes, "test images")
+    second = intervals.independent_difference(*scenes, "test images")
     theirs = printed.above_published("caltech101") - (printed.precision("ours") - printed.precision("B_yan2012"))
-    difference = intervals.apart(first, second, f"folds, and {second.n} test images")
+    difference = intervals.independent_difference(first, second, f"folds, and {second.n} test images")
     return margins.above({"": _paper(difference, theirs)})
 
 
 def _mean_precisions(files: Mapping[str, Path]) -> list[Estimate]:
-    """Mean average precision by one sigmoid a class, on pretrained features and on HOG. Raises NotMeasured."""
+    """Mean average precision by one sigmoid per class, on pretrained features and on HOG. Raises NotMeasured."""
     if "voc2012/folds" not in files:
         raise NotMeasured(f"No set in this experiment stands for {NAMES['voc2012']}.")
     pictures = artifacts.load_json(files["voc2012/folds"]).get("val_pictures", 0)
@@ -144,7 +145,9 @@ def _mean_precisions(files: Mapping[str, Path]) -> list[Estimate]:
         told = artifacts.load_json(files[label])["precisions"] if label in files else []
         one = next((one for one in told if one["classifier"] == "sigmoids"), None)
         if one is None:
-            raise NotMeasured(f"The experiment does not measure {named(method)} on the set in PASCAL VOC's place.")
+            raise NotMeasured(
+                f"The experiment does not measure {name_method(method)} on the set in PASCAL VOC's place."
+            )
         found.append(Estimate(one["mean"], one["low"], one["high"], pictures, "test images", unit="points"))
     return found
 
@@ -183,7 +186,7 @@ CLAIMS = (
         f"Tables 4 and 5, {SECTION}",
         "Accuracy with pretrained layers 1-7 minus that of HOG with a linear SVM, our stand-in for hand-crafted features, with the most "
         "training pictures, above 0 on both sets",
-        f"points above the best published: {printed.above_published('caltech101'):+.1f} (Caltech-101, 30 a class), "
+        f"points above the best published: {printed.above_published('caltech101'):+.1f} (Caltech-101, 30 per class), "
         f"{printed.above_published('caltech256'):+.1f} (Caltech-256, 60)",
         _trained(_passes_published, *BOTH),
         remark=f"On Caltech-101 the text names Bo et al. ({printed.value('caltech101', 'bo-2013', 30)} %) as the best "
@@ -191,11 +194,11 @@ CLAIMS = (
     ),
     Claim(
         35,
-        "Six training pictures a class are enough to pass the best published method with sixty.",
+        "Six training pictures per class are enough to pass the best published method with sixty.",
         f"Fig 9, {SECTION}",
         "Accuracy with pretrained layers 1-7 and a tenth of the training pictures (or the next fewer measured) minus that of HOG with a "
         "linear SVM (where it was not run: the network trained from scratch) and the most, above 0",
-        f"{printed.curve(6) - printed.best_published('caltech256', 60):+.1f} points with 6 a class, "
+        f"{printed.curve(6) - printed.best_published('caltech256', 60):+.1f} points with 6 per class, "
         f"{printed.curve(5) - printed.best_published('caltech256', 60):+.1f} with 5, against Bo et al. with 60",
         _trained(_few_pass, "caltech256"),
     ),
@@ -203,7 +206,7 @@ CLAIMS = (
         36,
         "Accuracy rises steeply with the first few training pictures, then saturates.",
         f"Fig 9, {SECTION}",
-        "Rise of accuracy from 1 to 10 training pictures a class minus that from 10 to the most, above 0",
+        "Rise of accuracy from 1 to 10 training pictures per class minus that from 10 to the most, above 0",
         f"{printed.curve(10) - printed.curve(1):.1f} points from 1 to 10, {printed.curve(60) - printed.curve(10):.1f} from 10 to 60",
         _trained(_saturates, "caltech256"),
     ),
@@ -221,7 +224,7 @@ CLAIMS = (
         "On PASCAL VOC's scenes of several objects the features gain less than on sets of single objects.",
         f"Tables 4 and 6, {SECTION}",
         "Gain of pretrained layers 1-7 over HOG, our stand-in for hand-crafted features: accuracy on Caltech-101 with the most training "
-        "pictures minus mean average precision on PASCAL VOC (one sigmoid a class), in points, above 0",
+        "pictures minus mean average precision on PASCAL VOC (one sigmoid per class), in points, above 0",
         f"over the best published: {printed.above_published('caltech101'):+.1f} points on Caltech-101, "
         f"{printed.precision('ours') - printed.precision('B_yan2012'):+.1f} on PASCAL VOC",
         _trained(_scene_like, "caltech101", "voc2012"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zfrepro import paper
-from zfrepro.measurements.targets import NAMES
+from zfrepro.measurements.transfers import NAMES
 
 PRINTED = {  # set -> table, rows of the network from scratch and of the pretrained one
     "caltech101": ("table4_caltech101", "scratch", "pretrained"),
@@ -24,7 +24,7 @@ def sizes(name: str) -> list[int]:
 
 def gains(name: str) -> str:
     said = [f"{gain(name, k):+.1f} with {k}" for k in sizes(name)]
-    return f"points: {', '.join(said)} a class"
+    return f"points: {', '.join(said)} per class"
 
 
 def nearest(name: str, per_class: int) -> int:

@@ -18,7 +18,7 @@ from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Effect, Finding
 from zfrepro.claims.margins import Part, sized
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements import first_layers, intervals, samples, settling, similarity
+from zfrepro.measurements import first_layers, intervals, settling, similarity
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.first_layers import Layers
 from zfrepro.measurements.occlusion_scores import Scores
@@ -49,7 +49,7 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def _layers(files: Mapping[str, Path], *labels: str) -> list[Layers]:
-    found = parts.of(files, "first", NO_PAIR)
+    found = parts.select_part(files, "first", NO_PAIR)
     return [first_layers.load(found, label) for label in labels]
 
 
@@ -60,11 +60,11 @@ def _aliasing(files: Mapping[str, Path]) -> Finding:
     measured, means = {}, []
     for name in ("lines", "squares"):
         both = [one.grids(name) for one in pair]
-        difference = samples.difference(*both, "maps of layer 2", 1, "dB")
+        difference = intervals.difference_of_means(*both, "maps of layer 2", 1, "dB")
         first, second = (float(np.nanmean(each)) for each in both)
         measured[name] = sized(difference, first, "the most possible", DECIBEL)  # none is left of the baseline's
         means.append(f"{name} {first:.1f} and {second:.1f} dB")
-    return parts.told(margins.above(measured), f"Baseline and improved: {'; '.join(means)}.")
+    return parts.add_sentence(margins.above(measured), f"Baseline and improved: {'; '.join(means)}.")
 
 
 def _frequencies(files: Mapping[str, Path]) -> Finding:
@@ -73,15 +73,15 @@ def _frequencies(files: Mapping[str, Path]) -> Finding:
     dead = [np.arange(len(one.rms)) < one.dead for one in (baseline, improved)]  # how many, not which
     outside, gone = 100 * float(np.mean(~middle[1])), 100 * float(np.mean(dead[0]))  # of the baseline's filters
     measured = {
-        "middle band": sized(samples.difference_of_shares(*middle, "filters"), outside, "the most possible"),
-        "dead": sized(samples.difference_of_shares(*dead, "filters"), gone, "the most possible"),
+        "middle band": sized(intervals.difference_of_shares(*middle, "filters"), outside, "the most possible"),
+        "dead": sized(intervals.difference_of_shares(*dead, "filters"), gone, "the most possible"),
     }
     counts = f"Dead: {baseline.dead} of {len(baseline.rms)} and {improved.dead} of {len(improved.rms)}."
-    return parts.told(margins.above(measured), counts)
+    return parts.add_sentence(margins.above(measured), counts)
 
 
 def _dominance(files: Mapping[str, Path]) -> Finding:
-    if "arrays/unclipped" not in parts.of(files, "first", NO_PAIR):
+    if "arrays/unclipped" not in parts.select_part(files, "first", NO_PAIR):
         raise NotMeasured("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
     free, clipped = _layers(files, "unclipped", "improved")
     if np.array_equal(free.filters, clipped.filters):
@@ -91,7 +91,7 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     n = len(free.rms) + len(clipped.rms)
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
-    return parts.told(
+    return parts.add_sentence(
         margins.above({"": Part(estimate, effect)}, 1),
         "A bootstrap says little of a maximum, and nothing of other trainings.",
     )
@@ -113,7 +113,7 @@ def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _grouping(files: Mapping[str, Path]) -> Finding:
-    arrays = artifacts.load_arrays(parts.of(files, "features", "`deconvnet.runs` names no network.")["arrays"])
+    arrays = artifacts.load_arrays(parts.select_part(files, "features", "`deconvnet.runs` names no network.")["arrays"])
     layers = sorted(int(name.removeprefix("patches_")) for name in arrays if name.startswith("patches_"))
     upper = [layer for layer in layers if layer > 1 and len(arrays[f"patches_{layer}"]) > 1]
     if not upper:
@@ -125,7 +125,7 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
             similarity.beyond_chance(projections),
             similarity.beyond_chance(similarity.matched(patches, projections)),
         )
-        more, most = samples.mean(own - filtered, "maps", 3), 1 - samples.mean(filtered, "maps").value
+        more, most = intervals.mean(own - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
         measured[f"layer {layer}"] = sized(more, most, "the most possible")
         plain.append(np.nanmean(own - similarity.beyond_chance(patches)) <= 0)
     if len(layers) > 1:
@@ -139,16 +139,16 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
         found = dataclasses.replace(
             found, verdict="inconclusive", reason="Above 0, but only with the patches filtered."
         )
-    return parts.told(found, unfiltered)
+    return parts.add_sentence(found, unfiltered)
 
 
 def _variety(patches: Sequence[np.ndarray], layers: Sequence[int]) -> Estimate:
     variety = [1 - similarity.within_maps(tiles) for tiles in patches]
-    return samples.rank_correlation(np.repeat(layers, [len(one) for one in variety]), np.concatenate(variety), "maps")
+    return intervals.rank_correlation(np.repeat(layers, [len(one) for one in variety]), np.concatenate(variety), "maps")
 
 
 def _settling(files: Mapping[str, Path]) -> Finding:
-    found = parts.of(files, "evolution", "`evolution.runs` names no network.")
+    found = parts.select_part(files, "evolution", "`evolution.runs` names no network.")
     arrays, about = artifacts.load_arrays(found["arrays"]), artifacts.load_json(found["about"])
     layers = sorted(about["layers"])
     if len(layers) < 2 * ENDS:
@@ -160,23 +160,25 @@ def _settling(files: Mapping[str, Path]) -> Finding:
     late, early = (100 * sum(some) / len(some) / EPOCHS for some in (LATE, EARLY))
     maps = ("maps of one network", 1, "points")
     measured = {
-        "upper later than lower": sized(samples.difference(upper, lower, *maps), late - early, "the paper's"),
-        "lower before half of training": sized(samples.mean(HALF - lower, *maps), HALF - early, "the paper's"),
-        "upper after it": sized(samples.mean(upper - HALF, *maps), late - HALF, "the paper's"),
+        "upper later than lower": sized(
+            intervals.difference_of_means(upper, lower, *maps), late - early, "the paper's"
+        ),
+        "lower before half of training": sized(intervals.mean(HALF - lower, *maps), HALF - early, "the paper's"),
+        "upper after it": sized(intervals.mean(upper - HALF, *maps), late - HALF, "the paper's"),
     }
-    return parts.told(margins.above(measured), settling.layer_by_layer(about, layers))
+    return parts.add_sentence(margins.above(measured), settling.layer_by_layer(about, layers))
 
 
 def _projected(files: Mapping[str, Path]) -> Finding:
-    scores = Scores.load(parts.of(files, "covered", "`occlusion.runs` names no network that takes part."))
+    scores = Scores.load(parts.select_part(files, "covered", "`occlusion.runs` names no network that takes part."))
     if not len(scores):
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
-    ratio = scores.of["projection"]
-    fall = intervals.of_pictures(100 * (1 - ratio))
+    ratio = scores.values["projection"]
+    fall = intervals.mean_of_images(100 * (1 - ratio))
     effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
-    measured = {"": Part(samples.share(ratio < 1, "images"), effect, margins.SHARE)}
+    measured = {"": Part(intervals.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
-    return parts.told(margins.above(measured, MOST), mean)
+    return parts.add_sentence(margins.above(measured, MOST), mean)
 
 
 CLAIMS = (

@@ -14,7 +14,8 @@ from zfrepro.claims.base import VERDICTS, Effect, counts
 from zfrepro.claims.registry import GROUPS, Judged
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
-from zfrepro.measurements.estimate import Estimate, Number
+from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.measurements.estimate import Estimate
 
 TITLE = "The paper's claims"
 PAPER = "Throughout"
@@ -123,20 +124,21 @@ def _numbers(found: Estimate | None) -> tuple[Number | str | None, ...]:
     if found is None:
         return (None,) * 6
     ends = (None if end is None else Number(end, found.digits) for end in (found.low, found.high))
-    return (Number(found.value, found.digits), *ends, found.unit, Number(found.n, 0), found.of)
+    return (Number(found.value, found.digits), *ends, found.unit, Number(found.n, 0), found.counted)
 
 
 def _effect(found: Effect | None) -> tuple[Number | str | None, ...]:
     """effect, yardstick, what the yardstick is"""
     if found is None:
         return (None,) * 3
-    return (Number(found.value, found.digits), Number(found.yardstick, found.digits), found.of)
+    return (Number(found.value, found.digits), Number(found.yardstick, found.digits), found.relative_to)
 
 
 def _plain(one: Judged) -> dict[str, Any]:
     claim, finding = one.claim, one.finding
     found = finding.estimate
-    measured = {key: getattr(found, key, None) for key in ("value", "low", "high", "n", "of", "unit")}
+    measured = {key: getattr(found, key, None) for key in ("value", "low", "high", "n", "unit")}
+    measured["of"] = None if found is None else found.counted
     return {
         "number": claim.number,
         "topic": GROUPS[one.group].topic,
@@ -150,10 +152,10 @@ def _plain(one: Judged) -> dict[str, Any]:
         "reason": finding.reason,
         "contradicted": claim.contradicted,
         "remark": claim.remark,
-        "estimate": "" if found is None else found.said(),
+        "estimate": "" if found is None else found.text(),
         **measured,
         "part": finding.part,
-        "parts": [{"name": name, "said": part.said()} for name, part in (finding.parts or {}).items()],
+        "parts": [{"name": name, "said": part.text()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
     }
 

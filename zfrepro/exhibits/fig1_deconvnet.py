@@ -14,8 +14,8 @@ from PIL import Image
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 TITLE = "How the deconvnet projects back to pixels"

@@ -11,8 +11,8 @@ from PIL import Image
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 TITLE = "What activates the maps of each layer"

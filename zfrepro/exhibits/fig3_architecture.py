@@ -13,8 +13,8 @@ from matplotlib.patches import Polygon
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import runs
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 TITLE = "The improved network"
@@ -51,14 +51,14 @@ TONES = {"input": "#8b95a5", "conv": draw.BLUE, "pool": draw.SKY, "full": draw.O
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.improved(config, config.train.runs)
+    run = runs.find_improved(config, config.train.runs)
     return {"network": f"train/{run}/network.json"}
 
 
 def build(files: Mapping[str, Path]) -> Picture:
     network = artifacts.load_json(files["network"])
     full, here, spec = network["full_size"], network, network["spec"]
-    as_printed = runs.normal(spec["network"]) == runs.normal(paper.VARIANTS["improved"])
+    as_printed = runs.full_description(spec["network"]) == runs.full_description(paper.VARIANTS["improved"])
     pictures = {"At full size": full["rows"], "As trained here": here["rows"]}
     return Picture(
         caption=f"At full size: {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. As trained here: "

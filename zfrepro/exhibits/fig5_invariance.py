@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading, make_row
-from zfrepro.measurements import bootstrap
+from zfrepro.exhibits.kit.image_numbers import mean_number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.invariance import (
     EIGHTHS,
@@ -97,14 +97,14 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
 def _distances(label: str, layers: list[np.ndarray], paired: bool = False, paper: str | None = None) -> Row:
     """Means over the images of layers 1 and 7 and, if `paired`, of their differences. layers: two of (images,)."""
     one, seven = layers
-    cells: dict[str, Cell] = {"measure": label, "layer1": bootstrap.mean(one, 2), "layer7": bootstrap.mean(seven, 2)}
+    cells: dict[str, Cell] = {"measure": label, "layer1": mean_number(one, 2), "layer7": mean_number(seven, 2)}
     if paired:
-        cells["difference"] = bootstrap.mean(seven - one, 2, signed=True)
+        cells["difference"] = mean_number(seven - one, 2, signed=True)
     return make_row(COLUMNS, cells | {"paper": paper}, partial=True)
 
 
 def _probability(label: str, values: np.ndarray, paper: str | None = None) -> Row:
-    cells = {"measure": label, "probability": bootstrap.mean(values, 3), "paper": paper}
+    cells = {"measure": label, "probability": mean_number(values, 3), "paper": paper}
     return make_row(COLUMNS, cells, partial=True)
 
 
@@ -203,7 +203,7 @@ def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:
     highlights = []
     for kind in ("shift", "scale"):
-        fits = [bootstrap.mean(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1)]
+        fits = [mean_number(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1)]
         if all(fits):
             seven, one = (fit.texts()["text"] for fit in fits)
             highlights.append(

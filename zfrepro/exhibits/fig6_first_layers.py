@@ -14,9 +14,9 @@ from PIL import Image
 from zfrepro.exhibits.kit import draw, first_layer_plots
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.first_layer_plots import NAMES
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import first_layers
-from zfrepro.measurements.estimate import Number
 from zfrepro.measurements.files import BASES
 from zfrepro.measurements.first_layers import Layers
 
@@ -176,7 +176,7 @@ def _row(label: str, layers: Layers) -> Row:
         "rms_ratio": Number(layers.ratio, 2),
         "dead": Number(layers.dead, 0),
         "high": None if projected is None else Number(100 * projected["high"], 0),
-        **{name: layers.grid(name) for name in ("lines", "squares")},
+        **{name: None if (mean := layers.grid(name)) is None else Number(mean) for name in ("lines", "squares")},
     }
     for kind, shares in (("peak", layers.peaks), ("energy", energy)):
         cells |= {f"{kind}_{band}": Number(float(share), 0) for band, share in zip(BANDS, shares, strict=True)}

@@ -17,8 +17,8 @@ from matplotlib.transforms import Bbox
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 TITLE = "Covering parts of the image"

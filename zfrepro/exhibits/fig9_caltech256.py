@@ -10,8 +10,8 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import accuracy_curves, draw
 from zfrepro.exhibits.kit.accuracy_curves import Curve, Level, Panel
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, heading, make_row
-from zfrepro.measurements import runs, transfers
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number
+from zfrepro.measurements import transfers
 
 TITLE = "Accuracy on Caltech-256 by number of training images"
 PAPER = "Figure 9"
@@ -57,7 +57,7 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
     levels = [_describe("Dashed, left", theirs, printed), *([_describe("Dashed, right", ours, curves)] if ours else [])]
     return Picture(
-        caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.said()}. {bars}. {' '.join(levels)}",
+        caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.text()}. {bars}. {' '.join(levels)}",
         columns=COLUMNS,
         rows=(*_rows(printed, curves), *_levels(theirs, ours)),
         png=accuracy_curves.draw_panels(panels),
@@ -72,8 +72,8 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
     """Series -> measured curve, pretrained first."""
-    found = transfers.accuracies(files)
-    measured = {series: transfers.curve(found, method) for method, series in NAMES.items()}
+    found = transfers.load_accuracies(files)
+    measured = {series: fold_curve(transfers.shown_curve(found, method)) for method, series in NAMES.items()}
     return {series: curve for series, curve in measured.items() if curve}
 
 
@@ -81,7 +81,7 @@ def _printed() -> dict[str, Curve]:
     table = paper.table("fig9_caltech256_curve_digitised")
     return {
         PRINTED[series]: {
-            int(k): runs.shown(value, None if spread != spread else round(spread, 1))
+            int(k): printed_number(value, None if spread != spread else round(spread, 1))
             for k, value, spread in zip(lines["train_per_class"], lines["acc_pct"], lines["acc_pm"], strict=True)
         }
         for series, lines in table.groupby("series", sort=False)
@@ -112,7 +112,7 @@ def _non_pretrained() -> dict[str, Curve]:
     """From the paper's Table 5; its figure lacks it."""
     table = paper.table("table5_caltech256").set_index("name").loc["scratch"]
     sizes = [int(key[3:-4]) for key in table.index if key.endswith("_pct")]
-    return {NAMES["scratch"]: {k: runs.shown(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
+    return {NAMES["scratch"]: {k: printed_number(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
 
 
 def _levels(theirs: Level, ours: Level | None) -> list[Row]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
-from zfrepro.measurements import bootstrap
+from zfrepro.exhibits.kit.image_numbers import mean_number, share_number
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements.estimate import Number
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 from zfrepro.storage import artifacts
 
@@ -69,7 +69,7 @@ def _caption(scores: Scores, about: Mapping[str, Any]) -> str:
 
 
 def _rows(scores: Scores) -> list[Row]:
-    columns = scores.of
+    columns = scores.values
     inside, outside, area = columns["inside"], columns["outside"], _mean(100 * columns["area"])
     return [
         _row("P(true class), uncovered", columns["clean"], 3),
@@ -96,7 +96,7 @@ def _rows(scores: Scores) -> list[Row]:
 
 
 def _minima(scores: Scores) -> list[Row]:
-    distant = scores.apart()
+    distant = scores.minima_apart()
     if len(distant) < 2:
         return []
     label = f"These minima more than {scores.square} pixels apart (% of images with both clear)"
@@ -104,11 +104,11 @@ def _minima(scores: Scores) -> list[Row]:
 
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    return _line(label, bootstrap.mean(values, digits, signed), expected, len(values))
+    return _line(label, mean_number(values, digits, signed), expected, len(values))
 
 
 def _share(label: str, hits: np.ndarray, expected: Number | None = None) -> Row:
-    return _line(label, bootstrap.share(hits), expected, len(hits))
+    return _line(label, share_number(hits), expected, len(hits))
 
 
 def _line(label: str, value: Number | None, expected: Number | None, images: int) -> Row:
@@ -121,7 +121,7 @@ def _mean(values: np.ndarray) -> Number:
 
 def _plot(scores: Scores) -> bytes:
     """One point per image: below the diagonal, the true class is less probable when the object is covered."""
-    columns = scores.of
+    columns = scores.values
     with draw.figure(6.6, 2.9) as drawn:
         left, right = drawn.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=draw.LINE, linewidth=1)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading, make_row
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.storage import artifacts
 
 TITLE = "Overlap of target and source images"

@@ -9,9 +9,9 @@ from typing import Any
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.correspondence import MASKS, PARTS
-from zfrepro.measurements.estimate import Number
 from zfrepro.storage import artifacts
 
 TITLE = "Correspondence of parts across images"

@@ -9,8 +9,10 @@ from typing import Any
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
+from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number, printed_value
 from zfrepro.measurements import runs
-from zfrepro.measurements.estimate import Estimate, Number
+from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
 
 TITLE = "Classification error on the source set"
@@ -50,23 +52,23 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
-    found, views = networks.found, networks.views
+    found, views = networks.runs, networks.views
     table = paper.table("table2_imagenet_error").to_dict("records")
     rows = [_row(line, networks) for line in table]
     own = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
     images = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
     return Table(
-        caption=f"Error in percent on {images} validation images; ours: {runs.said(views)}, and the single centre view. "
+        caption=f"Error in percent on {images} validation images; ours: {name_views(views)}, and the single centre view. "
         "The paper's numbers are for ImageNet 2012; its test labels are not public, so that column has the paper's numbers only.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
         png=_plot(own, [_seeds(line["name"], networks) for line in table if line["group"] == "ours"]),
         alt=_alt(own),
         notes=(
-            runs.kind_of_interval(networks.spread_of_error(1, views) is not None),
+            interval_note(networks.spread_of_error(1, views) is not None),
             "An ensemble averages probabilities; the last column gives its number of networks, which may be smaller than the paper's. Its "
             "spread over seeds is assumed to be that of the mean of as many networks.",
-            *runs.divergences(found),
+            *divergence_notes(found),
         ),
         highlights=_highlights(table, rows),
     )
@@ -77,16 +79,16 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
     missing = _missing(line, networks)
     cells: dict[str, Cell] = {"row": line["row_label"]}
     for key in ERRORS:
-        theirs = runs.value(line[f"{key}_err_pct"])
-        main = runs.measured(measured.get((TOPS[key], networks.views)))
-        single = runs.measured(measured.get((TOPS[key], 1)))
+        theirs = printed_value(line[f"{key}_err_pct"])
+        main = measured_number(measured.get((TOPS[key], networks.views)))
+        single = measured_number(measured.get((TOPS[key], 1)))
         cells |= {
-            f"{key}_paper": runs.shown(theirs),
+            f"{key}_paper": printed_number(theirs),
             f"{key}_ours": main or missing,
             f"{key}_diff": difference(main and main.value, theirs),
             f"{key}_ours_single_view": Number(single.value) if single else None,
         }
-    cells["test_top5_paper"] = runs.shown(line["test_top5_err_pct"])
+    cells["test_top5_paper"] = printed_number(line["test_top5_err_pct"])
     cells["networks"] = Number(members, 0) if members else None
     return make_row(COLUMNS, cells, "unrun" if missing and not members else "")
 
@@ -95,7 +97,7 @@ def _missing(line: dict[str, Any], networks: Networks) -> str | None:
     """The text in place of an error that was not measured."""
     if line["group"] != "ours":
         return None
-    diverged = [run for row in _table3_rows(line["name"]) for run in runs.diverged_in_row(networks.found, row)]
+    diverged = [run for row in _table3_rows(line["name"]) for run in runs.diverged_in_row(networks.runs, row)]
     return "diverged" if diverged else "not run"
 
 
@@ -106,7 +108,7 @@ def _table3_rows(row: str) -> tuple[str, ...]:
 
 def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
     """(k, views) -> our top-k error, and of how many networks."""
-    parts = [runs.of_row(networks.found, part) for part in _table3_rows(row)]
+    parts = [runs.of_row(networks.runs, part) for part in _table3_rows(row)]
     members = [run for part in parts for run in part]
     kinds = [(k, views) for k in TOPS.values() for views in (1, 10)]
     if not parts or not all(parts) or (row in ENSEMBLES and len(members) < 2):
@@ -118,7 +120,7 @@ def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estim
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
-    single = runs.of_row(networks.found, row) if row in SINGLE else []
+    single = runs.of_row(networks.runs, row) if row in SINGLE else []
     errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
     return [[error for error in one if error is not None] for one in errors]
 

@@ -9,9 +9,12 @@ from typing import Any
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
+from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number, printed_value
 from zfrepro.measurements import convergence, runs
-from zfrepro.measurements.estimate import NotMeasured, Number
-from zfrepro.measurements.networks import BOTH, Networks, printed
+from zfrepro.measurements.estimate import NotMeasured
+from zfrepro.measurements.networks import BOTH, Networks
+from zfrepro.paper.printed import printed_error
 
 TITLE = "Ablations: layers removed and resized"
 PAPER = "Table 3"
@@ -35,7 +38,7 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
-    found, views = networks.found, networks.views
+    found, views = networks.runs, networks.views
     table = paper.table("table3_ablation").to_dict("records")
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
@@ -43,16 +46,16 @@ def build(files: Mapping[str, Path]) -> Table:
     seeds = {line["name"]: _seeds(line["name"], networks) for line in table}
     return Table(
         caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
-        f"{runs.said(views)}, {_listed(images)} images; training error: centre crop, without dropout, "
+        f"{name_views(views)}, {_listed(images)} images; training error: centre crop, without dropout, "
         f"{_listed(sorted({run.errors['train_n'] for run in found}))} images.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
         png=_plot(table, rows, seeds),
         alt=_alt(ran),
         notes=(
-            f"{runs.kind_of_interval(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
+            f"{interval_note(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
             *_unfinished(found),
-            *runs.divergences(found),
+            *divergence_notes(found),
         ),
         highlights=_highlights(networks),
     )
@@ -72,16 +75,16 @@ def _unfinished(found: Sequence[runs.Run]) -> list[str]:
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     cells: dict[str, Cell] = {"row": _label(line)}
     name = line["name"]
-    own = runs.of_row(networks.found, name)
-    missing = "diverged" if runs.diverged_in_row(networks.found, name) else "not run"
+    own = runs.of_row(networks.runs, name)
+    missing = "diverged" if runs.diverged_in_row(networks.runs, name) else "not run"
     for key in ERRORS:
-        theirs = runs.value(line[f"{key}_err_pct"])
+        theirs = printed_value(line[f"{key}_err_pct"])
         ours = None
         if own:
             error = networks.error(name, TOPS[key], networks.views) if key in TOPS else networks.training_error(name)
-            ours = runs.measured(error)
+            ours = measured_number(error)
         cells |= {
-            f"{key}_paper": runs.shown(theirs),
+            f"{key}_paper": printed_number(theirs),
             f"{key}_ours": ours or missing,
             f"{key}_diff": difference(ours and ours.value, theirs),
         }
@@ -92,7 +95,7 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
-    own = runs.of_row(networks.found, row)
+    own = runs.of_row(networks.runs, row)
     validation = [[run.error(f"top{k}", networks.views) for run in own] for k in TOPS.values()]
     return [
         [run.errors["train_top1"] for run in own],
@@ -144,7 +147,7 @@ def _highlights(networks: Networks) -> tuple[Highlight, ...]:
         rise = networks.errors(BOTH)["top-1"]
     except NotMeasured:
         return ()
-    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed(BOTH, "val_top1")))
+    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed_error(BOTH, "val_top1")))
     return (Highlight("Top-1 error (points) added by removing layers 3, 4, 6, 7", ours, theirs),)
 
 

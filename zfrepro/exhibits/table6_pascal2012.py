@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
-from zfrepro.measurements import runs, transfers
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number, printed_number, printed_value
+from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
 
 TITLE = "Transfer to PASCAL VOC 2012"
@@ -114,7 +114,7 @@ def _columns(precisions: Mapping[str, _Precisions]) -> tuple[Column, ...]:
 def _row(
     label: str, line: Mapping[str, Any], ours: Mapping[str, Number | None], columns: Sequence[Column], kind: str = ""
 ) -> Row:
-    theirs = {key: runs.shown(line.get(key)) for key in PRINTED}
+    theirs = {key: printed_number(line.get(key)) for key in PRINTED}
     beside = theirs["ours"] and ours.get("softmax") and difference(ours["softmax"].value, theirs["ours"].value)
     cells: dict[str, Cell] = {"row": label, **theirs, "difference": beside or None}
     cells |= {f"here_{name}": number or "in no test image" for name, number in ours.items()}
@@ -149,7 +149,7 @@ def _won(
     for name, one in precisions.items():
         both = [(one.classes[own], printed[theirs]) for own, theirs in same.items() if one.classes[own]]
         wins[name] = sum(number.value > max(others["A_sande2012"], others["B_yan2012"]) for number, others in both)
-    theirs = {key: Number(value, 0) for key in PRINTED if (value := runs.value(line.get(key))) is not None}
+    theirs = {key: Number(value, 0) for key in PRINTED if (value := printed_value(line.get(key))) is not None}
     cells: dict[str, Cell] = {"row": WON, **theirs, **{f"here_{name}": Number(n, 0) for name, n in wins.items()}}
     return make_row(columns, cells, partial=True)
 
@@ -188,7 +188,7 @@ def _plot(
     precisions: Mapping[str, _Precisions],
     target: str,
 ) -> bytes:
-    theirs = {label: runs.shown(line["ours"]) for label, line in printed.items()}
+    theirs = {label: printed_number(line["ours"]) for label, line in printed.items()}
     ours = {
         name: {same.get(label, label): number for label, number in precisions[name].classes.items()}
         for name in LOOKS
@@ -229,5 +229,5 @@ def _alt(precisions: Mapping[str, _Precisions]) -> str:
 
 
 def _highlights(line: Mapping[str, Any], softmax: _Precisions) -> tuple[Highlight, ...]:
-    printed = runs.shown(line["ours"]).texts()["text"]
+    printed = printed_number(line["ours"]).texts()["text"]
     return (Highlight("PASCAL VOC: mean average precision (%), one softmax", softmax.mean.texts()["text"], printed),)

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, make_row
-from zfrepro.measurements import runs, transfers
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number, fold_number, printed_number
+from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class _Target:
 
     def number(self, network: str, classifier: str, layer: int) -> Number | None:
         found = self.networks[network]
-        return transfers.number(found, classifier=classifier, layer=layer, per_class=self.per_class)
+        folds = transfers.select_folds(found, classifier=classifier, layer=layer, per_class=self.per_class)
+        return fold_number(folds) if folds else None
 
     def curve(self, network: str, classifier: str) -> dict[int, Number]:
         """Layer -> accuracy, of the layers that were measured."""
@@ -65,7 +66,7 @@ class _Target:
         column = TARGETS[self.name][1]
         lines = paper.table("table7_layerwise").to_dict("records")
         return {
-            (line["classifier"], line["layer"]): runs.shown(line[f"{column}_acc_pct"], line[f"{column}_pm"])
+            (line["classifier"], line["layer"]): printed_number(line[f"{column}_acc_pct"], line[f"{column}_pm"])
             for line in lines
         }
 
@@ -74,7 +75,7 @@ def build(files: Mapping[str, Path]) -> Table:
     targets = [_target(files, name) for name in TARGETS if f"{name}/folds" in files]
     columns = _columns(targets)
     description = "; ".join(
-        f"{TARGETS[one.name][0]}: {one.folds.said()}, {one.per_class} training images per class" for one in targets
+        f"{TARGETS[one.name][0]}: {one.folds.text()}, {one.per_class} training images per class" for one in targets
     )
     return Table(
         caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {description}.",
@@ -101,7 +102,7 @@ def _target(files: Mapping[str, Path], name: str) -> _Target:
     records = {label.partition(" ")[2]: artifacts.load_json(files[label]) for label in labels}
     networks = {network: pd.DataFrame(record["accuracies"]) for network, record in records.items()}
     folds = transfers.Folds.load(files[f"{name}/folds"])
-    return _Target(name, folds, max(folds.test_pictures), networks, next(iter(records.values()))["sizes"])
+    return _Target(name, folds, max(folds.test_images), networks, next(iter(records.values()))["sizes"])
 
 
 def _columns(targets: Sequence[_Target]) -> tuple[Column, ...]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:

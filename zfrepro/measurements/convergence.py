@@ -18,10 +18,10 @@ import pandas as pd
 
 from zfrepro.errors import UserError
 from zfrepro.measurements import runs
+from zfrepro.measurements.intervals import Z
 from zfrepro.measurements.runs import Run
 
 LAST = 0.2  # of the epochs
-Z = 1.959964  # both sides of 95 % of a normal distribution
 FULL, SHALLOW = "baseline", "baseline-without-3-4-6-7"
 PREFIX = "trained/"
 ERROR = "val_top1_error"

@@ -25,13 +25,13 @@ BASES = ("baseline", "improved")  # rows of Table 3
 
 def of_one_run(config: Any, stage: str) -> dict[str, str]:
     """`arrays` and `about` of the stage, of the improved network if it is among its runs."""
-    stem = f"{stage}/{runs.improved(config, getattr(config, stage).runs)}/{STEMS[stage]}"
+    stem = f"{stage}/{runs.find_improved(config, getattr(config, stage).runs)}/{STEMS[stage]}"
     return {"arrays": f"{stem}.npz", "about": f"{stem}.json"}
 
 
 def occlusion_scores(config: Any) -> dict[str, str]:
     """`scores` and `about`."""
-    run = runs.improved(config, config.occlusion.runs)
+    run = runs.find_improved(config, config.occlusion.runs)
     return {"scores": f"occlusion/{run}/scores.npz", "about": f"occlusion/{run}/occlusion.json"}
 
 
@@ -56,10 +56,10 @@ def first_layers(config: Any) -> dict[str, str]:
 
 def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
     """Of the named runs the one with the network of Table 3's row, else any of that base; of several the lowest seed."""
-    row = runs.normal(paper.VARIANTS[base])
+    row = runs.full_description(paper.VARIANTS[base])
     of_base = [name for name in names if config.training(name).network.base == base]
     ranked = [
-        (runs.normal(config.training(name).network.model_dump()) != row, config.training(name).seed, name)
+        (runs.full_description(config.training(name).network.model_dump()) != row, config.training(name).seed, name)
         for name in of_base
     ]
     return min(ranked)[2] if ranked else None

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zfrepro.measurements import bootstrap
-from zfrepro.measurements.estimate import Number
+from zfrepro.measurements import intervals
 from zfrepro.storage import artifacts
 
 WEAK = 0.1  # of the median RMS: a filter below it counts as dead
@@ -49,12 +48,12 @@ class Layers:
         contrast = self.arrays[f"{name}_2"].astype(np.float64)
         return 10 * np.log10(contrast, out=np.full(len(contrast), np.nan), where=contrast > 0)
 
-    def grid(self, name: str) -> Number | None:
+    def grid(self, name: str) -> float | None:
         """Mean of `grids`; None where layer 2 was not projected or shows nothing."""
         if f"{name}_2" not in self.arrays:
             return None
-        known = bootstrap.present(self.grids(name))
-        return Number(float(known.mean())) if len(known) else None
+        present = intervals.present(self.grids(name))
+        return float(present.mean()) if len(present) else None
 
     @property
     def dead(self) -> int:

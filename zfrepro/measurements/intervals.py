@@ -1,188 +1,138 @@
-"""95 % intervals of differences: over pictures and seeds for networks, over folds for transfer, over pictures for the rest."""
+"""95 % intervals of means, shares, correlations and differences: bootstrap, Student, Welch, Wilson, Newcombe, Fisher.
+
+What is counted (images, maps, filters, folds) is the caller's to say; values that are missing (NaN) do not count.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
 
-from zfrepro.measurements import bootstrap
-from zfrepro.measurements.estimate import Estimate
+from zfrepro.measurements.estimate import Estimate, NotMeasured
 
 LEVEL = 0.975  # both sides together leave 5 %
+Z = statistics.NormalDist().inv_cdf(LEVEL)
+RESAMPLES = 2000
 
 
-def seed_spread(groups: Sequence[Sequence[float]]) -> tuple[float, int] | None:
-    """Standard deviation between seeds, pooled over networks trained several times, and its degrees of freedom.
-
-    None where no network was trained twice.
-    """
-    repeated = [np.asarray(group, dtype=float) for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in repeated)
-    if not freedom:
-        return None
-    return float(np.sqrt(sum((len(group) - 1) * group.var(ddof=1) for group in repeated) / freedom)), freedom
+def present(values: np.ndarray) -> np.ndarray:
+    """float64: what is not missing (NaN). Raises ValueError for infinite values, which no stage writes for missing ones."""
+    values = np.asarray(values, dtype=float)
+    if np.isinf(values).any():
+        raise ValueError(f"{np.isinf(values).sum()} of {values.size} values are infinite")
+    return values[~np.isnan(values)]
 
 
-def of_errors(first: np.ndarray, second: np.ndarray, spread: tuple[float, int] | None) -> Estimate:
-    """Mean error of `first` less that of `second`, in points.
-
-    Bool (seeds, N) each: which of the same N pictures each seed's network gets wrong. The variance is the paired one over
-    pictures, plus, with `spread` of `seed_spread`, that of the means over seeds; Student's t with Welch's degrees of freedom.
-    Without `spread` the noise of training is not in the interval; with it, what seeds differ in by chance of the pictures
-    counts in both variances, so that the interval is rather too wide than too narrow.
-    """
-    return of_sums([(1.0, first), (-1.0, second)], spread)
-
-
-def of_sums(terms: Sequence[tuple[float, np.ndarray]], spread: tuple[float, int] | None) -> Estimate:
-    """The same for any weighted sum of errors, in points: (weight, wrong), each network in one term alone."""
-    parts = [_over_pictures(terms), *_over_seeds([(weight, len(wrong)) for weight, wrong in terms], spread)]
-    return student(_sum(terms), parts, terms[0][1].shape[1], _over("validation", spread), "points")
-
-
-def of_ensembles(
-    first: np.ndarray, second: np.ndarray, spread: tuple[float, int] | None, joining: tuple[float, int]
-) -> Estimate:
-    """Error of one ensemble, bool (networks, N), less that of another, in points.
-
-    `joining`: the share that networks which are only in the second have in it, and how many they are: another training of them
-    moves its error by that share of `spread`. Networks in both cancel.
-    """
-    terms, (share, count) = [(1.0, first), (-1.0, second)], joining
-    parts = [_over_pictures(terms), *_over_seeds([(share, count)], spread)]
-    return student(_sum(terms), parts, first.shape[1], _over("validation", spread), "points")
-
-
-def of_training(
-    terms: Sequence[tuple[float, Sequence[float]]], pictures: int, spread: tuple[float, int] | None
-) -> Estimate:
-    """A weighted sum of training errors, in points: (weight, percent of each seed's network), on the same `pictures`.
-
-    Which pictures were wrong is not kept, so the networks count as independent: no narrower than the paired interval where
-    networks find the same pictures hard.
-    """
-    value = sum(weight * float(np.mean(percents)) for weight, percents in terms)
-    parts = [_of_shares(terms, pictures), *_over_seeds([(w, len(percents)) for w, percents in terms], spread)]
-    return student(value, parts, pictures, _over("training", spread), "points")
-
-
-def of_gaps(
-    terms: Sequence[tuple[float, np.ndarray, Sequence[float]]], pictures: int, spread: tuple[float, int] | None
-) -> Estimate:
-    """A weighted sum of validation less training error, in points: (weight, wrong, training errors of its seeds)."""
-    wrong, trained = [(w, one) for w, one, _ in terms], [(w, percents) for w, _, percents in terms]
-    value = _sum(wrong) - sum(weight * float(np.mean(percents)) for weight, percents in trained)
-    seeds = _over_seeds([(weight, len(one)) for weight, one in wrong], spread)
-    parts = [_over_pictures(wrong), _of_shares(trained, pictures), *seeds]
-    return student(value, parts, terms[0][1].shape[1], _over("validation and training", spread), "points")
-
-
-def of_error(wrong: np.ndarray, spread: tuple[float, int] | None, members: int = 1) -> Estimate:
-    """Mean error of bool (seeds, N) in percent, by the same rule as differences, the interval within 0 and 100.
-
-    `members`: of an ensemble whose averaged answer is `wrong` (1, N); its spread is taken for that of a mean of so many networks,
-    which is rather too wide.
-    """
-    if spread is not None:
-        spread = spread[0] / members**0.5, spread[1]
-    return _within_range(of_sums([(1.0, wrong)], spread))
-
-
-def of_training_error(percents: Sequence[float], pictures: int, spread: tuple[float, int] | None) -> Estimate:
-    """Mean training error of a network's seeds in percent, the interval within 0 and 100."""
-    return _within_range(of_training([(1.0, percents)], pictures, spread))
-
-
-def _within_range(one: Estimate) -> Estimate:
-    if one.low is None or one.high is None:
-        return dataclasses.replace(one, unit="%")
-    return dataclasses.replace(one, low=max(0.0, one.low), high=min(100.0, one.high), unit="%")
-
-
-def of_folds(
-    terms: Sequence[tuple[float, Sequence[float]]], test_share: float, independent: int | None = None
-) -> Estimate:
-    """Mean over folds of a weighted sum of accuracies in percent, in points: (weight, accuracy of each fold), on the same folds.
-
-    Folds drawn anew from the same pictures share training pictures, so the variance is that of Nadeau and Bengio (2003):
-    (1/folds + test_share) times the variance between folds, test_share = test pictures / all others, which are the training
-    pictures where every picture is used.
-
-    `independent`: test pictures of a fold, where the terms err independently, as different features or numbers of training
-    pictures nearly do. A few folds may agree by luck: the variance between them then counts as no less than the binomial one.
-    """
-    shared = min(len(folds) for _, folds in terms)
-    weights, values = np.array([weight for weight, _ in terms]), np.array([folds[:shared] for _, folds in terms])
-    each = weights @ values
-    value = float(each.mean())
-    if shared < 2:
-        return Estimate(value, None, None, shared, "fold", unit="points")
-    between = float(each.var(ddof=1))
-    if independent is not None:
-        means = values.mean(axis=1)
-        between = max(between, float((weights**2 * means * (100 - means)).sum()) / independent)
-    return student(value, [(between * (1 / shared + test_share), shared - 1)], shared, "folds", "points")
-
-
-def of_pictures(values: np.ndarray, of: str = "pictures", digits: int = 1, unit: str = "") -> Estimate:
-    """Mean of what is not missing (NaN), percentile bootstrap. Raises ValueError for infinite values, and where all are missing."""
-    known = bootstrap.present(values)
-    number = bootstrap.mean(known)
-    if number is None:
+def mean_of_images(values: np.ndarray, counted: str = "images", digits: int = 1, unit: str = "") -> Estimate:
+    """Mean, percentile bootstrap, seeded. Raises ValueError for infinite values, and where all are missing."""
+    kept = present(values)
+    if not len(kept):
         raise ValueError("no finite value")
-    return Estimate(number.value, number.low, number.high, len(known), of, digits, unit)
+    return Estimate(float(kept.mean()), *_bootstrap(kept), len(kept), counted, digits, unit)
 
 
-def apart(first: Estimate, second: Estimate, of: str) -> Estimate:
-    """first less second, measured independently: their intervals' halves add in quadrature; n is that of the fewer."""
+def mean(values: np.ndarray, counted: str, digits: int = 2, unit: str = "") -> Estimate:
+    """Mean of a few, maps or filters; Student's t. Raises NotMeasured where all are missing."""
+    kept = _require_present(values, counted)
+    value, n = float(kept.mean()), len(kept)
+    if n < 2:
+        return Estimate(value, None, None, n, counted, digits, unit)
+    return student(value, [_variance_of_mean(kept)], n, counted, unit, digits)
+
+
+def difference_of_means(
+    first: np.ndarray, second: np.ndarray, counted: str, digits: int = 2, unit: str = ""
+) -> Estimate:
+    """Mean of first minus that of second, unpaired; Welch's t. Raises NotMeasured where all of one are missing."""
+    one, other = _require_present(first, counted), _require_present(second, counted)
+    value, n = float(one.mean() - other.mean()), len(one) + len(other)
+    if min(len(one), len(other)) < 2:
+        return Estimate(value, None, None, n, counted, digits, unit)
+    return student(value, [_variance_of_mean(one), _variance_of_mean(other)], n, counted, unit, digits)
+
+
+def share(hits: np.ndarray, counted: str) -> Estimate:
+    """Percent of bool (N,) that are true; Wilson. Raises NotMeasured where there are none."""
+    if not len(hits):
+        raise NotMeasured(f"There are no {counted}.")
+    from scipy import stats  # here, since it takes two seconds to import
+
+    found = stats.binomtest(int(np.sum(hits)), len(hits)).proportion_ci(2 * LEVEL - 1, "wilson")
+    return Estimate(
+        100 * float(np.mean(hits)), 100 * float(found.low), 100 * float(found.high), len(hits), counted, unit="%"
+    )
+
+
+def difference_of_shares(first: np.ndarray, second: np.ndarray, counted: str) -> Estimate:
+    """Percent of first that are true minus that of second, in points; Newcombe's hybrid of two Wilson intervals."""
+    one, other = share(first, counted), share(second, counted)
+    (low, high), (other_low, other_high) = one.ends, other.ends
+    value = one.value - other.value
+    down = float(np.hypot(one.value - low, other_high - other.value))
+    up = float(np.hypot(high - one.value, other.value - other_low))
+    return Estimate(value, value - down, value + up, one.n + other.n, counted, unit="points")
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray, counted: str) -> Estimate:
+    """Spearman's; Fisher's transformation with the variance of Bonett and Wright (2000). Raises NotMeasured for too few."""
+    from scipy import stats
+
+    both = np.isfinite(first) & np.isfinite(second)
+    one, other = np.asarray(first)[both], np.asarray(second)[both]
+    n = len(one)
+    if n < 5 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        raise NotMeasured(f"Too few different {counted} to rank.")
+    value = float(np.clip(stats.spearmanr(one, other).statistic, -1, 1))
+    half = Z * np.sqrt((1 + value**2 / 2) / (n - 3))
+    middle = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
+    return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)), n, counted, digits=2)
+
+
+def independent_difference(first: Estimate, second: Estimate, counted: str) -> Estimate:
+    """first minus second, measured independently: their intervals' halves add in quadrature; n is that of the fewer."""
     value, n = first.value - second.value, min(first.n, second.n)
-    if first.low is None or second.low is None:
-        return Estimate(value, None, None, n, of, unit=first.unit)
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return Estimate(value, None, None, n, counted, unit=first.unit)
     half = float(np.hypot(first.high - first.low, second.high - second.low)) / 2
-    return Estimate(value, value - half, value + half, n, of, unit=first.unit)
+    return Estimate(value, value - half, value + half, n, counted, unit=first.unit)
 
 
-def _sum(terms: Sequence[tuple[float, np.ndarray]]) -> float:
-    return float(_each(terms).mean())
-
-
-def _each(terms: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
-    """(N,) in points: what every picture adds to the weighted sum of errors."""
-    return 100 * sum(weight * wrong.mean(axis=0) for weight, wrong in terms)
-
-
-def _over_pictures(terms: Sequence[tuple[float, np.ndarray]]) -> tuple[float, int]:
-    each = _each(terms)
-    return float(each.var(ddof=1)) / len(each), len(each) - 1
-
-
-def _of_shares(terms: Sequence[tuple[float, Sequence[float]]], pictures: int) -> tuple[float, int]:
-    """Binomial; seeds see the same pictures, so their number does not divide it."""
-    means = [(weight, float(np.mean(percents))) for weight, percents in terms]
-    return sum(weight**2 * mean * (100 - mean) for weight, mean in means) / pictures, pictures - 1
-
-
-def _over_seeds(terms: Sequence[tuple[float, int]], spread: tuple[float, int] | None) -> list[tuple[float, int]]:
-    """terms: (weight, number of seeds)."""
-    if spread is None:
-        return []
-    deviation, freedom = spread
-    return [(deviation**2 * sum(weight**2 / seeds for weight, seeds in terms), freedom)]
-
-
-def _over(which: str, spread: tuple[float, int] | None) -> str:
-    return f"{which} pictures" if spread is None else f"{which} pictures, with the spread of seeds"
-
-
-def student(value: float, parts: Sequence[tuple[float, int]], n: int, of: str, unit: str, digits: int = 1) -> Estimate:
+def student(
+    value: float, parts: Sequence[tuple[float, int]], n: int, counted: str, unit: str, digits: int = 1
+) -> Estimate:
     """A sum of independent means; parts: (variance of the mean, its degrees of freedom). Student's t, Welch's degrees of freedom."""
-    from scipy.special import stdtrit  # Student's quantile; scipy.stats, which has it too, takes a second to import
+    from scipy.special import stdtrit  # Student's quantile; scipy.stats, which has it too, takes longer to import
 
     total = sum(variance for variance, _ in parts)
     if total == 0:
-        return Estimate(value, value, value, n, of, digits, unit)
+        return Estimate(value, value, value, n, counted, digits, unit)
     freedom = total**2 / sum(variance**2 / free for variance, free in parts if variance)
     half = float(stdtrit(freedom, LEVEL) * np.sqrt(total))
-    return Estimate(value, value - half, value + half, n, of, digits, unit)
+    return Estimate(value, value - half, value + half, n, counted, digits, unit)
+
+
+def _bootstrap(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    if len(values) < 2:
+        return None, None
+    if np.ptp(values) < 1e-12 * np.abs(values).max():  # all equal: scipy's bootstrap would warn
+        return float(values.mean()), float(values.mean())
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    result = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng)
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def _require_present(values: np.ndarray, counted: str) -> np.ndarray:
+    """Raises ValueError for infinite values, NotMeasured where all are missing."""
+    kept = present(values)
+    if not len(kept):
+        raise NotMeasured(f"None of the {counted} gives a number.")
+    return kept
+
+
+def _variance_of_mean(values: np.ndarray) -> tuple[float, int]:
+    """And its degrees of freedom."""
+    return float(values.var(ddof=1)) / len(values), len(values) - 1

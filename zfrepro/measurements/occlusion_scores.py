@@ -22,7 +22,7 @@ RIVAL = 0.8  # of the fall at the minimum: nor is one whose rival, further away 
 class Scores:
     """What `core.localisation.scores` gives, name -> (N,), of the images for which all of it is defined."""
 
-    of: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray]
     left_out: int  # images that were scored and lack a quantity
     square: int  # pixels of its side
 
@@ -38,24 +38,28 @@ class Scores:
         return cls({name: values[known] for name, values in arrays.items()}, int((~known).sum()), about["square"])
 
     def __len__(self) -> int:
-        return len(self.of["clean"])
+        return len(self.values["clean"])
 
     @property
     def surer(self) -> np.ndarray:
         """bool (N,): the half of the images whose true class is most probable uncovered."""
-        return self.of["clean"] >= np.median(self.of["clean"])
+        return self.values["clean"] >= np.median(self.values["clean"])
 
     @property
     def clear(self) -> np.ndarray:
         """bool (N,): both minima are clear, that of the strongest map and that of P(true class)."""
-        both = [(self.of[f"{name}_fall"] >= FALL) & (self.of[f"{name}_rival"] <= RIVAL) for name in ("map", "true")]
+        both = [
+            (self.values[f"{name}_fall"] >= FALL) & (self.values[f"{name}_rival"] <= RIVAL) for name in ("map", "true")
+        ]
         return both[0] & both[1]
 
-    def apart(self) -> np.ndarray:
+    def minima_apart(self) -> np.ndarray:
         """bool (C, C), of the C images that are `clear`: the minimum of the strongest map of image i and that of P(true class)
         of image j lie further apart than the square's side. The diagonal is what is observed; off it, what unrelated minima
         would give."""
-        places = {name: [self.of[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")}
+        places = {
+            name: [self.values[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")
+        }
         rows, columns = (one[:, None] - other for one, other in zip(places["map"], places["true"], strict=True))
         return np.hypot(rows, columns) > self.square
 

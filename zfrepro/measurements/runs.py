@@ -12,11 +12,10 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.errors import UserError
-from zfrepro.measurements.estimate import Estimate, Number
 from zfrepro.storage import artifacts
 
 PLAIN_NETWORK = {"remove": [], "maps": [384, 384, 256], "units": 4096}
-NOT_RECIPE = ("network", "seed", "snapshots", "precision")  # what two networks trained alike may differ in
+NOT_RECIPE = ("network", "seed", "snapshots", "precision")  # what two networks of one recipe may differ in
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class Run:
 
     @property
     def diverged(self) -> str:
-        """`no-34 diverged in epoch 3 (the training loss is NaN)`; "" for a network that did not."""
-        found = self.errors.get("diverged")
-        return f"{self.name} diverged in epoch {found['epoch']} ({found['what']})" if found else ""
+        """`baseline-2048 diverged in epoch 3 (the training loss is NaN)`; "" for a network that did not."""
+        record = self.errors.get("diverged")
+        return f"{self.name} diverged in epoch {record['epoch']} ({record['what']})" if record else ""
 
     def error(self, what: str, views: int) -> float | None:
         """Percent; `what` is top1 or top5. None where that many views were not taken."""
-        found = self.errors["views"].get(str(views))
-        return found and found[what]
+        errors = self.errors["views"].get(str(views))
+        return float(errors[what]) if errors else None
 
 
 def needs(config: Any, scores: bool = False) -> dict[str, str]:
@@ -56,7 +55,7 @@ def needs(config: Any, scores: bool = False) -> dict[str, str]:
     return files
 
 
-def improved(config: Any, names: Iterable[str]) -> str:
+def find_improved(config: Any, names: Iterable[str]) -> str:
     """Of the named runs the one with the network of Fig 3, else any; of several the lowest seed, whatever their order.
 
     Raises LookupError for no names.
@@ -64,21 +63,23 @@ def improved(config: Any, names: Iterable[str]) -> str:
     names = sorted(names, key=lambda name: (config.training(name).seed, name))
     if not names:
         raise LookupError("no run is named for it")
-    plain = normal(paper.VARIANTS["improved"])
-    return next((name for name in names if normal(config.training(name).network.model_dump()) == plain), names[0])
+    plain = full_description(paper.VARIANTS["improved"])
+    return next(
+        (name for name in names if full_description(config.training(name).network.model_dump()) == plain), names[0]
+    )
 
 
 def load(files: Mapping[str, Path]) -> list[Run]:
     """Raises UserError naming the file where an error is not a finite number, unless the run diverged."""
-    found = []
+    runs = []
     for label in sorted(files):
         kind, _, name = label.partition("/")
         if kind == "network":
             network, errors = artifacts.load_json(files[label]), artifacts.load_json(files[f"errors/{name}"])
             run = Run(name, network["spec"], errors, network["full_size"]["parameters"])
             _require_finite(run, files[f"errors/{name}"])
-            found.append(run)
-    return found
+            runs.append(run)
+    return runs
 
 
 def _require_finite(run: Run, path: Path) -> None:
@@ -89,13 +90,14 @@ def _require_finite(run: Run, path: Path) -> None:
         )
 
 
-def normal(network: Mapping[str, Any]) -> dict[str, Any]:
+def full_description(network: Mapping[str, Any]) -> dict[str, Any]:
     """A network's description with all its fields, so that two can be compared."""
-    return json.loads(json.dumps({**PLAIN_NETWORK, **network}))
+    description: dict[str, Any] = json.loads(json.dumps({**PLAIN_NETWORK, **network}))
+    return description
 
 
 def of_row(runs: Iterable[Run], row: str) -> list[Run]:
-    """The runs of one row of Table 3: its network, trained alike, seed by seed; those that diverged are left out.
+    """The runs of one row of Table 3: its network, trained by one recipe, seed by seed; those that diverged are left out.
 
     Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
     """
@@ -110,61 +112,14 @@ def diverged_in_row(runs: Iterable[Run], row: str) -> list[Run]:
 def _in_row(runs: Iterable[Run], row: str) -> list[Run]:
     runs = list(runs)
     common = Counter(run.recipe for run in runs)
-    matching = [run for run in runs if normal(run.spec["network"]) == normal(paper.VARIANTS[row])]
+    matching = [run for run in runs if full_description(run.spec["network"]) == full_description(paper.VARIANTS[row])]
     if not matching:
         return []
     usual = max(sorted({run.recipe for run in matching}), key=lambda recipe: common[recipe])
     return sorted((run for run in matching if run.recipe == usual), key=lambda run: (run.spec["seed"], run.name))
 
 
-def measured(error: Estimate | None) -> Number | None:
-    """An error as a cell of a table, with its interval."""
-    return error and Number(error.value, error.digits, low=error.low, high=error.high)
-
-
-def divergences(runs: Iterable[Run]) -> list[str]:
-    """A note for each run that diverged: its row counts the other seeds, or says `diverged`."""
-    return [f"{run.diverged}: its row counts the other seeds, or has no errors." for run in runs if run.diverged]
-
-
-def kind_of_interval(spread: bool) -> str:
-    """For the notes of a table; spread: whether a network was trained several times."""
-    seeds = (
-        "the spread of seeds, pooled over all networks that were trained several times; small dots in the plot are single seeds"
-        if spread
-        else "no spread of seeds, as no network was trained twice"
-    )
-    return (
-        "Brackets: 95 % interval of the mean, of one kind in every row, whatever its number of seeds: over the images, with "
-        f"{seeds}."
-    )
-
-
-def interval(percent: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, in percent."""
-    share = percent / 100
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
-
-
 def views_taken(runs: Iterable[Run]) -> int:
     """10 where every run that did not diverge was seen in ten views, else 1."""
     measured = [run for run in runs if not run.diverged]
     return 10 if measured and all("10" in run.errors["views"] for run in measured) else 1
-
-
-def said(views: int) -> str:
-    return "ten views averaged" if views == 10 else "single view (centre)"
-
-
-def value(printed: float | None) -> float | None:
-    """A cell of the paper's tables; None where it prints nothing."""
-    return None if printed is None or printed != printed else float(printed)
-
-
-def shown(printed: float | None, spread: float | None = None) -> Number | None:
-    """The same as a cell of ours, with the digit that the paper prints."""
-    known = value(printed)
-    fine = None if spread is None or round(spread, 1) == spread else 2
-    return None if known is None else Number(known, spread=spread, spread_digits=fine)

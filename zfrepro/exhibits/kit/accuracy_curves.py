@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 
 TICKS = (1, 10, 20, 30, 40, 50, 60)
 WIDE, HIGH, LEGEND_LINE = 6.6, 2.75, 0.16  # inches

@@ -12,8 +12,8 @@ import pandas as pd
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
-from zfrepro.measurements import runs, transfers
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number, printed_value
+from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
 
 METHODS = {  # rows that the paper has and we run, also labels of `transfers.needs` -> full name
@@ -34,8 +34,10 @@ def needs(config: Any, target: str) -> dict[str, str]:
 
 def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     """`table`: name of the paper's table; `role`: the paper's data set, for which the target stands."""
-    found = transfers.accuracies(files)
-    curves = {method: transfers.curve(found, method) for method in ("scratch", "pretrained", *BASELINES)}
+    found = transfers.load_accuracies(files)
+    curves = {
+        method: fold_curve(transfers.shown_curve(found, method)) for method in ("scratch", "pretrained", *BASELINES)
+    }
     lines = paper.table(table).to_dict("records")
     sizes = _sizes(lines[0], curves)
     columns = _columns(sizes)
@@ -44,7 +46,7 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     record, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
     overlap = record["overlap"]
     return Table(
-        caption=f"Mean of the per-class accuracies in percent, by training images per class. Target here: {folds.said()}. "
+        caption=f"Mean of the per-class accuracies in percent, by training images per class. Target here: {folds.text()}. "
         f"Pretrained: the paper's network on ImageNet, ours on {overlap['source']}, {overlap['source_pictures']:,} images.",
         columns=columns,
         rows=(heading(SECTIONS[0], columns), *rows, *([heading(SECTIONS[1], columns), *own] if own else [])),
@@ -76,7 +78,7 @@ def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns:
     label = METHODS[method] if method else line["row_label"]
     cells: dict[str, Cell] = {"row": label}
     for k in sizes:
-        theirs = runs.shown(line.get(f"acc{k}_pct"), runs.value(line.get(f"acc{k}_pm")))
+        theirs = printed_number(line.get(f"acc{k}_pct"), printed_value(line.get(f"acc{k}_pm")))
         ours = curves[method].get(k) if method else None
         cells |= {f"acc{k}_paper": theirs, f"acc{k}_ours": ours or ("not run" if method else None)}
         cells[f"acc{k}_diff"] = difference(ours and ours.value, theirs and theirs.value)
@@ -154,13 +156,13 @@ def _alt(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: str) -> tuple[Highlight, ...]:
     """What pretraining adds at the most training images that both methods have: the mean over the folds that both have."""
-    scratch, pretrained = (transfers.series(found, method) for method in ("scratch", "pretrained"))
+    scratch, pretrained = (transfers.shown_curve(found, method) for method in ("scratch", "pretrained"))
     both = sorted(set(scratch) & set(pretrained))
     if not both:
         return ()
     k, by_method = both[-1], {line["name"]: line for line in lines}
     gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
-    theirs = [runs.value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
+    theirs = [printed_value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
     printed = difference(*theirs)
     label = f"{role}: accuracy (points) gained by pretraining, {k} images per class"
     return (Highlight(label, gain.texts()["text"], printed.texts()["text"] if printed else ""),)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell of text that starts with one for a formula
 

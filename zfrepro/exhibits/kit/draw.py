@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from PIL import Image, ImageDraw, ImageFont
 
-from zfrepro.measurements.estimate import Number
+from zfrepro.exhibits.kit.numbers import Number
 
 # Okabe and Ito's palette, whose colours colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (

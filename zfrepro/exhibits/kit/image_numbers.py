@@ -1,0 +1,19 @@
+"""Means and shares of images as cells, with their 95 % intervals; nothing where no image has a value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zfrepro.exhibits.kit.numbers import Number, measured_number
+from zfrepro.measurements import intervals
+
+
+def mean_number(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
+    """Mean of those of (N,) that are not missing (NaN), bootstrap over images; no interval for one value."""
+    present = intervals.present(values)
+    return measured_number(intervals.mean_of_images(present, digits=digits), signed) if len(present) else None
+
+
+def share_number(hits: np.ndarray) -> Number | None:
+    """Percent of bool (N,) that are true, Wilson's interval."""
+    return measured_number(intervals.share(hits, "images")) if len(hits) else None

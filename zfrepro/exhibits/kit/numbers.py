@@ -1,0 +1,68 @@
+"""A number as an exhibit prints it, made of an estimate, of accuracies of folds, or of a number of the paper."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zfrepro.measurements.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is shown: digits after the point, with a 95 % interval or a standard deviation where there is one."""
+
+    value: float
+    digits: int = 1
+    signed: bool = False
+    low: float | None = None
+    high: float | None = None
+    spread: float | None = None
+    spread_digits: int | None = None  # where the paper prints more of them than of the number itself
+
+    def texts(self) -> dict[str, str]:
+        """The strings that the page and the CSV both print: text, low, high, pm.
+
+        Raises FloatingPointError for NaN and infinity: a number that is missing is no cell (None), not a Number.
+        """
+        parts = {"value": self.value, "low": self.low, "high": self.high, "spread": self.spread}
+        if wrong := [f"{name} {part}" for name, part in parts.items() if part is not None and not math.isfinite(part)]:
+            raise FloatingPointError(f"a number is not finite ({', '.join(wrong)})")
+        fine = self.digits if self.spread_digits is None else self.spread_digits
+        given = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
+        plain = {name: f"{value:.{digits}f}" for name, (value, digits) in given.items() if value is not None}
+        return {"text": _fixed(self.value, self.digits, self.signed), **plain}
+
+
+def _fixed(value: float, digits: int, signed: bool) -> str:
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text  # no "-0.0"
+
+
+def measured_number(estimate: Estimate | None, signed: bool = False) -> Number | None:
+    """An estimate as a cell, with its interval and its digits."""
+    return estimate and Number(estimate.value, estimate.digits, signed, estimate.low, estimate.high)
+
+
+def fold_number(folds: Sequence[float]) -> Number:
+    """Mean over folds, with their standard deviation where there are several."""
+    return Number(statistics.fmean(folds), spread=statistics.stdev(folds) if len(folds) > 1 else None)
+
+
+def fold_curve(folds: Mapping[int, Sequence[float]]) -> dict[int, Number]:
+    """`fold_number` of the folds of each key, say of each number of training images per class."""
+    return {key: fold_number(values) for key, values in folds.items()}
+
+
+def printed_value(printed: float | None) -> float | None:
+    """A cell of the paper's tables; None where it prints nothing (NaN)."""
+    return None if printed is None or printed != printed else float(printed)
+
+
+def printed_number(printed: float | None, spread: float | None = None) -> Number | None:
+    """A cell of the paper's tables, with the digits that the paper prints; None where it prints nothing."""
+    value = printed_value(printed)
+    fine = None if spread is None or round(spread, 1) == spread else 2
+    return None if value is None else Number(value, spread=spread, spread_digits=fine)
