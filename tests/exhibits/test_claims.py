@@ -139,6 +139,7 @@ def test_claims_import_no_stage_and_no_torch_and_their_digest_holds_every_group(
     found = code_digest.closure("exhibits.claims")
     assert not {name for name in found if name.startswith(("stages", "commands", "experiment"))}
     assert {name for name in found if name.startswith("core.")} <= {"core.ranking", "core.finite"}  # without torch
+    assert "exhibits.kit.draw" not in found  # a colour there judges no claim again
     assert {f"claims.{name}" for name in registry.GROUPS} <= found
     program = "import sys, zfrepro.exhibits.claims; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

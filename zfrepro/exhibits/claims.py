@@ -1,18 +1,23 @@
-"""The scoreboard: each of the paper's 42 claims with the quantity that decides it, our number and the verdict."""
+"""The scoreboard: each of the paper's 42 claims with the quantity that decides it, our number and the verdict.
+
+It draws its board without `kit.draw`, so that a change of how figures look does not judge the claims again.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, counts
 from zfrepro.claims.registry import GROUPS, Judged
-from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements.estimate import Estimate
@@ -63,6 +68,8 @@ COLUMNS = (
     Column("contradicted", "Against it, from the paper itself", "label"),
     Column("remark", "Note", "label"),
 )
+STYLE = {"backend": "agg", "font.family": "DejaVu Sans", "text.color": "#1b1f24", "savefig.facecolor": "white"}
+DPI = 200
 WIDE, CELL, GAP, LEFT = 7.4, 0.56, 0.08, 1.45  # inches: the whole, a cell, between cells, room for topics
 HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
 
@@ -173,8 +180,8 @@ def _board(judged: Sequence[Judged], number: Mapping[str, int]) -> bytes:
     topics = {group: [one for one in judged if one.group == group] for group in GROUPS}
     against = any(one.claim.contradicted for one in judged)
     high = HEAD + len(topics) * (CELL + GAP) + FOOT * against
-    with draw.figure(WIDE, high) as drawn:
-        drawn.set_layout_engine("none")
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        drawn = Figure(figsize=(WIDE, high))
         ax = drawn.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, WIDE), ylim=(high, 0))
         ax.axis("off")
@@ -186,7 +193,9 @@ def _board(judged: Sequence[Judged], number: Mapping[str, int]) -> bytes:
                 _cell(ax, LEFT + place * (CELL + GAP), top, one)
         if against:
             ax.text(0.05, high - FOOT / 2, "* the paper's own numbers speak against it", fontsize=8.5, va="center")
-        return draw.png(drawn)
+        png = io.BytesIO()
+        drawn.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+        return png.getvalue()
 
 
 def _legend(ax: Axes, number: Mapping[str, int]) -> None:
