@@ -41,7 +41,7 @@ def first_layers(config: Any) -> dict[str, str]:
     Raises LookupError where deconvnet.runs lacks one of the two networks.
     """
     unclipped = [name for name in config.deconvnet.runs if config.training(name).filter_rms is None]
-    files = {}
+    files: dict[str, str] = {}
     for label, base in (("unclipped", "improved"), *((base, base) for base in BASES)):
         among = unclipped if label == "unclipped" else [name for name in config.deconvnet.runs if name not in unclipped]
         run = _plain(config, among, base)

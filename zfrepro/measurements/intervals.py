@@ -22,7 +22,8 @@ def present(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if np.isinf(values).any():
         raise ValueError(f"{np.isinf(values).sum()} of {values.size} values are infinite")
-    return values[~np.isnan(values)]
+    kept: np.ndarray = values[~np.isnan(values)]
+    return kept
 
 
 def mean_of_images(values: np.ndarray, counted: str = "images", digits: int = 1, unit: str = "") -> Estimate:
@@ -30,7 +31,8 @@ def mean_of_images(values: np.ndarray, counted: str = "images", digits: int = 1,
     kept = present(values)
     if not len(kept):
         raise ValueError("no finite value")
-    return Estimate(float(kept.mean()), *_bootstrap(kept), len(kept), counted, digits, unit)
+    low, high = _bootstrap(kept)
+    return Estimate(float(kept.mean()), low, high, len(kept), counted, digits, unit)
 
 
 def mean(values: np.ndarray, counted: str, digits: int = 2, unit: str = "") -> Estimate:

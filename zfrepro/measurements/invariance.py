@@ -48,7 +48,8 @@ def share_of_largest(curve: np.ndarray, amount: np.ndarray, small: float) -> np.
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """float64 (N,): part / whole; NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    shares: np.ndarray = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    return shares
 
 
 def linearity(curve: np.ndarray, amount: np.ndarray) -> np.ndarray:

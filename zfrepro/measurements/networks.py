@@ -184,9 +184,9 @@ class Networks:
         return load_ranks(run.name, self.scores[run.name])
 
     def _train_n(self, rows: Sum) -> int:
-        return min(run.errors["train_n"] for row in rows for run in self.row(row))
+        return min(int(run.errors["train_n"]) for row in rows for run in self.row(row))
 
 
 def _gap(run: Run) -> float:
     """Missing where the centre view was not taken; `wrong` says so."""
-    return (run.error("top1", 1) or 0.0) - run.errors["train_top1"]
+    return (run.error("top1", 1) or 0.0) - float(run.errors["train_top1"])

@@ -43,7 +43,8 @@ class Scores:
     @property
     def surer(self) -> np.ndarray:
         """bool (N,): the half of the images whose true class is most probable uncovered."""
-        return self.values["clean"] >= np.median(self.values["clean"])
+        surer: np.ndarray = self.values["clean"] >= np.median(self.values["clean"])
+        return surer
 
     @property
     def clear(self) -> np.ndarray:
@@ -61,7 +62,8 @@ class Scores:
             name: [self.values[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")
         }
         rows, columns = (one[:, None] - other for one, other in zip(places["map"], places["true"], strict=True))
-        return np.hypot(rows, columns) > self.square
+        distant: np.ndarray = np.hypot(rows, columns) > self.square
+        return distant
 
 
 def unrelated(apart: np.ndarray) -> float:

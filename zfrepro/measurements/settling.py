@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from zfrepro.measurements.similarity import standardise
+
 
 def likeness(arrays: Mapping[str, np.ndarray], layer: str) -> np.ndarray:
     """(E, M): each map's likeness to its final state at every snapshot.
@@ -15,12 +17,9 @@ def likeness(arrays: Mapping[str, np.ndarray], layer: str) -> np.ndarray:
     """
     if f"likeness_{layer}" in arrays:
         return arrays[f"likeness_{layer}"]
-    tiles = arrays[f"projections_{layer}"]
-    values = tiles.reshape(*tiles.shape[:2], -1).astype(np.float64)
-    values -= values.mean(axis=2, keepdims=True)
-    size = np.linalg.norm(values, axis=2)
-    size = size * size[-1]
-    return np.divide((values * values[-1]).sum(axis=2), size, out=np.zeros_like(size), where=size > 0)
+    tiles = standardise(arrays[f"projections_{layer}"])
+    correlations: np.ndarray = np.nan_to_num((tiles * tiles[-1]).sum(axis=2))
+    return correlations
 
 
 def epochs(similar: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:

@@ -1,8 +1,17 @@
-"""How alike the nine projections of a map are, and the nine patches (claim 20)."""
+"""How similar the nine projections of a map are, and the nine patches (claim 20); the one Pearson correlation."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def standardise(tiles: np.ndarray) -> np.ndarray:
+    """Mean-subtracted, at unit length: the dot product of two is their correlation. (M, T, ...) -> (M, T, P); NaN for a uniform one."""
+    values = tiles.reshape(*tiles.shape[:2], -1).astype(np.float64)
+    values -= values.mean(axis=2, keepdims=True)
+    size = np.linalg.norm(values, axis=2, keepdims=True)
+    unit: np.ndarray = np.divide(values, size, out=np.full_like(values, np.nan), where=size > 0)
+    return unit
 
 
 def within_maps(tiles: np.ndarray) -> np.ndarray:
@@ -20,36 +29,37 @@ def beyond_chance(tiles: np.ndarray) -> np.ndarray:
     pairs = _correlations(tiles)
     known = np.isfinite(pairs) & ~np.eye(len(pairs), dtype=bool)[:, None, :, None]
     counts, sums = known.sum(axis=(1, 2, 3)), np.where(known, pairs, 0).sum(axis=(1, 2, 3))
-    return within_maps(tiles) - sums / np.maximum(1, counts)
+    beyond: np.ndarray = within_maps(tiles) - sums / np.maximum(1, counts)
+    return beyond
 
 
 def matched(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
     """The patches (M, T, h, w, C) filtered so that their mean energy at each frequency is that of the projections.
 
-    Smooth pictures correlate by being smooth, and projections are all edges; so neither has that advantage.
+    Smooth images correlate by being smooth, and projections are all edges; so neither has that advantage.
     """
     spectra = np.fft.fft2(_centred(patches), axes=(2, 3))
-    wanted, given = (_energy(one) for one in (np.fft.fft2(_centred(projections), axes=(2, 3)), spectra))
+    wanted, given = _energy(np.fft.fft2(_centred(projections), axes=(2, 3))), _energy(spectra)
     gain = np.sqrt(np.divide(wanted, given, out=np.zeros_like(wanted), where=given > 1e-12 * given.max()))
     return np.fft.ifft2(spectra * gain[..., None], axes=(2, 3)).real
 
 
 def _centred(tiles: np.ndarray) -> np.ndarray:
     values = tiles.astype(np.float64)
-    return values - values.mean(axis=(2, 3, 4), keepdims=True)
+    values -= values.mean(axis=(2, 3, 4), keepdims=True)
+    return values
 
 
 def _energy(spectra: np.ndarray) -> np.ndarray:
     """(h, w): mean over tiles of the shares of each one's energy."""
     energy = (np.abs(spectra) ** 2).sum(axis=4)
     total = energy.sum(axis=(2, 3), keepdims=True)
-    return np.divide(energy, total, out=np.zeros_like(energy), where=total > 0).mean(axis=(0, 1))
+    mean: np.ndarray = np.divide(energy, total, out=np.zeros_like(energy), where=total > 0).mean(axis=(0, 1))
+    return mean
 
 
 def _correlations(tiles: np.ndarray) -> np.ndarray:
-    """(M, T, M, T): of every tile with every tile, each freed of its mean; NaN where one is uniform."""
-    values = _centred(tiles).reshape(*tiles.shape[:2], -1)
-    size = np.linalg.norm(values, axis=2, keepdims=True)
-    unit = np.divide(values, size, out=np.full_like(values, np.nan), where=size > 0)
-    flat = unit.reshape(-1, unit.shape[2])
-    return (flat @ flat.T).reshape(*tiles.shape[:2], *tiles.shape[:2])
+    """(M, T, M, T): of every tile with every tile; NaN where one is uniform."""
+    flat = np.concatenate(standardise(tiles))
+    pairs: np.ndarray = (flat @ flat.T).reshape(*tiles.shape[:2], *tiles.shape[:2])
+    return pairs
