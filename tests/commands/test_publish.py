@@ -305,8 +305,12 @@ def test_pull_requests_are_tested() -> None:
     workflow = yaml.load((ROOT / ".github/workflows/tests.yml").read_text(), yaml.BaseLoader)
     assert "pull_request" in workflow["on"]
     assert workflow["permissions"] == {"contents": "read"}
-    commands = " ".join(step.get("run", "") for step in workflow["jobs"]["test"]["steps"])
-    assert all(command in commands for command in ("libpango-1.0-0", "make lint", "make test"))
+    job = workflow["jobs"]["test"]
+    commands = " ".join(step.get("run", "") for step in job["steps"])
+    assert all(command in commands for command in ("libpango-1.0-0", "make setup", "make ${{ matrix.target }}"))
+    runs = {(run["target"], run["python"]) for run in job["strategy"]["matrix"]["include"]}
+    tested = {("check", python) for python in ("3.11", "3.12", "3.13")}
+    assert runs == {("lint", "3.11"), ("test-workflow", "3.11"), *tested}
 
 
 def test_the_flags_of_the_catalog_exist() -> None:
