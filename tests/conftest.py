@@ -16,12 +16,13 @@ if "TEST_ON_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks, here and in every process that a test starts
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests stay in one worker, with its fixtures; pytest-xdist reads the marks next."""
+    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay in one worker with its fixtures; whole workflows, which take longest, come first."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Whole workflows, which take longest, come first."""
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
