@@ -1,4 +1,4 @@
-"""For all tests: one torch thread, no GPU, the tests of a file in one worker, and what many files read made once for all workers."""
+"""For all tests: one torch thread, no GPU, and what many files read made once for all workers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from helpers import toy_results
 
 if "TEST_ON_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks, here and in every process that a test starts
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A file's tests stay in one worker, with its fixtures; pytest-xdist reads the marks next."""
-    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
