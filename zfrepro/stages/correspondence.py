@@ -1,4 +1,4 @@
-"""Cover the same part in several pictures and compare how a network's features change, picture by picture."""
+"""Cover the same part in several images and compare how a network's features change (Table 1, Fig 8)."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ Pairs = tuple["Comparison", dict[str, np.ndarray]]  # of every mask, and as arra
 
 class Spec(Base):
     square: int = Field(
-        32, ge=1, description="side of the grey square, pixels of the network's input; 32 at 224 hides a dog's eye"
+        32, ge=1, description="side of the grey square in pixels of the network's input; 32 at 224 covers a dog's eye"
     )
     grey: int = Field(
         124, ge=0, le=255, description="value of all three channels of the square, as in the occlusion maps"
     )
-    draws: int = Field(10, ge=1, description="random squares a picture, away from the three parts")
-    pictures: int = Field(5, ge=2, description="pictures shown and compared as the paper does; the paper: 5")
-    average: int = Field(60, ge=2, description="pictures compared for a steadier estimate, those shown among them")
+    draws: int = Field(10, ge=1, description="random squares per image, which do not touch the three parts")
+    pictures: int = Field(5, ge=2, description="images shown and compared as in the paper; the paper: 5")
+    average: int = Field(60, ge=2, description="images compared for a more precise estimate, including those shown")
     classes: tuple[str, ...] = Field(
-        (), description="take pictures of these classes only; the paper: dogs. None named: all whose parts are known"
+        (), description="use only images of these classes; the paper: dogs; empty: all images with known parts"
     )
-    split: str = Field("val", description="pictures to draw from")
+    split: str = Field("val", description="split to take images from")
     annotations: Path | None = Field(
-        None, description="CSV of part boxes marked in photographs, used instead of the set's own (docs/annotations.md)"
+        None, description="CSV with boxes of parts in photographs, instead of those of the set (docs/annotations.md)"
     )
-    root: Path | None = Field(None, description="folder of those photographs; None: the CSV's own")
-    seed: int = Field(0, ge=0, description="draws the pictures and the random squares")
-    batch: int = Field(64, ge=1, description="pictures in one forward pass")
+    root: Path | None = Field(None, description="folder of these photographs; null: the folder of the CSV")
+    seed: int = Field(0, ge=0, description="selects the images and the random squares")
+    batch: int = Field(64, ge=1, description="images per forward pass")
 
 
 @explain_diverged_network

@@ -1,4 +1,4 @@
-"""Find the pictures that drive a network's maps hardest and project those activations back to pixels."""
+"""Find the images with the highest activations of a network's maps and project these to pixels (Figs 1, 2 and 6)."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 class Spec(Base):
-    top: int = Field(9, ge=1, description="strongest activations of a map, each from another picture; the paper: 9")
+    top: int = Field(9, ge=1, description="highest activations per map, each from another image; the paper: 9")
     maps: dict[PositiveInt, PositiveInt] = Field(
         {1: 9, 2: 25, 3: 12, 4: 10, 5: 10},
         min_length=1,
-        description="layer -> maps shown, drawn at random; the paper's Fig 2, but for layer 2: Fig 6 shows 25, Fig 2 the "
-        "first 16 of them",
+        description="layer -> number of maps, randomly selected; as in the paper's Fig 2, except layer 2: Fig 6 shows 25, "
+        "Fig 2 the first 16 of them",
     )
-    split: str = Field("val", description="pictures searched; the paper: validation")
-    seed: int = Field(0, ge=0, description="draws the maps")
-    batch: int = Field(64, ge=1, description="pictures in one forward pass")
+    split: str = Field("val", description="split to search; the paper: validation")
+    seed: int = Field(0, ge=0, description="selects the maps")
+    batch: int = Field(64, ge=1, description="images per forward pass")
 
 
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/features.npz (values, places, projections, patches a layer; first-layer filters and their spectra) and
-    out/features.json (what they are)."""
+    """Write out/features.npz (values, positions, projections, patches per layer; first-layer filters and their spectra) and
+    out/features.json (their description)."""
     from zfrepro.core.deconvnet_diagram import layers, pooling
     from zfrepro.core.top_activations import find_top_activations
     from zfrepro.models.opened import NetworkOnSplit

@@ -1,4 +1,4 @@
-"""Measure one network's top-1 and top-5 error, single view and ten views, and keep its class probabilities of every image."""
+"""Measure a network's top-1 and top-5 error with one view and ten views, and save its class probabilities of every image."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zfrepro.storage.prepared_set import PreparedSet
 
 class Spec(Base):
     views: tuple[Literal[1, 10], ...] = Field(
-        (1, 10), min_length=1, description="1: centre; 10: corners, centre, mirrored"
+        (1, 10), min_length=1, description="1: centre crop; 10: corners and centre, and their mirror images"
     )
     train_images: int = Field(
-        50_000, ge=1, description="training pictures for the training error, evenly taken; all if fewer"
+        50_000, ge=1, description="training images for the training error, evenly spaced; all if there are fewer"
     )
-    batch: int = Field(128, ge=1, description="pictures")
+    batch: int = Field(128, ge=1, description="images per forward pass")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where the hardware has it"
+        "auto", description="auto: bfloat16 if the hardware supports it, else float32"
     )
 
 

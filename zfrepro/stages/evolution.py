@@ -1,4 +1,4 @@
-"""Follow a network's maps through its training: what each responds to most, projected to pixels, snapshot by snapshot."""
+"""Follow a network's maps during training: the highest activation of each, projected to pixels, at every snapshot (Fig 4)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,21 @@ CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
 class Spec(Base):
-    maps: int = Field(6, ge=1, description="maps shown of each layer, drawn at random; the paper: 6")
-    split: str = Field("train", description="pictures searched; the paper: all training examples")
+    maps: int = Field(6, ge=1, description="maps per layer, randomly selected; the paper: 6")
+    split: str = Field("train", description="split to search; the paper: all training examples")
     pictures: int | None = Field(
-        None, ge=1, description="how many of them, evenly spaced; null = all, as in the paper; all if fewer"
+        None, ge=1, description="images to search, evenly spaced; null: all, as in the paper; all if there are fewer"
     )
     compared: int = Field(
-        1000, ge=2, description="pictures, evenly spaced, over which a map's responses are compared with its final ones"
+        1000,
+        ge=2,
+        description="images, evenly spaced, on which activations are compared with those of the final network",
     )
-    settled: float = Field(0.9, gt=0, lt=1, description="similarity to the final network from which a layer is settled")
-    seed: int = Field(0, ge=0, description="draws the maps")
-    batch: int = Field(64, ge=1, description="pictures in one forward pass")
+    settled: float = Field(
+        0.9, gt=0, lt=1, description="similarity to the final network at which a layer counts as converged"
+    )
+    seed: int = Field(0, ge=0, description="selects the maps")
+    batch: int = Field(64, ge=1, description="images per forward pass")
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def run(
     device: str = "auto",
     threads: int = 1,
 ) -> None:
-    """network: network.json of its training. Write out/evolution.npz (projections, patches, values, places a layer; one
-    row a snapshot) and out/evolution.json (epochs, and how near each layer is to its final state)."""
+    """network: network.json of its training. Write out/evolution.npz (projections, patches, values, positions per
+    layer; one row per snapshot) and out/evolution.json (epochs, and the similarity of each layer to its final state)."""
     from zfrepro.models.opened import NetworkOnSplit
 
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)

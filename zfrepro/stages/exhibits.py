@@ -1,4 +1,4 @@
-"""Build one table or figure of the report from what the stages left."""
+"""Build one table or figure of the report from the results of the stages."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ ADVICE = "run the stages that it reads from again, or leave it out of `report.ex
 
 class Spec(Base):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="module in zfrepro/exhibits")
-    files: dict[str, Path] = Field(description="what the exhibit reads, by its own labels")
+    files: dict[str, Path] = Field(description="label -> file that the exhibit reads")
 
 
 def run(spec: Spec, out: Path) -> None:
-    """Write out/<name>.csv, .png and .tex and, last, out/exhibit.json with everything the page shows."""
+    """Write out/<name>.csv, .png and .tex, and last out/exhibit.json with everything that the page shows."""
     for label, path in spec.files.items():
         _check(spec.name, label, path)
     module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")

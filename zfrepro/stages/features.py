@@ -1,4 +1,4 @@
-"""Features of every picture of a target set: a network's layers, the same with random weights, or hand-made ones (HOG)."""
+"""Compute features of every image of a target set: layers of a network, trained or with random weights, or HOG."""
 
 from __future__ import annotations
 
@@ -28,20 +28,23 @@ Batches = Iterator[tuple[slice, dict[int, np.ndarray]]]
 
 class Spec(Base):
     kind: Literal["network", "random", "hog"] = Field(
-        "network", description="a trained network's layers; layer 7 of the same with random weights; hand-made features"
+        "network",
+        description="network: layers of a trained network; random: layer 7 of the same with random weights; hog: hand-crafted",
     )
     layers: tuple[Layer, ...] = Field(
-        (1, 2, 3, 4, 5, 7), min_length=1, description="of a trained network, those that it has; the paper: 1-5 and 7"
+        (1, 2, 3, 4, 5, 7),
+        min_length=1,
+        description="layers of a trained network, if it has them; the paper: 1-5 and 7",
     )
-    seed: int = Field(0, ge=0, description="draws random weights")
-    batch: int = Field(128, ge=1, description="pictures in one forward pass")
+    seed: int = Field(0, ge=0, description="initialises random weights")
+    batch: int = Field(128, ge=1, description="images per forward pass")
 
 
 def run(
     spec: Spec, images: Path, out: Path, weights: Path | None = None, device: str = "auto", threads: int = 1
 ) -> None:
     """images: manifest.json of the target set; weights: of the network, none for hog. Writes out/layer<n>.npy, float16
-    (N, D), one row a picture in the order of images.npy, and out/features.json."""
+    (N, D), one row per image in the order of images.npy, and out/features.json."""
     target = PreparedSet(images)
     sizes, batches = _hand_made(spec, target) if spec.kind == "hog" else _layers(spec, target, weights, device, threads)
     out.mkdir(parents=True, exist_ok=True)

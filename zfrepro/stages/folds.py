@@ -1,4 +1,4 @@
-"""Split a target set into training and test pictures, without those that its source set was trained on."""
+"""Split a target set into training and test images, without images that are also in the source's training set."""
 
 from __future__ import annotations
 
@@ -23,22 +23,25 @@ PAIRS, PAIR_SIZE = 12, 64  # most similar pairs that are shown, pixels
 class Spec(Base):
     per_class: tuple[PositiveInt, ...] = Field(
         (15, 30),
-        description="training pictures a class; the paper: 15, 30 (Caltech-101); 1-7, 10, 15, 30, 45, 60 (Caltech-256)",
+        description="training images per class; the paper: 15, 30 (Caltech-101); 1-7, 10, 15, 30, 45, 60 (Caltech-256)",
     )
-    test_per_class: int = Field(50, ge=1, description="test pictures a class, at most; the paper: 50")
+    test_per_class: int = Field(50, ge=1, description="largest number of test images per class; the paper: 50")
     folds: int = Field(5, ge=1, description="random splits; the paper: 5")
-    seed: int = Field(0, ge=0, description="decides the splits, the same for every method")
+    seed: int = Field(0, ge=0, description="of the random splits, which all methods share")
     small: Literal["stop", "drop"] = Field(
-        "stop", description="at a class without one picture more than the largest of per_class: stop, or drop the class"
+        "stop", description="if a class has no more images than the largest of per_class: stop, or drop the class"
     )
     duplicates: Literal["stop", "drop"] = Field(
-        "stop", description="where the same pixels stand in the set twice: stop, or drop the second"
+        "stop", description="if two images have the same pixels: stop, or drop the second"
     )
     overlap: float = Field(
-        0.97, gt=0, le=1, description="pictures that correlate so with a training picture of the source are left out"
+        0.97,
+        gt=0,
+        le=1,
+        description="images with at least this correlation with a training image of the source are left out",
     )
-    overlap_size: int = Field(16, ge=4, description="pixels; side of the small copies that are correlated")
-    mirrored: bool = Field(True, description="whether a mirrored copy counts as well")
+    overlap_size: int = Field(16, ge=4, description="side in pixels of the reduced images that are correlated")
+    mirrored: bool = Field(True, description="also compare mirror images")
 
 
 def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto", threads: int = 1) -> None:

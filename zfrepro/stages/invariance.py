@@ -1,4 +1,4 @@
-"""Shift, scale and turn pictures and measure how far the features of layers 1 and 7 move, and the true class's probability."""
+"""Shift, scale and rotate images; measure how much features of layers 1 and 7 and the true class's probability change (Fig 5)."""
 
 from __future__ import annotations
 
@@ -26,30 +26,32 @@ THUMBNAILS = 8  # a picture and transformation, as in Fig 5
 
 class Spec(Base):
     shift: int = Field(
-        63, ge=1, description="largest shift up and down, pixels of the network's input; the paper: about 63 at 224"
+        63, ge=1, description="largest vertical shift in pixels of the network's input; the paper: about 63 at 224"
     )
-    shift_step: int = Field(3, ge=1, description="pixels; the paper's curves are dense, of the order of 1")
-    scale: float = Field(2.0, gt=1, description="largest ratio; the paper: about 2")
-    scales: int = Field(21, ge=2, description="ratios from 1 to the largest")
-    turn_step: float = Field(5.0, gt=0, le=90, description="degrees from 0 to 360; the paper's curves are dense")
+    shift_step: int = Field(3, ge=1, description="step in pixels; the paper's curves are dense, about 1")
+    scale: float = Field(2.0, gt=1, description="largest scale; the paper: about 2")
+    scales: int = Field(21, ge=2, description="number of scales from 1 to the largest")
+    turn_step: float = Field(
+        5.0, gt=0, le=90, description="step in degrees, from 0 to 360; the paper's curves are dense"
+    )
     pictures: int | tuple[int, ...] = Field(
         5,
-        description="pictures shown, of different classes where they suffice, or their positions in the split; the paper: 5",
+        description="number of images shown, of different classes if possible, or their positions in the split; the paper: 5",
     )
-    average: int = Field(100, ge=1, description="further pictures, over which the mean is taken; all if fewer")
+    average: int = Field(100, ge=1, description="further images, for the mean; all if there are fewer")
     symmetric: tuple[str, ...] = Field(
         (),
-        description="classes whose objects look alike after a quarter turn; pictures of theirs are turned besides, as many as "
-        "`average` in all (the paper's exception, an entertainment centre)",
+        description="classes whose objects look the same after a quarter turn (the paper's exception, an entertainment centre); "
+        "up to `average` images of theirs are rotated in addition",
     )
-    split: str = Field("val", description="pictures to draw from")
-    seed: int = Field(0, ge=0, description="draws the pictures")
-    batch: int = Field(64, ge=1, description="views in one forward pass")
+    split: str = Field("val", description="split to take images from")
+    seed: int = Field(0, ge=0, description="selects the images")
+    batch: int = Field(64, ge=1, description="views per forward pass")
 
 
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/invariance.npz (distances and probabilities, picture by view) and out/invariance.json (what they are)."""
+    """Write out/invariance.npz (distances and probabilities, image by view) and out/invariance.json (their description)."""
     from zfrepro.models.opened import NetworkOnSplit
 
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)

@@ -1,4 +1,4 @@
-"""Slide a grey square over pictures and record what the network says at every position."""
+"""Move a grey square over images and record the network's prediction at every position (Fig 7)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
 
 
 class Spec(Base):
-    square: int = Field(50, ge=1, description="side of the square, pixels of the network's input; the paper: 50 at 224")
-    stride: int = Field(6, ge=1, description="pixels from one position to the next; the paper: 6")
+    square: int = Field(
+        50, ge=1, description="side of the square in pixels of the network's input; the paper: 50 at 224"
+    )
+    stride: int = Field(6, ge=1, description="step of the square in pixels; the paper: 6")
     grey: int = Field(
         124, ge=0, le=255, description="value of all three channels of the square; measured in the paper's Fig 7"
     )
-    layer: int = Field(5, ge=1, description="layer whose strongest map is watched; the paper: 5")
+    layer: int = Field(5, ge=1, description="layer whose map with the highest activation is recorded; the paper: 5")
     pictures: int | tuple[int, ...] = Field(
-        3, description="how many pictures, or their positions in the split; the paper: 3"
+        3, description="number of images, or their positions in the split; the paper: 3"
     )
-    split: str = Field("val", description="pictures to draw from; the paper: test")
-    seed: int = Field(0, ge=0, description="draws the pictures")
+    split: str = Field("val", description="split to take images from; the paper: test")
+    seed: int = Field(0, ge=0, description="selects the images")
     scored: int = Field(
         300,
         ge=0,
-        description="images classified correctly whose maps are scored against the object's known box, of those where the square has "
-        "positions on and beside it; all if fewer",
+        description="correctly classified images whose maps are compared with the object's box, if some positions of the square touch the "
+        "box and some do not; all if there are fewer",
     )
-    score_stride: int = Field(18, ge=1, description="pixels from one position to the next in the scored maps")
+    score_stride: int = Field(18, ge=1, description="step in pixels for the scored maps")
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the maps; bfloat16 is faster and good to about two digits"
+        "float32", description="precision of the maps; bfloat16 is faster, with about two correct digits"
     )
-    batch: int = Field(64, ge=1, description="pictures or positions in one forward pass")
+    batch: int = Field(64, ge=1, description="images or positions per forward pass")
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Survey:
 
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number a scored picture) and
-    out/occlusion.json (what they are)."""
+    """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number per scored image) and
+    out/occlusion.json (their description)."""
     from zfrepro.models.opened import NetworkOnSplit
 
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)

@@ -1,4 +1,4 @@
-"""Linear classifiers on frozen features of a target set: softmax, linear SVM and sigmoids (Tables 4 to 7, Fig 9)."""
+"""Train linear classifiers on frozen features of a target set: softmax, linear SVM and sigmoids (Tables 4 to 7, Fig 9)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ RESAMPLES = 200  # of the test pictures, for the interval of a mean average prec
 
 class Spec(Base):
     softmax: tuple[float, ...] = Field(
-        probes.STRENGTHS["softmax"], min_length=1, description="strengths tried (C: of the loss against the L2 penalty)"
+        probes.STRENGTHS["softmax"],
+        min_length=1,
+        description="values of C to try, the weight of the loss against the L2 penalty",
     )
-    svm: tuple[float, ...] = Field(probes.STRENGTHS["svm"], min_length=1, description="the same, linear SVM")
+    svm: tuple[float, ...] = Field(probes.STRENGTHS["svm"], min_length=1, description="the same for the linear SVM")
     sigmoids: tuple[float, ...] = Field(
-        probes.STRENGTHS["sigmoids"], min_length=1, description="the same, one sigmoid a class"
+        probes.STRENGTHS["sigmoids"], min_length=1, description="the same for one sigmoid per class"
     )
-    inner: int = Field(3, ge=2, description="parts of the training pictures by which a strength is chosen")
-    seed: int = Field(0, ge=0, description="draws those parts")
+    inner: int = Field(3, ge=2, description="parts of the training images for the cross-validation that selects C")
+    seed: int = Field(0, ge=0, description="selects these parts")
     curve: bool = Field(
-        True, description="the deepest layer at every number of training pictures of the folds, not at the most alone"
+        True, description="evaluate the deepest layer at every number of training images, not only at the largest"
     )
 
 

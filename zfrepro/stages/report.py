@@ -30,15 +30,15 @@ MOST = 600  # rows of one table on the page; its CSV has all
 
 class Spec(Base):
     experiment: str = Field(description="name of the experiment")
-    title: str = Field(min_length=1, description="of the page")
-    subtitle: str = Field("", description="below the title")
-    exhibits: tuple[str, ...] = Field(min_length=1, description="names, in the order of the page")
-    config: dict[str, Any] = Field({}, description="the whole experiment, printed and kept in the provenance")
-    reductions: tuple[str, ...] = Field((), description="sentences: what is smaller here than in the paper")
+    title: str = Field(min_length=1, description="title of the page")
+    subtitle: str = Field("", description="line below the title")
+    exhibits: tuple[str, ...] = Field(min_length=1, description="names of the exhibits, in the order of the page")
+    config: dict[str, Any] = Field({}, description="the whole experiment, for the page and the provenance")
+    reductions: tuple[str, ...] = Field((), description="sentences on what is smaller than in the paper")
 
 
 def run(spec: Spec, results: Path, out: Path) -> None:
-    """results: the experiment's folder; out: folder to fill, index.html last."""
+    """results: the experiment's folder; out: folder to fill; index.html is written last."""
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
     exhibits = [_exhibit(folder, name) for name, folder in folders.items()]
     with ThreadPoolExecutor(os.cpu_count()) as encoder, ThreadPoolExecutor(1) as printer:

@@ -1,4 +1,4 @@
-"""Train the same network from scratch on a target set alone: what pretraining is compared with (Tables 4, 5)."""
+"""Train the same network from scratch on a target set, to compare pretraining with (Tables 4, 5)."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Spec(Base):
     steps: int = Field(
         10_000,
         ge=1,
-        description="mini-batches of every training, to the end of its epoch; as many as the training error takes to level off. "
-        "The paper does not say how it trained from scratch; all else is the recipe of pretraining",
+        description="mini-batches per training, rounded up to whole epochs; enough for the training error to level off. The paper "
+        "does not say how it trained from scratch; all other settings are those of pretraining",
     )
     per_class: tuple[PositiveInt, ...] = Field(
         (15, 30, 45, 60),
         min_length=1,
-        description="training images per class, of those that the folds have; the paper's tables",
+        description="training images per class, if the folds have them; the paper's tables",
     )
-    folds: int = Field(5, ge=1, description="the first so many; the paper: 5")
+    folds: int = Field(5, ge=1, description="number of folds used, the first ones; the paper: 5")
 
 
 def run(
     spec: Spec, network: Path, folds: Path, images: Path, out: Path, device: str = "auto", threads: int = 1
 ) -> None:
-    """network: network.json of the run whose network and settings are taken; folds: folds.json of the target set; images:
+    """network: network.json of the run whose network and settings are used; folds: folds.json of the target set; images:
     its manifest.json; out: the JSON file to write."""
     import torch
 

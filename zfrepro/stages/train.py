@@ -1,4 +1,4 @@
-"""Train one network by the paper's recipe; a run that is stopped goes on where it was."""
+"""Train one network with the paper's recipe; a stopped training resumes from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ LOG_EVERY = 5  # seconds between log lines
 
 
 class Spec(Base):
-    network: Network = Field(description="which network: base, layers removed, sizes")
-    width: float = Field(1.0, gt=0, le=4, description="multiplies maps and units; the paper: 1")
+    network: Network = Field(description="base network, layers removed, sizes")
+    width: float = Field(1.0, gt=0, le=4, description="factor for maps and units; the paper: 1")
     input_size: int = Field(224, ge=32, description="pixels; the paper: 224")
     epochs: int = Field(70, ge=1, description="the paper: 70")
-    batch: int = Field(128, ge=1, description="pictures; the paper: 128")
+    batch: int = Field(128, ge=1, description="images; the paper: 128")
     learning_rate: float = Field(0.01, gt=0, description="the paper: 0.01")
     momentum: float = Field(0.9, ge=0, lt=1, description="the paper: 0.9")
     weight_decay: float = Field(5e-4, ge=0, description="the paper does not say; Krizhevsky: 5e-4")
@@ -45,40 +45,40 @@ class Spec(Base):
         None,
         gt=0,
         lt=1,
-        description="share of the first weights left at the end of training, which sets the weight decay in place of "
-        "weight_decay; for trainings much shorter than the paper's, whose filters would otherwise stay near the noise they begin as",
+        description="share of the initial weights left at the end of training; replaces weight_decay. For trainings much shorter than "
+        "the paper's, whose filters would otherwise stay close to their initial noise",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="in layers 6 and 7; the paper: 0.5")
     init: Literal["gaussian", "matched", "he"] = Field(
         "gaussian", description="initial weights; the paper: Gaussian 0.01"
     )
     input_scale: float = Field(
-        1.0, gt=0, description="multiplies the inputs in training, folded into layer 1 at the end; the paper: 1"
+        1.0, gt=0, description="factor for the inputs in training, folded into layer 1 at the end; the paper: 1"
     )
-    filter_rms: float | None = Field(0.1, gt=0, description="largest RMS of a convolution filter, null = no clipping")
+    filter_rms: float | None = Field(0.1, gt=0, description="largest RMS of a convolution filter; null: no clipping")
     crops: Literal["ten", "random", "centre"] = Field(
-        "ten", description="where training crops lie; the paper: ten sub-crops"
+        "ten", description="positions of training crops; the paper: ten sub-crops"
     )
     schedule: Literal["stall", "cosine", "constant"] = Field(
         "stall", description="how the learning rate is annealed; the paper: when the validation error stalls"
     )
-    warmup: float = Field(0.0, ge=0, description="epochs over which the learning rate rises from 0; the paper: none")
+    warmup: float = Field(0.0, ge=0, description="epochs in which the learning rate rises from 0; the paper: none")
     patience: int = Field(5, ge=1, description="epochs without progress before annealing (stall)")
     factor: float = Field(0.1, gt=0, lt=1, description="annealing factor (stall)")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where the hardware has it"
+        "auto", description="auto: bfloat16 if the hardware supports it, else float32"
     )
     snapshots: tuple[float, ...] = Field(
-        (), description="epochs, or parts of them, after which the convolution layers are kept, for Fig 4"
+        (), description="epochs, also fractions, after which the convolution layers are saved, for Fig 4"
     )
-    seed: int = Field(0, ge=0, description="initial weights, order, crops, dropout")
+    seed: int = Field(0, ge=0, description="of initial weights, order, crops and dropout")
 
     @model_validator(mode="after")
     def _length_known(self) -> Spec:
         if self.fade is not None and self.schedule == "stall":
             raise ValueError(
-                "fade: with the schedule `stall` nobody knows how long the learning rate stays; name weight_decay, or take "
-                "the schedule cosine or constant"
+                "fade: the learning rates of the schedule `stall` are not known in advance; set weight_decay, or use the schedule "
+                "cosine or constant"
             )
         if self.warmup > self.epochs:
             raise ValueError(f"warmup: longer than the {self.epochs} epochs of training")
@@ -90,7 +90,7 @@ class Spec(Base):
         last = info.data.get("epochs", math.inf)
         for epoch in asked:
             if not 0 < epoch <= last:
-                raise ValueError(f"there is no epoch {epoch:g}, training has {last}; name epochs above 0 up to that")
+                raise ValueError(f"epoch {epoch:g} does not exist; choose epochs above 0 and up to {last}")
         return tuple(sorted(set(asked)))
 
 
@@ -104,8 +104,8 @@ def run(
     save_every: float = 60,
     on_divergence: str = "fail",
 ) -> None:
-    """images: manifest.json of the source set; out: folder to fill; checkpoints, one every so many seconds, are kept in
-    `.state` beside it; on_divergence: fail, or record, which writes down that training diverged and succeeds."""
+    """images: manifest.json of the source set; out: folder to fill; checkpoints are saved in `.state` beside it every
+    `save_every` seconds; on_divergence: fail, or record, which saves that training diverged and succeeds."""
     import torch
 
     from zfrepro.core.training import Diverged
