@@ -76,7 +76,11 @@ def test_the_default_experiment_trains_every_row_of_table_3():
             73,
             "my.yaml: train.runs.improved.input_size: 73 pixels exceed the 72",
         ),
-        ("train.runs.baseline.snapshots", [3], "my.yaml: train.runs.baseline.snapshots: epoch 3 does not exist; choose"),
+        (
+            "train.runs.baseline.snapshots",
+            [3],
+            "my.yaml: train.runs.baseline.snapshots: epoch 3 does not exist; choose",
+        ),
         ("ablate.runs.improved", {"base": "improved"}, "ablate.runs: improved is already a name in train.runs"),
         ("train.runs.a b", {"base": "improved"}, "my.yaml: train.runs.a b: a run's name may contain only"),
         ("deconvnet.runs", ["best"], "deconvnet.runs: unknown name 'best'; choose from baseline"),
@@ -109,7 +113,11 @@ def test_the_default_experiment_trains_every_row_of_table_3():
             ["baseline"],
             "my.yaml: evolution.runs: baseline saves no snapshots; set train.runs",
         ),
-        ("train.runs.improved.snapshots", [0], "my.yaml: train.runs.improved.snapshots: epoch 0 does not exist; choose"),
+        (
+            "train.runs.improved.snapshots",
+            [0],
+            "my.yaml: train.runs.improved.snapshots: epoch 0 does not exist; choose",
+        ),
         ("correspondence", None, "table1_correspondence"),
     ],
 )

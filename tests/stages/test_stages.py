@@ -100,7 +100,9 @@ def test_snapshots_survive_an_end_at_any_step(place, tmp_path, monkeypatch, step
 
 @pytest.mark.parametrize("epochs", [[3], [0], [1, -0.5]])
 def test_a_snapshot_outside_training_is_refused_by_name(epochs):
-    with pytest.raises(ValidationError, match=r"snapshots\n.*epoch .* does not exist; choose epochs above 0 and up to 2"):
+    with pytest.raises(
+        ValidationError, match=r"snapshots\n.*epoch .* does not exist; choose epochs above 0 and up to 2"
+    ):
         train.Spec.model_validate({**SMALL, "snapshots": epochs})
 
 
