@@ -93,11 +93,11 @@ def test_an_interrupted_publication_loses_nothing(published: Path, tmp_path: Pat
     published.rename(published.with_name(".toy.old"))
     report = tmp_path / "results/toy/report"
     (report / "provenance.json").write_text("{}")
-    with pytest.raises(UserError, match="lacks made, versions, hardware, config, data, time"):
+    with pytest.raises(UserError, match="made, versions, hardware, config, data, time missing"):
         publish.publish(report, published)
     toy_report.write(report)
     broken = toy_report.write(published.with_name("zeta"), "omega")
-    with pytest.raises(UserError, match="is of the experiment omega, not of zeta"):
+    with pytest.raises(UserError, match="belongs to the experiment omega, not to zeta"):
         publish.publish(report, published)
     assert list(checksums.faults(published)) == []
     assert broken.is_dir()
@@ -105,7 +105,7 @@ def test_an_interrupted_publication_loses_nothing(published: Path, tmp_path: Pat
 
 def test_a_report_of_another_experiment_is_refused(tmp_path: Path) -> None:
     report = toy_report.write(tmp_path / "results/toy/report", "other")
-    with pytest.raises(UserError, match="is of the experiment other, not of toy"):
+    with pytest.raises(UserError, match="belongs to the experiment other, not to toy"):
         publish.publish(report, tmp_path / "reports/toy")
     assert not (tmp_path / "reports").exists()
 
@@ -199,7 +199,7 @@ def test_the_crate_is_a_workflow_run(graph: dict[str, dict[str, Any]]) -> None:
         ["https://spdx.org/licenses/MIT"], ["Snakefile"], ["#run"],
     )  # fmt: skip
     assert graph[ids(root["citation"])[0]]["name"] == "Visualizing and Understanding Convolutional Networks"
-    assert "pictures of imagenette remain under their owners' terms" in root["description"]
+    assert "images of imagenette remain under their owners' terms" in root["description"]
     assert set(graph["Snakefile"]["@type"]) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
     assert graph["Snakefile"]["version"] == "c0ffee"
     assert [graph[one]["version"] for one in ids(graph["Snakefile"]["softwareRequirements"])] == [
@@ -219,7 +219,7 @@ def test_the_run_names_its_inputs_and_results(graph: dict[str, dict[str, Any]], 
     assert "startTime" not in run
     assert "On Abacus, 2 cores, 4.0 GiB memory, Slide rule; 250 seconds" in run["description"]
     assert ids(run["object"]) == ["config.yaml", "#data-source"]
-    assert graph["#data-source"]["description"] == "100 pictures of 2 classes, stored at 72 pixels"
+    assert graph["#data-source"]["description"] == "100 images of 2 classes, stored at 72 pixels"
     digests = [graph[one] for one in ids(graph["#data-source"]["identifier"])]
     assert [one["value"] for one in digests] == ["ab" * 32, "cd" * 32]
     assert set(ids(run["result"])) == names(published) - ADDED

@@ -58,7 +58,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seeing(place):
-    return opened.own(place / "model.safetensors", torch.device("cpu"))
+    return opened.open_own(place / "model.safetensors", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def crop(place, seeing):
 
 @pytest.fixture(scope="module")
 def looked(seeing, crop):
-    return inspect.look(seeing, crop, maps=3, square=32, stride=16)
+    return inspect.inspect(seeing, crop, maps=3, square=32, stride=16)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_features_are_the_strongest_units_projected(seeing, crop, looked):
 
 
 def test_covering_is_done_with_grey_pixels_at_the_place_told(seeing, crop, looked):
-    covered = looked.covered
+    covered = looked.occlusion
     assert covered.probability.shape == covered.labels.shape == covered.activation.shape == (3, 3)
     for row, column in ((0, 0), (1, 2), (2, 1)):
         hidden = crop.copy()
@@ -170,10 +170,10 @@ def test_the_page_says_what_was_found(page, looked):
     classes, probabilities = CLASSES[looked.top[0][0]], look_draw.percent(looked.top[0][1])
     assert [cell.strip() for cell in read.rows[0]] == [classes, "", probabilities]
     text = " ".join(" ".join(read.words).split())
-    assert "The photograph is 80 \u00d7 72 pixels. The network sees the square of 64 \u00d7 64 in its centre." in text
-    assert "A grey square of 32 \u00d7 32 pixels slides over the input in steps of 16." in text
+    assert "The photograph is 80 \u00d7 72 pixels. Its input is the central square of 64 \u00d7 64 pixels." in text
+    assert "A grey square of 32 \u00d7 32 pixels slides over the input in steps of 16 pixels." in text
     assert "Over 3 \u00d7 3 positions of the square" in text
-    assert "ends of so long a picture" not in text
+    assert "ends of such a long image" not in text
     for one in looked.layers[5]:
         assert f"map {one.number}, activation {look_draw.number(one.activation)}" in text
 
@@ -185,7 +185,7 @@ def test_the_pictures_on_the_page_are_those_looked_at(page, crop, looked):
     ]
     assert np.array_equal(shown[0], crop.repeat(5, 0).repeat(5, 1))
     assert np.array_equal(shown[2], looked.layers[1][0].patch)
-    lowest = np.argwhere(looked.covered.probability == looked.covered.probability.min())[0] * 16
+    lowest = np.argwhere(looked.occlusion.probability == looked.occlusion.probability.min())[0] * 16
     hidden = shown[1 + 5 * 4 * 2][::5, ::5]
     changed = np.argwhere((hidden != crop).any(2))
     assert (changed.min(0) >= lowest).all()
@@ -257,7 +257,7 @@ def test_any_size_works(place, tmp_path, width, height):
     weights = str(place / "model.safetensors")
     main(["look", str(tmp_path / "a.png"), "--weights", weights, "--out", str(tmp_path), "--no-occlusion", *FEW])
     text = " ".join((tmp_path / "index.html").read_text(encoding="utf-8").split())
-    assert ("ends of so long a picture are left out" in text) == (width != height)
+    assert ("ends of such a long image are left out" in text) == (width != height)
     assert "enlarged to 64 \u00d7 64" in text
 
 
@@ -280,7 +280,7 @@ def test_a_map_that_is_not_active_is_not_shown(seeing, crop):
         net.conv5.weight.zero_()
         net.conv5.bias.fill_(-1)
     dead = dataclasses.replace(seeing, net=net)
-    found = inspect.look(dead, crop, square=32, stride=16)
+    found = inspect.inspect(dead, crop, square=32, stride=16)
     assert found.layers[5] == []
     assert len(found.layers[4]) == 4
     page = look_page.render(dead, [Photograph("a", (9, 9), crop)], [found])
@@ -292,9 +292,9 @@ def test_outputs_that_are_not_finite_are_said(seeing, crop):
     with torch.no_grad():
         net.full8.bias.fill_(torch.nan)
     with pytest.raises(
-        UserError, match=r"model\.safetensors: layer full8: 6 of 6 class scores are not finite; .*: take other"
+        UserError, match=r"model\.safetensors: layer full8: 6 of 6 class scores are not finite; .*; use other"
     ):
-        inspect.look(dataclasses.replace(seeing, net=net), crop)
+        inspect.inspect(dataclasses.replace(seeing, net=net), crop)
 
 
 def test_a_layer_that_cannot_be_handled_is_named(seeing):
@@ -336,7 +336,7 @@ def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
         (["--network", "resnet"], "invalid choice: 'resnet'"),
         (["--classes", "names.txt"], "--classes: zfrepro's own weights contain the names of their classes"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
-        (["--weights", "alexnet-owt-7be5be79.pth"], "for weights of torchvision say --network alexnet or --network vgg16"),
+        (["--weights", "alexnet-owt-7be5be79.pth"], "for torchvision weights pass --network alexnet or --network vgg16"),
         (["--network", "alexnet", "--classes", "none.txt"], "--classes none.txt: cannot be read"),
         (["--device", "abacus"], "--device abacus: unknown device"),
     ],
@@ -396,7 +396,7 @@ def test_heat_maps_show_no_rounding():
 
 def test_the_legend_names_the_commonest_labels_first(seeing):
     labels = np.array([[1, 1, 1], [0, 0, 4]])
-    covered = inspect.Covered(1, 1, labels, labels, 0, labels, 1.0)
+    covered = inspect.OcclusionMaps(1, 1, labels, labels, 0, labels, 1.0)
     legend, codes = look_page._legend(seeing, covered)
     assert [(name, share) for _, name, share in legend] == [("dog", "50.0 %"), ("cat", "33.3 %"), ("bus", "16.7 %")]
     assert [tuple(colour) for colour in codes[1]] == [look_draw.rgb(legend[i][0]) for i in (1, 1, 2)]

@@ -150,7 +150,7 @@ def figure(text: str = "") -> dict[str, Any]:
 
 
 def origin(text: str = "") -> dict[str, Any]:
-    trail = {"said": [["Made anew by", f"`snakemake {text}`"]], "config": {"train": {"note": text}}}
+    trail = {"summary": [["Command", f"`snakemake {text}`"]], "config": {"train": {"note": text}}}
     network = {
         "spec": {"network": {"base": text}, "input_size": 64, "epochs": 2, "seed": 0}, "parameters": 12345, "images": 960,
         "device": "cpu", "precision": text, "seconds": 75.0,

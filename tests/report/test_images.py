@@ -72,7 +72,7 @@ def test_a_plot_keeps_its_edges_and_a_photograph_goes_with_losses() -> None:
 
 def test_few_colours_are_kept_exactly() -> None:
     made = Image.fromarray(np.random.default_rng(0).choice(np.array([0, 90, 200, 255], dtype=np.uint8), (64, 64, 3)))
-    few = images.fewer(made)
+    few = images.reduce_colours(made)
     assert few is not None
     assert few.mode == "P"
     assert np.array_equal(np.asarray(few.convert("RGB")), np.asarray(made))
@@ -89,17 +89,17 @@ def test_the_ground_stays_white_and_small_things_keep_their_colours() -> None:
 
 def test_a_palette_whose_loss_shows_is_refused() -> None:
     """A picture of grain in all colours has no 256 that stand for it; and one patch that is off is enough."""
-    assert images.fewer(grain()) is None
+    assert images.reduce_colours(grain()) is None
     first = np.full((64, 64, 3), 100, dtype=np.uint8)
     second = first.copy()
-    assert images._alike(first, second)
+    assert images._looks_equal(first, second)
     second[8:16, 8:16, 0] += 15
-    assert not images._alike(first, second)
+    assert not images._looks_equal(first, second)
 
 
 def test_a_photograph_is_told_by_its_colours() -> None:
-    assert images.fewer(photograph(), cells=100) is None
-    assert images.fewer(plot(), cells=5000) is not None
+    assert images.reduce_colours(photograph(), cells=100) is None
+    assert images.reduce_colours(plot(), cells=5000) is not None
 
 
 def test_what_is_seen_through_stays_as_it_is() -> None:

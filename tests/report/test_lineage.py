@@ -195,22 +195,24 @@ def results(tmp_path: Path) -> Path:
     return folder
 
 
-def told(results: Path) -> dict[str, Any]:
+def lineage_of_table3(results: Path) -> dict[str, Any]:
     networks = {run: {"spec": {"seed": seed}} for run, seed in (("baseline", 0), ("improved", 3), ("wide", 0))}
     manifest = {
         "dataset": "scenes",
         "splits": {"train": [0, 6000], "val": [6000, 7200]},
         "sha256": {"images.npy": "ab" * 32},
     }
-    return lineage.of("table3_ablations", results, CONFIG, networks, {"source": manifest, "voc2012": manifest})
+    return lineage.build_lineage(
+        "table3_ablations", results, CONFIG, networks, {"source": manifest, "voc2012": manifest}
+    )
 
 
 def test_everything_about_an_exhibit(results: Path) -> None:
-    found = told(results)
+    found = lineage_of_table3(results)
     assert found["jobs"] == ["prepare/source", "train/improved", "ablate/wide", "evaluate/improved", "evaluate/wide"]
     assert found["seeds"] == {"improved": 3, "wide": 0}
     assert found["seconds"] == {"own": 2.5, "before": 100.0, "measured": 4}
-    assert found["data"] == {"source": {"dataset": "scenes", "pictures": 7200, "sha256": {"images.npy": "ab" * 32}}}
+    assert found["data"] == {"source": {"dataset": "scenes", "images": 7200, "sha256": {"images.npy": "ab" * 32}}}
     assert found["digest"] == {
         "exhibits": code_digest.digest("stages.exhibits", "exhibits.table3_ablations"),
         "prepare (scenes)": code_digest.digest("stages.prepare", "datasets.scenes"),
@@ -221,24 +223,24 @@ def test_everything_about_an_exhibit(results: Path) -> None:
     assert found["command"].endswith(" --force results/toy/exhibits/table3_ablations/exhibit.json")
 
 
-def test_it_is_said_in_words(results: Path) -> None:
-    found = told(results)
-    said = dict(found["said"])
-    assert list(said) == ["Rests on", "Code", "Settings", "Data", "Seeds", "Time", "Made anew by"]
-    assert said["Rests on"] == "prepare (source); train (improved); ablate (wide); evaluate (improved, wide)"
-    assert said["Settings"] == "prepare.source, train.recipe, train.runs (improved), ablate.runs (wide), evaluate"
-    assert said["Data"] == "source: scenes, 7,200 pictures, sha256 abababababababab"
-    assert said["Seeds"] == "0 (wide); 3 (improved)"
-    assert said["Time"] == "2.5 s, after at least 1 min 40 s for the 5 jobs before it, added up"
-    assert said["Code"].startswith(f"exhibits {found['digest']['exhibits']}, prepare (scenes) ")
+def test_the_summary_is_text(results: Path) -> None:
+    found = lineage_of_table3(results)
+    summary = dict(found["summary"])
+    assert list(summary) == ["Depends on", "Code", "Settings", "Data", "Seeds", "Time", "Command"]
+    assert summary["Depends on"] == "prepare (source); train (improved); ablate (wide); evaluate (improved, wide)"
+    assert summary["Settings"] == "prepare.source, train.recipe, train.runs (improved), ablate.runs (wide), evaluate"
+    assert summary["Data"] == "source: scenes, 7,200 images, sha256 abababababababab"
+    assert summary["Seeds"] == "0 (wide); 3 (improved)"
+    assert summary["Time"] == "2.5 s, after at least 1 min 40 s for the 5 jobs it depends on, summed"
+    assert summary["Code"].startswith(f"exhibits {found['digest']['exhibits']}, prepare (scenes) ")
 
 
 def test_an_exhibit_that_does_not_tell_what_it_read_has_its_own_job_only(results: Path) -> None:
     artifacts.save_json(results / "exhibits/table3_ablations/exhibit.json", {})
-    found = told(results)
+    found = lineage_of_table3(results)
     assert (found["jobs"], found["config"], found["data"]) == ([], {}, {})
-    assert [label for label, _ in found["said"]] == ["Code", "Time", "Made anew by"]
-    assert dict(found["said"])["Time"] == "2.5 s"
+    assert [label for label, _ in found["summary"]] == ["Code", "Time", "Command"]
+    assert dict(found["summary"])["Time"] == "2.5 s"
 
 
 def test_the_provenance_holds_it_for_every_exhibit(results: Path) -> None:
@@ -246,5 +248,5 @@ def test_the_provenance_holds_it_for_every_exhibit(results: Path) -> None:
         artifacts.save_text(results / f"exhibits/table3_ablations/table3_ablations.{suffix}", "a")
     whole = provenance.gather(results, CONFIG, ("table3_ablations",))
     assert list(whole["exhibits"]) == ["table3_ablations"]
-    assert whole["exhibits"]["table3_ablations"]["jobs"] == told(results)["jobs"]
+    assert whole["exhibits"]["table3_ablations"]["jobs"] == lineage_of_table3(results)["jobs"]
     assert "exhibits/table3_ablations/table3_ablations.tex" in whole["artifacts"]

@@ -76,7 +76,7 @@ def everything(title: str = "Toy report") -> dict[str, Any]:
     origin = {
         "made": "2023-11-14T22:13:20Z", "git": None, "networks": {}, "data": {}, "time": {}, "artifacts": {}, "versions": {"python": "3"},
         "hardware": {"cpu": "cpu", "cores": 2, "memory_gib": 4.0, "gpus": []},
-        "exhibits": {"fig1": {"said": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
+        "exhibits": {"fig1": {"summary": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
     }  # fmt: skip
     spec = report.Spec(
         experiment="toy", title=title, exhibits=("a",), config={"note": title}, reductions=("Networks see 64 pixels instead of 224.",)
@@ -195,7 +195,7 @@ def test_pages_are_numbered_and_name_their_section(laid_out: list[Any]) -> None:
         assert f"{i} / {len(laid_out)}" in margins
         assert ("Toy report" in margins) == (i > 1)
     last = [" ".join(said(one).split()) for one in laid_out[-1].children]
-    assert {"Networks and data", "Provenance", "The whole configuration"} & set(last)
+    assert {"Networks and data", "Provenance", "Full configuration"} & set(last)
 
 
 def test_captions_stay_with_their_pictures(laid_out: list[Any]) -> None:

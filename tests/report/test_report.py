@@ -99,9 +99,7 @@ def _numbers(text: str) -> list[float]:
 def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page) -> None:
     words = " ".join(" ".join(page.words).split())
     assert "This is a reduced experiment" in words
-    assert words.index("Networks see 64 pixels instead of 224.") < words.index(
-        "What the paper leaves open, and what was"
-    )
+    assert words.index("Networks see 64 pixels instead of 224.") < words.index("Details the paper leaves open, and our")
     for guess in paper.GUESSES:
         assert guess.what.split("`")[0] in words
         assert guess.reason.split("`")[0].rstrip() in words

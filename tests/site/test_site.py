@@ -145,7 +145,7 @@ def test_both_pages_say_how_networks_were_trained_and_which_claims_flip(tmp_path
         toy_report.write(tmp_path / name, name, claims=found, **({"training": training} if name == "alpha" else {}))
     made = site(tmp_path)
     assert all(page.text().count("Trained in float32 on a CPU.") == 1 for page in made.values())
-    assert "do not agree: 1, 2. Between reproduced and not reproduced: 2." in made["compare.html"].text()
+    assert "disagree: 1, 2. Reproduced in one and not reproduced in another: 2." in made["compare.html"].text()
 
 
 def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_is_not_told_is_left_out(tmp_path: Path) -> None:
 
 def test_an_empty_site_says_so(tmp_path: Path) -> None:
     made = site(tmp_path / "none")
-    assert "No report is published here yet." in made["index.html"].text()
+    assert "No report has been published yet." in made["index.html"].text()
     assert "compare.html" not in {attrs["href"] for attrs in made["index.html"].all("a")}
 
 
@@ -196,7 +196,7 @@ def test_an_empty_site_says_so(tmp_path: Path) -> None:
         (toy_report.summary("bad", claims=[claim(1, "maybe")]), r"claims\.0\.verdict: Input should be 'reproduced'"),
         (toy_report.summary("bad", claims=[claim(1, "reproduced", float("nan"))]), r"claims\.0\.value: .*finite"),
         (toy_report.summary("bad", exhibits=[{"name": "a b", "title": "x"}, {}]), r"exhibits\.0\.name: .* \(and 2 more\)"),
-        (toy_report.summary("other"), r"is of the experiment other, not of bad"),
+        (toy_report.summary("other"), r"belongs to the experiment other, not to bad"),
         (toy_report.summary("../bad"), r"experiment: String should match"),
     ],
 )  # fmt: skip
@@ -233,10 +233,10 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     (folder / "summary.json").write_text(json.dumps(written))
     read = summaries.read(folder)
     assert list(read.counts().values()) == [2, 0, 0, 0, 0]
-    assert list(pages.measured(read.claims[0])) == [
+    assert list(pages.format_measurement(read.claims[0])) == [
         "\u22121.25 %", "[\u22122.00, 0.50]", "top-5", "effect \u22121.25 %; the paper's 5.00",
     ]  # fmt: skip
-    assert list(pages.measured(read.claims[1])) == []
+    assert list(pages.format_measurement(read.claims[1])) == []
     assert read.link(read.highlights[0].exhibit) == "toy/index.html#table2_imagenet"
     assert read.machine() == "Abacus, 2 cores, Slide rule"
     assert read.seconds == 250.1

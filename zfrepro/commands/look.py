@@ -16,8 +16,8 @@ from zfrepro.models import devices
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
-    from zfrepro.look.inspect import Look
-    from zfrepro.look.opened import Sight
+    from zfrepro.look.inspect import Inspection
+    from zfrepro.look.opened import PhotoNetwork
 
 OWN = "zfrepro"
 
@@ -99,20 +99,20 @@ def _check_target(out: Path, page: Path) -> None:
         raise UserError(f"--out {printable(out)}: {printable(existing)} is a file; choose a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"--out {printable(out)}: {printable(existing)} is not writable; choose another folder")
-    if page.exists() and not look_page.is_ours(page):
+    if page.exists() and not look_page.is_look_page(page):
         raise UserError(f"{printable(page)}: exists and was not created by this command; choose another folder")
 
 
-def _open_network(options: argparse.Namespace) -> Sight:
+def _open_network(options: argparse.Namespace) -> PhotoNetwork:
     from zfrepro.look import opened
 
     device = devices.choose(options.device, options.threads)
     if options.network != OWN:
         names = None if options.classes is None else _class_names(options.classes)
-        return opened.torchvisions(options.network, options.weights, names, device)
+        return opened.open_torchvision(options.network, options.weights, names, device)
     if options.classes is not None:
         raise UserError("--classes: zfrepro's own weights contain the names of their classes; leave the option out")
-    return opened.own(options.weights, device)
+    return opened.open_own(options.weights, device)
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -122,13 +122,17 @@ def _class_names(path: Path) -> tuple[str, ...]:
         raise UserError(f"--classes {printable(path)}: cannot be read as text ({error})") from error
 
 
-def _inspect(options: argparse.Namespace, network: Sight, photo: photographs.Photograph, number: int) -> Look:
+def _inspect(
+    options: argparse.Namespace, network: PhotoNetwork, photo: photographs.Photograph, number: int
+) -> Inspection:
     """Inspect one photograph and print its prediction; number: from 1, for the message."""
     from zfrepro.look import inspect
     from zfrepro.look import page as look_page
 
     started = time.monotonic()
-    result = inspect.look(network, photo.crop, options.maps, options.square, options.stride, not options.no_occlusion)
+    result = inspect.inspect(
+        network, photo.crop, options.maps, options.square, options.stride, not options.no_occlusion
+    )
     best, probability = result.top[0]
     prediction = f"{network.classes[best]}, {look_page.percent(probability)}"
     print(f"{number}/{len(options.photo)} {photo.name}: {prediction} ({time.monotonic() - started:.1f} s)", flush=True)
@@ -136,7 +140,11 @@ def _inspect(options: argparse.Namespace, network: Sight, photo: photographs.Pho
 
 
 def _save(
-    page: Path, options: argparse.Namespace, network: Sight, photos: list[photographs.Photograph], results: list[Look]
+    page: Path,
+    options: argparse.Namespace,
+    network: PhotoNetwork,
+    photos: list[photographs.Photograph],
+    results: list[Inspection],
 ) -> None:
     from zfrepro.look import page as look_page
 

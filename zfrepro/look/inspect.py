@@ -1,4 +1,4 @@
-"""What a trained network says of photographs, which of its maps they excite most, and what covering parts of them does."""
+"""Inspect one photograph with a trained network: top classes, most active maps of each layer, occlusion maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zfrepro.look.opened import Sight, said_of
+from zfrepro.look.opened import PhotoNetwork, naming_weights
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Covered:
+class OcclusionMaps:
     """Predictions with a grey square at P x P positions, top left corners `stride` pixels apart."""
 
     square: int
@@ -43,39 +43,41 @@ class Covered:
 
 
 @dataclass(frozen=True)
-class Look:
-    """All that is shown of one photograph."""
+class Inspection:
+    """The results for one photograph."""
 
     top: list[tuple[int, float]]  # class, probability; falling
     layers: dict[int, list[Feature]]  # strongest first; maps that are not active are left out
-    covered: Covered | None
+    occlusion: OcclusionMaps | None
 
 
-def look(
-    sight: Sight,
+def inspect(
+    network: PhotoNetwork,
     crop: np.ndarray,
     maps: int = 4,
     square: int | None = None,
     stride: int | None = None,
-    cover: bool = True,
-) -> Look:
-    """A crop uint8 (s, s, 3) looked at: `maps` strongest maps a layer, and a square as large as the paper's in proportion.
+    occlude: bool = True,
+) -> Inspection:
+    """crop: uint8 (s, s, 3); maps: how many per layer; square, stride: pixels, by default in proportion to the paper's.
 
     Raises UserError where the network's outputs are not finite, or where it has a layer that cannot be handled.
     """
     from zfrepro.core.occlusion import predict
 
-    inputs = sight.inputs(crop[None])
-    with said_of(sight.weights):
-        clean = predict(sight.net, inputs, sight.watched)
-    probabilities = clean.probabilities[0].cpu().numpy()
+    inputs = network.inputs(crop[None])
+    with naming_weights(network.weights):
+        uncovered = predict(network.net, inputs, network.watched)
+    probabilities = uncovered.probabilities[0].cpu().numpy()
     top = np.argsort(-probabilities, kind="stable")[:5].tolist()
-    covered = None
-    with said_of(sight.weights):
-        layers = _features(sight, crop, inputs, maps)
-        if cover:
-            covered = _cover(sight, inputs[0], clean.activations[0], top[0], *proportional(sight.size, square, stride))
-    return Look([(one, float(probabilities[one])) for one in top], layers, covered)
+    occlusion = None
+    with naming_weights(network.weights):
+        layers = _features(network, crop, inputs, maps)
+        if occlude:
+            occlusion = _occlusion_maps(
+                network, inputs[0], uncovered.activations[0], top[0], *proportional(network.size, square, stride)
+            )
+    return Inspection([(one, float(probabilities[one])) for one in top], layers, occlusion)
 
 
 def proportional(size: int, square: int | None, stride: int | None) -> tuple[int, int]:
@@ -83,39 +85,43 @@ def proportional(size: int, square: int | None, stride: int | None) -> tuple[int
     return square or max(1, round(SQUARE * size / PAPER_SIZE)), stride or max(1, round(STRIDE * size / PAPER_SIZE))
 
 
-def _features(sight: Sight, crop: np.ndarray, inputs: torch.Tensor, maps: int) -> dict[int, list[Feature]]:
+def _features(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, maps: int) -> dict[int, list[Feature]]:
     from zfrepro.core.top_activations import find_top_activations
 
-    wanted = {name: layer for layer, name in sight.layers.items()}
-    found = find_top_activations(sight.net, [(slice(0, 1), inputs)], wanted, top=1)
-    return {layer: _strongest(sight, crop, inputs, name, found[layer], maps) for layer, name in sight.layers.items()}
+    wanted = {name: layer for layer, name in network.layers.items()}
+    top = find_top_activations(network.net, [(slice(0, 1), inputs)], wanted, top=1)
+    return {
+        layer: _strongest(network, crop, inputs, name, top[layer], maps) for layer, name in network.layers.items()
+    }
 
 
 def _strongest(
-    sight: Sight, crop: np.ndarray, inputs: torch.Tensor, name: str, found: TopActivations, maps: int
+    network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, name: str, top: TopActivations, maps: int
 ) -> list[Feature]:
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    values = found.values[:, 0]
+    values = top.values[:, 0]
     chosen = values.argsort(descending=True, stable=True)[:maps]
     chosen = chosen[values[chosen] > 0]
     if not len(chosen):
         return []
-    places, count = found.places[chosen, 0], len(chosen)
-    projections = projection_tiles(sight.net, name, inputs.repeat(count, 1, 1, 1), chosen, places)
-    patches = patch_tiles(sight.net, name, np.broadcast_to(crop, (count, *crop.shape)), places.cpu())
+    places, count = top.places[chosen, 0], len(chosen)
+    projections = projection_tiles(network.net, name, inputs.repeat(count, 1, 1, 1), chosen, places)
+    patches = patch_tiles(network.net, name, np.broadcast_to(crop, (count, *crop.shape)), places.cpu())
     rows = zip(chosen.tolist(), values[chosen].tolist(), projections, patches, strict=True)
     return [Feature(*row) for row in rows]
 
 
-def _cover(sight: Sight, picture: torch.Tensor, sums: torch.Tensor, top: int, square: int, stride: int) -> Covered:
+def _occlusion_maps(
+    network: PhotoNetwork, picture: torch.Tensor, sums: torch.Tensor, top: int, square: int, stride: int
+) -> OcclusionMaps:
     """`sums` (maps,) of the watched layer, nothing covered; `top` the class that is then most probable."""
     from zfrepro.core.occlusion import sensitivity
 
     strongest = int(sums.argmax())
-    grey = sight.inputs(np.full((1, sight.size, sight.size, 3), GREY, dtype=np.uint8))[0]
-    seen = sensitivity(sight.net, picture, grey, sight.watched, square, stride, _batch(sight, picture))
-    return Covered(
+    grey = network.inputs(np.full((1, network.size, network.size, 3), GREY, dtype=np.uint8))[0]
+    seen = sensitivity(network.net, picture, grey, network.watched, square, stride, _batch(network, picture))
+    return OcclusionMaps(
         square,
         stride,
         seen.probabilities[..., top].cpu().numpy(),
@@ -126,7 +132,7 @@ def _cover(sight: Sight, picture: torch.Tensor, sums: torch.Tensor, top: int, sq
     )
 
 
-def _batch(sight: Sight, picture: torch.Tensor) -> int:
+def _batch(network: PhotoNetwork, picture: torch.Tensor) -> int:
     """Positions in one forward pass, fewer where the network's maps are large."""
     import torch
 
@@ -134,6 +140,6 @@ def _batch(sight: Sight, picture: torch.Tensor) -> int:
 
     with torch.no_grad():
         every = layer_outputs(
-            sight.net, picture[None], {name: i for i, (name, _) in enumerate(sight.net.named_children())}
+            network.net, picture[None], {name: i for i, (name, _) in enumerate(network.net.named_children())}
         )
     return max(1, min(64, VALUES_AT_ONCE // max(maps.numel() for maps in every.values())))

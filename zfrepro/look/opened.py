@@ -1,4 +1,4 @@
-"""Open a trained network of ours or of torchvision, with the way from a photograph to its input."""
+"""Open a trained network of ours or of torchvision, with the functions that turn a photograph into its input."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """A trained network and the way from a photograph to its input."""
+class PhotoNetwork:
+    """A trained network, with the functions that turn a photograph into its input."""
 
     weights: Path
     net: nn.Sequential
@@ -43,75 +43,77 @@ class Sight:
         return self.layers[max(self.layers)]
 
 
-def own(weights: Path, device: torch.device) -> Sight:
+def open_own(weights: Path, device: torch.device) -> PhotoNetwork:
     """A network that zfrepro trained. Raises UserError for another file."""
     from zfrepro.models.opened import TrainedNetwork
 
     if weights.suffix in (".pth", ".pt"):
-        raise UserError(f"{weights}: for weights of torchvision say --network alexnet or --network vgg16")
-    network = TrainedNetwork(weights, device)
-    description, stored = network.description, len(network.mean)
-    sight = Sight(
+        raise UserError(f"{weights}: for torchvision weights pass --network alexnet or --network vgg16")
+    trained = TrainedNetwork(weights, device)
+    description, stored = trained.description, len(trained.mean)
+    network = PhotoNetwork(
         weights,
-        network.net,
-        f"The {description.network.base} network of zfrepro, width {description.width:g}",
+        trained.net,
+        f"zfrepro's {description.network.base} network, width {description.width:g}",
         tuple(map(printable, description.classes)),
-        network.size,
-        network.size / stored,
-        {layer: network.relu_of(layer) for layer in network.convolution_layers},
-        lambda image: network.cut(stored_pixels(image, stored)[None], np.zeros(1, dtype=np.int64))[0],
-        network.inputs,
+        trained.size,
+        trained.size / stored,
+        {layer: trained.relu_of(layer) for layer in trained.convolution_layers},
+        lambda image: trained.cut(stored_pixels(image, stored)[None], np.zeros(1, dtype=np.int64))[0],
+        trained.inputs,
     )
-    return _checked(sight)
+    return _checked(network)
 
 
-def torchvisions(network: str, weights: Path, names: tuple[str, ...] | None, device: torch.device) -> Sight:
+def open_torchvision(name: str, weights: Path, names: tuple[str, ...] | None, device: torch.device) -> PhotoNetwork:
     """torchvision's alexnet or vgg16; `names` of its classes, where they are not ImageNet's."""
     from zfrepro.core import nets
 
-    net, count = torchvision_networks.load(network, weights)
-    with said_of(weights):
+    net, count = torchvision_networks.load(name, weights)
+    with naming_weights(weights):
         diverged.check_weights(net.state_dict())
-    sight = Sight(
+    network = PhotoNetwork(
         weights,
         nets.to_device(net, device),
-        f"{network} of torchvision",
+        f"torchvision's {name}",
         _class_names(names, count, weights),
         torchvision_networks.SIZE,
         torchvision_networks.SIZE / torchvision_networks.RESIZED,
-        torchvision_networks.LAYERS[network],
+        torchvision_networks.LAYERS[name],
         torchvision_networks.pixels,
         lambda crops: torchvision_networks.normalised(crops).to(device),
     )
-    return _checked(sight)
+    return _checked(network)
 
 
 @contextmanager
-def said_of(weights: Path) -> Iterator[None]:
-    """What the core cannot handle, it says as ValueError that names the layer; what is not finite, as NotFiniteError."""
+def naming_weights(weights: Path) -> Iterator[None]:
+    """Turn ValueError (a layer that the core cannot handle) and NotFiniteError into UserError naming the weights file."""
     try:
         yield
     except ValueError as error:
         raise UserError(f"{weights}: {error}") from error
     except NotFiniteError as error:
         raise UserError(
-            f"{weights}: {error}; the network has diverged, or the file is damaged: take other weights"
+            f"{weights}: {error}; the network has diverged or the file is damaged; use other weights"
         ) from error
 
 
-def _checked(sight: Sight) -> Sight:
+def _checked(network: PhotoNetwork) -> PhotoNetwork:
     """Raises UserError, naming the layer, for a network whose maps cannot be projected."""
     from zfrepro.core import deconvnet
 
-    with said_of(sight.weights):
-        deconvnet.check(sight.net, list(sight.layers.values()))
-    return sight
+    with naming_weights(network.weights):
+        deconvnet.check(network.net, list(network.layers.values()))
+    return network
 
 
 def _class_names(names: tuple[str, ...] | None, count: int, weights: Path) -> tuple[str, ...]:
     if names is None:
-        known = torchvision_networks.imagenet_classes()
-        return known if count == len(known) else tuple(f"class {i}" for i in range(count))
+        imagenet = torchvision_networks.imagenet_classes()
+        return imagenet if count == len(imagenet) else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
-        raise UserError(f"--classes: {len(names)} names, but {weights} has {count} classes; one line a class is needed")
+        raise UserError(
+            f"--classes: {len(names)} names, but {weights} has {count} classes; the file needs one line per class"
+        )
     return tuple(map(printable, names))

@@ -1,4 +1,4 @@
-"""The page of `zfrepro look`: one HTML file with its pictures in it, nothing loaded from elsewhere."""
+"""The page of `zfrepro look`: one HTML file with its images embedded; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zfrepro.look.photographs import printable
 from zfrepro.report import html
 
 if TYPE_CHECKING:
-    from zfrepro.look.inspect import Covered, Feature, Look
-    from zfrepro.look.opened import Sight
+    from zfrepro.look.inspect import Feature, Inspection, OcclusionMaps
+    from zfrepro.look.opened import PhotoNetwork
     from zfrepro.look.photographs import Photograph
 
 GENERATOR = "zfrepro look"
@@ -26,8 +26,8 @@ OTHERS = "#b9bec6"  # colour of the labels that are too many for the palette
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A picture on the page."""
+class PageImage:
+    """An image on the page."""
 
     source: str  # data URI
     alt: str
@@ -37,59 +37,61 @@ class Shown:
 @dataclass(frozen=True)
 class Pair:
     caption: str
-    projection: Shown
-    patch: Shown
+    projection: PageImage
+    patch: PageImage
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One of the occlusion pictures: a heading, what it says, and the ends of its scale or its legend."""
+    """One of the occlusion maps: heading, note, and the ends of its scale or its legend."""
 
     title: str
-    picture: Shown
+    picture: PageImage
     note: str = ""
     scale: tuple[str, str] | None = None
     legend: tuple[tuple[str, str, str], ...] = ()  # colour, class, share of the positions
 
 
-def render(sight: Sight, photographs: Sequence[Photograph], looks: Sequence[Look]) -> str:
+def render(network: PhotoNetwork, photographs: Sequence[Photograph], inspections: Sequence[Inspection]) -> str:
     """The page as HTML; names of files and classes are escaped."""
     environment = html.environment()
     environment.filters["percent"] = percent
     return environment.get_template("look.html").render(
         generator=GENERATOR,
-        sight=sight,
-        weights=printable(sight.weights.name),
+        network=network,
+        weights=printable(network.weights.name),
         ramp=source(ramp()),
-        covered=next((look.covered for look in looks if look.covered), None),
-        photographs=[_section(sight, *one) for one in zip(photographs, looks, strict=True)],
+        occlusion=next((one.occlusion for one in inspections if one.occlusion), None),
+        photographs=[_section(network, *one) for one in zip(photographs, inspections, strict=True)],
     )
 
 
-def is_ours(page: Path) -> bool:
-    """Whether an existing file was made here and may be replaced."""
+def is_look_page(page: Path) -> bool:
+    """Whether an existing file was created by this command and may be replaced."""
     if not page.is_file():
         return False
     with open(page, "rb") as file:
         return f'content="{GENERATOR}"'.encode() in file.read(2000)
 
 
-def _section(sight: Sight, photograph: Photograph, look: Look) -> dict[str, object]:
-    """What the template shows of one photograph."""
+def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspection) -> dict[str, object]:
+    """One photograph as the template takes it."""
     width, height = photograph.size
-    square = max(1, round(min(width, height) * sight.share))
+    square = max(1, round(min(width, height) * network.share))
     return {
         "name": photograph.name,
         "width": width,
         "height": height,
         "square": square,
         "elongated": max(width, height) > 1.5 * min(width, height),
-        "resized": _resized(square, sight.size),
-        "picture": Shown(source(sharp(photograph.crop)), f"{photograph.name} as the network sees it"),
-        "top": [(sight.classes[one], probability) for one, probability in look.top],
-        "layers": [(layer, sight.layers[layer], _pairs(layer, features)) for layer, features in look.layers.items()],
-        "panels": _panels(sight, photograph, look, look.covered) if look.covered else [],
-        "said": _said(sight, look, look.covered) if look.covered else "",
+        "resized": _resized(square, network.size),
+        "picture": PageImage(source(sharp(photograph.crop)), f"{photograph.name} as the network sees it"),
+        "top": [(network.classes[one], probability) for one, probability in inspection.top],
+        "layers": [
+            (layer, network.layers[layer], _pairs(layer, features)) for layer, features in inspection.layers.items()
+        ],
+        "panels": _panels(network, photograph, inspection, inspection.occlusion) if inspection.occlusion else [],
+        "summary": _describe_occlusion(network, inspection, inspection.occlusion) if inspection.occlusion else "",
     }
 
 
@@ -103,77 +105,85 @@ def _pairs(layer: int, features: Sequence[Feature]) -> list[Pair]:
     pairs = []
     for one in features:
         tiny, name = len(one.patch) <= TINY, f"Layer {layer}, map {one.number}"
-        projection = Shown(source(draw.grey_zero(one.projection)), f"{name}: its strongest activation projected", tiny)
-        patch = Shown(source(one.patch), f"{name}: the patch of the photograph that caused it", tiny)
+        projection = PageImage(
+            source(draw.grey_zero(one.projection)), f"{name}: projection of its strongest activation", tiny
+        )
+        patch = PageImage(source(one.patch), f"{name}: patch of the photograph that causes it", tiny)
         pairs.append(Pair(f"map {one.number}, activation {number(one.activation)}", projection, patch))
     return pairs
 
 
-def _panels(sight: Sight, photograph: Photograph, look: Look, covered: Covered) -> list[Panel]:
-    top, left = _lowest(covered)
+def _panels(
+    network: PhotoNetwork, photograph: Photograph, inspection: Inspection, occlusion: OcclusionMaps
+) -> list[Panel]:
+    top, left = _lowest(occlusion)
     hidden = photograph.crop.copy()
-    hidden[top : top + covered.square, left : left + covered.square] = GREY
-    uncovered, least, most = _chances(look, covered)
-    sums = (number(covered.activation.min()), number(covered.activation.max()))
-    legend, codes = _legend(sight, covered)
+    hidden[top : top + occlusion.square, left : left + occlusion.square] = GREY
+    uncovered, least, most = _chances(inspection, occlusion)
+    sums = (number(occlusion.activation.min()), number(occlusion.activation.max()))
+    legend, codes = _legend(network, occlusion)
     by_position = "By position of the square: "
     return [
         Panel(
-            "Where covering costs most",
-            Shown(source(sharp(hidden)), f"{photograph.name} with the square at row {top}, column {left}"),
+            "Position that lowers the probability most",
+            PageImage(source(sharp(hidden)), f"{photograph.name} with the square at row {top}, column {left}"),
             f"{uncovered} uncovered, {least} with the square here",
         ),
         Panel(
-            f"Probability of {sight.classes[look.top[0][0]]}",
-            Shown(source(heat(covered.probability)), f"{by_position}{least} to {most}"),
+            f"Probability of {network.classes[inspection.top[0][0]]}",
+            PageImage(source(heat(occlusion.probability)), f"{by_position}{least} to {most}"),
             scale=(least, most),
         ),
         Panel(
-            f"Layer {max(sight.layers)}, map {covered.number}",
-            Shown(source(heat(covered.activation)), f"{by_position}{sums[0]} to {sums[1]}"),
-            f"summed activation; {number(covered.uncovered)} uncovered",
+            f"Layer {max(network.layers)}, map {occlusion.number}",
+            PageImage(source(heat(occlusion.activation)), f"{by_position}{sums[0]} to {sums[1]}"),
+            f"summed activation; {number(occlusion.uncovered)} uncovered",
             scale=sums,
         ),
         Panel(
             "Most probable class",
-            Shown(source(sharp(codes)), by_position + ", ".join(f"{name} {share}" for _, name, share in legend)),
+            PageImage(source(sharp(codes)), by_position + ", ".join(f"{name} {share}" for _, name, share in legend)),
             legend=legend,
         ),
     ]
 
 
-def _said(sight: Sight, look: Look, covered: Covered) -> str:
-    """The maps in one sentence."""
-    uncovered, least, most = _chances(look, covered)
-    best, (rows, columns) = look.top[0][0], covered.labels.shape
-    changed = float((covered.labels != best).mean())
-    answer = f"the answer changes at {percent(changed)} of them" if changed else "the answer is the same at all of them"
+def _describe_occlusion(network: PhotoNetwork, inspection: Inspection, occlusion: OcclusionMaps) -> str:
+    """The occlusion maps in one sentence."""
+    uncovered, least, most = _chances(inspection, occlusion)
+    best, (rows, columns) = inspection.top[0][0], occlusion.labels.shape
+    changed = float((occlusion.labels != best).mean())
+    effect = (
+        f"the prediction changes at {percent(changed)} of them"
+        if changed
+        else "the prediction is the same at all of them"
+    )
     return (
-        f"Over {rows} \u00d7 {columns} positions of the square the probability of {sight.classes[best]}, {uncovered} uncovered, "
-        f"lies between {least} and {most}; {answer}."
+        f"Over {rows} \u00d7 {columns} positions of the square the probability of {network.classes[best]} ({uncovered} uncovered) "
+        f"lies between {least} and {most}; {effect}."
     )
 
 
-def _chances(look: Look, covered: Covered) -> list[str]:
+def _chances(inspection: Inspection, occlusion: OcclusionMaps) -> list[str]:
     """Probability of the top class: uncovered, least, most."""
-    return percents([look.top[0][1], float(covered.probability.min()), float(covered.probability.max())])
+    return percents([inspection.top[0][1], float(occlusion.probability.min()), float(occlusion.probability.max())])
 
 
-def _lowest(covered: Covered) -> tuple[int, int]:
+def _lowest(occlusion: OcclusionMaps) -> tuple[int, int]:
     """Top and left of the square where the class is least probable."""
-    row, column = np.unravel_index(covered.probability.argmin(), covered.probability.shape)
-    return int(row) * covered.stride, int(column) * covered.stride
+    row, column = np.unravel_index(occlusion.probability.argmin(), occlusion.probability.shape)
+    return int(row) * occlusion.stride, int(column) * occlusion.stride
 
 
-def _legend(sight: Sight, covered: Covered) -> tuple[tuple[tuple[str, str, str], ...], np.ndarray]:
-    """The commonest labels in colours, the rest as one, and uint8 (P, P, 3)."""
-    found, counts = np.unique(covered.labels, return_counts=True)
+def _legend(network: PhotoNetwork, occlusion: OcclusionMaps) -> tuple[tuple[tuple[str, str, str], ...], np.ndarray]:
+    """The most frequent labels with their colours, the rest as one; and the map of labels, uint8 (P, P, 3)."""
+    labels, counts = np.unique(occlusion.labels, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     named = order[: len(draw.CYCLE) - (len(order) > len(draw.CYCLE))]
-    legend = [(colour, sight.classes[found[i]], counts[i]) for colour, i in zip(draw.CYCLE, named, strict=False)]
-    picture = np.full((*covered.labels.shape, 3), rgb(OTHERS), dtype=np.uint8)
+    legend = [(colour, network.classes[labels[i]], counts[i]) for colour, i in zip(draw.CYCLE, named, strict=False)]
+    picture = np.full((*occlusion.labels.shape, 3), rgb(OTHERS), dtype=np.uint8)
     for (colour, _, _), i in zip(legend, named, strict=True):
-        picture[covered.labels == found[i]] = rgb(colour)
+        picture[occlusion.labels == labels[i]] = rgb(colour)
     if rest := len(order) - len(named):
         legend.append((OTHERS, f"{rest} others", counts[order[len(named) :]].sum()))
-    return tuple((colour, name, percent(count / covered.labels.size)) for colour, name, count in legend), picture
+    return tuple((colour, name, percent(count / occlusion.labels.size)) for colour, name, count in legend), picture

@@ -1,8 +1,8 @@
-"""Pictures in fewer bytes, for the page, for print and as files: as many pixels, losses too small to see, the same bytes
-whenever the same picture comes.
+"""Images in fewer bytes, for the page, for print and as files: the same pixels, losses too small to see, and always the
+same bytes for the same image.
 
-Plots have few colours and stay sharp in a palette; photographs and projections go into WebP or JPEG. Which of them a picture
-is like is not guessed: the ways are tried, the palette's loss is measured, and the smallest result wins.
+Plots have few colours and stay sharp in a palette; photographs and projections are stored as WebP or JPEG. The kind of an
+image is not guessed: each format is tried, the loss of the palette is measured, and the smallest result wins.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-WEBP, JPEG = 82, 80  # quality of a lossy picture on a screen and on paper,
-WEBP_GRAIN, JPEG_GRAIN, GRAIN = 60, 62, 0.1  # and of one that even so takes more bytes a pixel: grain hides the loss
-EXACT = 1.4  # a picture without such losses may take this many times the bytes: text in it stays sharp
-ALIKE = 34.0  # dB; a palette that departs further from the picture is not used
-PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: nor is one that changes the mean of any patch by more
-COLOURS, COMMON = 256, 16  # of a palette; how many of them are kept for the picture's most common colours, unchanged
+WEBP, JPEG = 82, 80  # quality of a lossy image on a screen and on paper,
+WEBP_GRAIN, JPEG_GRAIN, GRAIN = (
+    60,
+    62,
+    0.1,
+)  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
+EXACT = 1.4  # a lossless image may take this many times the bytes: its text stays sharp
+LEAST_PSNR = 34.0  # dB, of an image with a palette
+PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: largest change of the mean of any patch by a palette
+COLOURS, COMMON = 256, 16  # of a palette; how many of them are the image's most common colours, unchanged
 ROUNDS = 6  # of k-means
-ALL = 64**3  # cells of the colour cube,
-CELLS = 16_000  # and those that a picture may have colours in before it is taken for a photograph, which saves time
-SPARSE = 0.05  # bytes a pixel; a picture with a palette that takes less is not tried with losses
-LARGE = 2  # times the bytes of a lossy picture: a PNG larger than that is not worth an exact WebP
-FILE = 340_000  # bytes; a file of a whole figure above that is made smaller in pixels too,
-AIM = 300_000  # to about so many
+ALL = 64**3  # cells of the colour cube
+CELLS = 16_000  # an image with colours in more of them counts as a photograph, which saves time
+SPARSE = 0.05  # bytes per pixel; below it, an image with a palette is not tried with losses
+LARGE = 2  # times the bytes of the lossy image: for a larger PNG no lossless WebP is tried
+FILE = 340_000  # bytes; a figure's file above that loses pixels too,
+AIM = 300_000  # down to about this many
 EFFORT = 6  # of zlib: 9 saves 4 % of the bytes for five times the seconds
 WEBP_EFFORT = {
     "lossless": True,
@@ -41,7 +45,7 @@ PNG = "image/png"
 
 @dataclass(frozen=True)
 class Coded:
-    """A picture file and its type."""
+    """An image file and its type."""
 
     content: bytes
     mime: str
@@ -53,7 +57,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Opened:
-    """A PNG, and where it is opaque, the same as RGB and with a palette if that loses nothing to be seen."""
+    """A PNG; if it is opaque, also as RGB, and with a palette if that loses nothing visible."""
 
     png: bytes
     picture: Image.Image | None
@@ -61,20 +65,20 @@ class Opened:
     few_png: bytes = b""
 
     def exact(self) -> list[Coded]:
-        """The ways to keep it as a PNG."""
+        """As PNG: as it was, and with a palette."""
         return [Coded(self.png, PNG), *([Coded(self.few_png, PNG)] if self.few else [])]
 
 
 def opened(png: bytes) -> Opened:
-    """Raises OSError for what is no whole picture. A picture with colours in more than CELLS gets no palette."""
+    """Raises OSError for a damaged image. One with colours in more than CELLS cells gets no palette."""
     picture = _opaque(png)
-    few = picture and fewer(picture, CELLS)
+    few = picture and reduce_colours(picture, CELLS)
     had = Image.open(io.BytesIO(png)).mode == "P"
     return Opened(png, picture, few, b"" if few is None else png if had else _png(few).content)
 
 
 def for_page(given: Opened) -> Coded:
-    """PNG or WebP, with as many pixels."""
+    """PNG or WebP with the same pixels."""
     if given.picture is None:
         return Coded(given.png, PNG)
     exact = given.exact()
@@ -89,15 +93,15 @@ def for_page(given: Opened) -> Coded:
 
 
 def for_print(given: Opened) -> Coded:
-    """PNG or JPEG, with as many pixels."""
+    """PNG or JPEG with the same pixels."""
     if given.picture is None:
         return Coded(given.png, PNG)
     return _best(given.exact(), _lossy(given.picture, "JPEG", JPEG_GRAIN, JPEG))
 
 
 def for_file(given: Opened) -> bytes:
-    """PNG, with as many pixels unless it would be larger than FILE bytes."""
-    given, picture = _with_any_palette(given), given.picture
+    """PNG with the same pixels, fewer if it would be larger than FILE bytes."""
+    given, picture = _with_palette_of_photograph(given), given.picture
     best = min(given.exact(), key=_size).content
     while picture is not None and len(best) > FILE:
         step = min(0.95, (AIM / len(best)) ** 0.5)
@@ -106,23 +110,23 @@ def for_file(given: Opened) -> bytes:
     return best
 
 
-def _with_any_palette(given: Opened) -> Opened:
-    """With a palette where that loses nothing to be seen, in however many cells the picture has colours."""
-    few = given.few or (given.picture and fewer(given.picture))
+def _with_palette_of_photograph(given: Opened) -> Opened:
+    """With a palette if that loses nothing visible, for photographs too."""
+    few = given.few or (given.picture and reduce_colours(given.picture))
     return replace(given, few=few, few_png=given.few_png or _png(few).content) if few else given
 
 
-def fewer(picture: Image.Image, cells: int = ALL) -> Image.Image | None:
-    """An RGB picture with a palette of COLOURS; None where its loss could be seen, or with colours in more cells."""
+def reduce_colours(picture: Image.Image, cells: int = ALL) -> Image.Image | None:
+    """An RGB image with a palette of COLOURS; None if the loss is visible, or for colours in more cells than given."""
     pixels = np.asarray(picture)
     if np.count_nonzero(np.bincount(_cells(pixels).ravel(), minlength=ALL)) > cells:
         return None
     found = with_palette(picture)
-    return found if _alike(pixels, np.asarray(found.convert("RGB"))) else None
+    return found if _looks_equal(pixels, np.asarray(found.convert("RGB"))) else None
 
 
 def with_palette(picture: Image.Image) -> Image.Image:
-    """An RGB picture with a palette of COLOURS, its own ones if it has no more."""
+    """An RGB image with a palette of COLOURS: its own colours if it has no more."""
     pixels = np.asarray(picture).astype(np.uint32)
     packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     colours, counts = np.unique(packed, return_counts=True)
@@ -139,7 +143,7 @@ def with_palette(picture: Image.Image) -> Image.Image:
 
 
 def _unpacked(colours: np.ndarray) -> np.ndarray:
-    """(N, 3) uint8 of N colours that are one number each."""
+    """Packed colours (N,) -> (N, 3) uint8."""
     return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1).astype(np.uint8)
 
 
@@ -152,14 +156,14 @@ def _cells(colours: np.ndarray) -> np.ndarray:
 def _clusters(colours: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """k-means over the cells that hold colours: centres (K, 3) uint8 and the centre of each of the N colours, (N,).
 
-    A cell weighs the square root of its pixels: small things keep their colours beside a large ground. Instead of Pillow's
+    A cell is weighted by the square root of its pixels, so that small objects keep their colours. Instead of Pillow's
     `quantize`, which loses 2 dB on photographs or takes 40 s with k-means, and of scikit-learn, whose import takes 1 s.
     """
     _, cell = np.unique(_cells(colours), return_inverse=True)
     filled = np.bincount(cell, weights=counts)
     means = np.stack([np.bincount(cell, weights=counts * colours[:, i]) / filled for i in range(3)], axis=1)
     means = means.astype(np.float32)
-    weights, centres = np.sqrt(filled), _spread(means, most)
+    weights, centres = np.sqrt(filled), _initial_centres(means, most)
     for _ in range(ROUNDS):
         near = _nearest(means, centres)
         mass = np.bincount(near, weights=weights, minlength=len(centres))
@@ -169,13 +173,13 @@ def _clusters(colours: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.nd
     return np.round(centres).astype(np.uint8), _nearest(means, centres)[cell]
 
 
-def _spread(means: np.ndarray, most: int) -> np.ndarray:
-    """Centres to begin with, each as far as can be from those before it: no colour is far from all of them."""
-    chosen, away = [], np.full(len(means), np.inf, dtype=np.float32)
+def _initial_centres(means: np.ndarray, most: int) -> np.ndarray:
+    """Initial centres, each the farthest from those before it, so that every colour is near one of them."""
+    chosen, distance = [], np.full(len(means), np.inf, dtype=np.float32)
     for _ in range(min(most, len(means))):
-        chosen.append(int(away.argmax()))
-        apart = means - means[chosen[-1]]
-        np.minimum(away, np.einsum("ij,ij->i", apart, apart), out=away)
+        chosen.append(int(distance.argmax()))
+        offset = means - means[chosen[-1]]
+        np.minimum(distance, np.einsum("ij,ij->i", offset, offset), out=distance)
     return means[chosen]
 
 
@@ -190,10 +194,10 @@ def _indexed(index: np.ndarray, colours: np.ndarray) -> Image.Image:
     return made
 
 
-def _alike(first: np.ndarray, second: np.ndarray) -> bool:
-    """Two (H, W, 3) pictures: not far apart as a whole, nor, where no grain hides it, in the mean of any patch."""
+def _looks_equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two (H, W, 3) images differ little, as a whole and in the mean of every patch, where no grain hides it."""
     error = second.astype(np.float32) - first.astype(np.float32)
-    if 10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)) < ALIKE:
+    if 10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)) < LEAST_PSNR:
         return False
     high, wide = (size // PATCH * PATCH for size in error.shape[:2])
     patches = error[:high, :wide].reshape(high // PATCH, PATCH, wide // PATCH, PATCH, 3).mean(axis=(1, 3))
@@ -201,7 +205,7 @@ def _alike(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _opaque(png: bytes) -> Image.Image | None:
-    """As RGB; None where a palette or JPEG would lose transparency or depth."""
+    """As RGB; None if a palette or JPEG would lose transparency or depth."""
     picture = Image.open(io.BytesIO(png))
     picture.load()
     if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
@@ -221,7 +225,7 @@ def _size(one: Coded) -> int:
 
 
 def _lossy(picture: Image.Image, kind: str, low: int, high: int) -> Coded:
-    """Of the low quality where the picture is grainy, else of the high one."""
+    """Of low quality if the image is grainy, else of high quality."""
     effort = LOSSY_EFFORT[kind]
     found = _saved(picture, kind, quality=low, **effort)
     return found if _size(found) > GRAIN * math.prod(picture.size) else _saved(picture, kind, quality=high, **effort)

@@ -1,4 +1,4 @@
-"""What one exhibit rests on: the jobs before it, and their code, settings, data, seeds and time."""
+"""The provenance of one exhibit: the jobs it depends on, and their code, settings, data, seeds and time."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from zfrepro.report.html import duration
 from zfrepro.storage import artifacts, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = "demo"  # the experiment of config.yaml, which Snakemake takes where it is given none
-FEW = 4  # names; of more, the number is said
+DEFAULT = "demo"  # the experiment of config.yaml, Snakemake's default
+FEW = 4  # names; of more, only the number is printed
 
 Facts = Mapping[str, Mapping[str, Any]]
 
 
-def of(name: str, results: Path, config: Config, networks: Facts, data: Facts) -> dict[str, Any]:
+def build_lineage(name: str, results: Path, config: Config, networks: Facts, data: Facts) -> dict[str, Any]:
     """Everything about one exhibit. networks: run -> network.json; data: set -> manifest.json.
 
-    `said` says it in pairs of a label and a text, in which `words` between backticks are code.
+    `summary`: the same as pairs of a label and a text, in which `words` between backticks are code.
     """
     files = artifacts.load_json(results / "exhibits" / name / "exhibit.json").get("files", {})
     before = graph.jobs_before(files.values(), config)
-    told = {
+    record = {
         "files": files,
         "jobs": ["/".join(job) for job in before],
         "digest": digests((("exhibits", name), *before), config),
         "config": settings(before, config),
-        "data": {one: _of_data(data[one]) for one in _named(before, "prepare") if one in data},
-        "seeds": {run: networks[run]["spec"]["seed"] for run in _named(before, *graph.TRAINING) if run in networks},
+        "data": {one: _describe_data(data[one]) for one in _job_names(before, "prepare") if one in data},
+        "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *graph.TRAINING) if run in networks},
         "seconds": spent(results / "benchmarks", name, before),
         "command": command(name, config.get("experiment", results.name)),
     }
-    return {**told, "said": [[label, text] for label, text in _said(told, before) if text]}
+    return {**record, "summary": [[label, text] for label, text in _summarise(record, before) if text]}
 
 
 def digests(among: Sequence[Job], config: Config) -> dict[str, str]:
@@ -71,21 +71,21 @@ def _kept(names: Any, used: set[str | None]) -> Any:
     return [name for name in names if name in used]
 
 
-def _named(before: Sequence[Job], *stages: str) -> list[str]:
+def _job_names(before: Sequence[Job], *stages: str) -> list[str]:
     return [job[1] for job in before if job[0] in stages]
 
 
-def _of_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    pictures = max(end for _, end in manifest["splits"].values())
+def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    images = max(end for _, end in manifest["splits"].values())
     return {
         "dataset": manifest["dataset"],
-        "pictures": pictures,
+        "images": images,
         "sha256": {"images.npy": manifest["sha256"]["images.npy"]},
     }
 
 
 def spent(benchmarks: Path, name: str, before: Sequence[Job]) -> dict[str, float | int | None]:
-    """Of the exhibit's own job and of those before it, added up; `measured`: how many of these Snakemake has timed."""
+    """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
     own = graph.benchmark_path(benchmarks, ("exhibits", name))
     timed = [path for job in before if (path := graph.benchmark_path(benchmarks, job)).is_file()]
     return {
@@ -96,22 +96,22 @@ def spent(benchmarks: Path, name: str, before: Sequence[Job]) -> dict[str, float
 
 
 def command(name: str, experiment: str) -> str:
-    """The line that makes the exhibit anew in the project's folder; FILE is the experiment's, where we cannot know it."""
+    """The command that rebuilds the exhibit, from the project's folder; FILE stands for an experiment file we cannot locate."""
     file = f"workflow/experiments/{experiment}.yaml"
     given = [] if experiment == DEFAULT else ["--configfile", file if (ROOT / file).is_file() else "FILE"]
     target = f"results/{experiment}/exhibits/{name}/exhibit.json"
     return "PATH=.venv/bin:$PATH " + shlex.join(["snakemake", *given, "--cores", "2", "--force", target])
 
 
-def _said(told: Mapping[str, Any], before: Sequence[Job]) -> Iterator[tuple[str, str]]:
+def _summarise(record: Mapping[str, Any], before: Sequence[Job]) -> Iterator[tuple[str, str]]:
     stages = {job[0]: [" ".join(one[1:]) for one in before if one[0] == job[0]] for job in before}
-    yield "Rests on", "; ".join(f"{stage} ({_few(names, 'jobs')})" for stage, names in stages.items())
-    yield "Code", ", ".join(f"{stage} {digest}" for stage, digest in told["digest"].items())
-    yield "Settings", ", ".join(_keys(told["config"]))
-    yield "Data", "; ".join(f"{name}: {_set(one)}" for name, one in told["data"].items())
-    yield "Seeds", "; ".join(_seeds(told["seeds"]))
-    yield "Time", _time(told["seconds"], len(before))
-    yield "Made anew by", f"`{told['command']}`"
+    yield "Depends on", "; ".join(f"{stage} ({_few(names, 'jobs')})" for stage, names in stages.items())
+    yield "Code", ", ".join(f"{stage} {digest}" for stage, digest in record["digest"].items())
+    yield "Settings", ", ".join(_keys(record["config"]))
+    yield "Data", "; ".join(f"{name}: {_set(one)}" for name, one in record["data"].items())
+    yield "Seeds", "; ".join(_seeds(record["seeds"]))
+    yield "Time", _time(record["seconds"], len(before))
+    yield "Command", f"`{record['command']}`"
 
 
 def _few(names: Sequence[str], what: str) -> str:
@@ -131,7 +131,7 @@ def _keys(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _set(one: Mapping[str, Any]) -> str:
-    return f"{one['dataset']}, {one['pictures']:,} pictures, sha256 {one['sha256']['images.npy'][:16]}"
+    return f"{one['dataset']}, {one['images']:,} images, sha256 {one['sha256']['images.npy'][:16]}"
 
 
 def _seeds(seeds: Mapping[str, int]) -> Iterator[str]:
@@ -145,4 +145,4 @@ def _time(seconds: Mapping[str, Any], number: int) -> str:
     if not number:
         return own
     least = "at least " if seconds["measured"] < number else ""
-    return f"{own}, after {least}{duration(seconds['before'])} for the {number} jobs before it, added up"
+    return f"{own}, after {least}{duration(seconds['before'])} for the {number} jobs it depends on, summed"

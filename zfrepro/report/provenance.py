@@ -35,9 +35,9 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "git": git(ROOT),
         "config": dict(config),
         "seeds": {run: network["spec"]["seed"] for run, network in networks.items()},
-        "networks": {run: _of_network(network) for run, network in networks.items()},
+        "networks": {run: _describe_network(network) for run, network in networks.items()},
         "data": data,
-        "exhibits": {name: lineage.of(name, results, config, networks, data) for name in exhibits},
+        "exhibits": {name: lineage.build_lineage(name, results, config, networks, data) for name in exhibits},
         "artifacts": dict(_digests(results, config, exhibits)),
         "time": spent(results / "benchmarks", _jobs(config, exhibits)),
     }
@@ -65,24 +65,24 @@ def hardware() -> dict[str, Any]:
 
 
 def _gpus() -> list[str]:
-    told = (
-        _said("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    lines = (
+        _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
         if shutil.which("nvidia-smi")
         else None
     )
-    return told.splitlines() if told else []
+    return lines.splitlines() if lines else []
 
 
 def git(root: Path) -> dict[str, Any] | None:
     """Commit and whether the tree differs from it; None where the code does not lie in a repository of its own."""
-    top = _said("git", "-C", str(root), "rev-parse", "--show-toplevel")
-    commit = _said("git", "-C", str(root), "rev-parse", "HEAD")
+    top = _output("git", "-C", str(root), "rev-parse", "--show-toplevel")
+    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
     if top is None or commit is None or Path(top).resolve() != root:
         return None
-    return {"commit": commit, "dirty": bool(_said("git", "-C", str(root), "status", "--porcelain"))}
+    return {"commit": commit, "dirty": bool(_output("git", "-C", str(root), "status", "--porcelain"))}
 
 
-def _said(*command: str) -> str | None:
+def _output(*command: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -97,7 +97,7 @@ def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, P
             yield run, path
 
 
-def _of_network(network: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_network(network: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters", "seconds")}
     kept |= {key: network.get(key) for key in ("hardware", "torch")}  # of the training; older files do not name them
     return {**kept, "full_size_parameters": network["full_size"]["parameters"]}

@@ -1,4 +1,4 @@
-"""What the site's index tells of a report: its verdicts, its most telling numbers, its machine and time."""
+"""What the site's index shows of a report: verdicts, key numbers, machine and time."""
 
 from __future__ import annotations
 

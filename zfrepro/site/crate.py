@@ -1,6 +1,6 @@
 """A published report as an RO-Crate of a workflow's run: what was run, on what, with which results and versions.
 
-Profile: https://w3id.org/ro/wfrun/workflow/0.5, which rests on RO-Crate 1.1 and Workflow RO-Crate 1.0.
+Profile: https://w3id.org/ro/wfrun/workflow/0.5, which builds on RO-Crate 1.1 and Workflow RO-Crate 1.0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = {
     "data": dict,
     "time": dict,
 }  # of provenance.json
-DRAWN = ("scenes", "scenes_voc2012")  # data sets whose pictures are this program's own drawings
+DRAWN = ("scenes", "scenes_voc2012")  # data sets whose images this program draws itself
 
 
 def write(folder: Path, title: str, origin: Mapping[str, Any]) -> None:
@@ -42,17 +42,19 @@ def write(folder: Path, title: str, origin: Mapping[str, Any]) -> None:
 
 
 def origin(report: Path) -> dict[str, Any]:
-    """A report's provenance.json, its moment to the second. Raises UserError naming what is missing in it."""
+    """A report's provenance.json, its moment to the second. Raises UserError naming the missing keys."""
     path = report / "provenance.json"
     content = artifacts.load_json(path)
     content = content if isinstance(content, dict) else {}
-    lacking = [key for key, kind in KINDS.items() if not isinstance(content.get(key), kind)]
-    if lacking:
-        raise UserError(f"{path}: not a report's provenance, it lacks {', '.join(lacking)}; delete it and run again")
+    missing = [key for key, kind in KINDS.items() if not isinstance(content.get(key), kind)]
+    if missing:
+        raise UserError(
+            f"{path}: not a report's provenance: {', '.join(missing)} missing; delete the file and run again"
+        )
     try:
         made = datetime.fromisoformat(content["made"]).replace(microsecond=0)
     except ValueError as error:
-        raise UserError(f"{path}: made: {error}; delete it and run again") from error
+        raise UserError(f"{path}: made: {error}; delete the file and run again") from error
     return {**content, "made": made.isoformat()}
 
 
@@ -98,14 +100,16 @@ def _description(origin: Mapping[str, Any]) -> Iterator[str]:
     yield "Report of an experiment that reproduces the tables, figures and claims of Zeiler and Fergus (2013), arXiv 1311.2901."
     foreign = sorted({manifest["dataset"] for manifest in origin["data"].values()} - set(DRAWN))
     if foreign:
-        yield f"The licence is the program's and the report's own; pictures of {', '.join(foreign)} remain under their owners' terms."
+        yield f"The licence covers the program and the report; images of {', '.join(foreign)} remain under their owners' terms."
 
 
 def _workflow(crate: Any, folder: Path, origin: Mapping[str, Any]) -> Any:
     commit = (origin.get("git") or {}).get("commit")
-    told = {**_file(folder / WORKFLOW), "name": "zfrepro", "license": {"@id": LICENCE}}
-    told |= {"version": commit} if commit else {}
-    told["description"] = "From pictures to report. The rules it includes lie in the program's folder workflow/rules."
+    properties = {**_file(folder / WORKFLOW), "name": "zfrepro", "license": {"@id": LICENCE}}
+    properties |= {"version": commit} if commit else {}
+    properties["description"] = (
+        "From images to report. The rules it includes are in the program's folder workflow/rules."
+    )
     versions = origin["versions"]
     workflow = crate.add_workflow(
         folder / WORKFLOW,
@@ -113,7 +117,7 @@ def _workflow(crate: Any, folder: Path, origin: Mapping[str, Any]) -> Any:
         main=True,
         lang="snakemake",
         lang_version=versions.get("snakemake"),
-        properties=told,
+        properties=properties,
     )
     workflow["softwareRequirements"] = [
         _add(crate, f"#software-{name}", "SoftwareApplication", name=name, version=version)
@@ -125,28 +129,28 @@ def _workflow(crate: Any, folder: Path, origin: Mapping[str, Any]) -> Any:
 
 
 def _data(crate: Any, name: str, manifest: Mapping[str, Any]) -> Any:
-    """A data set as prepared: too large to lie here, but known by the digests of its arrays."""
+    """A data set as prepared: too large to be included, but identified by the digests of its arrays."""
     digests = [
         _add(
             crate, f"#data-{name}-{file}", "PropertyValue", name=f"sha256 of {file}", propertyID="sha256", value=digest
         )
         for file, digest in sorted(manifest["sha256"].items())
     ]
-    pictures = max((end for _, end in manifest["splits"].values()), default=0)
-    said = f"{pictures} pictures of {len(manifest['classes'])} classes, stored at {manifest['size']} pixels"
+    images = max((end for _, end in manifest["splits"].values()), default=0)
+    text = f"{images} images of {len(manifest['classes'])} classes, stored at {manifest['size']} pixels"
     return _add(
-        crate, f"#data-{name}", "CreativeWork", name=f"{name}: {manifest['dataset']}", description=said, identifier=digests
+        crate, f"#data-{name}", "CreativeWork", name=f"{name}: {manifest['dataset']}", description=text, identifier=digests
     )  # fmt: skip
 
 
 def _parameters(crate: Any, workflow: Any, settings: Any, page: Any) -> None:
-    """What the workflow asks for and gives, with this run's files as examples."""
-    for key, name, file, said in (
+    """The workflow's inputs and outputs, with this run's files as examples."""
+    for key, name, file, text in (
         ("input", "experiment", settings, "The experiment file: every setting of every stage"),
         ("output", "report", page, "The report, one self-contained page"),
     ):
         formal = _add(
-            crate, f"#parameter-{name}", "FormalParameter", name=name, description=said, additionalType="File",
+            crate, f"#parameter-{name}", "FormalParameter", name=name, description=text, additionalType="File",
             encodingFormat=file["encodingFormat"], valueRequired=key == "input", workExample=file,
             conformsTo={"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
         )  # fmt: skip
@@ -156,13 +160,13 @@ def _parameters(crate: Any, workflow: Any, settings: Any, page: Any) -> None:
 
 def _run(crate: Any, workflow: Any, inputs: list[Any], outputs: list[Any], origin: Mapping[str, Any]) -> None:
     machine = origin["hardware"]
-    told = [machine["cpu"], f"{machine['cores']} cores", f"{machine['memory_gib']} GiB memory", *machine["gpus"]]
+    hardware = [machine["cpu"], f"{machine['cores']} cores", f"{machine['memory_gib']} GiB memory", *machine["gpus"]]
     busy = sum(stage["seconds"] for stage in origin["time"].values())
     action = _add(
         crate, "#run", "CreateAction", name=f"Run of {WORKFLOW}", endTime=origin["made"], instrument=workflow,
         object=inputs, result=outputs, agent=crate.get("#developers"),
         actionStatus="http://schema.org/CompletedActionStatus",
-        description=f"On {', '.join(map(str, told))}; {busy:.0f} seconds of computing, all jobs added up.",
+        description=f"On {', '.join(map(str, hardware))}; {busy:.0f} seconds of computing, summed over all jobs.",
     )  # fmt: skip
     crate.root_dataset["mentions"] = action
 

@@ -1,4 +1,4 @@
-"""The pages above all published reports: an index with their scoreboards, and the experiments side by side."""
+"""The pages above all published reports: an index with the counts of verdicts, and the experiments side by side."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zfrepro.site import comparison
 from zfrepro.site.summaries import Claim, Summary
 from zfrepro.storage import artifacts
 
-LARGE = 1e5  # a value from here on is printed with an exponent
+LARGE = 1e5  # a value this large or larger is printed with an exponent
 
 
 def render(summaries: Sequence[Summary]) -> dict[str, str]:
     """File name -> page; whatever comes from the reports is escaped."""
     environment = html.environment()
-    environment.filters |= {"measured": measured, "day": day}
+    environment.filters |= {"measured": format_measurement, "day": day}
     rows = {
         "summaries": summaries,
         "claims": comparison.compare([one.claims for one in summaries]),
@@ -34,33 +34,35 @@ def save(reports: Path, pages: dict[str, str]) -> None:
 
 
 def highlights(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
-    """Rows label, paper (what the first report that has it prints), `ones` (ours, or None for each experiment)."""
+    """Rows label, paper (from the first report that has it), `cells` (ours for each experiment, or None)."""
     labelled = [{one.label: one for one in summary.highlights} for summary in summaries]
     rows = []
     for label in _order(labelled):
-        ones = [by_label.get(label) for by_label in labelled]
-        rows.append({"label": label, "paper": next((one.paper for one in ones if one and one.paper), ""), "ones": ones})
+        cells = [by_label.get(label) for by_label in labelled]
+        rows.append(
+            {"label": label, "paper": next((one.paper for one in cells if one and one.paper), ""), "cells": cells}
+        )
     return rows
 
 
 def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
-    """Rows name, title, paper, `ones` (whether each experiment has it)."""
+    """Rows name, title, paper, `cells` (whether each experiment has it)."""
     named = [{one.name: one for one in summary.exhibits if one.name in summary.anchors} for summary in summaries]
     rows = []
     for name in _order(named):
         one = next(by_name[name] for by_name in named if name in by_name)
-        rows.append({"name": name, "title": one.title, "paper": one.paper, "ones": [name in there for there in named]})
+        rows.append({"name": name, "title": one.title, "paper": one.paper, "cells": [name in there for there in named]})
     return rows
 
 
-def measured(claim: Claim) -> Iterator[str]:
-    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, its effect; nothing where nothing was measured."""
+def format_measurement(claim: Claim) -> Iterator[str]:
+    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, its effect; nothing if nothing was measured."""
     if claim.value is None:
         return
-    said = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
+    text = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
     if not claim.estimate and claim.low is not None and claim.high is not None:
-        said += f" [{_number(claim.low)}, {_number(claim.high)}]"
-    value, bracket, interval = said.replace("-", "\u2212").partition(" [")
+        text += f" [{_number(claim.low)}, {_number(claim.high)}]"
+    value, bracket, interval = text.replace("-", "\u2212").partition(" [")
     yield value
     if bracket:
         yield f"[{interval}"

@@ -1,4 +1,4 @@
-"""What a published report says of itself, read from its summary.json; a broken file is one message."""
+"""The summaries of published reports, read from summary.json; a broken file gives one message."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from zfrepro.claims.base import Verdict, counts
 from zfrepro.errors import UserError
 
-AGAIN = "make and publish that report again, or delete the folder"
+AGAIN = "rebuild and publish that report, or delete the folder"
 
 
 class _Part(BaseModel):
-    """Keys that a later version adds are passed over."""
+    """Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Claim(_Part):
-    """The measured quantity comes as a number in its unit; None where nothing was measured."""
+    """The measured quantity is a number in its unit; None if nothing was measured."""
 
     number: int = Field(ge=1)
     says: str = Field(min_length=1)
@@ -32,9 +32,9 @@ class Claim(_Part):
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
     unit: str | None = None
-    part: str = ""  # of the quantity, where that has several: the one that decides
-    effect: str = ""  # beside the paper's, or beside the largest possible
-    estimate: str = ""  # value and interval in words; made from the numbers where it is missing
+    part: str = ""  # the part of the quantity that decides, where it has several
+    effect: str = ""  # next to the paper's, or to the largest possible
+    estimate: str = ""  # value and interval as text; built from the numbers if empty
 
 
 class Highlight(_Part):
@@ -60,7 +60,7 @@ class Exhibit(_Part):
 
 
 class Summary(_Part):
-    """One experiment as the site shows it; `anchors` are the ids of its page, so that no link leads nowhere."""
+    """One experiment as the site shows it; `anchors` are the ids of its page, so that no link is dead."""
 
     experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")
     title: str = Field(min_length=1)
@@ -84,17 +84,17 @@ class Summary(_Part):
         if not isinstance(self.hardware, dict):
             return self.hardware or ""
         cores, gpus = self.hardware.get("cores"), self.hardware.get("gpus") or []
-        told = [self.hardware.get("cpu"), f"{cores} cores" if cores else None, *gpus]
-        return ", ".join(str(one) for one in told if one)
+        parts = [self.hardware.get("cpu"), f"{cores} cores" if cores else None, *gpus]
+        return ", ".join(str(one) for one in parts if one)
 
     def link(self, *anchors: str) -> str:
-        """Address, from the site's pages, of the first of these places that the report has; else of its top."""
+        """Address, from the site's pages, of the first of these anchors that the report has; else of its top."""
         there = next((anchor for anchor in anchors if anchor in self.anchors), None)
         return f"{self.experiment}/index.html{f'#{there}' if there else ''}"
 
 
 def read(folder: Path, name: str | None = None) -> Summary:
-    """`folder`: a report; `name`: the experiment it must be of, else the folder's. Raises UserError naming file and key."""
+    """`folder`: a report; `name`: the expected experiment, by default the folder's. Raises UserError naming file and key."""
     path, page = folder / "summary.json", folder / "index.html"
     summary = load(path)
     try:
@@ -102,7 +102,9 @@ def read(folder: Path, name: str | None = None) -> Summary:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{page}: cannot be read ({getattr(error, 'strerror', error)}); {AGAIN}") from error
     if summary.experiment != (name or folder.name):
-        raise UserError(f"{path}: is of the experiment {summary.experiment}, not of {name or folder.name}; {AGAIN}")
+        raise UserError(
+            f"{path}: belongs to the experiment {summary.experiment}, not to {name or folder.name}; {AGAIN}"
+        )
     return summary
 
 
@@ -124,7 +126,7 @@ def read_all(reports: Path) -> list[Summary]:
 
 
 def published(reports: Path) -> Iterator[Path]:
-    """Folders with a report in them; those that begin with a point are half done and passed over."""
+    """Folders with a report in them; those that begin with a point are unfinished and skipped."""
     if reports.is_dir():
         yield from sorted(path.parent for path in reports.glob("[!.]*/index.html"))
 

@@ -24,8 +24,8 @@ from zfrepro.storage.diverged import explain_not_finite
 
 DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
-LONG = 24  # rows; a longer table behind a picture is left out of the PDF
-MOST = 600  # rows of one table on the page; its CSV has all
+LONG = 24  # rows; a longer table of a figure is left out of the PDF
+MOST = 600  # rows of one table on the page; its CSV has all of them
 
 
 class Spec(Base):
@@ -40,7 +40,7 @@ class Spec(Base):
 def run(spec: Spec, results: Path, out: Path) -> None:
     """results: the experiment's folder; out: folder to fill; index.html is written last."""
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
-    exhibits = [_exhibit(folder, name) for name, folder in folders.items()]
+    exhibits = [_load_exhibit(folder, name) for name, folder in folders.items()]
     with ThreadPoolExecutor(os.cpu_count()) as encoder, ThreadPoolExecutor(1) as printer:
         encoded = [encoding.encode(one, folders[one["name"]] / f"{one['name']}.png", encoder) for one in exhibits]
         origin = provenance.gather(results, spec.config, spec.exhibits)
@@ -75,8 +75,8 @@ def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin
     )
 
 
-def _exhibit(folder: Path, name: str) -> dict[str, Any]:
-    """What the exhibits stage left, its pictures as base64. Raises UserError for one that is missing or another's."""
+def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
+    """The output of the exhibits stage, images as base64. Raises UserError for a missing exhibit or that of another name."""
     for path in (folder / "exhibit.json", *(folder / f"{name}.{suffix}" for _, suffix in KINDS)):
         if not path.is_file() or not path.stat().st_size:
             raise UserError(
@@ -84,13 +84,15 @@ def _exhibit(folder: Path, name: str) -> dict[str, Any]:
             )
     stored = artifacts.load_json(folder / "exhibit.json")
     if stored.get("name") != name:
-        raise UserError(f"{folder / 'exhibit.json'}: is not {name}'s; delete it and run again")
-    with explain_not_finite(folder / "exhibit.json", "delete it and run again"):
+        raise UserError(
+            f"{folder / 'exhibit.json'}: belongs to another exhibit than {name}; delete the file and run again"
+        )
+    with explain_not_finite(folder / "exhibit.json", "delete the file and run again"):
         require_finite_record(stored)
     if not stored["pieces"]:
-        whole = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
+        figure = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
-            {"name": name, "png": whole, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
+            {"name": name, "png": figure, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
             | {"label": "", "faces": [], "grids": []}
         ]
     return {**stored, "groups": list(_groups(stored["columns"]))}
@@ -108,7 +110,7 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
 
 
 def _save_files(out: Path, folders: dict[str, Path], figures: list[bytes]) -> None:
-    """tables/ and figures/: those of each exhibit; files of exhibits that the report no longer has go."""
+    """tables/ and figures/: those of each exhibit; files of exhibits that the report no longer has are deleted."""
     for kind, suffix in KINDS:
         for old in (out / kind).glob(f"*.{suffix}"):
             if old.stem not in folders:

@@ -1,5 +1,5 @@
-/* What the report's page does beyond standing there: theme, contents, filter of the claims, sorting, large pictures, faces,
-   and values under the pointer. The page is whole without it. Nothing is fetched, and text enters the page as text only. */
+/* The interactive parts of the report's page: theme, contents, filter of the claims, sorting, large pictures, faces,
+   and values under the pointer. The page is complete without it. Nothing is fetched, and text enters the page as text only. */
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -37,14 +37,14 @@
 
   function themeButton() {
     const button = document.querySelector(".theme");
-    const tell = () => { button.textContent = `Theme: ${theme()}`; };
+    const label = () => { button.textContent = `Theme: ${theme()}`; };
     button.addEventListener("click", () => {
       setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
       keep(theme());
-      tell();
+      label();
     });
     button.hidden = false;
-    tell();
+    label();
   }
 
   /* ---- contents: open at the side of a wide window, folded away in a narrow one; the section in view is marked */
@@ -145,7 +145,7 @@
 
   /* ---- tables: a heading sorts by its column; rows stay below the heading row that they belong to */
 
-  const said = make("div", { class: "unseen", role: "status" });
+  const announcement = make("div", { class: "unseen", role: "status" });
 
   function sortable(table) {
     const body = table.tBodies[0];
@@ -160,7 +160,7 @@
         for (const other of heads) other.removeAttribute("aria-sort");
         if (order) head.setAttribute("aria-sort", order);
         body.append(...(order ? sorted(original, column, order) : original));
-        said.textContent = order ? `Sorted by ${name}, ${order}` : "In the first order again";
+        announcement.textContent = order ? `Sorted by ${name}, ${order}` : "Original order";
       } } }, ...head.childNodes));
     });
   }
@@ -195,7 +195,7 @@
     return text === "" || Number.isNaN(number) ? text : number;
   }
 
-  /* ---- pictures: a button opens each of them large; Escape closes, and the focus goes back */
+  /* ---- images: a button opens each of them large; Escape closes, and the focus goes back */
 
   let dialog = null;
 
@@ -214,7 +214,7 @@
   function makeDialog() {
     const larger = make("button", { type: "button", class: "zoom", on: { click: () => zoom() } }, "Zoom in");
     const close = make("button", { type: "button", autofocus: "", on: { click: () => dialog.close() } }, "Close");
-    const sheet = make("div", { class: "sheet", tabindex: "0", role: "group", "aria-label": "Picture" },
+    const sheet = make("div", { class: "sheet", tabindex: "0", role: "group", "aria-label": "Image" },
       make("img", { alt: "", on: { click: () => zoom() } }));
     const made = make("dialog", { class: "large" }, make("div", { class: "tools" }, make("strong"), larger, close), sheet, make("p"));
     document.body.append(made);
@@ -245,7 +245,7 @@
     }
   }
 
-  /* ---- faces: the pictures that can stand in one frame, one at a time */
+  /* ---- faces: the images that share one frame, one shown at a time */
 
   function switchable(figure) {
     const frame = figure.querySelector("[data-label]");
@@ -267,7 +267,7 @@
     show(0);
   }
 
-  /* ---- grids: what a picture says at a cell, under the pointer or by the arrow keys, in all its maps at once */
+  /* ---- grids: the values at the cell under the pointer, or chosen by the arrow keys, in all maps at once */
 
   function probe(figure) {
     const island = figure.querySelector('script[type="application/json"]');
@@ -342,7 +342,7 @@
     return { left: grid.left + column * width, top: grid.top + row * height, width, height };
   }
 
-  /* ---- what scrolls sideways can be reached by key, and nothing else is in the way */
+  /* ---- only what scrolls sideways can be focused by keyboard */
 
   function scrollers() {
     const fit = (entry) => {
@@ -358,7 +358,7 @@
     themeButton();
     contents();
     claims();
-    document.body.append(said);
+    document.body.append(announcement);
     all("table").forEach(sortable);
     for (const figure of all(".pieces figure")) {
       switchable(figure);
