@@ -90,9 +90,7 @@ def _features(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, map
 
     wanted = {name: layer for layer, name in network.layers.items()}
     top = find_top_activations(network.net, [(slice(0, 1), inputs)], wanted, top=1)
-    return {
-        layer: _strongest(network, crop, inputs, name, top[layer], maps) for layer, name in network.layers.items()
-    }
+    return {layer: _strongest(network, crop, inputs, name, top[layer], maps) for layer, name in network.layers.items()}
 
 
 def _strongest(

@@ -94,9 +94,9 @@ def normalised(crops: np.ndarray) -> torch.Tensor:
 def imagenet_classes() -> tuple[str, ...]:
     """The 1000 names in the order of torchvision's own weights."""
     torchvision_import.ensure()
-    from torchvision.models._meta import _IMAGENET_CATEGORIES
+    from torchvision import models
 
-    return tuple(_IMAGENET_CATEGORIES)
+    return tuple(models.get_model_weights("alexnet").DEFAULT.meta["categories"])
 
 
 def _model(network: str, classes: int) -> nn.Module:

@@ -15,7 +15,7 @@ from rich.text import Text
 from zfrepro.claims.base import counts
 from zfrepro.exhibits.kit.base import guarded
 from zfrepro.site.comparison import Row
-from zfrepro.site.pages import measured
+from zfrepro.site.pages import format_measurement
 from zfrepro.site.summaries import Claim
 from zfrepro.site.verdicts import RunVerdicts
 
@@ -79,7 +79,7 @@ def _cell(claim: Claim | None, plain: bool, part: bool) -> Text:
 
 def _number(claim: Claim) -> list[str]:
     """The value, and its interval if it has one."""
-    value, *rest = [*measured(claim)] or [""]
+    value, *rest = [*format_measurement(claim)] or [""]
     texts = [value, *(text for text in rest[:1] if text.startswith("["))] if value else []
     return [text.replace("\u2212", "-") for text in texts]
 
