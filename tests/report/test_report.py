@@ -226,7 +226,15 @@ def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
 def test_times_of_jobs_that_the_experiment_no_longer_has_do_not_count(tmp_path: Path) -> None:
     for job in ("kept", "gone"):
         artifacts.save_text(tmp_path / f"train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
-    assert provenance.spent(tmp_path, {"kept"}) == {"train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}}
+    assert provenance.spent(tmp_path, {"kept"}, {"kept": {"seconds": 1.5}}) == {
+        "train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}
+    }
+
+
+def test_a_restored_training_counts_in_full(tmp_path: Path) -> None:
+    artifacts.save_text(tmp_path / "train/wide.tsv", "s\tmax_rss\n2.5\t9\n")
+    found = provenance.spent(tmp_path, {"wide"}, {"wide": {"seconds": 900.0}})
+    assert found == {"train": {"jobs": 1, "seconds": 900.0, "memory_mb": 9.0}}
 
 
 def test_the_summary_says_what_the_index_shows(made) -> None:

@@ -33,7 +33,7 @@ def build_lineage(name: str, results: Path, config: Config, networks: Facts, dat
         "config": settings(before, config),
         "data": {one: _describe_data(data[one]) for one in _job_names(before, "prepare") if one in data},
         "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *graph.TRAINING) if run in networks},
-        "seconds": spent(results / "benchmarks", name, before),
+        "seconds": spent(results / "benchmarks", name, before, networks),
         "command": command(name, config.get("experiment", results.name)),
     }
     return {**record, "summary": [[label, text] for label, text in _summarise(record, before) if text]}
@@ -84,15 +84,22 @@ def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def spent(benchmarks: Path, name: str, before: Sequence[Job]) -> dict[str, float | int | None]:
+def spent(benchmarks: Path, name: str, before: Sequence[Job], networks: Facts) -> dict[str, float | int | None]:
     """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
     own = graph.benchmark_path(benchmarks, ("exhibits", name))
     timed = [path for job in before if (path := graph.benchmark_path(benchmarks, job)).is_file()]
     return {
-        "own": round(graph.read_benchmark(own)[0], 1) if own.is_file() else None,
-        "before": round(sum(graph.read_benchmark(path)[0] for path in timed), 1),
+        "own": round(cost(own, networks)[0], 1) if own.is_file() else None,
+        "before": round(sum(cost(path, networks)[0] for path in timed), 1),
         "measured": len(timed),
     }
+
+
+def cost(path: Path, networks: Facts) -> tuple[float, float]:
+    """Seconds and MB of the job of a benchmark file. A training restored or resumed counts in full, as network.json has it."""
+    seconds, memory = graph.read_benchmark(path)
+    trained = networks.get(path.stem, {}).get("seconds", 0.0) if path.parent.name in graph.TRAINING else 0.0
+    return max(seconds, trained), memory
 
 
 def command(name: str, experiment: str) -> str:

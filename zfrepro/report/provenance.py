@@ -39,7 +39,7 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "data": data,
         "exhibits": {name: lineage.build_lineage(name, results, config, networks, data) for name in exhibits},
         "artifacts": dict(_digests(results, config, exhibits)),
-        "time": spent(results / "benchmarks", _jobs(config, exhibits)),
+        "time": spent(results / "benchmarks", _jobs(config, exhibits), networks),
     }
 
 
@@ -144,12 +144,12 @@ def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
     return set(graph.runs(config)) | set(graph.section(config, "prepare")) | pairs | set(exhibits)
 
 
-def spent(benchmarks: Path, names: set[str]) -> dict[str, dict[str, float]]:
-    """Stage -> jobs, seconds (of all jobs added up) and the largest memory in MB, from Snakemake's benchmark files."""
+def spent(benchmarks: Path, names: set[str], networks: lineage.Facts) -> dict[str, dict[str, float]]:
+    """Stage -> jobs, seconds (summed over its jobs) and the largest memory in MB, from Snakemake's benchmark files."""
     found: dict[str, dict[str, float]] = {}
     for path in sorted(benchmarks.glob("*/*.tsv")):
         if path.stem in names:
-            seconds, memory = graph.read_benchmark(path)
+            seconds, memory = lineage.cost(path, networks)
             stage = found.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
             stage["jobs"] += 1
             stage["seconds"] = round(stage["seconds"] + seconds, 1)
