@@ -49,10 +49,10 @@ def held(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(archive, tmp_path, said, **options):
+def refused(archive, tmp_path, message, **options):
     """The one message, with nothing written beside the archive."""
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match=said) as stopped:
+    with pytest.raises(UserError, match=message) as stopped:
         archives.unpack(archive, tmp_path / "out" / "target", **options)
     assert str(stopped.value).startswith(str(archive))
     (tmp_path / "out").is_dir() and (tmp_path / "out").rmdir()  # raises if anything is in it
@@ -87,7 +87,7 @@ def test_modes_of_the_archive_are_not_taken_over(tmp_path):
     assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o777 & ~umask
 
 
-def test_the_digest_is_checked_and_said(tmp_path, capsys):
+def test_the_digest_is_checked_and_printed(tmp_path, capsys):
     archive = make_tar(tmp_path / "a.tar")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     refused(archive, tmp_path, f"its sha256 is {digest}, not 00", sha256="00" * 32)
@@ -171,7 +171,7 @@ def test_a_target_that_is_there_is_left_alone(tmp_path):
     assert list((tmp_path / "target").iterdir()) == []
 
 
-def test_too_little_space_is_said_before_writing(tmp_path, monkeypatch):
+def test_too_little_space_is_reported_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr(guards.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"the files of a\.tar take 3e-06 GB"):
         archives.unpack(make_tar(tmp_path / "a.tar"), tmp_path / "target")

@@ -27,9 +27,9 @@ def listed(root, **options):
 
 
 def test_one_split_without_the_background(root):
-    found = listed(root)
-    assert found.classes == ["Faces", "ant"]
-    assert [(item.key, item.label) for item in found.splits["all"]] == [
+    listing = listed(root)
+    assert listing.classes == ["Faces", "ant"]
+    assert [(item.key, item.label) for item in listing.splits["all"]] == [
         ("Faces/image_0001.jpg", 0),
         ("Faces/image_0002.jpg", 0),
         ("ant/image_0001.jpg", 1),
@@ -39,9 +39,9 @@ def test_one_split_without_the_background(root):
 
 
 def test_background_as_a_class(root):
-    found = listed(root, background=True)
-    assert found.classes == ["BACKGROUND_Google", "Faces", "ant"]
-    assert len(found.splits["all"]) == 7
+    listing = listed(root, background=True)
+    assert listing.classes == ["BACKGROUND_Google", "Faces", "ant"]
+    assert len(listing.splits["all"]) == 7
 
 
 def test_background_asked_for_and_missing(root):
@@ -58,8 +58,8 @@ def test_root_may_be_any_folder_on_the_way(root, inside):
 
 
 def test_limits(root):
-    found = listed(root, classes=["ant"], per_class=2)
-    assert [item.key for item in found.splits["all"]] == ["ant/image_0001.jpg", "ant/image_0002.jpg"]
+    listing = listed(root, classes=["ant"], per_class=2)
+    assert [item.key for item in listing.splits["all"]] == ["ant/image_0001.jpg", "ant/image_0002.jpg"]
 
 
 def test_wrong_layouts_are_named(root):

@@ -38,9 +38,9 @@ def listed(root, **options):
 
 
 def test_one_split_without_the_clutter(root):
-    found = listed(root)
-    assert found.classes == ["ak47", "american-flag", "motorbikes-101"]
-    assert [(item.key, item.label) for item in found.splits["all"]] == [
+    listing = listed(root)
+    assert listing.classes == ["ak47", "american-flag", "motorbikes-101"]
+    assert [(item.key, item.label) for item in listing.splits["all"]] == [
         ("001.ak47/001_0001.jpg", 0),
         ("001.ak47/001_0002.jpg", 0),
         ("002.american-flag/002_0001.jpg", 1),
@@ -63,7 +63,7 @@ def test_titles_are_unique(root):
     assert listed(root).classes == ["ak47 (001.ak47)", "american-flag", "ak47 (145.ak47)"]
 
 
-def test_leftovers_in_folders_below_are_no_pictures(root):
+def test_leftovers_in_folders_below_are_not_images(root):
     below = root / "caltech256" / "256_ObjectCategories" / "001.ak47" / "greg" / "old"
     below.mkdir(parents=True)
     Image.new("L", (30, 20)).save(below / "001_0001.jpg")
@@ -79,9 +79,9 @@ def test_root_may_be_any_folder_on_the_way(root, inside):
 
 def test_limits_and_classes_by_title_or_folder(root):
     for name in ("american-flag", "002.american-flag"):
-        found = listed(root, classes=[name], per_class=2)
-        assert found.classes == ["american-flag"]
-        assert [item.key[-12:] for item in found.splits["all"]] == ["002_0001.jpg", "002_0002.jpg"]
+        listing = listed(root, classes=[name], per_class=2)
+        assert listing.classes == ["american-flag"]
+        assert [item.key[-12:] for item in listing.splits["all"]] == ["002_0001.jpg", "002_0002.jpg"]
     with pytest.raises(UserError, match="no class clutter"):
         listed(root, classes=["clutter"])
 

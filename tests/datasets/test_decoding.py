@@ -20,9 +20,9 @@ def saved(tmp_path, image, name, **options):
 
 
 def read(tmp_path, image, name="a.png", **options):
-    found = decode(saved(tmp_path, image, name, **options)).image
-    assert found.mode == "RGB"
-    return np.asarray(found).tolist()
+    image = decode(saved(tmp_path, image, name, **options)).image
+    assert image.mode == "RGB"
+    return np.asarray(image).tolist()
 
 
 def palette():
@@ -66,8 +66,8 @@ def test_sixteen_bits_of_unknown_scale_are_refused(tmp_path):
 
 
 def test_cmyk(tmp_path):
-    found = read(tmp_path, Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "a.jpg", quality=100)
-    assert np.abs(np.array(found[4][4]) - [255, 0, 0]).max() <= 2
+    pixels = read(tmp_path, Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "a.jpg", quality=100)
+    assert np.abs(np.array(pixels[4][4]) - [255, 0, 0]).max() <= 2
 
 
 def turned(image, orientation):
@@ -95,10 +95,10 @@ def test_a_box_in_stored_pixels_turns_with_the_image(tmp_path, orientation):
     stored[1:3, 2:7] = (255, 0, 0)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = decode(saved(tmp_path, Image.fromarray(stored), "a.png", exif=exif), (2, 1, 7, 3))
-    assert found.image.size == ((7, 12) if orientation > 4 else (12, 7))
-    x0, y0, x1, y1 = found.box
-    red = np.asarray(found.image)[:, :, 0] == 255
+    decoded = decode(saved(tmp_path, Image.fromarray(stored), "a.png", exif=exif), (2, 1, 7, 3))
+    assert decoded.image.size == ((7, 12) if orientation > 4 else (12, 7))
+    x0, y0, x1, y1 = decoded.box
+    red = np.asarray(decoded.image)[:, :, 0] == 255
     assert red[y0:y1, x0:x1].all()
     assert red.sum() == (x1 - x0) * (y1 - y0) == 10
 
@@ -125,7 +125,7 @@ def test_the_first_frame_of_an_animation(tmp_path, name):
     assert read(tmp_path, frames[0], name, save_all=True, append_images=frames[1:], **options)[0][0] == [255, 0, 0]
 
 
-def test_a_name_says_nothing_of_the_format(tmp_path):
+def test_the_format_is_that_of_the_content(tmp_path):
     path = saved(tmp_path, Image.new("RGB", (1, 1), "red"), "a.png")
     assert decode(path.rename(tmp_path / "a.jpg")).image.getpixel((0, 0)) == (255, 0, 0)
 
@@ -138,7 +138,7 @@ def cut(name, **options):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "not an image in a supported format"),
         (b"just words", "not an image in a supported format"),
@@ -150,9 +150,9 @@ def cut(name, **options):
         (cut("GIF"), "cannot be read"),
     ],
 )  # fmt: skip
-def test_a_broken_file_is_named(tmp_path, content, said):
+def test_a_broken_file_is_named(tmp_path, content, message):
     (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(UnreadableImageError, match=rf"a\.jpg: .*({said})") as raised:
+    with pytest.raises(UnreadableImageError, match=rf"a\.jpg: .*({message})") as raised:
         decode(tmp_path / "a.jpg")
     assert "\n" not in str(raised.value)
 
@@ -160,7 +160,7 @@ def test_a_broken_file_is_named(tmp_path, content, said):
 def test_what_is_no_file_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name, said in (
+    for name, message in (
         ("none.jpg", "no such file"),
         ("", "is a folder"),
         ("pipe", "is not a regular file"),
@@ -168,11 +168,11 @@ def test_what_is_no_file_is_named(tmp_path):
         ("n" * 999, "no such file"),
         ("a\0b", "no such file"),
     ):
-        with pytest.raises(UnreadableImageError, match=said):
+        with pytest.raises(UnreadableImageError, match=message):
             decode(tmp_path / name)
 
 
-def test_too_many_pixels_are_said_and_many_are_read(tmp_path, monkeypatch):
+def test_too_many_pixels_are_reported_and_many_are_read(tmp_path, monkeypatch):
     many, too_many = (saved(tmp_path, Image.new("RGB", (side, side)), f"{side}.png") for side in (5, 7))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24)
     with warnings.catch_warnings():

@@ -50,9 +50,9 @@ def test_folders_without_the_set_are_named(name, content, tmp_path):
     if content != "nothing":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir() if content == "an empty folder" else path.write_text("x")
-    found = message(name, tmp_path)
-    assert found.startswith(str(tmp_path))
-    assert "(expected: " in found
+    text = message(name, tmp_path)
+    assert text.startswith(str(tmp_path))
+    assert "(expected: " in text
 
 
 @pytest.mark.parametrize("name", READERS.keys() - {"imagefolder"})

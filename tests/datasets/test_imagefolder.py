@@ -1,4 +1,4 @@
-"""The reader of one's own pictures, and what it shares with the other folder readers: bad layouts, odd files."""
+"""The reader of one's own images, and what it shares with the other folder readers: bad layouts, odd files."""
 
 import pickle
 
@@ -14,7 +14,7 @@ from zfrepro.errors import UserError
 BLUE = (51, 102, 204)  # a colour of the web palette, so that it survives one
 
 
-def picture(path, colour=BLUE, size=(24, 20), mode="RGB", **options):
+def save_image(path, colour=BLUE, size=(24, 20), mode="RGB", **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).convert(mode).save(path, **options)
     return path
@@ -25,7 +25,7 @@ def split_tree(tmp_path):
     for split, count in (("train", 3), ("val", 2)):
         for name in ("cat", "ant", "bee"):
             for i in range(count):
-                picture(tmp_path / split / name / f"{i}.jpg")
+                save_image(tmp_path / split / name / f"{i}.jpg")
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def split_tree(tmp_path):
 def whole_tree(tmp_path):
     for name, count in (("ant", 5), ("bee", 10)):
         for i in range(count):
-            picture(tmp_path / name / f"{i}.png")
+            save_image(tmp_path / name / f"{i}.png")
     return tmp_path
 
 
@@ -45,18 +45,18 @@ def keys(items):
     return [item.key for item in items]
 
 
-def test_splits_list_sorted_classes_and_pictures(split_tree):
-    found = listed(split_tree)
-    assert found.classes == ["ant", "bee", "cat"]
-    assert keys(found.splits["val"]) == [f"val/{c}/{i}.jpg" for c in ("ant", "bee", "cat") for i in (0, 1)]
-    assert [item.label for item in found.splits["train"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+def test_splits_list_sorted_classes_and_images(split_tree):
+    listing = listed(split_tree)
+    assert listing.classes == ["ant", "bee", "cat"]
+    assert keys(listing.splits["val"]) == [f"val/{c}/{i}.jpg" for c in ("ant", "bee", "cat") for i in (0, 1)]
+    assert [item.label for item in listing.splits["train"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_limits_take_the_first_in_sorted_order(split_tree):
-    found = listed(split_tree, classes=2, train_per_class=1, val_per_class=1)
-    assert found.classes == ["ant", "bee"]
-    assert keys(found.splits["train"]) == ["train/ant/0.jpg", "train/bee/0.jpg"]
-    assert keys(found.splits["val"]) == ["val/ant/0.jpg", "val/bee/0.jpg"]
+    listing = listed(split_tree, classes=2, train_per_class=1, val_per_class=1)
+    assert listing.classes == ["ant", "bee"]
+    assert keys(listing.splits["train"]) == ["train/ant/0.jpg", "train/bee/0.jpg"]
+    assert keys(listing.splits["val"]) == ["val/ant/0.jpg", "val/bee/0.jpg"]
 
 
 def test_classes_by_name_and_an_unknown_name(split_tree):
@@ -73,27 +73,27 @@ def test_without_train_and_val_there_is_one_split(whole_tree):
 
 
 def test_val_fraction_divides_every_class_the_same_way_each_time(whole_tree):
-    found = listed(whole_tree, val_fraction=0.2)
-    assert keys(found.splits["val"]) == ["ant/4.png", "bee/8.png", "bee/9.png"]
-    assert len(found.splits["train"]) == 12
-    assert not set(keys(found.splits["train"])) & set(keys(found.splits["val"]))
-    assert found == listed(whole_tree, val_fraction=0.2)
+    listing = listed(whole_tree, val_fraction=0.2)
+    assert keys(listing.splits["val"]) == ["ant/4.png", "bee/8.png", "bee/9.png"]
+    assert len(listing.splits["train"]) == 12
+    assert not set(keys(listing.splits["train"])) & set(keys(listing.splits["val"]))
+    assert listing == listed(whole_tree, val_fraction=0.2)
 
 
 def test_a_tiny_fraction_still_gives_each_class_one_to_validate_on(whole_tree):
     assert keys(listed(whole_tree, val_fraction=0.001).splits["val"]) == ["ant/4.png", "bee/9.png"]
 
 
-def test_one_picture_cannot_be_divided(whole_tree):
-    picture(whole_tree / "cow" / "only.png")
+def test_one_image_cannot_be_divided(whole_tree):
+    save_image(whole_tree / "cow" / "only.png")
     with pytest.raises(UserError, match=r"cow: contains one image, which val_fraction cannot divide"):
         listed(whole_tree, val_fraction=0.5)
 
 
 def test_every_usual_ending_counts_and_hidden_files_do_not(tmp_path):
     for ending in ("JPG", "jpeg", "PNG", "webp", "bmp", "tif"):
-        picture(tmp_path / "ant" / f"a.{ending}")
-    (tmp_path / "ant" / "notes.txt").write_text("no picture")
+        save_image(tmp_path / "ant" / f"a.{ending}")
+    (tmp_path / "ant" / "notes.txt").write_text("not an image")
     (tmp_path / "ant" / "._a.jpg").write_text("a Mac's shadow file")
     (tmp_path / ".cache").mkdir()
     assert keys(listed(tmp_path).splits["all"]) == [
@@ -104,22 +104,22 @@ def test_every_usual_ending_counts_and_hidden_files_do_not(tmp_path):
 def test_wrong_layouts_are_named(tmp_path, split_tree):
     with pytest.raises(UserError, match="nowhere: no such folder"):
         listed(tmp_path / "nowhere")
-    archive = tmp_path / "pictures.tar"
+    archive = tmp_path / "images.tar"
     archive.write_bytes(b"")
-    with pytest.raises(UserError, match=r"pictures.tar: is a file, not a folder; unpack it if it is an archive"):
+    with pytest.raises(UserError, match=r"images.tar: is a file, not a folder; unpack it if it is an archive"):
         listed(archive)
     with pytest.raises(UserError, match="ant: contains no class folders"):
         listed(split_tree / "train" / "ant")
 
 
 def test_train_without_val(tmp_path):
-    picture(tmp_path / "train" / "ant" / "0.jpg")
+    save_image(tmp_path / "train" / "ant" / "0.jpg")
     with pytest.raises(UserError, match="contains train/ but no val/"):
         listed(tmp_path)
 
 
 def test_a_class_in_only_one_split(split_tree):
-    picture(split_tree / "val" / "dog" / "0.jpg")
+    save_image(split_tree / "val" / "dog" / "0.jpg")
     with pytest.raises(UserError, match="class dog is in only one of train/ and val/"):
         listed(split_tree)
 
@@ -158,14 +158,14 @@ def loaded(path):
         ("alpha.webp", "RGBA", {"lossless": True}),
     ],
 )
-def test_colour_pictures_of_every_make_become_rgb(tmp_path, name, mode, options):
-    image = loaded(picture(tmp_path / name, mode=mode, **options))
+def test_colour_images_of_every_kind_become_rgb(tmp_path, name, mode, options):
+    image = loaded(save_image(tmp_path / name, mode=mode, **options))
     assert image.mode == "RGB"
     np.testing.assert_allclose(np.asarray(image)[9, 9], BLUE, atol=3)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):
-    pixels = np.asarray(loaded(picture(tmp_path / "grey.jpg", (90, 90, 90), mode="L")))
+    pixels = np.asarray(loaded(save_image(tmp_path / "grey.jpg", (90, 90, 90), mode="L")))
     assert pixels.shape == (20, 24, 3)
     np.testing.assert_allclose(pixels, 90, atol=1)
 

@@ -13,7 +13,7 @@ from zfrepro.errors import UserError
 from zfrepro.models import torchvision_import
 
 WNIDS = {"n01440764": "tench, Tinca tinca", "n02012849": "crane", "n03126707": "crane"}
-VAL = [3, 1, 2, 1]  # ILSVRC2012_ID of the validation pictures, in order
+VAL = [3, 1, 2, 1]  # ILSVRC2012_ID of the validation images, in order
 KIT = "ILSVRC2012_devkit_t12.tar.gz"
 
 
@@ -64,7 +64,7 @@ def tree(tmp_path):
 
 @pytest.fixture
 def archives(tmp_path, monkeypatch):
-    """The three official files in small, with their checksums told to torchvision."""
+    """The three official files in small, with their checksums given to torchvision."""
     pack(tmp_path / "ILSVRC2012_img_train.tar", {f"{name}.tar": inner_tar(name) for name in WNIDS})
     pack(tmp_path / "ILSVRC2012_img_val.tar", {f"ILSVRC2012_val_{i:08d}.JPEG": jpeg() for i in range(1, len(VAL) + 1)})
     data = "ILSVRC2012_devkit_t12/data"
@@ -85,16 +85,18 @@ def listed(root, **options):
 
 
 def test_without_the_devkit_classes_are_called_by_wnid(tree):
-    found = listed(tree)
-    assert found.classes == list(WNIDS)
-    assert [item.key for item in found.splits["val"]] == [f"val/{name}/{name}_0.JPEG" for name in WNIDS]
-    assert [item.label for item in found.splits["train"]] == [0, 0, 1, 1, 2, 2]
+    listing = listed(tree)
+    assert listing.classes == list(WNIDS)
+    assert [item.key for item in listing.splits["val"]] == [f"val/{name}/{name}_0.JPEG" for name in WNIDS]
+    assert [item.label for item in listing.splits["train"]] == [0, 0, 1, 1, 2, 2]
 
 
 def test_subsets(tree):
-    found = listed(tree, classes=2, train_per_class=1)
-    assert found.classes == ["n01440764", "n02012849"]
-    assert [item.key for item in found.splits["train"]] == [f"train/{n}/{n}_0.JPEG" for n in ("n01440764", "n02012849")]
+    listing = listed(tree, classes=2, train_per_class=1)
+    assert listing.classes == ["n01440764", "n02012849"]
+    assert [item.key for item in listing.splits["train"]] == [
+        f"train/{n}/{n}_0.JPEG" for n in ("n01440764", "n02012849")
+    ]
     assert listed(tree, classes=["n03126707"]).classes == ["n03126707"]
 
 
@@ -108,10 +110,10 @@ def test_exif_orientation_is_obeyed(tree):
 
 
 def test_archives_are_unpacked_named_and_sorted_into_classes(archives, capsys):
-    found = listed(archives)
-    assert found.classes == ["tench", "crane (n02012849)", "crane (n03126707)"]
-    assert len(found.splits["train"]) == 6
-    assert [(item.key, item.label) for item in found.splits["val"]] == [
+    listing = listed(archives)
+    assert listing.classes == ["tench", "crane (n02012849)", "crane (n03126707)"]
+    assert len(listing.splits["train"]) == 6
+    assert [(item.key, item.label) for item in listing.splits["val"]] == [
         ("val/n01440764/ILSVRC2012_val_00000002.JPEG", 0),
         ("val/n01440764/ILSVRC2012_val_00000004.JPEG", 0),
         ("val/n02012849/ILSVRC2012_val_00000003.JPEG", 1),
@@ -161,7 +163,7 @@ def test_the_archive_given_as_root(archives):
         listed(archives / "ILSVRC2012_img_val.tar")
 
 
-def test_validation_pictures_that_were_unpacked_flat(tree):
+def test_validation_images_that_were_unpacked_flat(tree):
     for path in (tree / "val").glob("*/*"):
         path.rename(tree / "val" / path.name)
     for path in (tree / "val").glob("n*/"):

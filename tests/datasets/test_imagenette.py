@@ -24,10 +24,10 @@ def listed(root, **options):
 
 def test_classes_have_human_names_and_an_unknown_one_its_own(tmp_path):
     fill(tmp_path)
-    found = listed(tmp_path)
-    assert found.classes == ["n00000001", "tench", "parachute"]
-    assert [item.label for item in found.splits["train"]] == [0, 0, 1, 1, 2, 2]
-    assert found.splits["val"][1].key == "val/n01440764/n01440764_0.JPEG"
+    listing = listed(tmp_path)
+    assert listing.classes == ["n00000001", "tench", "parachute"]
+    assert [item.label for item in listing.splits["train"]] == [0, 0, 1, 1, 2, 2]
+    assert listing.splits["val"][1].key == "val/n01440764/n01440764_0.JPEG"
 
 
 def test_ten_names():
@@ -48,8 +48,8 @@ def test_root_may_be_the_folder_itself(tmp_path):
 
 def test_subsets_by_human_name(tmp_path):
     fill(tmp_path)
-    found = listed(tmp_path, classes=["tench"], train_per_class=1)
-    assert [item.key for item in found.splits["train"]] == ["train/n01440764/n01440764_0.JPEG"]
+    listing = listed(tmp_path, classes=["tench"], train_per_class=1)
+    assert [item.key for item in listing.splits["train"]] == ["train/n01440764/n01440764_0.JPEG"]
 
 
 def test_wrong_layouts_are_named(tmp_path):

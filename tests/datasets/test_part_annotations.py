@@ -10,7 +10,7 @@ from zfrepro.datasets.part_annotations import AnnotatedImage
 from zfrepro.errors import UserError
 
 HEADER = "image,part,x0,y0,x1,y1"
-WHOLE = (0, 0, 16, 16)  # the view is all of the stored picture
+WHOLE = (0, 0, 16, 16)  # the view is all of the stored image
 
 
 def lines(name, right="4,4,8,8", left="12,4,16,8", nose="8,12,12,16"):
@@ -44,7 +44,7 @@ def test_boxes_and_pixels_are_those_of_the_stored_square(folder):
     assert np.array_equal(two.pixels[:, 2:-2], np.asarray(expected)[:, 2:-2])  # the filter sees beyond the crop's edge
 
 
-def test_boxes_are_of_the_picture_as_it_is_shown(folder):
+def test_boxes_are_of_the_image_as_it_is_shown(folder):
     """Stored lying, to be shown turned: the red pixel block at the top left of what is seen is in the eye's box."""
     seen = np.zeros((32, 32, 3), dtype=np.uint8)
     seen[4:8, 20:28] = (255, 0, 0)
@@ -75,7 +75,7 @@ def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (["one.png,ear,1,1,2,2"], r"line 2: unknown part 'ear'; use one of right eye, left eye, nose, object"),
         (["one.png,nose,1,1,two,2"], r"line 2: '1,1,two,2' is not four numbers"),
@@ -94,8 +94,8 @@ def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
         ([*lines("two.png"), 'one.png,"nose,1,1,2,2'], r"parts.csv: cannot be read as CSV in UTF-8"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named(folder, rows, said):
-    with pytest.raises(UserError, match=said) as raised:
+def test_what_is_wrong_is_named(folder, rows, message):
+    with pytest.raises(UserError, match=message) as raised:
         read(folder, rows)
     assert "\n" not in str(raised.value)
 
@@ -123,7 +123,7 @@ def test_a_part_must_lie_in_the_centre_view(folder):
 
 
 class Prepared:
-    """As much of a prepared set as `of_set` looks at: pictures 0, 1 in train, 2, 3, 4 in val."""
+    """As much of a prepared set as `read_prepared` looks at: images 0, 1 in train, 2, 3, 4 in val."""
 
     classes = ["cat", "dog"]  # noqa: RUF012
     splits = {"train": (0, 2), "val": (2, 5)}  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""`scenes`: the same pictures everywhere, boxes that fit, and classes told apart by shape, not by colour."""
+"""`scenes`: the same pictures everywhere, boxes that fit, and classes distinguished by shape, not by colour."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def gradient_features(image: np.ndarray, cell: int = 8, turns: int = 6) -> np.nd
     down, across = np.gradient(image.max(2).astype(np.float32))
     strength, angle = np.hypot(down, across), (np.arctan2(down, across) % np.pi) / np.pi
     n = image.shape[0] // cell
-    found = np.zeros((n, n, turns))
+    histogram = np.zeros((n, n, turns))
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]] // cell
-    np.add.at(found, (rows, columns, (angle * turns).astype(int) % turns), strength)
-    return np.sqrt(found.ravel() / (found.sum() + 1e-9))
+    np.add.at(histogram, (rows, columns, (angle * turns).astype(int) % turns), strength)
+    return np.sqrt(histogram.ravel() / (histogram.sum() + 1e-9))
 
 
 def score(features, images: np.ndarray, labels: np.ndarray) -> float:

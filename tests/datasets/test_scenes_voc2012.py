@@ -1,4 +1,4 @@
-"""The drawn set with several objects a picture: what is listed is what is drawn, where it is said to be."""
+"""The drawn set with several objects per picture: what is listed is what is drawn, inside its box."""
 
 from itertools import combinations
 
@@ -29,11 +29,11 @@ def longer(box) -> float:
 
 
 def test_every_class_gives_the_label_as_often_as_any_other():
-    found = scenes.listing(SPEC)
-    assert found.classes == list(RECIPES)
-    assert {split: len(items) for split, items in found.splits.items()} == {"train": 480, "val": 72}
-    assert np.bincount([item.label for item in found.splits["train"]]).tolist() == [20] * 24
-    items = found.splits["train"] + found.splits["val"]
+    listing = scenes.listing(SPEC)
+    assert listing.classes == list(RECIPES)
+    assert {split: len(items) for split, items in listing.splits.items()} == {"train": 480, "val": 72}
+    assert np.bincount([item.label for item in listing.splits["train"]]).tolist() == [20] * 24
+    items = listing.splits["train"] + listing.splits["val"]
     assert len({item.key for item in items}) == len(items)
 
 

@@ -37,20 +37,20 @@ def test_names_are_the_first_synonym_made_unique(root):
     assert listed(root).classes == ["crane (n01)", "crane (n02)", "lion"]
 
 
-def test_training_pictures_carry_their_box_with_its_last_pixel_inside(root):
+def test_training_images_carry_their_box_with_its_last_pixel_inside(root):
     first = listed(root).splits["train"][1]
     assert (first.key, first.label, first.box) == ("train/n01/images/n01_1.JPEG", 0, (1, 2, 12, 64))
 
 
-def test_validation_pictures_are_sorted_by_class(root):
-    found = listed(root).splits["val"]
-    assert [(item.key[-10:], item.label) for item in found] == [
+def test_validation_images_are_sorted_by_class(root):
+    items = listed(root).splits["val"]
+    assert [(item.key[-10:], item.label) for item in items] == [
         ("val_2.JPEG", 0),
         ("val_1.JPEG", 1),
         ("val_0.JPEG", 2),
         ("val_3.JPEG", 2),
     ]
-    assert found[0].box == (0, 2, 32, 32)
+    assert items[0].box == (0, 2, 32, 32)
 
 
 def test_the_folder_around_it_will_do(root):
@@ -58,18 +58,18 @@ def test_the_folder_around_it_will_do(root):
 
 
 def test_subsets(root):
-    found = listed(root, classes=["lion"], train_per_class=2, val_per_class=1)
-    assert found.classes == ["lion"]
-    assert [item.key for item in found.splits["train"]] == [f"train/n03/images/n03_{i}.JPEG" for i in (0, 1)]
-    assert [(item.key, item.label) for item in found.splits["val"]] == [("val/images/val_0.JPEG", 0)]
+    listing = listed(root, classes=["lion"], train_per_class=2, val_per_class=1)
+    assert listing.classes == ["lion"]
+    assert [item.key for item in listing.splits["train"]] == [f"train/n03/images/n03_{i}.JPEG" for i in (0, 1)]
+    assert [(item.key, item.label) for item in listing.splits["val"]] == [("val/images/val_0.JPEG", 0)]
     assert listed(root, classes=2).classes == ["crane (n01)", "crane (n02)"]
 
 
-def test_a_picture_is_loaded_with_its_box(root):
+def test_an_image_is_loaded_with_its_box(root):
     spec = tiny_imagenet.Spec(root=root)
-    picture = tiny_imagenet.load(spec, listed(root).splits["train"][0])
-    assert picture.image.size == (64, 64)
-    assert picture.box == (0, 2, 11, 64)
+    decoded = tiny_imagenet.load(spec, listed(root).splits["train"][0])
+    assert decoded.image.size == (64, 64)
+    assert decoded.box == (0, 2, 11, 64)
 
 
 @pytest.mark.parametrize(

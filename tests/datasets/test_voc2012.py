@@ -28,8 +28,8 @@ def annotation(objects):
     return "<annotation><filename>x.jpg</filename>" + "".join(map(as_xml, objects)) + "</annotation>"
 
 
-def as_xml(found):
-    name, difficult, box = found
+def as_xml(object_):
+    name, difficult, box = object_
     edges = "".join(f"<{e}>{v}</{e}>" for e, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
     head = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
     return f"<object><name>{name}</name><bndbox>{edges}</bndbox><difficult>{difficult}</difficult>{head}</object>"
@@ -57,9 +57,9 @@ def listed(root, **options):
 
 
 def test_twenty_classes_in_vocs_order():
-    found = voc2012.CLASSES
-    assert len(found) == len(set(found)) == 20
-    assert found == sorted(found)
+    classes = voc2012.CLASSES
+    assert len(classes) == len(set(classes)) == 20
+    assert classes == sorted(classes)
 
 
 def test_a_box_turns_with_an_image_that_exif_turns(root):
@@ -67,8 +67,8 @@ def test_a_box_turns_with_an_image_that_exif_turns(root):
     exif[0x0112] = 6  # a quarter turn clockwise: the stored top becomes the right side
     Image.new("RGB", (40, 30)).save(root / "VOCdevkit/VOC2012/JPEGImages/2009_000001.jpg", exif=exif)
     (item,) = listed(root).splits["val"]
-    found = voc2012.load(voc2012.Spec(root=root), item)
-    assert (item.box, found.image.size, found.box) == ((10, 0, 20, 4), (30, 40), (26, 10, 30, 20))
+    decoded = voc2012.load(voc2012.Spec(root=root), item)
+    assert (item.box, decoded.image.size, decoded.box) == ((10, 0, 20, 4), (30, 40), (26, 10, 30, 20))
 
 
 def test_labels_by_hand(root):
@@ -83,21 +83,21 @@ def test_labels_by_hand(root):
     assert (val.label, val.present, val.difficult, val.box) == (CAT, (CAT,), (), (10, 0, 20, 4))  # 10 x 4 > 8.5 x 4
 
 
-def test_a_picture_comes_with_the_box_of_its_label(root):
+def test_an_image_comes_with_the_box_of_its_label(root):
     item = listed(root).splits["train"][0]
-    found = voc2012.load(voc2012.Spec(root=root), item)
-    assert (found.image.size, found.image.mode, found.box) == ((40, 30), "RGB", (0, 0, 20, 20))
+    decoded = voc2012.load(voc2012.Spec(root=root), item)
+    assert (decoded.image.size, decoded.image.mode, decoded.box) == ((40, 30), "RGB", (0, 0, 20, 20))
 
 
 def test_some_of_the_classes(root):
-    found = listed(root, classes=["dog", "person"])
-    assert found.classes == ["dog", "person"]
-    assert [(item.label, item.present, item.difficult) for item in found.splits["train"]] == [
+    listing = listed(root, classes=["dog", "person"])
+    assert listing.classes == ["dog", "person"]
+    assert [(item.label, item.present, item.difficult) for item in listing.splits["train"]] == [
         (0, (0,), ()),
         (1, (1,), ()),
         (0, (), (0,)),
     ]
-    assert found.splits["val"] == []  # which the stage then refuses by name
+    assert listing.splits["val"] == []  # which the stage then refuses by name
     with pytest.raises(UserError, match="no class unicorn"):
         listed(root, classes=["unicorn"])
 
@@ -143,7 +143,7 @@ GOOD = annotation(PICTURES["2008_000002"])
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (GOOD[:80], "no element found"),
         ("", "no element found"),
@@ -163,10 +163,10 @@ GOOD = annotation(PICTURES["2008_000002"])
         ("<html></html>", "contains no object"),
     ],
 )
-def test_a_bad_annotation_is_named_at_once(root, text, said):
+def test_a_bad_annotation_is_named_at_once(root, text, message):
     annotated(root, text)
     started = time.monotonic()
-    with pytest.raises(UserError, match=said) as stopped:
+    with pytest.raises(UserError, match=message) as stopped:
         listed(root)
     assert str(stopped.value).startswith(str(home(root) / "Annotations" / "2008_000002.xml: "))
     assert "\n" not in str(stopped.value)
@@ -178,7 +178,7 @@ def test_an_object_without_the_mark_is_not_difficult(root):
     assert listed(root).splits["train"][1].label == CAR
 
 
-def test_a_missing_annotation_or_picture_is_named(root):
+def test_a_missing_annotation_or_image_is_named(root):
     (home(root) / "Annotations" / "2008_000001.xml").unlink()
     with pytest.raises(UserError, match=r"2008_000001.xml: no such file; .*expected: the annotation of a listed image"):
         listed(root)
@@ -187,13 +187,13 @@ def test_a_missing_annotation_or_picture_is_named(root):
         listed(root)
 
 
-def test_a_picture_listed_twice_is_named(root):
+def test_an_image_listed_twice_is_named(root):
     listing(root, "train").write_text("2008_000001\n2008_000002\n\n2008_000001\n")
     with pytest.raises(UserError, match=r"train.txt: lists 2008_000001 2 times; remove all but one"):
         listed(root)
 
 
-def test_a_picture_in_both_splits_is_named(root):
+def test_an_image_in_both_splits_is_named(root):
     listing(root, "val").write_text("2009_000001\n2008_000002\n")
     with pytest.raises(UserError, match=r"2008_000002 is in train.txt and in val.txt \(1 such images\)"):
         listed(root)
@@ -246,7 +246,7 @@ def test_a_download_is_torchvisions_address_and_md5(root, tmp_path, monkeypatch)
 
 
 def test_the_stage_stores_presence(root, tmp_path):
-    """Classes cat and dog: the picture with difficult dogs alone has -1, that with neither is left out."""
+    """Classes cat and dog: the image with only difficult dogs has -1, that with neither is left out."""
     add(root, "2009_000002", [("dog", 0, (1, 1, 9, 9)), ("person", 0, (1, 1, 30, 30))], split="val")
     options = {"root": str(root), "classes": ["cat", "dog"]}
     prepare.run(prepare.Spec(dataset="voc2012", size=16, options=options), tmp_path / "out", workers=1)

@@ -1,4 +1,4 @@
-"""Photographs are loaded in order, named so that they can be told apart; files that cannot be read are all listed."""
+"""Photographs are loaded in order, with distinguishable names; files that cannot be read are all listed."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def saved(tmp_path, image, name, **options):
 
 def test_load_keeps_the_order_and_the_cut(tmp_path):
     paths = [saved(tmp_path, Image.new("RGB", (side, 2), (side, 0, 0)), f"{side}.png") for side in (3, 1, 2)]
-    found = photographs.load([*paths, paths[0]], lambda image: np.asarray(image)[:1, :1])
-    assert [(one.name, one.size, one.crop.tolist()) for one in found] == [
+    loaded = photographs.load([*paths, paths[0]], lambda image: np.asarray(image)[:1, :1])
+    assert [(photograph.name, photograph.size, photograph.crop.tolist()) for photograph in loaded] == [
         (f"{side}.png", (side, 2), [[[side, 0, 0]]]) for side in (3, 1, 2, 3)
     ]
 
@@ -25,8 +25,8 @@ def test_files_of_one_name_are_told_apart(tmp_path):
     for folder in ("cats", "dogs/small"):
         (tmp_path / folder).mkdir(parents=True)
         saved(tmp_path / folder, Image.new("RGB", (1, 1)), "1.png")
-    found = photographs.load([tmp_path / "cats/1.png", tmp_path / "dogs/small/1.png"], np.asarray)
-    assert [one.name for one in found] == ["cats/1.png", "dogs/small/1.png"]
+    loaded = photographs.load([tmp_path / "cats/1.png", tmp_path / "dogs/small/1.png"], np.asarray)
+    assert [photograph.name for photograph in loaded] == ["cats/1.png", "dogs/small/1.png"]
 
 
 def test_load_names_every_bad_file_and_no_other(tmp_path):
@@ -51,9 +51,9 @@ def test_photographs_are_upright_and_transparency_lies_on_white(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path, Image.new("RGBA", (8, 4), (0, 0, 0, 0)), "a.png", exif=exif)
-    (found,) = photographs.load([path], np.asarray)
-    assert found.size == (4, 8)
-    assert (found.crop == 255).all()
+    (photograph,) = photographs.load([path], np.asarray)
+    assert photograph.size == (4, 8)
+    assert (photograph.crop == 255).all()
 
 
 def test_a_name_that_cannot_be_printed_is_named_all_the_same(tmp_path):

@@ -1,4 +1,4 @@
-"""Which maps and which pictures the stages draw."""
+"""Which maps and which images the stages choose."""
 
 import numpy as np
 

@@ -28,9 +28,9 @@ SIZE = 16
 
 @pytest.fixture
 def tree(tmp_path):
-    """train: 3 classes x 8, val: 3 x 2 pictures of noise around a grey that tells class and position"""
+    """train: 3 classes x 8, val: 3 x 2 images of noise around a grey that depends on class and position"""
     random = np.random.default_rng(0)
-    root = tmp_path / "pictures"
+    root = tmp_path / "images"
     for split, count in (("train", 8), ("val", 2)):
         for label, name in enumerate(("ant", "bee", "cat")):
             (root / split / name).mkdir(parents=True)
@@ -51,35 +51,35 @@ def prepared(root, out, workers=1, **settings):
 
 def spoil(root, *names):
     for name in names:
-        (root / name).write_text("not a picture")
+        (root / name).write_text("not an image")
 
 
 def test_everything_is_written_as_documented(tree, tmp_path):
-    found = prepared(tree, tmp_path / "out")
+    dataset = prepared(tree, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*FILES, "manifest.json"])
-    assert found.classes == ["ant", "bee", "cat"]
-    assert found.splits == {"train": (0, 24), "val": (24, 30)}
-    assert found.images("val").shape == (6, SIZE, SIZE, 3)
-    assert found.all_images.dtype == np.uint8
-    assert found.labels("train").tolist() == [0] * 8 + [1] * 8 + [2] * 8
-    assert found.files("val").tolist() == [f"val/{c}/{i}.png" for c in ("ant", "bee", "cat") for i in (0, 1)]
-    assert np.isnan(found.boxes("train")).all()
-    assert list(found.parts().columns) == ["image", "part", "x0", "y0", "x1", "y1"]
-    assert len(found.parts()) == 0
+    assert dataset.classes == ["ant", "bee", "cat"]
+    assert dataset.splits == {"train": (0, 24), "val": (24, 30)}
+    assert dataset.images("val").shape == (6, SIZE, SIZE, 3)
+    assert dataset.all_images.dtype == np.uint8
+    assert dataset.labels("train").tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert dataset.files("val").tolist() == [f"val/{c}/{i}.png" for c in ("ant", "bee", "cat") for i in (0, 1)]
+    assert np.isnan(dataset.boxes("train")).all()
+    assert list(dataset.parts().columns) == ["image", "part", "x0", "y0", "x1", "y1"]
+    assert len(dataset.parts()) == 0
 
 
-def test_a_stored_picture_is_the_file_resized_and_cropped(tree, tmp_path):
-    found = prepared(tree, tmp_path / "out")
+def test_a_stored_image_is_the_file_resized_and_cropped(tree, tmp_path):
+    dataset = prepared(tree, tmp_path / "out")
     with Image.open(tree / "train" / "bee" / "2.png") as image:  # 29 x 22
         expected = image.crop((3, 0, 25, 22)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    difference = np.asarray(expected, int) - found.images("train")[10]
+    difference = np.asarray(expected, int) - dataset.images("train")[10]
     assert np.abs(difference[:, 3:-3]).max() <= 1  # at the crop's edges, the filter sees what lies beyond
 
 
 def test_the_mean_is_over_the_first_split_only(tree, tmp_path):
-    found = prepared(tree, tmp_path / "out")
-    assert found.mean().dtype == np.float32
-    np.testing.assert_allclose(found.mean(), found.images("train").astype(float).mean(0), rtol=1e-6)
+    dataset = prepared(tree, tmp_path / "out")
+    assert dataset.mean().dtype == np.float32
+    np.testing.assert_allclose(dataset.mean(), dataset.images("train").astype(float).mean(0), rtol=1e-6)
 
 
 def test_the_manifest_says_what_is_there(tree, tmp_path):
@@ -101,7 +101,7 @@ def test_workers_change_nothing(tree, tmp_path):
 
 
 class Boxed:
-    """A data set of two wide pictures with boxes, 40 x 20, of which the middle 20 x 20 are stored"""
+    """A data set of two wide images with boxes, 40 x 20, of which the middle 20 x 20 are stored"""
 
     Spec = imagefolder.Spec
     boxes = ((15, 5, 25, 20), (0, 0, 9, 20))
@@ -116,14 +116,14 @@ class Boxed:
 
 def test_boxes_are_stored_in_stored_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "_module", lambda spec: Boxed())
-    found = prepared(tmp_path, tmp_path / "out", size=40)
-    np.testing.assert_array_equal(found.boxes("all"), [[10, 10, 30, 40], [np.nan] * 4])
-    assert found.parts().values.tolist() == [[1, "eye", 0, 0, 4, 4]]
-    assert (found.manifest["object_boxes"], found.manifest["part_boxes"]) == (1, 1)
+    dataset = prepared(tmp_path, tmp_path / "out", size=40)
+    np.testing.assert_array_equal(dataset.boxes("all"), [[10, 10, 30, 40], [np.nan] * 4])
+    assert dataset.parts().values.tolist() == [[1, "eye", 0, 0, 4, 4]]
+    assert (dataset.manifest["object_boxes"], dataset.manifest["part_boxes"]) == (1, 1)
 
 
 class Several:
-    """A data set whose pictures have up to two of three classes, in two splits; its last picture cannot be read"""
+    """A data set whose images have up to two of three classes, in two splits; its last image cannot be read"""
 
     Spec = imagefolder.Spec
     train = (Item("0", 0, present=(0, 2)), Item("1", 1, present=(1,), difficult=(0,)), Item("2", 2, difficult=(1, 2)))
@@ -138,19 +138,19 @@ class Several:
         return DecodedImage(Image.new("RGB", (20, 20)))
 
 
-def test_several_classes_a_picture_are_stored_as_presence(tmp_path, monkeypatch):
+def test_several_classes_per_image_are_stored_as_presence(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "_module", lambda spec: Several())
-    found = prepared(tmp_path, tmp_path / "out", max_bad=1)
-    assert found.presence("train").dtype == np.int8
-    assert found.presence("train").tolist() == [[1, 0, 1], [-1, 1, 0], [0, -1, -1]]
-    assert found.presence("val").tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert found.labels("train").tolist() == [0, 1, 2]
-    assert found.manifest["counts"] == {"train": {"a": 1, "b": 1, "c": 1}, "val": {"a": 1, "b": 1, "c": 2}}
+    dataset = prepared(tmp_path, tmp_path / "out", max_bad=1)
+    assert dataset.presence("train").dtype == np.int8
+    assert dataset.presence("train").tolist() == [[1, 0, 1], [-1, 1, 0], [0, -1, -1]]
+    assert dataset.presence("val").tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert dataset.labels("train").tolist() == [0, 1, 2]
+    assert dataset.manifest["counts"] == {"train": {"a": 1, "b": 1, "c": 1}, "val": {"a": 1, "b": 1, "c": 2}}
     with pytest.raises(UserError, match="has no split 'all'"):
-        found.presence("all")
+        dataset.presence("all")
 
 
-def test_a_class_that_no_picture_counts_for_is_named(tmp_path, monkeypatch):
+def test_a_class_without_an_image_is_named(tmp_path, monkeypatch):
     several = Several()
     several.train = Several.train[1:]  # a and c are there in difficult objects alone
     monkeypatch.setattr(prepare, "_module", lambda spec: several)
@@ -158,9 +158,9 @@ def test_a_class_that_no_picture_counts_for_is_named(tmp_path, monkeypatch):
         prepared(tmp_path, tmp_path / "out", max_bad=1)
 
 
-def test_one_class_a_picture_leaves_the_index_as_it_was(tree, tmp_path):
+def test_one_class_per_image_leaves_the_index_as_it_was(tree, tmp_path):
     """The same bytes as before there were sets with several classes: the networks trained on them stay valid."""
-    found = prepared(tree, tmp_path / "out")
+    dataset = prepared(tree, tmp_path / "out")
     files = [f"{s}/{c}/{i}.png" for s, n in (("train", 8), ("val", 2)) for c in ("ant", "bee", "cat") for i in range(n)]
     artifacts.save_arrays(
         tmp_path / "before.npz",
@@ -170,7 +170,7 @@ def test_one_class_a_picture_leaves_the_index_as_it_was(tree, tmp_path):
     )
     assert (tmp_path / "out" / "index.npz").read_bytes() == (tmp_path / "before.npz").read_bytes()
     with pytest.raises(UserError, match=r"out: its pictures have one class each; name a set with several"):
-        found.presence("train")
+        dataset.presence("train")
 
 
 def test_bad_files_stop_the_stage_and_are_named(tree, tmp_path):
@@ -189,25 +189,25 @@ def test_bad_files_stop_the_stage_and_are_named(tree, tmp_path):
 
 def test_up_to_max_bad_they_are_left_out_and_listed(tree, tmp_path):
     spoil(tree, "train/bee/3.png", "val/cat/0.png")
-    found = prepared(tree, tmp_path / "out", max_bad=2)
-    assert found.splits == {"train": (0, 23), "val": (23, 28)}
-    assert len(found.all_images) == 28
-    assert "train/bee/3.png" not in found.files("train")
-    assert found.labels("val").tolist() == [0, 0, 1, 1, 2]
-    assert [(bad["file"], bad["split"]) for bad in found.manifest["skipped"]] == [
+    dataset = prepared(tree, tmp_path / "out", max_bad=2)
+    assert dataset.splits == {"train": (0, 23), "val": (23, 28)}
+    assert len(dataset.all_images) == 28
+    assert "train/bee/3.png" not in dataset.files("train")
+    assert dataset.labels("val").tolist() == [0, 0, 1, 1, 2]
+    assert [(bad["file"], bad["split"]) for bad in dataset.manifest["skipped"]] == [
         ("train/bee/3.png", "train"),
         ("val/cat/0.png", "val"),
     ]
-    assert "not an image" in found.manifest["skipped"][0]["reason"]
+    assert "not an image" in dataset.manifest["skipped"][0]["reason"]
     clean = prepared(tree, tmp_path / "again", max_bad=5)
-    assert clean.manifest == found.manifest
+    assert clean.manifest == dataset.manifest
 
 
 def test_far_too_many_bad_files_stop_it_early(tmp_path):
     for name in ("ant", "bee"):
         (tmp_path / "p" / name).mkdir(parents=True)
         for i in range(40):
-            (tmp_path / "p" / name / f"{i:02d}.jpg").write_text("no picture")
+            (tmp_path / "p" / name / f"{i:02d}.jpg").write_text("not an image")
     with pytest.raises(UserError, match=r"at least 21 files cannot be read(.|\n)*  and 1 more"):
         prepared(tmp_path / "p", tmp_path / "out")
 
@@ -219,7 +219,7 @@ def test_a_class_that_is_empty_after_skipping_is_named(tree, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_too_little_disk_space_is_said_before_anything_is_written(tree, tmp_path, monkeypatch):
+def test_too_little_disk_space_is_reported_before_anything_is_written(tree, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError, match=r"out: 1.42e-05 GB more disk space needed: 30 images at 16 x 16"):
         prepared(tree, tmp_path / "out")  # 30 * 16 * 16 * 3 * 1.05 = 24192 bytes
@@ -300,11 +300,11 @@ def test_the_header_has_one_length_whatever_the_count(count):
 
 
 def broken(options, item):
-    raise TypeError("a mistake of ours")
+    raise TypeError("a bug")
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_bad_file():
-    with pytest.raises(TypeError, match="a mistake of ours"):
+def test_a_bug_is_not_mistaken_for_a_bad_file():
+    with pytest.raises(TypeError, match="a bug"):
         list(parallel.decode_all(broken, None, [Item("0", 0)], SIZE, workers=1))
 
 
@@ -312,14 +312,14 @@ def dying(options, item):
     os._exit(9)
 
 
-def test_a_worker_that_dies_is_said_and_not_waited_for():
+def test_a_worker_that_dies_is_reported_and_not_waited_for():
     with pytest.raises(UserError, match="a worker process died"):
         list(parallel.decode_all(dying, None, [Item("0", 0)], SIZE, workers=2))
 
 
 @pytest.fixture
 def long_run(tmp_path):
-    """The stage in a process group of its own, with two workers in the midst of pictures that take long to decode"""
+    """The stage in a process group of its own, with two workers in the midst of images that take long to decode"""
     for name in ("ant", "bee"):
         (tmp_path / "large" / name).mkdir(parents=True)
     first = tmp_path / "large" / "ant" / "0.jpg"
