@@ -49,7 +49,7 @@ def build(files: Mapping[str, Path]) -> Table:
             "Compare its share on the object, and the pointing game (is the position with the lowest probability on the object?), "
             "with the share of positions that are on the object. The paper shows three images and gives no "
             "such numbers.",
-            f"A minimum is clear if the map falls there by at least {100 * FALL:.0f} % of its median, and by at most {100 * RIVAL:.0f} % of "
+            f"A minimum is clear if the map falls by at least {100 * FALL:.0f} % of its median, and by at most {100 * RIVAL:.0f} % of "
             "that fall at positions further away than the square's side. Expected by chance: the strongest map's minimum in one image "
             "against the probability's in another, over all pairs.",
         ),
