@@ -239,9 +239,9 @@ def test_a_large_picture_is_made_small_enough() -> None:
 
 
 def test_differences_are_of_the_numbers_as_shown() -> None:
-    assert difference(38.449, 38.35).texts()["text"] == "0.0"
-    assert difference(40.0, 38.4).texts()["text"] == "+1.6"
-    assert difference(None, 1.0) is None
+    assert difference(Number(38.449), Number(38.35)).texts()["text"] == "0.0"
+    assert difference(Number(40.0), Number(38.4)).texts()["text"] == "+1.6"
+    assert difference(None, Number(1.0)) is None
 
 
 def test_csv_keeps_formulas_from_spreadsheets_but_not_from_numbers() -> None:

@@ -203,10 +203,8 @@ def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:
     highlights = []
     for kind in ("shift", "scale"):
-        fits = [mean_number(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1)]
-        if all(fits):
-            seven, one = (fit.texts()["text"] for fit in fits)
-            highlights.append(
-                Highlight(f"Straightness (R\u00b2) of layer 7 against layer 1, {kind}", f"{seven} against {one}")
-            )
+        seven, one = (mean_number(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1))
+        if seven and one:
+            fits = f"{seven.texts()['text']} against {one.texts()['text']}"
+            highlights.append(Highlight(f"Straightness (R\u00b2) of layer 7 against layer 1, {kind}", fits))
     return tuple(highlights)

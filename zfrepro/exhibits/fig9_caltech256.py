@@ -10,7 +10,7 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import accuracy_curves, draw
 from zfrepro.exhibits.kit.accuracy_curves import Curve, Level, Panel
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Row, heading, make_row
-from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number
+from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number, printed_value
 from zfrepro.measurements import transfers
 
 TITLE = "Accuracy on Caltech-256 by number of training images"
@@ -78,19 +78,21 @@ def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
 
 
 def _printed() -> dict[str, Curve]:
-    table = paper.table("fig9_caltech256_curve_digitised")
-    return {
-        PRINTED[series]: {
-            int(k): printed_number(value, None if spread != spread else round(spread, 1))
-            for k, value, spread in zip(lines["train_per_class"], lines["acc_pct"], lines["acc_pm"], strict=True)
-        }
-        for series, lines in table.groupby("series", sort=False)
-    }
+    """Series -> the curve of the paper's figure."""
+    curves: dict[str, dict[int, Number]] = {}
+    for line in paper.rows("fig9_caltech256_curve_digitised"):
+        spread = printed_value(line["acc_pm"])
+        number = printed_number(line["acc_pct"], None if spread is None else round(spread, 1))
+        if number:
+            curves.setdefault(PRINTED[line["series"]], {})[int(line["train_per_class"])] = number
+    return {**curves}
 
 
 def _level(curves: Mapping[str, Curve]) -> Level | None:
     baseline = next((NAMES[method] for method in BASELINES if NAMES[method] in curves), None)
-    return baseline and Level.from_curves(baseline, curves[baseline], curves.get(NAMES["pretrained"], {}))
+    if baseline is None:
+        return None
+    return Level.from_curves(baseline, curves[baseline], curves.get(NAMES["pretrained"], {}))
 
 
 def _rows(printed: Mapping[str, Curve], curves: Mapping[str, Curve]) -> list[Row]:
@@ -110,9 +112,10 @@ def _row(series: str, per_class: Number | None, paper: Cell, ours: Cell) -> Row:
 
 def _non_pretrained() -> dict[str, Curve]:
     """From the paper's Table 5; its figure lacks it."""
-    table = paper.table("table5_caltech256").set_index("name").loc["scratch"]
-    sizes = [int(key[3:-4]) for key in table.index if key.endswith("_pct")]
-    return {NAMES["scratch"]: {k: printed_number(table[f"acc{k}_pct"], table[f"acc{k}_pm"]) for k in sizes}}
+    line = next(line for line in paper.rows("table5_caltech256") if line["name"] == "scratch")
+    sizes = [int(key[3:-4]) for key in line if key.endswith("_pct")]
+    numbers = {k: printed_number(line[f"acc{k}_pct"], line[f"acc{k}_pm"]) for k in sizes}
+    return {NAMES["scratch"]: {k: number for k, number in numbers.items() if number}}
 
 
 def _levels(theirs: Level, ours: Level | None) -> list[Row]:
@@ -123,7 +126,7 @@ def _levels(theirs: Level, ours: Level | None) -> list[Row]:
             Number(level.exceeded_at, 0) if level.exceeded_at else level.exceeded
         ),
     }
-    lines = [_row(name, None, number(theirs), ours and number(ours)) for name, number in numbers.items()]
+    lines = [_row(name, None, number(theirs), number(ours) if ours else None) for name, number in numbers.items()]
     return [heading(LEVELS, COLUMNS), *lines]
 
 

@@ -8,7 +8,18 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.base import (
+    COMPARED,
+    Cell,
+    Column,
+    Highlight,
+    Row,
+    Table,
+    compared,
+    difference,
+    heading,
+    make_row,
+)
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.correspondence import MASKS, PARTS
@@ -23,11 +34,7 @@ COLUMNS = (
     *(
         Column(f"layer{layer}_{who}", label, role, f"Layer {layer}")
         for layer in LAYERS
-        for who, label, role in (
-            ("paper", "paper", "paper"),
-            ("ours", "ours", "ours"),
-            ("diff", "diff.", "difference"),
-        )
+        for who, label, role in COMPARED
     ),
     *(
         Column(f"layer{layer}_{key}", f"layer {layer}", "plain", f"{key.capitalize()} (%)")
@@ -76,7 +83,7 @@ def _source(about: Mapping[str, Any]) -> str:
 
 def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
     """With the spread over the pairs, as in the paper; or with an interval over images."""
-    return [_row(line, sample, spread) for line in paper.table("table1_correspondence").to_dict("records")]
+    return [_row(line, sample, spread) for line in paper.rows("table1_correspondence")]
 
 
 def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Row:
@@ -85,10 +92,11 @@ def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Ro
     for layer, one in zip(LAYERS, found, strict=True):
         theirs = Number(line[f"layer{layer}_mean_feature_sign_change"], DIGITS, spread=line[f"layer{layer}_pm"])
         more = {"spread": one["spread"]} if spread else {"low": one["low"], "high": one["high"]}
+        ours = Number(one["mean"], DIGITS, **more)
         cells |= {
             f"layer{layer}_paper": theirs,
-            f"layer{layer}_ours": Number(one["mean"], DIGITS, **more),
-            f"layer{layer}_diff": difference(one["mean"], theirs.value, DIGITS),
+            f"layer{layer}_ours": ours,
+            f"layer{layer}_diff": difference(ours, theirs, DIGITS),
             f"layer{layer}_opposite": _opposite(one, not spread),
             f"layer{layer}_unchanged": Number(100 * one["unchanged"]),
         }
@@ -147,10 +155,7 @@ def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
     lines = [row for row in rows if row.kind != "heading"]
     labels = [f"{row.label}, {sample['pictures']} images" for row, sample in zip(
         lines, [sample for sample in samples for _ in MASKS], strict=True)]  # fmt: skip
-    panels = [
-        (f"Layer {layer}", *([row.number(f"layer{layer}_{who}") for row in lines] for who in ("paper", "ours")))
-        for layer in LAYERS
-    ]
+    panels = [compared(f"Layer {layer}", lines, f"layer{layer}") for layer in LAYERS]
     return draw.dot_plot(labels, panels, "mean feature sign change")
 
 

@@ -8,9 +8,21 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.base import (
+    COMPARED,
+    Cell,
+    Column,
+    Highlight,
+    Role,
+    Row,
+    Table,
+    compared,
+    difference,
+    heading,
+    make_row,
+)
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
-from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number, printed_value
+from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
 from zfrepro.measurements import runs
 from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
@@ -29,18 +41,10 @@ IN_PLOT = {
     "improved-and-wide-ensemble": "(a) and (b) together",
 }
 GROUPS = {"prior": "Earlier work", "ours": "Zeiler & Fergus", "later": "Later entries (ECCV version of the paper only)"}
+SHOWN: tuple[tuple[str, str, Role], ...] = (*COMPARED, ("ours_single_view", "ours, 1 view", "plain"))
 COLUMNS = (
     Column("row", "Network", "label"),
-    *(
-        Column(f"{key}_{who}", label, role, group)
-        for key, group in ERRORS.items()
-        for who, label, role in (
-            ("paper", "paper", "paper"),
-            ("ours", "ours", "ours"),
-            ("diff", "diff.", "difference"),
-            ("ours_single_view", "ours, 1 view", "plain"),
-        )
-    ),
+    *(Column(f"{key}_{who}", label, role, group) for key, group in ERRORS.items() for who, label, role in SHOWN),
     Column("test_top5_paper", "paper", "paper", "Test top-5"),
     Column("networks", "Networks, ours"),
 )
@@ -53,7 +57,7 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
     found, views = networks.runs, networks.views
-    table = paper.table("table2_imagenet_error").to_dict("records")
+    table = paper.rows("table2_imagenet_error")
     rows = [_row(line, networks) for line in table]
     own = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
     images = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
@@ -79,13 +83,13 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
     missing = _missing(line, networks)
     cells: dict[str, Cell] = {"row": line["row_label"]}
     for key in ERRORS:
-        theirs = printed_value(line[f"{key}_err_pct"])
+        theirs = printed_number(line[f"{key}_err_pct"])
         main = measured_number(measured.get((TOPS[key], networks.views)))
         single = measured_number(measured.get((TOPS[key], 1)))
         cells |= {
-            f"{key}_paper": printed_number(theirs),
+            f"{key}_paper": theirs,
             f"{key}_ours": main or missing,
-            f"{key}_diff": difference(main and main.value, theirs),
+            f"{key}_diff": difference(main, theirs),
             f"{key}_ours_single_view": Number(single.value) if single else None,
         }
     cells["test_top5_paper"] = printed_number(line["test_top5_err_pct"])
@@ -134,10 +138,7 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 
 
 def _plot(own: list[Row], seeds: list[list[list[float]]]) -> bytes:
-    panels = [
-        (title, *([row.number(f"{key}_{who}") for row in own] for who in ("paper", "ours")))
-        for key, title in ERRORS.items()
-    ]
+    panels = [compared(title, own, key) for key, title in ERRORS.items()]
     by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
     return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)", seeds=by_panel)
 

@@ -8,9 +8,20 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.base import (
+    COMPARED,
+    Cell,
+    Column,
+    Highlight,
+    Row,
+    Table,
+    compared,
+    difference,
+    heading,
+    make_row,
+)
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
-from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number, printed_value
+from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.networks import BOTH, Networks
@@ -22,11 +33,7 @@ ERRORS = {"train_top1": "Train top-1", "val_top1": "Validation top-1", "val_top5
 TOPS = {"val_top1": 1, "val_top5": 5}
 COLUMNS = (
     Column("row", "Network", "label"),
-    *(
-        Column(f"{key}_{who}", label, role, group)
-        for key, group in ERRORS.items()
-        for who, label, role in (("paper", "paper", "paper"), ("ours", "ours", "ours"), ("diff", "diff.", "difference"))
-    ),
+    *(Column(f"{key}_{who}", label, role, group) for key, group in ERRORS.items() for who, label, role in COMPARED),
     Column("parameters_full_size", "Parameters, full size (M)"),
     Column("runs", "Runs"),
 )
@@ -39,7 +46,7 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
     found, views = networks.runs, networks.views
-    table = paper.table("table3_ablation").to_dict("records")
+    table = paper.rows("table3_ablation")
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
     images = sorted({run.errors["n"] for run in found})
@@ -78,15 +85,15 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
     own = runs.of_row(networks.runs, name)
     missing = "diverged" if runs.diverged_in_row(networks.runs, name) else "not run"
     for key in ERRORS:
-        theirs = printed_value(line[f"{key}_err_pct"])
+        theirs = printed_number(line[f"{key}_err_pct"])
         ours = None
         if own:
             error = networks.error(name, TOPS[key], networks.views) if key in TOPS else networks.training_error(name)
             ours = measured_number(error)
         cells |= {
-            f"{key}_paper": printed_number(theirs),
+            f"{key}_paper": theirs,
             f"{key}_ours": ours or missing,
-            f"{key}_diff": difference(ours and ours.value, theirs),
+            f"{key}_diff": difference(ours, theirs),
         }
     cells["parameters_full_size"] = Number(own[0].full_size / 1e6) if own else None
     cells["runs"] = Number(len(own), 0) if own else None
@@ -122,13 +129,12 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
     """seeds: row of the paper's table -> the errors of single seeds, by panel."""
     lines = _under_headings(table, rows)
-    panels = [
-        (title, *([row.number(f"{key}_{who}") for row in lines] for who in ("paper", "ours")))
-        for key, title in ERRORS.items()
-    ]
+    panels = [compared(title, lines, key) for key, title in ERRORS.items()]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
     placed = iter(line["name"] for line in table)
-    single = [[[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines]
+    single: list[list[list[float]]] = [
+        [[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines
+    ]
     by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
     return draw.dot_plot([row.label for row in lines], panels, "error (%)", headings, by_panel)
 

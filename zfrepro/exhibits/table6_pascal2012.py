@@ -61,7 +61,7 @@ class _Precisions:
 
 def build(files: Mapping[str, Path]) -> Table:
     record, precisions = artifacts.load_json(files["folds"]), _load(files)
-    lines = {line["name"]: line for line in paper.table("table6_pascal2012").to_dict("records")}
+    lines = {line["name"]: line for line in paper.rows("table6_pascal2012")}
     printed = {line["row_label"]: line for line in list(lines.values())[:CLASSES]}
     names = list(precisions["softmax"].classes)
     same = {name: _printed_name(name) for name in names} if record["target"] == TARGET else {}
@@ -115,8 +115,7 @@ def _row(
     label: str, line: Mapping[str, Any], ours: Mapping[str, Number | None], columns: Sequence[Column], kind: str = ""
 ) -> Row:
     theirs = {key: printed_number(line.get(key)) for key in PRINTED}
-    beside = theirs["ours"] and ours.get("softmax") and difference(ours["softmax"].value, theirs["ours"].value)
-    cells: dict[str, Cell] = {"row": label, **theirs, "difference": beside or None}
+    cells: dict[str, Cell] = {"row": label, **theirs, "difference": difference(ours.get("softmax"), theirs["ours"])}
     cells |= {f"here_{name}": number or "in no test image" for name, number in ours.items()}
     return make_row(columns, cells, kind, partial=True)
 
@@ -147,7 +146,7 @@ def _won(
     """Ours against the paper's two other methods, as the paper counts: theirs on the test set, ours on the validation set."""
     wins = {}
     for name, one in precisions.items():
-        both = [(one.classes[own], printed[theirs]) for own, theirs in same.items() if one.classes[own]]
+        both = [(number, printed[theirs]) for own, theirs in same.items() if (number := one.classes[own])]
         wins[name] = sum(number.value > max(others["A_sande2012"], others["B_yan2012"]) for number, others in both)
     theirs = {key: Number(value, 0) for key in PRINTED if (value := printed_value(line.get(key))) is not None}
     cells: dict[str, Cell] = {"row": WON, **theirs, **{f"here_{name}": Number(n, 0) for name, n in wins.items()}}
@@ -214,7 +213,7 @@ def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Nu
     for name, numbers in series.items():
         colour, marker, label = LOOKS[name]
         there = [(number.value, y) for y, row in enumerate(labels) if (number := numbers.get(row))]
-        look = {"facecolors": "none", "edgecolors": colour} if marker in "os" else {"color": colour}
+        look: dict[str, Any] = {"facecolors": "none", "edgecolors": colour} if marker in "os" else {"color": colour}
         x, y = zip(*there, strict=True) if there else ((), ())
         ax.scatter(x, y, marker=marker, s=20, linewidths=1.1, label=label, zorder=3, **look)
     ax.set_yticks(range(len(labels)), [draw.shortened(label, 24) for label in labels])
@@ -229,5 +228,5 @@ def _alt(precisions: Mapping[str, _Precisions]) -> str:
 
 
 def _highlights(line: Mapping[str, Any], softmax: _Precisions) -> tuple[Highlight, ...]:
-    printed = printed_number(line["ours"]).texts()["text"]
-    return (Highlight("PASCAL VOC: mean average precision (%), one softmax", softmax.mean.texts()["text"], printed),)
+    label, printed = "PASCAL VOC: mean average precision (%), one softmax", Number(line["ours"])
+    return (Highlight(label, softmax.mean.texts()["text"], printed.texts()["text"]),)

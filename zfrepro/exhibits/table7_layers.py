@@ -64,11 +64,11 @@ class _Target:
     def printed(self) -> dict[tuple[str, int], Number]:
         """(classifier, layer) -> the paper's accuracy."""
         column = TARGETS[self.name][1]
-        lines = paper.table("table7_layerwise").to_dict("records")
-        return {
+        numbers = {
             (line["classifier"], line["layer"]): printed_number(line[f"{column}_acc_pct"], line[f"{column}_pm"])
-            for line in lines
+            for line in paper.rows("table7_layerwise")
         }
+        return {place: number for place, number in numbers.items() if number}
 
 
 def build(files: Mapping[str, Path]) -> Table:

@@ -25,6 +25,11 @@ def table(name: str) -> pd.DataFrame:
     return pd.read_csv(Path(__file__).parent / "tables" / f"{name}.csv")
 
 
+def rows(name: str) -> list[dict[str, Any]]:
+    """The rows of one of the paper's tables, as column -> value."""
+    return [{str(column): value for column, value in row.items()} for row in table(name).to_dict("records")]
+
+
 VARIANTS: dict[str, dict[str, Any]] = {  # row of Table 3 -> the network's description (core/architecture.py, Network)
     "baseline": {"base": "baseline"},
     "baseline-without-3-4": {"base": "baseline", "remove": (3, 4)},

@@ -11,7 +11,18 @@ import pandas as pd
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
+from zfrepro.exhibits.kit.base import (
+    COMPARED,
+    Cell,
+    Column,
+    Highlight,
+    Row,
+    Table,
+    compared,
+    difference,
+    heading,
+    make_row,
+)
 from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number, printed_value
 from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
@@ -38,7 +49,7 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     curves = {
         method: fold_curve(transfers.shown_curve(found, method)) for method in ("scratch", "pretrained", *BASELINES)
     }
-    lines = paper.table(table).to_dict("records")
+    lines = paper.rows(table)
     sizes = _sizes(lines[0], curves)
     columns = _columns(sizes)
     rows = [_row(line, curves, sizes, columns) for line in lines]
@@ -65,8 +76,7 @@ def _sizes(line: Mapping[str, Any], curves: Curves) -> list[int]:
 
 
 def _columns(sizes: Sequence[int]) -> tuple[Column, ...]:
-    kinds = [("paper", "paper", "paper"), ("ours", "ours", "ours"), ("diff", "diff.", "difference")]
-    shown = kinds if len(sizes) <= ROOM else kinds[:2]
+    shown = COMPARED if len(sizes) <= ROOM else COMPARED[:2]
     return (
         Column("row", "Method", "label"),
         *(Column(f"acc{k}_{who}", label, role, f"{k} per class") for k in sizes for who, label, role in shown),
@@ -81,7 +91,7 @@ def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns:
         theirs = printed_number(line.get(f"acc{k}_pct"), printed_value(line.get(f"acc{k}_pm")))
         ours = curves[method].get(k) if method else None
         cells |= {f"acc{k}_paper": theirs, f"acc{k}_ours": ours or ("not run" if method else None)}
-        cells[f"acc{k}_diff"] = difference(ours and ours.value, theirs and theirs.value)
+        cells[f"acc{k}_diff"] = difference(ours, theirs)
     shown = {column.key: cells[column.key] for column in columns}
     return make_row(columns, shown, "unrun" if method and not curves[method] else "")
 
@@ -136,11 +146,8 @@ def _left_out(record: Mapping[str, Any]) -> str:
 
 
 def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:
-    groups = list(dict.fromkeys(column.group for column in columns if column.group))
-    keys = {(column.group, column.role): column.key for column in columns}
-    panels = [
-        (group, *([row.number(keys[group, role]) for row in rows] for role in ("paper", "ours"))) for group in groups
-    ]
+    keys = {column.group: column.key.removesuffix("_ours") for column in columns if column.role == "ours"}
+    panels = [compared(group, rows, key) for group, key in keys.items()]
     return draw.dot_plot([row.label for row in rows], panels, "accuracy (%)")
 
 
@@ -162,7 +169,7 @@ def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: s
         return ()
     k, by_method = both[-1], {line["name"]: line for line in lines}
     gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
-    theirs = [printed_value(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch")]
-    printed = difference(*theirs)
+    theirs, without = (printed_number(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch"))
+    printed = difference(theirs, without)
     label = f"{role}: accuracy (points) gained by pretraining, {k} images per class"
     return (Highlight(label, gain.texts()["text"], printed.texts()["text"] if printed else ""),)

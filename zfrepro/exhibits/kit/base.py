@@ -20,6 +20,11 @@ Role = Literal["label", "paper", "ours", "difference", "plain"]
 
 
 Cell = str | Number | None
+COMPARED: tuple[tuple[str, str, Role], ...] = (  # end of the key, label and role of columns that stand side by side
+    ("paper", "paper", "paper"),
+    ("ours", "ours", "ours"),
+    ("diff", "diff.", "difference"),
+)
 
 
 @dataclass(frozen=True)
@@ -191,11 +196,16 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def difference(ours: float | None, paper: float | None, digits: int = 1) -> Number | None:
+def difference(ours: Number | None, paper: Number | None, digits: int = 1) -> Number | None:
     """Ours minus the paper's, computed from the rounded numbers that are shown."""
     if ours is None or paper is None:
         return None
-    return Number(round(ours, digits) - round(paper, digits), digits, signed=True)
+    return Number(round(ours.value, digits) - round(paper.value, digits), digits, signed=True)
+
+
+def compared(title: str, rows: Sequence[Row], key: str) -> tuple[str, list[Number | None], list[Number | None]]:
+    """A panel of `draw.dot_plot`: the columns `<key>_paper` and `<key>_ours`."""
+    return title, [row.number(f"{key}_paper") for row in rows], [row.number(f"{key}_ours") for row in rows]
 
 
 def make_row(columns: Sequence[Column], cells: Mapping[str, Cell], kind: str = "", *, partial: bool = False) -> Row:

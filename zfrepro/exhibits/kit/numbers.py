@@ -43,7 +43,7 @@ def _fixed(value: float, digits: int, signed: bool) -> str:
 
 def measured_number(estimate: Estimate | None, signed: bool = False) -> Number | None:
     """An estimate as a cell, with its interval and its digits."""
-    return estimate and Number(estimate.value, estimate.digits, signed, estimate.low, estimate.high)
+    return None if estimate is None else Number(estimate.value, estimate.digits, signed, estimate.low, estimate.high)
 
 
 def fold_number(folds: Sequence[float]) -> Number:
