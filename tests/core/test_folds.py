@@ -29,7 +29,7 @@ def test_fewer_training_pictures_are_among_the_more():
 
 
 def test_a_class_too_small_is_named():
-    with pytest.raises(ValueError, match="class 2 has 9 pictures"):
+    with pytest.raises(ValueError, match="class 2 has 9 images"):
         folds.folds(LABELS, 9, 5, 1, seed=0)
 
 

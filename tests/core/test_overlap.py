@@ -94,7 +94,7 @@ def test_areas_by_hand():
 
 def test_what_cannot_be_compared_is_refused():
     some = pictures(2, 20, 10)
-    with pytest.raises(ValueError, match="no source picture"):
+    with pytest.raises(ValueError, match="no source image"):
         find(some, some[:0])
     with pytest.raises(ValueError, match="20 pixels cannot be reduced to 32"):
         find(some, some, size=32)

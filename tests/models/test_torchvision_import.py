@@ -21,7 +21,7 @@ def python(code: str, **environment: str) -> str:
 def test_torchvision_imports_and_its_folder_reader_works(tmp_path):
     (tmp_path / "one").mkdir()
     out = python(
-        "from zfrepro import torchvision_ops as t; t.ensure(); t.ensure()\n"
+        "from zfrepro.models import torchvision_import as t; t.ensure(); t.ensure()\n"
         f"from torchvision.datasets.folder import find_classes; print(find_classes({str(tmp_path)!r})[0])\n"
     )
     assert out == "['one']"
@@ -29,7 +29,7 @@ def test_torchvision_imports_and_its_folder_reader_works(tmp_path):
 
 def test_the_warnings_that_torchvision_can_be_asked_for_do_not_stop_it():
     asked = {"TORCHVISION_WARN_WHEN_EXTENSION_LOADING_FAILS": "1"}
-    assert python("from zfrepro import torchvision_ops as t; t.ensure(); print('in')", **asked) == "in"
+    assert python("from zfrepro.models import torchvision_import as t; t.ensure(); print('in')", **asked) == "in"
 
 
 def test_it_still_helps_after_a_plain_import_failed():
@@ -47,7 +47,7 @@ print(torchvision.ops.nms.__name__)
 
 
 def test_importing_the_module_imports_nothing_heavy():
-    assert python("import sys; import zfrepro.torchvision_ops; print('torch' in sys.modules)") == "False"
+    assert python("import sys; import zfrepro.models.torchvision_import; print('torch' in sys.modules)") == "False"
 
 
 @pytest.fixture

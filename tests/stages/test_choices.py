@@ -3,7 +3,7 @@
 import numpy as np
 
 from zfrepro.core.choice import choose_maps
-from zfrepro.stages.occlusion import choose_pictures
+from zfrepro.stages.occlusion import choose_images
 
 LIVE = np.array([1, 0, 1, 1, 0, 1, 0, 1], dtype=bool)
 
@@ -26,19 +26,19 @@ def test_maps_follow_from_seed_and_layer():
 def test_pictures_are_sure_correct_and_of_different_classes():
     rng = np.random.default_rng(0)
     labels, of_true, correct = rng.integers(0, 5, 200), rng.random(200), rng.random(200) < 0.6
-    draws = [choose_pictures(of_true, correct, labels, 4, seed) for seed in range(10)]
+    draws = [choose_images(of_true, correct, labels, 4, seed) for seed in range(10)]
     for chosen in draws:
         assert len(set(labels[chosen])) == 4
         assert correct[chosen].all()
         assert (of_true[chosen] >= np.median(of_true[correct])).all()
     assert len({tuple(chosen) for chosen in draws}) > 1
-    np.testing.assert_array_equal(draws[3], choose_pictures(of_true, correct, labels, 4, 3))
+    np.testing.assert_array_equal(draws[3], choose_images(of_true, correct, labels, 4, 3))
 
 
 def test_too_few_correct_pictures_are_filled_up_by_probability():
     of_true = np.array([0.1, 0.4, 0.3, 0.2, 0.05])
     labels = np.array([0, 1, 1, 2, 2])
     none, one = np.zeros(5, dtype=bool), np.array([0, 0, 0, 1, 0], dtype=bool)
-    assert choose_pictures(of_true, none, labels, 3, 0).tolist() == [1, 2, 3]
-    assert choose_pictures(of_true, one, labels, 3, 0).tolist() == [3, 1, 2]
-    assert choose_pictures(of_true, one, labels, (4, 0), 0).tolist() == [4, 0]
+    assert choose_images(of_true, none, labels, 3, 0).tolist() == [1, 2, 3]
+    assert choose_images(of_true, one, labels, 3, 0).tolist() == [3, 1, 2]
+    assert choose_images(of_true, one, labels, (4, 0), 0).tolist() == [4, 0]

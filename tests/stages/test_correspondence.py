@@ -151,7 +151,7 @@ def test_pictures_of_one_class(inputs, tmp_path):
     [
         ({"square": 65}, r"correspondence.square: 65 px, but the network's input is 64 px"),
         ({"classes": ("wolf",)}, r"correspondence.classes: no class wolf; there are cat, dog"),
-        ({"classes": ("car",)}, r"0 pictures of split val show right eye, left eye, nose .*docs/annotations.md"),
+        ({"classes": ("car",)}, r"0 images of split val show right eye, left eye, nose .*docs/annotations.md"),
         ({"classes": ("dog",), "annotations": "parts.csv"}, r"leave `classes` or `annotations` out"),
         ({"annotations": "none.csv"}, r"none.csv: no such annotation file"),
         ({"split": "test"}, r"has no split 'test'"),
@@ -169,7 +169,7 @@ def test_a_square_too_large_for_a_photograph_is_named(inputs, tmp_path):
         Image.new("RGB", (72, 72)).save(tmp_path / f"{name}.png")
         rows += [f"{name}.png,{part},{10 + 15 * i},30,{20 + 15 * i},40" for i, part in enumerate(PARTS)]
     (tmp_path / "parts.csv").write_text("\n".join(rows))
-    with pytest.raises(UserError, match=r"parts.csv: in 2 pictures no random square of 60 px fits"):
+    with pytest.raises(UserError, match=r"parts.csv: in 2 images no random square of 60 px fits"):
         run(tmp_path / "out", inputs, annotations=tmp_path / "parts.csv", square=60)
 
 

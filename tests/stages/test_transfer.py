@@ -109,7 +109,7 @@ def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):
 
     images = changed_images(copied(place, tmp_path), put)
     files = PreparedSet(images).files(None)
-    with pytest.raises(UserError, match=f"{files[9]} is the same picture as {files[3]}; .*`duplicates: drop`"):
+    with pytest.raises(UserError, match=f"{files[9]} is the same image as {files[3]}; .*`duplicates: drop`"):
         split(place, images, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     told = split(place, images, tmp_path / "a", duplicates="drop")
@@ -120,10 +120,10 @@ def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):
 def test_a_class_too_small_stops_or_is_dropped(place, tmp_path):
     images = manifest(place, "caltech")
     with pytest.raises(
-        UserError, match=r"5 training pictures a class and one to test are .* hold: panda \(5\), mouse \(5\)"
+        UserError, match=r"5 training images per class and one to test are .* hold: panda \(5\), mouse \(5\)"
     ):
         split(place, images, tmp_path / "a", per_class=(2, 5))
-    with pytest.raises(UserError, match="5 training pictures"):  # none would be left
+    with pytest.raises(UserError, match="5 training images"):  # none would be left
         split(place, images, tmp_path / "a", per_class=(2, 5), small="drop")
     assert not (tmp_path / "a").exists()
     known = PreparedSet(manifest(place, "source")).images("train")
@@ -150,7 +150,7 @@ def test_a_picture_in_both_halves_of_a_fold_is_named(place, tmp_path):
     folded = FoldedSet(tmp_path / "folds/folds.json", target)
     folded.folds(1)
     file = target.files(None)[arrays["train2"][1, 5]]
-    with pytest.raises(UserError, match=f"{file} is a training and a test picture of fold 1"):
+    with pytest.raises(UserError, match=f"{file} is a training and a test image of fold 1"):
         folded.folds(2)
 
 
@@ -308,7 +308,7 @@ def test_a_training_from_scratch_that_diverges_is_named(place, tmp_path):
 
 def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):
     made(place, tmp_path / "a", layers=(7,))
-    with pytest.raises(UserError, match=r"features\.json: made of other pictures than"):
+    with pytest.raises(UserError, match=r"features\.json: made of other images than"):
         probes.run(
             probes.Spec(),
             tmp_path / "a/features.json",
@@ -316,7 +316,7 @@ def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):
             manifest(place, "voc"),
             tmp_path / "x",
         )
-    with pytest.raises(UserError, match=r"folds\.json: made for other pictures than"):
+    with pytest.raises(UserError, match=r"folds\.json: made for other images than"):
         probes.run(
             probes.Spec(),
             tmp_path / "a/features.json",

@@ -1,12 +1,12 @@
-"""Average precision of a class over pictures, by PASCAL VOC's own definitions.
+"""Average precision of a class over images, by PASCAL VOC's own definitions.
 
-Pictures are ranked by score and a precision and a recall stand after each. From VOC 2010 on: the area under the precision
+Images are ranked by score and a precision and a recall stand after each. From VOC 2010 on: the area under the precision
 that is nowhere below what any higher recall reaches (the envelope). VOC 2007: the mean of that envelope at recalls
 0, 0.1, ..., 1. scikit-learn's average_precision_score takes the precisions as they are; it is never above the envelope.
 
-Presence is 1 for a picture that shows the class, 0 for one that does not, -1 for one that shows it only as `difficult`;
+Presence is 1 for an image that shows the class, 0 for one that does not, -1 for one that shows it only as `difficult`;
 those do not count, as in VOC's classification task.
-Pictures of equal score keep the order they came in, as in VOC's own code: give scores that do not saturate.
+Images of equal score keep the order they came in, as in VOC's own code: give scores that do not saturate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def average_precision(scores: np.ndarray, presence: np.ndarray, eleven_points: bool = False) -> float:
-    """0..1 of scores (N,) and presence (N,) in {1, 0, -1}; NaN where no picture shows the class.
+    """0..1 of scores (N,) and presence (N,) in {1, 0, -1}; NaN where no image shows the class.
 
     eleven_points: the definition of VOC 2007. Raises ValueError for a score that is not a number.
     """
@@ -28,7 +28,7 @@ def average_precision(scores: np.ndarray, presence: np.ndarray, eleven_points: b
         return float("nan")
     envelope = np.maximum.accumulate((right / np.arange(1, len(right) + 1))[::-1])[::-1]
     if not eleven_points:
-        return float(envelope[shows].mean())  # recall rises by 1 / total at each picture that shows the class
+        return float(envelope[shows].mean())  # recall rises by 1 / total at each image that shows the class
     reached = np.searchsorted(10 * right, np.arange(11) * total)  # whole numbers: 3 of 10 is a recall of 0.3 exactly
     return float(envelope[reached].mean())
 
@@ -41,6 +41,6 @@ def of_classes(scores: np.ndarray, presence: np.ndarray, eleven_points: bool = F
 
 
 def mean(precisions: np.ndarray) -> float:
-    """Over the classes that any picture shows; NaN where there is none."""
+    """Over the classes that any image shows; NaN where there is none."""
     known = precisions[~np.isnan(precisions)]
     return float(known.mean()) if len(known) else float("nan")

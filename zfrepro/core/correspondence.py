@@ -1,7 +1,7 @@
-"""Cover the same part in several pictures and count the units whose change has another sign from picture to picture.
+"""Cover the same part in several images and count the units whose change has another sign from image to image.
 
-Paper, "Correspondence Analysis" (arXiv only): eps = x - x~ are a layer's features less those of the covered picture, and
-Delta sums the Hamming distances of sign(eps_i) and sign(eps_j) over pairs of pictures. Table 1 prints means over the pairs
+Paper, "Correspondence Analysis" (arXiv only): eps = x - x~ are a layer's features less those of the covered image, and
+Delta sums the Hamming distances of sign(eps_i) and sign(eps_j) over pairs of images. Table 1 prints means over the pairs
 of the share of features that differ; a sign is -1, 0 or 1.
 """
 
@@ -20,10 +20,10 @@ from zfrepro.core.nets import layer_outputs
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every picture with every picture, symmetric (..., N, N), float64: shares of all units."""
+    """Every image with every image, symmetric (..., N, N), float64: shares of all units."""
 
     different: np.ndarray  # sign(eps_i) != sign(eps_j); the diagonal is 0
-    unchanged: np.ndarray  # eps_i = eps_j = 0; the diagonal is what one picture's mask leaves alone
+    unchanged: np.ndarray  # eps_i = eps_j = 0; the diagonal is what one image's mask leaves alone
     opposite: np.ndarray  # one sign is 1, the other -1
     by_chance: np.ndarray  # `opposite` expected if the signs of units changed in both were unrelated
 
@@ -32,9 +32,9 @@ class Comparison:
         share: np.ndarray = 1 - self.unchanged - (self.different - self.opposite)
         return share
 
-    def of(self, masks: slice, pictures: int) -> Comparison:
-        """Some of the masks, (masks, N, N) here, and the first pictures."""
-        both = (masks, slice(pictures), slice(pictures))
+    def of(self, masks: slice, images: int) -> Comparison:
+        """Some of the masks, (masks, N, N) here, and the first images."""
+        both = (masks, slice(images), slice(images))
         return Comparison(*(getattr(self, name)[both] for name in ARRAYS))
 
     @classmethod
@@ -46,20 +46,20 @@ ARRAYS = tuple(one.name for one in fields(Comparison))
 
 
 @torch.no_grad()
-def features(net: nn.Sequential, pictures: Tensor, children: dict[int, str]) -> dict[int, Tensor]:
+def features(net: nn.Sequential, images: Tensor, children: dict[int, str]) -> dict[int, Tensor]:
     """{5: "pool5"} -> {5: (B, units)}. Raises ValueError for a child that the network does not have, and NotFiniteError naming
     the layer: a difference with NaN is neither above nor below 0, and the unit would count as unchanged."""
     missing = set(children.values()) - {name for name, _ in net.named_children()}
     if missing:
         raise ValueError(f"the network has no {', '.join(sorted(missing))}")
-    found = layer_outputs(net, pictures, {name: layer for layer, name in children.items()})
+    found = layer_outputs(net, images, {name: layer for layer, name in children.items()})
     return {layer: require_finite(maps, "activations", f"layer {layer}").flatten(1) for layer, maps in found.items()}
 
 
 def signs(clean: Tensor, masked: Tensor) -> Tensor:
     """int8, -1, 0 or 1: the sign of clean - masked.
 
-    0 means the very same bits, so both must come from passes of one shape with a picture at the same place in them:
+    0 means the very same bits, so both must come from passes of one shape with an image at the same place in them:
     elsewhere a unit that the mask does not reach may differ by rounding.
     """
     return (clean > masked).to(torch.int8) - (clean < masked).to(torch.int8)
@@ -90,14 +90,14 @@ def covered(crops: np.ndarray, places: np.ndarray, square: int, grey: int) -> np
 
 
 def centred(box: Box, square: int, size: int) -> tuple[int, int]:
-    """Top and left of the square in the middle of a box, moved inside a picture of `size` pixels."""
+    """Top and left of the square in the middle of a box, moved inside an image of `size` pixels."""
     x0, y0, x1, y1 = box
     top, left = (round((low + high - square) / 2) for low, high in ((y0, y1), (x0, x1)))
     return min(max(top, 0), size - square), min(max(left, 0), size - square)
 
 
 def free_places(region: Box, avoided: list[Box], square: int, size: int) -> np.ndarray:
-    """int64 (K, 2): every top, left at which the square lies in the picture and in `region` and touches no avoided box."""
+    """int64 (K, 2): every top, left at which the square lies in the image and in `region` and touches no avoided box."""
     first = np.arange(size - square + 1)
     x0, y0, x1, y1 = region
     rows, columns = (first >= y0) & (first + square <= y1), (first >= x0) & (first + square <= x1)
@@ -126,15 +126,15 @@ def squares(
 
 
 def pair_values(pairs: np.ndarray) -> np.ndarray:
-    """(..., N, N), symmetric -> (..., N (N - 1) / 2): each pair of two pictures once."""
+    """(..., N, N), symmetric -> (..., N (N - 1) / 2): each pair of two images once."""
     rows, columns = np.triu_indices(pairs.shape[-1], 1)
     return pairs[..., rows, columns]
 
 
 def resampled(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R,): means of (N, N) over the pairs of different pictures, picture i taken counts[r, i] times; counts (R, N).
+    """(R,): means of (N, N) over the pairs of different images, image i taken counts[r, i] times; counts (R, N).
 
-    Resamples that hold one picture only are left out.
+    Resamples that hold one image only are left out.
     """
     number = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
     total = ((counts @ (pairs * (1 - np.eye(len(pairs))))) * counts).sum(axis=1)
@@ -143,13 +143,13 @@ def resampled(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
-    """Numbers of one kind of mask, (draws, N, N), with 95 % intervals over resampled pictures: counts (R, N).
+    """Numbers of one kind of mask, (draws, N, N), with 95 % intervals over resampled images: counts (R, N).
 
     mean, low, high   share of units whose sign of change differs, over the pairs
     spread            standard deviation over the pairs of one draw; None of a single pair
-    changed           share of units that the mask changes in a picture
-    unchanged         share of units unchanged in both pictures
-    opposite          of the units that change in both pictures, the share that changes oppositely; None where there is none
+    changed           share of units that the mask changes in an image
+    unchanged         share of units unchanged in both images
+    opposite          of the units that change in both images, the share that changes oppositely; None where there is none
     by_chance         the same, expected of unrelated changes
     """
     different, both, opposite, chance = (
@@ -172,7 +172,7 @@ def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
 def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> dict[str, float | None]:
     """1 - (mean of the parts' sign changes) / (random's), with its 95 % interval; (parts, N, N), (N, N) and (R, N).
 
-    Both come from the same resampled pictures, so what a picture does to both cancels. None where nothing changes.
+    Both come from the same resampled images, so what an image does to both cancels. None where nothing changes.
     """
     less = random - parts.mean(axis=0)
     value = _share(pair_values(less).sum(), pair_values(random).sum())

@@ -1,7 +1,7 @@
-"""Cut network inputs from stored pictures: training crops and flips, the centre view, the ten views.
+"""Cut network inputs from stored images: training crops and flips, the centre view, the ten views.
 
-Stored pictures are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus the mean image at the same place, about
--128..128 (paper section 3). Which crop a training picture gets follows from (seed, epoch, index) alone.
+Stored images are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus the mean image at the same place, about
+-128..128 (paper section 3). Which crop a training image gets follows from (seed, epoch, index) alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def centre_view(stored: int, size: int) -> View:
 
 
 def training_views(kind: str, count: int, stored: int, size: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 (count, 3): top, left, mirrored of every picture's crop in one epoch.
+    """int64 (count, 3): top, left, mirrored of every image's crop in one epoch.
 
     kind  ten: one of the ten views, the paper's sub-crops; random: any position, mirrored or not; centre: no augmentation.
     """
@@ -42,12 +42,12 @@ def training_views(kind: str, count: int, stored: int, size: int, seed: int, epo
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 (count,): the order in which an epoch visits the pictures."""
+    """int64 (count,): the order in which an epoch visits the images."""
     return np.random.default_rng([seed, epoch, 0]).permutation(count)
 
 
 def cut(images: np.ndarray, indices: np.ndarray, views: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (B, size, size, 3): picture indices[i] cut at views[i] = (top, left, mirrored), mirrored where asked."""
+    """uint8 (B, size, size, 3): image indices[i] cut at views[i] = (top, left, mirrored), mirrored where asked."""
     out = np.empty((len(indices), size, size, 3), dtype=np.uint8)
     for row, (index, (top, left, mirrored)) in enumerate(zip(indices, views, strict=True)):
         window = images[index, top : top + size, left : left + size]
@@ -56,7 +56,7 @@ def cut(images: np.ndarray, indices: np.ndarray, views: np.ndarray, size: int) -
 
 
 class MeanSubtraction:
-    """Turn cut pictures into network inputs on a device; the mean image (S, S, 3) is cut and mirrored alike.
+    """Turn cut images into network inputs on a device; the mean image (S, S, 3) is cut and mirrored alike.
 
     `scale` multiplies what is left after the subtraction; it is 1 for a saved network.
     """
@@ -70,9 +70,7 @@ class MeanSubtraction:
         """uint8 (B, s, s, 3) and int (B, 3) -> (B, 3, s, s), channels last"""
         pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
         inputs = torch.empty(pixels.shape, dtype=dtype, device=self.device)
-        for one, pixel, view in zip(
-            inputs, pixels, views.tolist(), strict=True
-        ):  # picture by picture: stays in the cache
+        for one, pixel, view in zip(inputs, pixels, views.tolist(), strict=True):  # image by image: stays in the cache
             torch.add(self._window(view, crops.shape[1]), pixel, alpha=self.scale, out=one)
         return inputs.permute(0, 3, 1, 2)
 
@@ -86,7 +84,7 @@ class MeanSubtraction:
 def fixed_view_batches(
     images: np.ndarray, subtract: MeanSubtraction, view: View, size: int, batch: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    """All pictures under one view, in order: (where, inputs (B, 3, size, size))."""
+    """All images under one view, in order: (where, inputs (B, 3, size, size))."""
     for start in range(0, len(images), batch):
         indices = np.arange(start, min(start + batch, len(images)))
         views = np.tile(np.array(view, dtype=np.int64), (len(indices), 1))

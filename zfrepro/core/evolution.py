@@ -36,7 +36,7 @@ def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], every: int
 ) -> dict[int, tuple[TopActivations, Tensor]]:
     """One pass over (where, inputs). Layer -> the strongest activation of its maps, and every map's rectified maximum in
-    pictures 0, every, 2 every, ...: (pictures, maps). Raises NotFiniteError naming the layer."""
+    images 0, every, 2 every, ...: (images, maps). Raises NotFiniteError naming the layer."""
     found: dict[int, TopActivations] = {}
     maxima: dict[int, list[Tensor]] = {layer: [] for layer in wanted.values()}
     for where, inputs in batches:

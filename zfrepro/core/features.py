@@ -1,4 +1,4 @@
-"""A network's layers as features of pictures, all of them in one forward pass. Paper sections 5.2 and 5.3."""
+"""A network's layers as features of images, all of them in one forward pass. Paper sections 5.2 and 5.3."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def children(net: nn.Sequential, layers: Sequence[int]) -> dict[str, int]:
 
 
 def sizes(net: nn.Sequential, input_size: int, layers: Sequence[int]) -> dict[int, int]:
-    """Layer -> features a picture."""
+    """Layer -> features per image."""
     device = next(net.parameters()).device
     one = torch.zeros(1, 3, input_size, input_size, device=device)
     with torch.inference_mode():

@@ -9,28 +9,28 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of training and test pictures, int64, disjoint."""
+    """Positions of training and test images, int64, disjoint."""
 
     train: np.ndarray
     test: np.ndarray
 
 
 def too_small(labels: np.ndarray, per_class: int) -> dict[int, int]:
-    """Class -> its pictures, of the classes that lack `per_class` pictures to train and one to test."""
+    """Class -> its images, of the classes that lack `per_class` images to train and one to test."""
     classes, counts = np.unique(labels, return_counts=True)
     few = counts <= per_class
     return dict(zip(classes[few].tolist(), counts[few].tolist(), strict=True))
 
 
 def folds(labels: np.ndarray, per_class: int, test_per_class: int, count: int, seed: int) -> list[Fold]:
-    """`count` random splits: `per_class` training pictures of every class, and up to `test_per_class` of the others to test.
+    """`count` random splits: `per_class` training images of every class, and up to `test_per_class` of the others to test.
 
-    labels: int (N,); a picture whose label is negative is in no fold. Fewer training pictures are a prefix of more, so that
+    labels: int (N,); an image whose label is negative is in no fold. Fewer training images are a prefix of more, so that
     curves over `per_class` compare like with like. Raises ValueError for a class that is `too_small`.
     """
     labels = np.asarray(labels)
-    for label, pictures in too_small(labels[labels >= 0], per_class).items():
-        raise ValueError(f"class {label} has {pictures} pictures, {per_class} to train and one to test are needed")
+    for label, images in too_small(labels[labels >= 0], per_class).items():
+        raise ValueError(f"class {label} has {images} images, {per_class} to train and one to test are needed")
     return [_fold(labels, per_class, test_per_class, np.random.default_rng([seed, number])) for number in range(count)]
 
 

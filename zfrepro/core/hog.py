@@ -15,16 +15,16 @@ CELL = 8  # pixels
 BLOCK = 2  # cells
 DIRECTIONS = 9  # of the gradient, 0, 20, ..., 160 degrees; 0: brightness changes along a row (a vertical edge)
 CUT = 0.2
-CHUNK = 32  # pictures at once
+CHUNK = 32  # images at once
 
 
 def hog(images: np.ndarray) -> np.ndarray:
     """float32 (N, D) of uint8 (N, S, S, 3): D = (S // 8 - 1)^2 x 4 x 9. Pixels beyond whole cells are left out evenly.
 
-    Raises ValueError for pictures smaller than a block, NotFiniteError for a feature that is not finite.
+    Raises ValueError for images smaller than a block, NotFiniteError for a feature that is not finite.
     """
     if images.shape[1] < CELL * BLOCK:
-        raise ValueError(f"pictures of {images.shape[1]} pixels are smaller than a block of {CELL * BLOCK}")
+        raise ValueError(f"images of {images.shape[1]} pixels are smaller than a block of {CELL * BLOCK}")
     parts = [
         normalised_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
         for start in range(0, len(images), CHUNK)
@@ -34,7 +34,7 @@ def hog(images: np.ndarray) -> np.ndarray:
 
 
 def length(size: int) -> int:
-    """Features of a picture of `size` x `size` pixels."""
+    """Features of an image of `size` x `size` pixels."""
     return (size // CELL - BLOCK + 1) ** 2 * BLOCK**2 * DIRECTIONS
 
 

@@ -1,4 +1,4 @@
-"""Resize a picture's shorter side and crop its centre, as one resampling; the same map for boxes.
+"""Resize an image's shorter side and crop its centre, as one resampling; the same map for boxes.
 
 The largest centred square, `side` pixels wide, becomes `size` pixels wide: x -> (x - left) * size / side.
 """
@@ -14,9 +14,7 @@ from zfrepro.core.finite import require_finite
 # widens with the reduction, so nothing aliases into the first layer's filters.
 RESAMPLING = Image.Resampling.BICUBIC
 
-Box = tuple[
-    float, float, float, float
-]  # x0, y0, x1, y1: edges, not pixel numbers; a full picture is 0, 0, width, height
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1: edges, not pixel numbers; a full image is 0, 0, width, height
 
 
 def centre_square(width: int, height: int) -> tuple[int, int, int]:
@@ -26,14 +24,14 @@ def centre_square(width: int, height: int) -> tuple[int, int, int]:
 
 
 def stored_pixels(image: Image.Image, size: int) -> np.ndarray:
-    """uint8 (size, size, 3) of an RGB picture"""
+    """uint8 (size, size, 3) of an RGB image"""
     left, top, side = centre_square(*image.size)
     square = image.resize((size, size), RESAMPLING, box=(left, top, left + side, top + side))
     return np.asarray(square, dtype=np.uint8)
 
 
 def stored_box(box: Box, width: int, height: int, size: int) -> Box | None:
-    """A box of a (width, height) picture in stored pixels, clipped to the crop; None if nothing remains.
+    """A box of a (width, height) image in stored pixels, clipped to the crop; None if nothing remains.
 
     Raises NotFiniteError: an edge that is NaN would leave nothing, one at infinity would be clipped.
     """

@@ -68,7 +68,7 @@ class Step:
 
 
 class CleanPass:
-    """One picture's forward pass through `body`, whose children all work on windows (see `split`).
+    """One image's forward pass through `body`, whose children all work on windows (see `split`).
 
     `layer` names the child whose maps are summed over space; ValueError where the body has none of that name.
     """
@@ -128,7 +128,7 @@ class CleanPass:
     def changed(self, patches: Tensor, tops: list[int], lefts: list[int]) -> tuple[Tensor, Tensor]:
         """The body's new output (B, C, H, W), and the sums (B, maps) of `layer`.
 
-        patches (B, 3, h, w) replace the picture's pixels from (top, left) on: every top with every left, top by top.
+        patches (B, 3, h, w) replace the image's pixels from (top, left) on: every top with every left, top by top.
         """
         height, width = patches.shape[2:]
         window = (

@@ -1,7 +1,7 @@
-"""Shift, scale and turn a picture, and measure how far a layer's features move (paper section 4.1, Fig 5).
+"""Shift, scale and turn an image, and measure how far a layer's features move (paper section 4.1, Fig 5).
 
 A transformation is a 2 x 2 matrix and a shift that map a pixel of the network's view, counted from the view's middle, to
-where its value is read in the picture.
+where its value is read in the image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import last_child_of, layer_outputs
 
-MIRRORED, BLACK = "reflection", "zeros"  # how a picture goes on beyond its border
+MIRRORED, BLACK = "reflection", "zeros"  # how an image goes on beyond its border
 TINY = 1e-12  # length that stands for none
 
 
@@ -36,25 +36,25 @@ def turns(degrees: list[float]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def views(picture: Tensor, size: int, moves: Tensor, beyond: str) -> Tensor:
+def views(image: Tensor, size: int, moves: Tensor, beyond: str) -> Tensor:
     """Float pixels (3, S, S) seen through `moves` (T, 2, 3) about the centre view: (T, 3, size, size), bilinear.
 
     Computed in double precision, so that whole pixels come out as they are.
     """
-    stored = picture.shape[-1]
-    offset = torch.arange(size, dtype=torch.float64, device=picture.device) - (size - 1) / 2
+    stored = image.shape[-1]
+    offset = torch.arange(size, dtype=torch.float64, device=image.device) - (size - 1) / 2
     middle = (stored - size) // 2 + (size - 1) / 2
     y, x = torch.meshgrid(offset, offset, indexing="ij")
-    places = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ moves.to(picture.device).mT[:, None] + middle
+    places = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ moves.to(image.device).mT[:, None] + middle
     grid = (2 * places + 1) / stored - 1
-    pixels = picture.double().expand(len(moves), -1, -1, -1)
-    return functional.grid_sample(pixels, grid, "bilinear", beyond, align_corners=False).to(picture.dtype)
+    pixels = image.double().expand(len(moves), -1, -1, -1)
+    return functional.grid_sample(pixels, grid, "bilinear", beyond, align_corners=False).to(image.dtype)
 
 
 def unit_maps(features: Tensor) -> Tensor:
     """(T, C, h, w) or (T, units): each map's vector over its places scaled to length 1; a full layer counts as one map.
 
-    So the distance of two pictures is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0. Raises
+    So the distance of two images is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0. Raises
     NotFiniteError: a map of infinite length would become 0.
     """
     maps = features.flatten(2) if features.dim() > 2 else features[:, None]

@@ -37,7 +37,7 @@ def scores(
     square: int,
     stride: int,
 ) -> dict[str, float]:
-    """One picture's numbers.
+    """One image's numbers.
 
     probability (P, P) of the true class, `clean` uncovered; activation (P, P) of the strongest map; projection (S, S): that
     map's projection, squared and summed over colours; kept (P, P): the label stays.

@@ -75,8 +75,8 @@ def fan_ins(rows: list[Row]) -> dict[str, int]:
     return {row.name: row.parameters // row.outputs - 1 for row in rows if row.parameters}
 
 
-def scores(net: nn.Sequential, pictures: Tensor) -> Tensor:
-    """The same values and gradients as `net(pictures)`, sooner.
+def scores(net: nn.Sequential, images: Tensor) -> Tensor:
+    """The same values and gradients as `net(images)`, sooner.
 
     A ReLU that a max pool follows is applied behind it, where a quarter of the values is left: the two commute.
     """
@@ -85,20 +85,20 @@ def scores(net: nn.Sequential, pictures: Tensor) -> Tensor:
     for place in order:
         child, after = children[place], children[place + 1] if place + 1 < len(children) else None
         if isinstance(child, nn.ReLU) and isinstance(after, nn.MaxPool2d):
-            pictures = child(after(pictures))
+            images = child(after(images))
             next(order)
         else:
-            pictures = child(pictures)
-    return pictures
+            images = child(images)
+    return images
 
 
-def layer_outputs(net: nn.Sequential, pictures: Tensor, wanted: dict[str, int]) -> dict[int, Tensor]:
+def layer_outputs(net: nn.Sequential, images: Tensor, wanted: dict[str, int]) -> dict[int, Tensor]:
     """One forward pass, keeping the outputs of the named children: {"pool5": 5} -> {5: (B, C, H, W)}."""
     kept = {}
     for name, child in net.named_children():
-        pictures = child(pictures)
+        images = child(images)
         if name in wanted:
-            kept[wanted[name]] = pictures
+            kept[wanted[name]] = images
         if len(kept) == len(wanted):
             break
     return kept

@@ -1,6 +1,6 @@
-"""Slide a grey square over a picture and record the class probabilities and one layer's summed maps at every position.
+"""Slide a grey square over an image and record the class probabilities and one layer's summed maps at every position.
 
-Geometry as measured in Fig 7: top-left corners 0, stride, 2 stride, ... with the square always inside the picture, so
+Geometry as measured in Fig 7: top-left corners 0, stride, 2 stride, ... with the square always inside the image, so
 1 + (S - square) // stride positions each way (30 at 224 px, square 50, stride 6).
 """
 
@@ -25,28 +25,28 @@ HEAD_BATCH = 256  # positions that pass the full layers at once
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of pictures: leading dimensions are the pictures', or rows and columns of positions."""
+    """What the network says of images: leading dimensions are the images', or rows and columns of positions."""
 
     probabilities: Tensor  # (..., classes)
     activations: Tensor  # (..., maps): every map of the watched layer summed over space
 
 
 def corners(size: int, square: int, stride: int) -> list[int]:
-    """Tops (or lefts) of the square. Raises ValueError for a square that does not fit into the picture."""
+    """Tops (or lefts) of the square. Raises ValueError for a square that does not fit into the image."""
     if not 1 <= square <= size:
         raise ValueError(f"a square of {square} pixels does not fit into {size}")
     return list(range(0, size - square + 1, stride))
 
 
 @torch.no_grad()
-def predict(net: nn.Sequential, pictures: Tensor, layer: str) -> Prediction:
+def predict(net: nn.Sequential, images: Tensor, layer: str) -> Prediction:
     """One forward pass of (B, 3, S, S), watching child `layer`."""
-    maps, probabilities = _watch(net, pictures, layer)
+    maps, probabilities = _watch(net, images, layer)
     return Prediction(probabilities, maps.sum(dim=(2, 3)))
 
 
 class Occluder:
-    """A network made ready for many pictures: equal to one forward pass a position, in a fraction of the operations.
+    """A network made ready for many images: equal to one forward pass per position, in a fraction of the operations.
 
     `batch` bounds the positions that are recomputed together. `dtype` (None: the network's) is that of the sums; with
     bfloat16 predictions are correct to about two digits.
@@ -61,31 +61,31 @@ class Occluder:
         self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
         self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
 
-    def __call__(self, picture: Tensor, grey: Tensor) -> Prediction:
-        """Predictions (P, P, ...) of a picture (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
+    def __call__(self, image: Tensor, grey: Tensor) -> Prediction:
+        """Predictions (P, P, ...) of an image (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
 
         Raises NotFiniteError.
         """
-        places = corners(picture.shape[-1], self.square, self.stride)
+        places = corners(image.shape[-1], self.square, self.stride)
         with torch.inference_mode():  # less bookkeeping for each of the many slices
-            index, features, sums = self._recomputed(picture.to(self.dtype), grey.to(self.dtype), places)
+            index, features, sums = self._recomputed(image.to(self.dtype), grey.to(self.dtype), places)
             head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
             probabilities = torch.cat(
-                [head(part).to(picture.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
+                [head(part).to(image.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
             )
-            require_finite(probabilities, "class probabilities of covered pictures")
+            require_finite(probabilities, "class probabilities of covered images")
             require_finite(sums, "sums of maps", f"layer {self.layer}")
         grid = (len(places), len(places), -1)  # copies, so that they are tensors as any other
-        return Prediction(probabilities[order].clone().view(grid), sums[order].to(picture.dtype, copy=True).view(grid))
+        return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
     def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
 
-    def _recomputed(self, picture: Tensor, grey: Tensor, places: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _recomputed(self, image: Tensor, grey: Tensor, places: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
-        clean, at_once = CleanPass(self.body, picture, self.layer), max(1, math.isqrt(self.batch))
+        clean, at_once = CleanPass(self.body, image, self.layer), max(1, math.isqrt(self.batch))
         found = []
         for tops in clean.group(places, self.square, 0, at_once):
             for lefts in clean.group(places, self.square, 1, at_once):
@@ -97,10 +97,10 @@ class Occluder:
 
 
 def sensitivity(
-    net: nn.Sequential, picture: Tensor, grey: Tensor, layer: str, square: int, stride: int, batch: int
+    net: nn.Sequential, image: Tensor, grey: Tensor, layer: str, square: int, stride: int, batch: int
 ) -> Prediction:
-    """An `Occluder`'s predictions of one picture."""
-    return Occluder(net, layer, square, stride, batch)(picture, grey)
+    """An `Occluder`'s predictions of one image."""
+    return Occluder(net, layer, square, stride, batch)(image, grey)
 
 
 @torch.no_grad()
@@ -120,11 +120,11 @@ def survey(
     return torch.cat(probabilities), strongest
 
 
-def _watch(net: nn.Sequential, pictures: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+def _watch(net: nn.Sequential, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     """Maps (B, C, h, w) of child `layer`, class probabilities (B, classes). Raises NotFiniteError naming the layer."""
     names = [name for name, _ in net.named_children()]
     if layer not in names:
         raise ValueError(f"the network has no layer {layer}; it has {', '.join(names)}")
-    kept = layer_outputs(net, pictures, {layer: 0, names[-1]: 1})
+    kept = layer_outputs(net, images, {layer: 0, names[-1]: 1})
     require_finite(kept[0], "activations", f"layer {layer}")
     return kept[0], require_finite(kept[1], "class scores", f"layer {names[-1]}").softmax(dim=1)

@@ -1,4 +1,4 @@
-"""Which pictures of one set also stand in another, by normalised correlation of small copies.
+"""Which images of one set also stand in another, by normalised correlation of small copies.
 
 The paper finds images of the Caltechs in ImageNet's training set so and removes them (section 5.2); it states neither the
 size nor the threshold.
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zfrepro.core.finite import require_finite
 
-CHUNK = 64  # pictures reduced at once
+CHUNK = 64  # images reduced at once
 FLAT = 1e-2  # grey levels: a small copy that varies less has nothing to correlate
 
 
@@ -24,14 +24,14 @@ def find(
     mirrored: bool = False,
     device: torch.device | str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest correlation of every target picture with a source picture, float32 (N,), and which one, int64 (N,).
+    """The largest correlation of every target image with a source image, float32 (N,), and which one, int64 (N,).
 
-    target, source: uint8 (N, S, S, 3) and (M, T, T, 3), memory-mapped if need be; only `block` source pictures are held at
-    a time. mirrored: a source picture seen in a mirror counts too. Of source pictures that are equal any one is named. A
-    flat picture correlates 0 with everything. Raises ValueError for an empty source or one smaller than `size`.
+    target, source: uint8 (N, S, S, 3) and (M, T, T, 3), memory-mapped if need be; only `block` source images are held at
+    a time. mirrored: a source image seen in a mirror counts too. Of source images that are equal any one is named. A
+    flat image correlates 0 with everything. Raises ValueError for an empty source or one smaller than `size`.
     """
     if not len(source):
-        raise ValueError("there is no source picture to compare with")
+        raise ValueError("there is no source image to compare with")
     wanted = thumbnails(target, size).to(device)
     turned = _unit(wanted.flip(2)) if mirrored else None
     wanted = _unit(wanted)
@@ -58,7 +58,7 @@ def thumbnails(images: np.ndarray, size: int) -> Tensor:
 def area_shares(side: int, size: int) -> Tensor:
     """float32 (size, side), rows sum to 1: how much each of `side` pixels gives to each of `size` equal parts."""
     if side < size:
-        raise ValueError(f"pictures of {side} pixels cannot be reduced to {size}")
+        raise ValueError(f"images of {side} pixels cannot be reduced to {size}")
     edges = np.linspace(0, side, size + 1)
     pixels = np.arange(side)
     covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -72,10 +72,10 @@ def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
 
 
 def _unit(thumbnails: Tensor) -> Tensor:
-    """(N, size x size x 3): mean 0 in every channel, length 1; 0 for a flat picture. Products of rows are correlations.
+    """(N, size x size x 3): mean 0 in every channel, length 1; 0 for a flat image. Products of rows are correlations.
 
-    Channel by channel, for a common mean would let any two pictures of one colour, blue skies and seas, correlate. Raises
-    NotFiniteError: a length that is NaN would count as a flat picture's, and the picture as one that stands nowhere else.
+    Channel by channel, for a common mean would let any two images of one colour, blue skies and seas, correlate. Raises
+    NotFiniteError: a length that is NaN would count as a flat image's, and the image as one that stands nowhere else.
     """
     rows = (thumbnails - thumbnails.mean((1, 2), keepdim=True)).flatten(1)
     length = require_finite(rows.norm(dim=1, keepdim=True), "small copies")

@@ -1,11 +1,11 @@
-"""Linear classifiers on frozen features: softmax, linear SVM, one sigmoid a class. Paper section 5.2, Tables 4-7, Fig 9.
+"""Linear classifiers on frozen features: softmax, linear SVM, one sigmoid per class. Paper section 5.2, Tables 4-7, Fig 9.
 
-The features enter by their inner products alone. With an L2 penalty the weights lie in the span of the training pictures,
-so a fit on coordinates that have the same inner products (at most as many as training pictures, however many features) is the
-fit on the features themselves: a rotation, not a reduction. `gram` is computed once a layer and serves every fold, number of
-training pictures and strength.
+The features enter by their inner products alone. With an L2 penalty the weights lie in the span of the training images,
+so a fit on coordinates that have the same inner products (at most as many as training images, however many features) is the
+fit on the features themselves: a rotation, not a reduction. `gram` is computed once per layer and serves every fold, number of
+training images and strength.
 
-Features are standardised as a whole: the training pictures' mean is subtracted, and one number brings their mean squared
+Features are standardised as a whole: the training images' mean is subtracted, and one number brings their mean squared
 length to 1, so that a strength means the same at every layer. (One number a feature would need the features again for every
 fold, and does not help: on the demo network it cost the softmax about 3 points at layers 1, 5 and 7.)
 """
@@ -35,7 +35,7 @@ def gram(features: np.ndarray, dtype: type = np.float32, onto: np.ndarray | None
     """(N, N) inner products of features (N, D), float16 or float32; added to `onto` where some features are already in it.
 
     They are taken from the mean of all rows: nearer to 0 fewer digits are lost. `coordinates` takes them from its training
-    pictures' mean, whatever this one was.
+    images' mean, whatever this one was.
     """
     products = np.zeros((len(features),) * 2, dtype) if onto is None else onto
     for start in range(0, features.shape[1], COLUMNS):
@@ -47,14 +47,14 @@ def gram(features: np.ndarray, dtype: type = np.float32, onto: np.ndarray | None
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Pictures in the span of the training pictures, standardised: float64 (n, r) and (m, r), r <= n."""
+    """Images in the span of the training images, standardised: float64 (n, r) and (m, r), r <= n."""
 
     train: np.ndarray
     test: np.ndarray
 
 
 def coordinates(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordinates:
-    """Of the pictures at positions `train` (n,) and `test` (m,), by a Cholesky decomposition with pivoting, which ends
+    """Of the images at positions `train` (n,) and `test` (m,), by a Cholesky decomposition with pivoting, which ends
     where nothing but rounding is left."""
     from scipy.linalg import solve_triangular
     from scipy.linalg.lapack import dpstrf
@@ -66,7 +66,7 @@ def coordinates(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordi
     scale = np.trace(inner) / len(train) or 1.0
     inner, outer = inner / scale, outer / scale
     left = 100 * np.finfo(gram.dtype).eps * inner.diagonal().max()
-    if not left > 0:  # pictures that are all alike
+    if not left > 0:  # images that are all alike
         return Coordinates(np.zeros((len(train), 1)), np.zeros((len(test), 1)))
     root, order, rank, _ = dpstrf(inner, tol=left, lower=1)
     order, root = order - 1, np.tril(root)[:, :rank]
@@ -77,7 +77,7 @@ def coordinates(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordi
 
 @dataclass(frozen=True)
 class Task:
-    """One fold, ready for any classifier: labels are (n,) classes or (n, C) presence of the training pictures."""
+    """One fold, ready for any classifier: labels are (n,) classes or (n, C) presence of the training images."""
 
     outer: Coordinates
     labels: np.ndarray
@@ -87,10 +87,10 @@ class Task:
 def task(
     gram: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, inner: int = 3, seed: int = 0
 ) -> Task:
-    """labels: int (N,), classes, or (N, C), presence 1, 0, -1, of all pictures; those at `test` are not read.
+    """labels: int (N,), classes, or (N, C), presence 1, 0, -1, of all images; those at `test` are not read.
 
-    `inner` folds of the training pictures, to choose a strength by: stratified by class, fewer where a class has fewer
-    pictures, none where one has a single picture; any mixture where several classes can stand in one picture.
+    `inner` folds of the training images, to choose a strength by: stratified by class, fewer where a class has fewer
+    images, none where one has a single image; any mixture where several classes can stand in one image.
     """
     known = labels[train]
     parts = [
@@ -101,14 +101,14 @@ def task(
 
 
 def _parts(labels: np.ndarray, inner: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Positions in `labels` to train on and to choose by, one pair a fold."""
+    """Positions in `labels` to train on and to choose by, one pair per fold."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     several = labels.ndim == 2
     count = min(inner, len(labels) if several else int(np.unique(labels, return_counts=True)[1].min()))
     if count < 2:
         return []
-    with warnings.catch_warnings():  # with two pictures a class scikit-learn suspects a regression
+    with warnings.catch_warnings():  # with two images per class scikit-learn suspects a regression
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
         folds = (KFold if several else StratifiedKFold)(count, shuffle=True, random_state=seed)
         return list(folds.split(np.zeros(len(labels)), None if several else labels))
@@ -116,11 +116,11 @@ def _parts(labels: np.ndarray, inner: int, seed: int) -> list[tuple[np.ndarray, 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of the test pictures, and the strength it was given."""
+    """What a classifier says of the test images, and the strength it was given."""
 
     predicted: np.ndarray  # (m,), the class of the highest score
     scores: np.ndarray  # float64 (m, C): log probabilities (softmax) or margins (svm)
-    classes: np.ndarray  # (C,): those of the training pictures, ascending
+    classes: np.ndarray  # (C,): those of the training images, ascending
     strength: float
 
 
@@ -128,7 +128,7 @@ def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -
     """A softmax, or a linear SVM for each class against the others (squared hinge), of exclusive classes.
 
     The strength with the most correct predictions on the inner folds; of equals the smallest (most regularised). Without inner
-    folds the middle one. Raises ValueError where the training pictures are of one class.
+    folds the middle one. Raises ValueError where the training images are of one class.
     """
     tried = sorted(strengths or STRENGTHS[kind])
     strength = _best(tried, [_right(kind, tried, *part) for part in task.inner])
@@ -173,7 +173,7 @@ def _fit(model: Any, strength: float, inputs: np.ndarray, labels: np.ndarray) ->
     from sklearn.linear_model import LogisticRegression
 
     single = isinstance(model, LogisticRegression)
-    with warnings.catch_warnings():  # with one or two pictures a class scikit-learn suspects a regression
+    with warnings.catch_warnings():  # with one or two images per class scikit-learn suspects a regression
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
         model.set_params(C=strength).fit(inputs.astype(np.float32) if single else inputs, labels)
     model.coef_, model.intercept_ = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
@@ -181,10 +181,10 @@ def _fit(model: Any, strength: float, inputs: np.ndarray, labels: np.ndarray) ->
 
 
 def sigmoids(task: Task, strengths: Sequence[float] | None = None) -> tuple[np.ndarray, float]:
-    """One logistic regression a class: float64 (m, C), log odds that each class is present, and the strength of all.
+    """One logistic regression per class: float64 (m, C), log odds that each class is present, and the strength of all.
 
-    Pictures whose presence is -1 do not train a class. The strength with the highest mean average precision on the inner
-    folds. A class that the training pictures all show, or none of them does, has the same odds everywhere.
+    Images whose presence is -1 do not train a class. The strength with the highest mean average precision on the inner
+    folds. A class that the training images all show, or none of them does, has the same odds everywhere.
     """
     tried = sorted(strengths or STRENGTHS["sigmoids"])
     measured = [np.array([mean(of_classes(_odds(x, y, c), z)) for c in tried]) for x, y, z in task.inner]

@@ -1,4 +1,4 @@
-"""Projections and picture patches of single units, both cut to the same window: the unit's receptive field."""
+"""Projections and image patches of single units, both cut to the same window: the unit's receptive field."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ AT_ONCE = 32  # units on their way together; bounds the memory, 60 MB at 224 pix
 
 
 def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
-    """Unit maps[u], places[u] of picture u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
+    """Unit maps[u], places[u] of image u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
     parts = zip(*(torch.split(part, AT_ONCE) for part in (inputs, maps, places)), strict=True)
     return np.concatenate([_projected(net, name, *part) for part in parts])
 
 
 def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
-    """The same, each where it lies in its picture: float (U, S, S, 3)."""
+    """The same, each where it lies in its image: float (U, S, S, 3)."""
     pixels, starts = deconvnet.project(net, name, inputs, maps, places)
     return _laid(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
 
@@ -46,7 +46,7 @@ def _laid(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: 
 
 @torch.no_grad()
 def strongest_places(net: nn.Sequential, name: str, inputs: Tensor, one: int) -> tuple[Tensor, Tensor]:
-    """Of map `one`: its number repeated (B,), and row and column (B, 2) of its maximum in every picture.
+    """Of map `one`: its number repeated (B,), and row and column (B, 2) of its maximum in every image.
 
     Raises NotFiniteError naming the layer.
     """
@@ -56,12 +56,12 @@ def strongest_places(net: nn.Sequential, name: str, inputs: Tensor, one: int) ->
     return torch.full_like(at, one), torch.stack([at // columns, at % columns], dim=1)
 
 
-def patch_tiles(net: nn.Sequential, name: str, pictures: np.ndarray, places: Tensor) -> np.ndarray:
-    """What unit places[u] sees of picture u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
-    return _cut(net, name, pictures, places)
+def patch_tiles(net: nn.Sequential, name: str, images: np.ndarray, places: Tensor) -> np.ndarray:
+    """What unit places[u] sees of image u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
+    return _cut(net, name, images, places)
 
 
-def _cut(net: nn.Sequential, name: str, pictures: np.ndarray, places: Tensor) -> np.ndarray:
-    field, size = receptive_field(net, name), pictures.shape[1]
-    pairs = zip(pictures, places.tolist(), strict=True)
+def _cut(net: nn.Sequential, name: str, images: np.ndarray, places: Tensor) -> np.ndarray:
+    field, size = receptive_field(net, name), images.shape[1]
+    pairs = zip(images, places.tolist(), strict=True)
     return np.stack([cut_tile(one, field.corner(place, size), field.tile_side(size)) for one, place in pairs])

@@ -1,4 +1,4 @@
-"""Each map's strongest activations over a stream of pictures, one place a picture; memory does not grow with the set."""
+"""Each map's strongest activations over a stream of images, one place per image; memory does not grow with the set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import layer_outputs
 
-EMPTY = torch.iinfo(torch.int64).max  # picture index of a rank that no picture has filled yet
+EMPTY = torch.iinfo(torch.int64).max  # image index of a rank that no image has filled yet
 
 
 class TopActivations:
-    """The `top` pictures with the highest maximum of every map; of equal ones the lower picture index comes first."""
+    """The `top` images with the highest maximum of every map; of equal ones the lower image index comes first."""
 
     def __init__(self, maps: int, top: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32):
         self.values = torch.full((maps, top), -torch.inf, device=device, dtype=dtype)
@@ -22,23 +22,23 @@ class TopActivations:
         self.places = torch.zeros((maps, top, 2), device=device, dtype=torch.int64)  # row, column
 
     def update(self, maps: Tensor, first: int) -> None:
-        """Take in the maps (B, C, H, W) of pictures first, first + 1, ..."""
+        """Take in the maps (B, C, H, W) of images first, first + 1, ..."""
         batch, count, _, columns = maps.shape
         values, places = maps.flatten(2).max(dim=2)  # the first of equal places
-        pictures = torch.arange(first, first + batch, device=maps.device).expand(count, batch)
+        images = torch.arange(first, first + batch, device=maps.device).expand(count, batch)
         places = torch.stack([places // columns, places % columns], dim=2)
         self._keep_best(
             torch.cat([self.values, values.T], dim=1),
-            torch.cat([self.images, pictures], dim=1),
+            torch.cat([self.images, images], dim=1),
             torch.cat([self.places, places.transpose(0, 1)], dim=1),
         )
 
-    def _keep_best(self, values: Tensor, pictures: Tensor, places: Tensor) -> None:
+    def _keep_best(self, values: Tensor, images: Tensor, places: Tensor) -> None:
         top = self.values.shape[1]
-        by_picture = pictures.argsort(dim=1)
-        by_value = values.gather(1, by_picture).argsort(dim=1, descending=True, stable=True)
-        best = by_picture.gather(1, by_value)[:, :top]
-        self.values, self.images = values.gather(1, best), pictures.gather(1, best)
+        by_image = images.argsort(dim=1)
+        by_value = values.gather(1, by_image).argsort(dim=1, descending=True, stable=True)
+        best = by_image.gather(1, by_value)[:, :top]
+        self.values, self.images = values.gather(1, best), images.gather(1, best)
         self.places = places.gather(1, best[:, :, None].expand(-1, -1, 2))
 
 

@@ -1,6 +1,6 @@
 """Stochastic gradient descent by the paper's recipe, resumable at any step.
 
-Every random choice follows from (seed, epoch, picture) or (seed, step), so a run that stops anywhere and goes on from its
+Every random choice follows from (seed, epoch, image) or (seed, step), so a run that stops anywhere and goes on from its
 last state ends with the same bits as one that never stopped (same machine, versions and threads).
 """
 
@@ -48,11 +48,11 @@ class Training:
     """
 
     def __init__(
-        self, net: nn.Sequential, pictures: TrainingImages, recipe: Recipe, device: torch.device, dtype: torch.dtype
+        self, net: nn.Sequential, data: TrainingImages, recipe: Recipe, device: torch.device, dtype: torch.dtype
     ):
-        self.net, self.pictures, self.recipe, self.device, self.dtype = net, pictures, recipe, device, dtype
-        self.labels = torch.from_numpy(pictures.labels).to(device)
-        self.subtract = crops.MeanSubtraction(pictures.mean, device, recipe.input_scale)
+        self.net, self.data, self.recipe, self.device, self.dtype = net, data, recipe, device, dtype
+        self.labels = torch.from_numpy(data.labels).to(device)
+        self.subtract = crops.MeanSubtraction(data.mean, device, recipe.input_scale)
         self.weight_decay = weight_decay_of(recipe, self.batches_per_epoch)
         self.groups = _groups(net, self.weight_decay)
         self.stall = Stall(recipe.factor, recipe.patience)
@@ -167,7 +167,7 @@ class Training:
 
     def _prefetched(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of one epoch from number `first` on; cut in a thread of its own, one to three ahead."""
-        recipe, images = self.recipe, self.pictures.images
+        recipe, images = self.recipe, self.data.images
         order = crops.epoch_order(len(images), recipe.seed, epoch)
         views = crops.training_views(recipe.crops, len(images), images.shape[1], recipe.input_size, recipe.seed, epoch)
 

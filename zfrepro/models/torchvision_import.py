@@ -20,14 +20,14 @@ def ensure() -> None:
     """Import torchvision, declaring first the two operators its import needs where its own do not load.
 
     Declared operators have a schema and no code: data sets, transforms and networks work, detection operators do not,
-    and Pillow decodes pictures. Where torchvision's operators load, this is a plain import.
+    and Pillow decodes images. Where torchvision's operators load, this is a plain import.
     """
     if "torchvision" in sys.modules:
         return
     if not _operators_load():
         _declare()
     with warnings.catch_warnings():
-        # the compiled picture reader lacks the same libraries; Pillow stands in for it
+        # the compiled image reader lacks the same libraries; Pillow stands in for it
         warnings.filterwarnings("ignore", message="Failed to load .*(image|_C)", module="torchvision")
         importlib.import_module("torchvision")
 

@@ -57,13 +57,13 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
 
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)
     _check(spec, opened)
-    pictures, places = _pictures(spec, opened, images)
-    crops = np.stack([one.pixels for one in pictures])
+    annotated, places = _draw_images(spec, opened, images)
+    crops = np.stack([one.pixels for one in annotated])
     found = {layer: _pairs(changes) for layer, changes in _changes(spec, opened, crops, places).items()}
     arrays = {f"{name}_{layer}": array for layer, (_, more) in found.items() for name, array in more.items()}
     require_finite_arrays(arrays)
     artifacts.save_arrays(out / "correspondence.npz", inputs=crops[: spec.pictures], places=places, **arrays)
-    artifacts.save_json(out / "correspondence.json", _summary(spec, opened, pictures, found))
+    artifacts.save_json(out / "correspondence.json", _summary(spec, opened, annotated, found))
 
 
 def _check(spec: Spec, opened: NetworkOnSplit) -> None:
@@ -85,8 +85,8 @@ def _check(spec: Spec, opened: NetworkOnSplit) -> None:
         )
 
 
-def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
-    """N pictures as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
+def _draw_images(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
+    """N images as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
 
     Of a prepared set they are drawn from the seed, of an annotation file they come in its order.
     """
@@ -118,12 +118,12 @@ def _pictures(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[An
 def _check_found(spec: Spec, images: Path, found: int, wanted: int) -> None:
     if spec.annotations is not None and found < wanted:
         raise UserError(
-            f"{spec.annotations}: in {wanted - found} pictures no random square of {spec.square} px fits beside the three "
+            f"{spec.annotations}: in {wanted - found} images no random square of {spec.square} px fits beside the three "
             "parts; take a smaller correspondence.square"
         )
     if found < 2:
         raise UserError(
-            f"{images}: {found} pictures of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
+            f"{images}: {found} images of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
             "needed; name a file of marked photographs in correspondence.annotations (docs/annotations.md)"
         )
 
@@ -149,7 +149,7 @@ def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.n
 
 
 def _pairs(changes: torch.Tensor) -> Pairs:
-    """All masks compared, (masks, N, N), and the same as arrays with what the uncovered pictures have in common."""
+    """All masks compared, (masks, N, N), and the same as arrays with what the uncovered images have in common."""
     from zfrepro.core.correspondence import Comparison, compare
 
     activity, *masks = (compare(change) for change in changes)
@@ -159,9 +159,9 @@ def _pairs(changes: torch.Tensor) -> Pairs:
 
 
 def _summary(
-    spec: Spec, opened: NetworkOnSplit, pictures: list[AnnotatedImage], found: dict[int, Pairs]
+    spec: Spec, opened: NetworkOnSplit, annotated: list[AnnotatedImage], found: dict[int, Pairs]
 ) -> dict[str, Any]:
-    counts = {"shown": min(spec.pictures, len(pictures)), "all": len(pictures)}
+    counts = {"shown": min(spec.pictures, len(annotated)), "all": len(annotated)}
     samples = {
         name: {
             "pictures": count,
@@ -177,13 +177,13 @@ def _summary(
         "marked_by_hand": spec.annotations is not None,
         **spec.model_dump(mode="json", include={"square", "grey", "draws", "split", "classes", "seed"}),
         "children": {str(layer): child for layer, child in LAYERS.items()},
-        "pictures": [{"file": one.file, "class": one.label} for one in pictures],
+        "pictures": [{"file": one.file, "class": one.label} for one in annotated],
         "samples": samples,
     }
 
 
 def _numbers(pairs: Comparison, arrays: dict[str, np.ndarray], count: int, seed: int) -> dict[str, Any]:
-    """Of the first `count` pictures in one layer: every kind of mask, and what is active when nothing is covered."""
+    """Of the first `count` images in one layer: every kind of mask, and what is active when nothing is covered."""
     from zfrepro.core.correspondence import below_random, estimate, pair_values
 
     again = np.random.default_rng([seed, count]).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)

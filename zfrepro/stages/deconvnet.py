@@ -44,7 +44,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     opened = NetworkOnSplit(weights, images, spec.split, device, threads)
     names = {layer: opened.relu_of(layer) for layer in sorted({1, *spec.maps})}
     if len(opened.images) < spec.top:
-        raise UserError(f"deconvnet.top: {spec.top} pictures wanted, split {spec.split} has {len(opened.images)}")
+        raise UserError(f"deconvnet.top: {spec.top} images wanted, split {spec.split} has {len(opened.images)}")
     found = find_top_activations(
         opened.net, opened.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
     )
@@ -71,16 +71,16 @@ def _show(opened: NetworkOnSplit, name: str, strongest: TopActivations, chosen: 
     """Arrays (M, top, ...) of the chosen maps."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    pictures, places = strongest.images[chosen].cpu().numpy(), strongest.places[chosen].cpu()
+    indices, places = strongest.images[chosen].cpu().numpy(), strongest.places[chosen].cpu()
     projections, patches = [], []
     for row, one in enumerate(chosen.tolist()):
-        crops = opened.crops(pictures[row])
+        crops = opened.crops(indices[row])
         maps = places.new_full((len(crops),), one)
         projections.append(projection_tiles(opened.net, name, opened.inputs(crops), maps, places[row]))
         patches.append(patch_tiles(opened.net, name, crops, places[row]))
     return {
         "maps": chosen,
-        "pictures": pictures,
+        "pictures": indices,
         "values": strongest.values[chosen].cpu().numpy(),
         "places": places.numpy(),
         "projections": np.stack(projections),

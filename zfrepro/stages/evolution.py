@@ -48,9 +48,9 @@ class Look:
     """What one state of a layer responds to."""
 
     values: np.ndarray  # float32 (maps,), the strongest activation of each
-    pictures: np.ndarray  # int64 (maps,), positions in the split
+    images: np.ndarray  # int64 (maps,), positions in the split
     places: torch.Tensor  # int64 (maps, 2), row and column
-    responses: np.ndarray  # float32 (maps, compared), each map's maximum in every picture compared
+    responses: np.ndarray  # float32 (maps, compared), each map's maximum in every image compared
 
 
 Weights = dict[str, "torch.Tensor"]  # of the convolution layers
@@ -114,13 +114,13 @@ def _read(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights
 
 
 def _evenly(count: int, wanted: int | None) -> np.ndarray:
-    """int64: positions of `wanted` of `count` pictures, evenly spaced."""
+    """int64: positions of `wanted` of `count` images, evenly spaced."""
     taken = count if wanted is None else min(count, wanted)
     return np.arange(taken) * count // taken
 
 
 def _look(spec: Spec, opened: NetworkOnSplit, state: Weights, searched: np.ndarray) -> dict[int, Look]:
-    """One pass over the pictures searched, with the weights of one state."""
+    """One pass over the images searched, with the weights of one state."""
     from zfrepro.core.evolution import survey, up_to_convolutions
 
     opened.net.load_state_dict(state, strict=False)
@@ -130,8 +130,8 @@ def _look(spec: Spec, opened: NetworkOnSplit, state: Weights, searched: np.ndarr
     looks = {}
     for layer, (strongest, responses) in found.items():
         values = strongest.values[:, 0].cpu().numpy()
-        pictures = searched[strongest.images[:, 0].cpu().numpy()]
-        looks[layer] = Look(np.maximum(values, 0), pictures, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
+        indices = searched[strongest.images[:, 0].cpu().numpy()]
+        looks[layer] = Look(np.maximum(values, 0), indices, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
     return looks
 
 
@@ -154,13 +154,13 @@ def _layer(opened: NetworkOnSplit, layer: int, look: Look, maps: np.ndarray) -> 
 
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    name, places, pictures = opened.relu_of(layer), look.places[maps], look.pictures[maps]
-    crops = opened.crops(pictures)
+    name, places, indices = opened.relu_of(layer), look.places[maps], look.images[maps]
+    crops = opened.crops(indices)
     return {
         "projections": projection_tiles(opened.net, name, opened.inputs(crops), torch.from_numpy(maps), places),
         "patches": patch_tiles(opened.net, name, crops, places),
         "values": look.values[maps],
-        "pictures": pictures,
+        "pictures": indices,
         "places": places.numpy(),
     }
 
@@ -188,7 +188,7 @@ def _summary(
         "dead": [int((look.values <= 0).sum()) for look in before],
         "filters": similar,
         "responses": responses or [None] * len(before),
-        "same_picture": [_mean(look.pictures[live] == last.pictures[live]) for look in before],
+        "same_picture": [_mean(look.images[live] == last.images[live]) for look in before],
         "projections": [_mean(correlations(earlier, tiles[-1])) for earlier in tiles[:-1]],
         "settled": {
             "filters": settled_from(times[:-1], similar, times[-1], least),

@@ -49,7 +49,7 @@ def run(
     sizes, batches = _hand_made(spec, target) if spec.kind == "hog" else _layers(spec, target, weights, device, threads)
     out.mkdir(parents=True, exist_ok=True)
     wanted = sum(sizes.values()) * target.count * 2
-    guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} pictures")
+    guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} images")
     source, advice = (weights, ADVICE) if weights else (target.folder, "prepare the set again")
     with guards.report_disk_full(out), explain_not_finite(source, advice):
         (out / "features.json").unlink(missing_ok=True)

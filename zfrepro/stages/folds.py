@@ -81,14 +81,14 @@ def _own_splits(target: PreparedSet) -> bool:
 
 
 def _duplicates(spec: Spec, target: PreparedSet) -> list[tuple[int, int]]:
-    """(position, position of the first) of every picture that was there before. Raises UserError where that is to stop."""
+    """(position, position of the first) of every image that was there before. Raises UserError where that is to stop."""
     first: dict[bytes, int] = {}
-    digests = [hashlib.sha256(picture).digest() for picture in target.all_images]
+    digests = [hashlib.sha256(image).digest() for image in target.all_images]
     twice = [(i, j) for i, digest in enumerate(digests) if (j := first.setdefault(digest, i)) != i]
     if twice and spec.duplicates == "stop":
         files = target.files(None)
         raise UserError(
-            f"{target.folder}: {files[twice[0][0]]} is the same picture as {files[twice[0][1]]}"
+            f"{target.folder}: {files[twice[0][0]]} is the same image as {files[twice[0][1]]}"
             f"{f' (and {len(twice) - 1} more are others again)' if len(twice) > 1 else ''}; take it out of the data, or "
             "set `duplicates: drop` for this set under `folds`"
         )
@@ -98,7 +98,7 @@ def _duplicates(spec: Spec, target: PreparedSet) -> list[tuple[int, int]]:
 def _overlap(
     spec: Spec, target: PreparedSet, source: PreparedSet, device: str, threads: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Largest correlation and most similar source picture of every picture; the most similar pairs as pictures."""
+    """Largest correlation and most similar source image of every image; the most similar pairs as images."""
     from zfrepro.core import overlap
     from zfrepro.models import devices
 
@@ -127,14 +127,14 @@ def _overlap(
 
 
 def _too_small(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int, int]:
-    """Class -> its pictures, of those to drop. Raises UserError where that is to stop, or none would be left."""
+    """Class -> its images, of those to drop. Raises UserError where that is to stop, or none would be left."""
     most = max(spec.per_class)
     small = dict.fromkeys(set(range(len(target.classes))) - set(labels.tolist()), 0)
     small |= too_small(labels[labels >= 0], most)
     told = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
     if small and (spec.small == "stop" or len(small) == len(target.classes)):
         raise UserError(
-            f"{target.folder}: {most} training pictures a class and one to test are more than these hold: {told}; lower "
+            f"{target.folder}: {most} training images per class and one to test are more than these hold: {told}; lower "
             "`per_class` for this set under `folds`, or set `small: drop`"
         )
     return dict(sorted(small.items()))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LAYERS = (1, 7)  # as in Fig 5
 KINDS = ("shift", "scale", "turn")
-THUMBNAILS = 8  # a picture and transformation, as in Fig 5
+THUMBNAILS = 8  # an image and transformation, as in Fig 5
 
 
 class Spec(Base):
@@ -60,19 +60,19 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     labels = opened.set.labels(spec.split)
     shown = _shown(spec, labels, images)
     rest = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
-    pictures = np.concatenate([shown, np.sort(rest[: spec.average])])
+    indices = np.concatenate([shown, np.sort(rest[: spec.average])])
     amounts = {kind: _amounts(spec, kind) for kind in KINDS}
-    rows = [_measured(spec, opened, index, int(labels[index]), amounts) for index in pictures.tolist()]
+    rows = [_measured(spec, opened, index, int(labels[index]), amounts) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     thumbnails = {f"views_{kind}": _thumbnails(opened, shown, kind, values) for kind, values in amounts.items()}
     symmetric = _symmetric(spec, opened, labels, amounts["turn"])
     require_finite_arrays(arrays | symmetric)
-    artifacts.save_arrays(out / "invariance.npz", pictures=pictures, **amounts, **arrays, **thumbnails, **symmetric)
-    artifacts.save_json(out / "invariance.json", _summary(spec, opened, pictures, len(shown), arrays))
+    artifacts.save_arrays(out / "invariance.npz", pictures=indices, **amounts, **arrays, **thumbnails, **symmetric)
+    artifacts.save_json(out / "invariance.json", _summary(spec, opened, indices, len(shown), arrays))
 
 
 def _symmetric(spec: Spec, opened: NetworkOnSplit, labels: np.ndarray, turns: np.ndarray) -> dict[str, np.ndarray]:
-    """The turning curves (M, T) of pictures of the symmetric classes, named symmetric_...; nothing where none is named."""
+    """The turning curves (M, T) of images of the symmetric classes, named symmetric_...; nothing where none is named."""
     of_class = np.flatnonzero(np.isin(labels, [opened.set.classes.index(name) for name in spec.symmetric]))
     chosen = np.sort(np.random.default_rng([spec.seed, 2]).permutation(of_class)[: spec.average])
     rows = [_measured(spec, opened, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
@@ -97,7 +97,7 @@ def _shown(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
     if not isinstance(spec.pictures, int):
         wanted = np.array(spec.pictures, dtype=np.int64)
         if not len(wanted) or wanted.min() < 0 or wanted.max() >= len(labels):
-            raise UserError(f"invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)} pictures")
+            raise UserError(f"invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)} images")
         return wanted
     if not 1 <= spec.pictures <= len(labels):
         raise UserError(f"{images}: invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)}")
@@ -117,21 +117,21 @@ def _amounts(spec: Spec, kind: str) -> np.ndarray:
 
 
 def _views(opened: NetworkOnSplit, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
-    """Float pixels (T, 3, s, s). A shifted or scaled picture goes on as its mirror image; a turned view has black corners."""
+    """Float pixels (T, 3, s, s). A shifted or scaled image goes on as its mirror image; a turned view has black corners."""
     import torch
 
     from zfrepro.core import invariance
 
     moves = {"shift": invariance.shifts, "scale": invariance.scales, "turn": invariance.turns}[kind](amounts.tolist())
     pixels = opened.crops(np.array([index]))[0] if kind == "turn" else np.array(opened.images[index])
-    picture = torch.from_numpy(pixels).to(opened.device).permute(2, 0, 1).float()
-    return invariance.views(picture, opened.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
+    image = torch.from_numpy(pixels).to(opened.device).permute(2, 0, 1).float()
+    return invariance.views(image, opened.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
 
 
 def _measured(
     spec: Spec, opened: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """One picture's curves (T,): distances from the untouched view, probability of the true class."""
+    """One image's curves (T,): distances from the untouched view, probability of the true class."""
     from zfrepro.core.invariance import distances, features_and_probabilities
 
     original, said = features_and_probabilities(opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS)
@@ -149,14 +149,14 @@ def _measured(
 
 
 def _thumbnails(opened: NetworkOnSplit, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
-    """uint8 (pictures, 8, s, s, 3): views spread evenly over the transformation."""
+    """uint8 (images, 8, s, s, 3): views spread evenly over the transformation."""
     some = amounts[np.linspace(0, len(amounts) - 1, THUMBNAILS).round().astype(int)]
     views = [_views(opened, index, kind, some) for index in shown.tolist()]
     return np.stack([one.permute(0, 2, 3, 1).round().clamp(0, 255).byte().cpu().numpy() for one in views])
 
 
 def _summary(
-    spec: Spec, opened: NetworkOnSplit, pictures: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
+    spec: Spec, opened: NetworkOnSplit, indices: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     from zfrepro.core.nets import last_child_of
 
@@ -169,10 +169,10 @@ def _summary(
         "input_size": opened.size,
         **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed", "symmetric"}),
         "children": {str(layer): last_child_of(opened.net, layer) for layer in LAYERS},
-        "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two pictures without a common feature
+        "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two images without a common feature
         "shown": shown,
         "pictures": [
             {"picture": index, "file": str(files[index]), "class": classes[label], "correct": bool(right)}
-            for index, label, right in zip(pictures.tolist(), arrays["labels"], arrays["correct"], strict=True)
+            for index, label, right in zip(indices.tolist(), arrays["labels"], arrays["correct"], strict=True)
         ],
     }

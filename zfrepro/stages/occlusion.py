@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zfrepro.core.top_activations import TopActivations
     from zfrepro.models.opened import NetworkOnSplit
 
-COMPANIONS = 3  # other pictures whose projections are shown, panel (c)
+COMPANIONS = 3  # other images whose projections are shown, panel (c)
 
 
 class Spec(Base):
@@ -57,7 +57,7 @@ class Survey:
 
     probabilities: np.ndarray  # float32 (N, classes)
     labels: np.ndarray  # int64 (N,), true
-    strongest: TopActivations  # COMPANIONS + 1 pictures a map of the watched layer
+    strongest: TopActivations  # COMPANIONS + 1 images per map of the watched layer
 
     @property
     def of_true(self) -> np.ndarray:
@@ -78,7 +78,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     _check(spec, opened, images)
     name = opened.relu_of(spec.layer)
     survey = _survey(spec, opened, name)
-    indices = choose_pictures(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
+    indices = choose_images(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
     occluder = _occluder(spec, opened, name, spec.stride, weights)
     rows = [_occlude(opened, occluder, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
@@ -89,12 +89,12 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     artifacts.save_json(out / "occlusion.json", _summary(spec, opened, survey, indices, arrays, candidates))
 
 
-def choose_pictures(
+def choose_images(
     of_true: np.ndarray, correct: np.ndarray, labels: np.ndarray, wanted: int | tuple[int, ...], seed: int
 ) -> np.ndarray:
-    """int64: pictures of different classes drawn among the surer half of the correctly classified.
+    """int64: images of different classes drawn among the surer half of the correctly classified.
 
-    Where those are too few, the remaining pictures with the highest probability of the true class follow.
+    Where those are too few, the remaining images with the highest probability of the true class follow.
     """
     if not isinstance(wanted, int):
         return np.array(wanted, dtype=np.int64)
@@ -115,11 +115,9 @@ def _check(spec: Spec, opened: NetworkOnSplit, images: Path) -> None:
     count, asked = len(opened.images), spec.pictures
     fitting = 1 <= asked <= count if isinstance(asked, int) else asked and set(asked) <= set(range(count))
     if not fitting:
-        raise UserError(f"occlusion.pictures: {asked}, but split {spec.split} has {count} pictures, counted from 0")
+        raise UserError(f"occlusion.pictures: {asked}, but split {spec.split} has {count} images, counted from 0")
     if count < COMPANIONS + 1:
-        raise UserError(
-            f"{images}: split {spec.split} has {count} pictures; the map's projections need {COMPANIONS + 1}"
-        )
+        raise UserError(f"{images}: split {spec.split} has {count} images; the map's projections need {COMPANIONS + 1}")
 
 
 def _survey(spec: Spec, opened: NetworkOnSplit, name: str) -> Survey:
@@ -254,7 +252,7 @@ def _occlude(opened: NetworkOnSplit, occluder: _Occluder, survey: Survey, index:
 def _companions(
     opened: NetworkOnSplit, name: str, strongest: TopActivations, index: int, watched: int
 ) -> dict[str, np.ndarray]:
-    """The watched map's projections and patches: this picture first, then the three others that drive it hardest."""
+    """The watched map's projections and patches: this image first, then the three others that drive it hardest."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
 
     others = [other for other in strongest.images[watched].tolist() if other != index][:COMPANIONS]
@@ -278,7 +276,7 @@ def _summary(
     candidates: Candidates,
 ) -> dict[str, Any]:
     classes, files = opened.set.classes, opened.set.files(spec.split)
-    pictures = [
+    records = [
         {
             "picture": index,
             "file": str(files[index]),
@@ -299,7 +297,7 @@ def _summary(
         "split_correct": int(survey.correct.sum()),
         "correct_with_box": len(candidates.with_box),
         "correct_with_room": len(candidates.with_room),
-        "pictures": pictures,
+        "pictures": records,
     }
 
 

@@ -21,7 +21,7 @@ from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.fold_set import FoldedSet
 from zfrepro.storage.prepared_set import PreparedSet
 
-RESAMPLES = 200  # of the test pictures, for the interval of a mean average precision
+RESAMPLES = 200  # of the test images, for the interval of a mean average precision
 
 
 class Spec(Base):
@@ -49,7 +49,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     target = PreparedSet(images)
     folded, about = FoldedSet(folds, target), artifacts.load_json(features)
     if about["digest"] != target.digest:
-        raise UserError(f"{features}: made of other pictures than {target.folder} holds; delete it and run again")
+        raise UserError(f"{features}: made of other images than {target.folder} holds; delete it and run again")
     several = target.has_presence
     with threadpool_limits(threads), explain_not_finite(features, f"delete {features.parent} and run again"):
         measured = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
@@ -67,19 +67,19 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     artifacts.save_json(out, summary | kinds)
 
 
-def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
+def _gram(folder: Path, layer: int, count: int, size: int) -> np.ndarray:
     """The file is mapped anew for each part, so that what was read does not stay in memory.
 
     Raises UserError for a file that is gone or cut short.
     """
     path = folder / f"layer{layer}.npy"
-    products = np.zeros((pictures, pictures), np.float32)
+    products = np.zeros((count, count), np.float32)
     for start in range(0, size, probes.COLUMNS):
         try:
             stored = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({error}); delete {folder} and run again") from error
-        if stored.shape != (pictures, size):
+        if stored.shape != (count, size):
             raise UserError(f"{path}: does not fit its features.json; delete {folder} and run again")
         with explain_not_finite(path, f"delete {folder} and run again"):
             products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
@@ -87,7 +87,7 @@ def _gram(folder: Path, layer: int, pictures: int, size: int) -> np.ndarray:
 
 
 def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
-    """The deepest layer's curve over training pictures a class, if asked for; every layer at the most of them, by both
+    """The deepest layer's curve over training images per class, if asked for; every layer at the most of them, by both
     classifiers."""
     most, deepest = folded.sizes[-1], max(about["layers"])
     labels = folded.target.labels(None)
@@ -125,7 +125,7 @@ def _measured(
 
 
 def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
-    """Softmax over one label a picture, and one sigmoid a class, on the deepest layer."""
+    """Softmax over one label per image, and one sigmoid per class, on the deepest layer."""
     layer, target = max(about["layers"]), folded.target
     labels, presence = target.labels(None), target.presence(None)
     products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
@@ -137,7 +137,7 @@ def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedS
     prediction = probes.classify(exclusive, "softmax", spec.softmax)
     scores = np.full(
         odds.shape, prediction.scores.min() - 1
-    )  # a class that no training picture is labelled with comes last
+    )  # a class that no training image is labelled with comes last
     scores[:, prediction.classes] = prediction.scores
     for name, scored, chosen in (("softmax", scores, prediction.strength), ("sigmoids", odds, strength)):
         found = _average_precisions(scored, presence[fold.test], spec.seed)
@@ -146,13 +146,13 @@ def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedS
 
 
 def _average_precisions(scores: np.ndarray, presence: np.ndarray, seed: int) -> dict[str, Any]:
-    """Percent, by class and their mean; the mean's 95 % interval over resampled test pictures."""
+    """Percent, by class and their mean; the mean's 95 % interval over resampled test images."""
     found = 100 * of_classes(scores, presence)
     generator = np.random.default_rng(seed)
     drawn = (generator.integers(len(scores), size=len(scores)) for _ in range(RESAMPLES))
     means = [100 * mean(of_classes(scores[some], presence[some])) for some in drawn]
     require_finite(np.array(means), "mean average precisions")  # max(0, NaN) is 0
-    half = 1.96 * float(np.std(means))  # their mean is too high: a picture that is drawn twice stands next to itself
+    half = 1.96 * float(np.std(means))  # their mean is too high: an image that is drawn twice stands next to itself
     average = mean(found)
     classes = [None if np.isnan(value) else float(value) for value in found]
     return {"classes": classes, "mean": average, "low": max(0.0, average - half), "high": min(100.0, average + half)}

@@ -54,7 +54,7 @@ def run(
     folded, training = FoldedSet(folds, target), artifacts.load_json(network)["spec"]
     if training["input_size"] > target.size:
         raise UserError(
-            f"{target.folder}: pictures of {target.size} px, the network sees {training['input_size']}; prepare larger ones"
+            f"{target.folder}: images of {target.size} px, the network sees {training['input_size']}; prepare larger ones"
         )
     scratch = _Scratch(spec, training, target, devices.choose(device, threads))
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))
@@ -161,9 +161,9 @@ class _Scratch:
             seed=settings["seed"] + number,
             **{field: settings[field] for field in shared},
         )
-        pictures = TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+        data = TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
         dtype = devices.precision(settings["precision"], self.device)
-        work = Training(nets.to_device(net, self.device), pictures, recipe, self.device, dtype)
+        work = Training(nets.to_device(net, self.device), data, recipe, self.device, dtype)
         errors = []
         while work.epoch < recipe.epochs:
             while not work.epoch_done:

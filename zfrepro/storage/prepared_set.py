@@ -4,7 +4,7 @@ A folder holds
     manifest.json   data set, class names, splits, stored size, sha256 of the other files, what was skipped and why
     images.npy      uint8 (N, S, S, 3), RGB, all splits one after the other; memory-mapped
     index.npz       labels int64 (N,), boxes float32 (N, 4) x0 y0 x1 y1 in stored pixels (NaN = unknown), files str (N,);
-                    where pictures have several classes, also presence int8 (N, classes)
+                    where images have several classes, also presence int8 (N, classes)
     mean.npy        float32 (S, S, 3), mean image over the first split
     parts.csv       image,part,x0,y0,x1,y1 (image = position in images.npy); no rows where the set has no part boxes
 """
@@ -58,11 +58,11 @@ class PreparedSet:
 
     @property
     def digest(self) -> str:
-        """Changes whenever pictures, labels or the mean image do."""
+        """Changes whenever images, labels or the mean image do."""
         return ":".join(self.manifest["sha256"][name][:16] for name in ("images.npy", "index.npz", "mean.npy"))
 
     def where(self, split: str | None) -> slice:
-        """Places of a split's pictures, None: of all. Raises UserError for a split that the set does not have."""
+        """Places of a split's images, None: of all. Raises UserError for a split that the set does not have."""
         if split is None:
             return slice(0, self.count)
         if split not in self.splits:
@@ -79,16 +79,16 @@ class PreparedSet:
 
     @property
     def has_presence(self) -> bool:
-        """Whether its pictures can have several classes."""
+        """Whether its images can have several classes."""
         return "presence" in self._index
 
     def presence(self, split: str | None) -> np.ndarray:
         """int8 (n, classes): 1 present, 0 absent, -1 present but marked difficult, which VOC leaves out of account.
 
-        Raises UserError for a set whose pictures have one class each.
+        Raises UserError for a set whose images have one class each.
         """
         if not self.has_presence:
-            raise UserError(f"{self.folder}: its pictures have one class each; name a set with several, as voc2012 is")
+            raise UserError(f"{self.folder}: its images have one class each; name a set with several, as voc2012 is")
         return self._index["presence"][self.where(split)]
 
     def boxes(self, split: str | None) -> np.ndarray:
@@ -96,7 +96,7 @@ class PreparedSet:
         return self._index["boxes"][self.where(split)]
 
     def files(self, split: str | None) -> np.ndarray:
-        """str (n,): where each picture came from, relative to the data set's root"""
+        """str (n,): where each image came from, relative to the data set's root"""
         return self._index["files"][self.where(split)]
 
     def mean(self) -> np.ndarray:
