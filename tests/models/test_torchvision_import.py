@@ -38,8 +38,8 @@ try:
     import torchvision
 except RuntimeError:
     pass
-from zfrepro import torchvision_ops
-torchvision_ops.ensure()
+from zfrepro.models import torchvision_import
+torchvision_import.ensure()
 import torchvision.transforms
 print(torchvision.ops.nms.__name__)
 """
