@@ -170,7 +170,10 @@ def test_the_page_says_what_was_found(page, looked):
     classes, probabilities = CLASSES[looked.top[0][0]], look_draw.percent(looked.top[0][1])
     assert [cell.strip() for cell in read.rows[0]] == [classes, "", probabilities]
     text = " ".join(" ".join(read.words).split())
-    assert "The photograph is 80 \u00d7 72 pixels. The network\u2019s input is its central square of 64 \u00d7 64 pixels." in text
+    assert (
+        "The photograph is 80 \u00d7 72 pixels. The network\u2019s input is its central square of 64 \u00d7 64 pixels."
+        in text
+    )
     assert "A grey square of 32 \u00d7 32 pixels slides over the input in steps of 16 pixels." in text
     assert "Over 3 \u00d7 3 positions of the square" in text
     assert "ends of such a long image" not in text
