@@ -17,9 +17,9 @@ from helpers.injections import INJECTIONS
 from helpers.pages_read import Page
 from helpers.toy_results import files_of
 
-from zfrepro import paper
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
+from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
 from zfrepro.storage import artifacts, code_digest, machine
@@ -100,7 +100,7 @@ def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page)
     words = " ".join(" ".join(page.words).split())
     assert "This is a reduced experiment" in words
     assert words.index("Networks see 64 pixels instead of 224.") < words.index("Details the paper leaves open, and our")
-    for guess in paper.GUESSES:
+    for guess in GUESSES:
         assert guess.what.split("`")[0] in words
         assert guess.reason.split("`")[0].rstrip() in words
 

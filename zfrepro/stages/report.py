@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from zfrepro import paper
 from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
+from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import encoding, html, provenance, summary, training_setup
 from zfrepro.report.pdf import pdf
 from zfrepro.spec import Base
@@ -65,7 +65,7 @@ def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin
         spec=spec,
         exhibits=exhibits,
         highlights=[one for exhibit in exhibits for one in exhibit["highlights"]],
-        guesses=paper.GUESSES,
+        guesses=GUESSES,
         origin=origin,
         training=training_setup.summarise(origin["networks"], origin),
         config=yaml.safe_dump(spec.config, sort_keys=False, allow_unicode=True, width=100),
