@@ -64,7 +64,7 @@ def test_an_estimate_says_its_interval() -> None:
 def test_counts_keep_their_order() -> None:
     found = [base.above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
     small = base.sized(found[0], Effect(1, 100, "the most possible"))
-    assert base.counts([*found, small]) == {
+    assert base.counts(one.verdict for one in [*found, small]) == {
         "reproduced": 2, "reproduced, small": 1, "not reproduced": 0, "inconclusive": 1, "not attempted": 0,
     }  # fmt: skip
 

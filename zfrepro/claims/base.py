@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from zfrepro.measurements.estimate import Estimate
 
@@ -173,13 +173,7 @@ def not_trained_out(finding: Finding, reason: str) -> Finding:
     return dataclasses.replace(finding, verdict="inconclusive", reason=f"Not trained out: {reason}. {finding.reason}")
 
 
-class HasVerdict(Protocol):
-    """Whatever has a verdict."""
-
-    @property
-    def verdict(self) -> Verdict: ...
-
-
-def counts(judged: Sequence[HasVerdict]) -> dict[str, int]:
+def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """Verdict -> how many, in the order of VERDICTS."""
-    return {verdict: sum(one.verdict == verdict for one in judged) for verdict in VERDICTS}
+    given = list(verdicts)
+    return {verdict: given.count(verdict) for verdict in VERDICTS}

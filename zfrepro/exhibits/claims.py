@@ -80,7 +80,7 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     judged = registry.judge(files)
-    number = counts([one.finding for one in judged])
+    number = counts(one.finding.verdict for one in judged)
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
         "at the scale of this experiment. A cell is a claim, by its number in the list.",

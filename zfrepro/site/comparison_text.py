@@ -95,7 +95,7 @@ def summary(runs: Sequence[RunVerdicts], rows: Sequence[Row]) -> Iterator[str]:
     yield ""
     yield "   ".join(f"{symbol} {word}: {verdict}" for verdict, (symbol, word, _) in SYMBOLS.items())
     for name, run in zip(names(runs), runs, strict=True):
-        totals = counts(run.claims) | {MISSING: len(rows) - len(run.claims)}
+        totals = counts(claim.verdict for claim in run.claims) | {MISSING: len(rows) - len(run.claims)}
         yield f"{name}: {'; '.join(f'{total} {verdict}' for verdict, total in totals.items() if total)}"
     differ, flips = [row.number for row in rows if row.differ], [row.number for row in rows if row.flips]
     yield f"{DIFFERS} {len(differ)} of {len(rows)} claims differ{_listed(differ)}"

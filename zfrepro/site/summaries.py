@@ -77,7 +77,7 @@ class Summary(_Part):
 
     def counts(self) -> dict[str, int]:
         """Verdict -> how many claims, in the order of VERDICTS."""
-        return counts(self.claims)
+        return counts(claim.verdict for claim in self.claims)
 
     def machine(self) -> str:
         """`AMD EPYC, 2 cores`"""
