@@ -13,7 +13,7 @@ def package(tmp_path, monkeypatch):
     """A package a -> b -> sub.c, with a data file read by b."""
     files = {
         "__init__.py": "",
-        "a.py": "from zfrepro.b import f\n",
+        "a.py": "from zfrepro.b import f\n\nif TYPE_CHECKING:\n    from zfrepro import other\n",
         "b.py": '"""Doc."""\nDATA_FILES = ("data/*.csv",)\n\n\n'
         'def f(x):\n    """Doc."""\n    from .sub import c\n\n    return c.g(x)  # why\n',
         "sub/__init__.py": "",
@@ -68,6 +68,7 @@ def test_a_change_of_code_or_data_changes_it(package, file, old, new):
         ("b.py", '"""Doc."""', '"""Another."""'),
         ("sub/c.py", "x + 1", "(x  +  1)"),
         ("other.py", "1", "2"),
+        ("a.py", "import other", "import other as another"),
     ],
 )
 def test_comments_docstrings_layout_and_strangers_do_not(package, file, old, new):

@@ -1,6 +1,7 @@
 """Find the modules of this package that a module can import, and digest their code without comments and formatting.
 
-The digest is in the params of a Snakemake rule: an edit to a module reruns exactly the rules whose stage imports it.
+The digest is in the params of a Snakemake rule: an edit to a module reruns exactly the rules whose stage imports it. What stands
+in `if TYPE_CHECKING:` never runs and does not count.
 """
 
 from __future__ import annotations
@@ -53,7 +54,16 @@ def _tree(name: str) -> ast.Module:
     path = path_of(name)
     if path is None:
         raise ModuleNotFoundError(f"no module {PACKAGE}.{name}")
-    return ast.parse(path.read_bytes(), str(path))
+    tree = ast.parse(path.read_bytes(), str(path))
+    tree.body = [kept for node in tree.body for kept in _running(node)]
+    return tree
+
+
+def _running(node: ast.stmt) -> list[ast.stmt]:
+    """The statement itself; of `if TYPE_CHECKING:` only what stands in its `else`."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return node.orelse
+    return [node]
 
 
 @functools.cache
