@@ -88,9 +88,9 @@ def test_hand_worked_quantities(tmp_path: Path) -> None:
     assert eight.parts["rise without 3, 4, 6, 7, top-1"].value == pytest.approx(rise)
     assert (eight.part, eight.estimate) == ("rise without 6, 7, top-5", eight.parts["rise without 6, 7, top-5"])
     assert (
-        "25 % of the rise without layers 3, 4, 6, 7 less this rise is 1.7 points [" in eight.reason
+        "25 % of the rise without layers 3, 4, 6, 7 minus this rise is 1.7 points [" in eight.reason
     )  # a half of 7.7 - 4.3
-    assert eight.reason.endswith("], above 0.")
+    assert eight.reason.endswith("], which lies above 0.")
     eleven = decide(11, tmp_path / "11").parts
     assert eleven["rise beyond both, top-1"].value == pytest.approx(rise - removed - (45.4 - 40.5))
     assert eleven["rise without 3, 4, 6, 7, top-1"].value == pytest.approx(rise)
@@ -100,7 +100,7 @@ def test_hand_worked_quantities(tmp_path: Path) -> None:
     assert (
         thirteen.part == "change, improved, 2048 units, top-5"
     )  # 1.9 - 0.1 of two seeds, of 3.08: a half of it is left
-    assert "10 % of the rise without layers 3, 4, 6, 7 less the size of this change is 0." in thirteen.reason
+    assert "10 % of the rise without layers 3, 4, 6, 7 minus the size of this change is 0." in thirteen.reason
     fourteen = decide(14, tmp_path / "14").parts
     assert fourteen["improved, 4096 to 8192"].value == pytest.approx(33.15 - 22)  # two seeds: 33.1 and 33.2
     twelve = decide(12, tmp_path / "12").parts
@@ -112,7 +112,7 @@ def test_hand_worked_quantities(tmp_path: Path) -> None:
 def test_without_a_rise_there_is_no_yardstick(number: int, tmp_path: Path) -> None:
     lowered = decide(number, tmp_path / "lowered", {SHALLOW: 29.8})  # 40.5 - 29.8 = 10.7
     assert lowered.verdict == "inconclusive"
-    assert lowered.reason.startswith("No yardstick here: removing four layers lowered the error by 10.7 points [")
+    assert lowered.reason.startswith("Nothing to compare with: removing four layers lowered the error by 10.7 points [")
     assert lowered.estimate == lowered.parts[lowered.part]
     assert lowered.part.startswith(
         "change, " if number == 13 else "rise without 6, 7, " if number == 8 else "rise without 3, 4, t"
@@ -160,7 +160,7 @@ def test_a_rise_far_below_the_papers_is_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [9, 11, 12, 14, 15, 16])
-def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) -> None:
+def test_networks_that_did_not_converge_refute_nothing(number: int, tmp_path: Path) -> None:
     turned = {
         9: ({"baseline-without-7": 46.0}, {}),
         11: ({SHALLOW: 29.8}, {}),
@@ -172,7 +172,7 @@ def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) ->
     files = disk.all_rows(tmp_path, {**TOP1, **turned[0]}, {**TRAIN, **turned[1]}, falling="baseline")
     finding = CLAIMS[number].decide(files)
     assert finding.verdict == "inconclusive"
-    assert finding.reason.startswith("Not trained out: the validation top-1 error of 1 of ")
+    assert finding.reason.startswith("Not converged: the validation top-1 error of 1 of ")
     assert "(baseline: 70.0 % after epoch 2, 50.0 % after epoch 3, noise 3.0 points). The interval" in finding.reason
     assert finding.estimate is not None
 
@@ -235,7 +235,7 @@ def test_gaps_need_the_centre_view(tmp_path: Path) -> None:
 
 def test_the_papers_side() -> None:
     assert "without 6, 7: +4.3 points of top-5 error, +4.3 of top-1; without 3, 4, 6, 7: +32.0" in CLAIMS[8].paper
-    assert "4.3 points on 18.1" in CLAIMS[8].contradicted
+    assert "4.3 points on top of 18.1" in CLAIMS[8].contradicted
     assert CLAIMS[9].paper == "+0.3 points of top-5 error, -0.5 of top-1"
     assert CLAIMS[10].paper.startswith("without 3, 4: +4.0 points of top-5 error, +4.9 of top-1")
     assert CLAIMS[11].paper == "+23.7 points of top-5 error, +21.6 of top-1"

@@ -8,7 +8,7 @@ import pytest
 from helpers import toy_results
 
 from zfrepro.claims import registry
-from zfrepro.claims.registry import Judged
+from zfrepro.claims.registry import JudgedClaim
 from zfrepro.exhibits import fig5_invariance, occlusion_score, table4_caltech101, table5_caltech256
 from zfrepro.exhibits.kit.base import Exhibit
 from zfrepro.exhibits.kit.numbers import Number
@@ -23,7 +23,7 @@ def results(toy_stages: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(results: Path) -> dict[int, Judged]:
+def judged(results: Path) -> dict[int, JudgedClaim]:
     found = registry.judge({label: results / path for label, path in registry.needs(CONFIG).items()})
     return {one.claim.number: one for one in found}
 
@@ -41,13 +41,13 @@ def told(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
     return sign * estimate.value, low, high
 
 
-def test_occlusion_scores(results: Path, judged: dict[int, Judged]) -> None:
+def test_occlusion_scores(results: Path, judged: dict[int, JudgedClaim]) -> None:
     rows = {row.label: row["value"] for row in built(occlusion_score, results).rows}
     parts = {number: judged[number].finding.parts for number in (27, 28, 29)}
     pairs = [
         ("The same, below its mean (% of images)", judged[22].finding.estimate),
-        (occlusion_score.LOWER, parts[27]["middle of the square on it"]),
-        ("Lower where the square touches the box at all (% of images)", parts[27]["square touches it"]),
+        (occlusion_score.LOWER, parts[27]["centre of the square on the object"]),
+        ("Lower where the square touches the box at all (% of images)", parts[27]["square touches the object"]),
         ("These minima more than 14 pixels apart (% of images with both clear)", parts[28]["apart"]),
         ("Positions that change the label, on the object minus elsewhere (points)", parts[29]["changed on the object"]),
     ]
@@ -59,7 +59,7 @@ def test_occlusion_scores(results: Path, judged: dict[int, Judged]) -> None:
     assert f"{mean} times that over all positions" in judged[22].finding.reason
 
 
-def test_invariance(results: Path, judged: dict[int, Judged]) -> None:
+def test_invariance(results: Path, judged: dict[int, JudgedClaim]) -> None:
     rows = built(fig5_invariance, results).rows
     steps, fits = ([row for row in rows if row.label.startswith(start)] for start in ("Distance at a", "R²"))
     for name, step, fit in zip(("translation", "scale"), steps, fits, strict=True):
@@ -73,6 +73,6 @@ def test_invariance(results: Path, judged: dict[int, Judged]) -> None:
 @pytest.mark.parametrize(
     ("number", "exhibit", "part"), [(32, table4_caltech101, "30 per class"), (33, table5_caltech256, "60 per class")]
 )
-def test_gains_of_pretraining(results: Path, judged: dict[int, Judged], number: int, exhibit, part: str) -> None:
+def test_gains_of_pretraining(results: Path, judged: dict[int, JudgedClaim], number: int, exhibit, part: str) -> None:
     gain = judged[number].finding.parts[part]
     assert built(exhibit, results).highlights[0].ours == f"{gain.value:+.1f}"

@@ -18,7 +18,7 @@ def estimate(value: float, low: float | None = None, high: float | None = None) 
     [(0.1, 3, "reproduced"), (-1, 3, "inconclusive"), (0, 3, "inconclusive"), (-3, 0, "not reproduced"), (-3, -1, "not reproduced")],
 )  # fmt: skip
 def test_above(low: float, high: float, verdict: str) -> None:
-    assert base.above({"": estimate((low + high) / 2, low, high)}).verdict == verdict
+    assert base.judge_above({"": estimate((low + high) / 2, low, high)}).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -27,33 +27,33 @@ def test_above(low: float, high: float, verdict: str) -> None:
      (1, 2, "not reproduced"), (-2, -1, "not reproduced")],
 )  # fmt: skip
 def test_inside(low: float, high: float, verdict: str) -> None:
-    assert base.inside({"": estimate((low + high) / 2, low, high)}, 1).verdict == verdict
+    assert base.judge_inside({"": estimate((low + high) / 2, low, high)}, 1).verdict == verdict
 
 
 def test_without_an_interval_nothing_is_decided() -> None:
-    for finding in (base.above({"": estimate(50)}), base.inside({"": estimate(0)}, 1)):
+    for finding in (base.judge_above({"": estimate(50)}), base.judge_inside({"": estimate(0)}, 1)):
         assert finding.verdict == "inconclusive"
-        assert finding.reason == "One measurement, no spread to judge it by."
+        assert finding.reason == "Measured once, so there is no interval."
 
 
 def test_the_worst_part_decides() -> None:
     parts = {"first": estimate(5, 4, 6), "second": estimate(1, -1, 3), "third": estimate(0.5, -1, 2)}
-    finding = base.above(parts)
+    finding = base.judge_above(parts)
     assert (finding.verdict, finding.estimate, finding.parts) == ("inconclusive", parts["third"], parts)
     assert finding.part == "third"
-    assert finding.reason == "The interval (third) lies only partly above 0."
-    lost = base.above(parts | {"fourth": estimate(-0.1, -0.2, -0.05)})
+    assert finding.reason == "The interval (third) includes 0."
+    lost = base.judge_above(parts | {"fourth": estimate(-0.1, -0.2, -0.05)})
     assert (lost.verdict, lost.estimate.value) == ("not reproduced", -0.1)
 
 
 def test_of_parts_inside_the_largest_decides() -> None:
-    finding = base.inside({"small": estimate(0.1, 0, 0.2), "large": estimate(-0.5, -0.8, -0.2)}, 1)
+    finding = base.judge_inside({"small": estimate(0.1, 0, 0.2), "large": estimate(-0.5, -0.8, -0.2)}, 1)
     assert (finding.verdict, finding.estimate.value) == ("reproduced", -0.5)
 
 
 def test_a_single_part_is_no_part() -> None:
-    assert base.above({"only": estimate(1, 0.5, 2)}).parts is None
-    assert base.above({"only": estimate(1, 0.5, 2)}).part == ""
+    assert base.judge_above({"only": estimate(1, 0.5, 2)}).parts is None
+    assert base.judge_above({"only": estimate(1, 0.5, 2)}).part == ""
 
 
 def test_an_estimate_says_its_interval() -> None:
@@ -62,8 +62,8 @@ def test_an_estimate_says_its_interval() -> None:
 
 
 def test_counts_keep_their_order() -> None:
-    found = [base.above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
-    small = base.sized(found[0], Effect(1, 100, "the most possible"))
+    found = [base.judge_above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
+    small = base.with_effect(found[0], Effect(1, 100, "the most possible"))
     assert base.counts(one.verdict for one in [*found, small]) == {
         "reproduced": 2, "reproduced, small": 1, "not reproduced": 0, "inconclusive": 1, "not attempted": 0,
     }  # fmt: skip
@@ -93,52 +93,52 @@ def test_no_estimate_and_no_effect_takes_what_is_not_finite(end: float) -> None:
 def test_an_effect_far_below_the_papers_is_small(
     value: float, yardstick: float, of: base.Yardstick, verdict: str
 ) -> None:
-    finding = base.sized(base.above({"": estimate(2, 1, 3)}), Effect(value, yardstick, of))
+    finding = base.with_effect(base.judge_above({"": estimate(2, 1, 3)}), Effect(value, yardstick, of))
     assert (finding.verdict, finding.effect.value, finding.estimate.value) == (verdict, value, 2)
 
 
 def test_an_effect_whose_interval_reaches_the_limit_is_not_small() -> None:
     """A quarter of 2.1 is 0.525."""
-    found = base.above({"": estimate(2, 1, 3)})
+    found = base.judge_above({"": estimate(2, 1, 3)})
     for high, verdict in ((0.52, "reproduced, small"), (0.53, "reproduced")):
-        assert base.sized(found, Effect(0.4, 2.1, "the paper's", high=high)).verdict == verdict
+        assert base.with_effect(found, Effect(0.4, 2.1, "the paper's", high=high)).verdict == verdict
 
 
 def test_the_rule_is_part_of_the_reason() -> None:
-    found = base.above({"": estimate(2, 1, 3)})
-    small = base.sized(found, Effect(0.5, 2.1, "the paper's", "points"))
+    found = base.judge_above({"": estimate(2, 1, 3)})
+    small = base.with_effect(found, Effect(0.5, 2.1, "the paper's", "points"))
     assert small.reason == "The interval lies above 0. The effect is small: less than a quarter of the paper's."
     assert small.effect.text() == "effect 0.5 points; the paper's 2.1"
-    least = base.sized(found, Effect(0.02, 0.8, "the most possible", digits=2))
+    least = base.with_effect(found, Effect(0.02, 0.8, "the most possible", digits=2))
     assert least.reason == "The interval lies above 0. The effect is small: less than a tenth of the most possible."
     assert least.effect.text() == "effect 0.02; the most possible 0.80"
 
 
 def test_an_effect_changes_no_other_verdict() -> None:
     for low, high in ((-1, 3), (-3, -1)):
-        found = base.above({"": estimate((low + high) / 2, low, high)})
-        sized = base.sized(found, Effect(0.1, 2.1, "the paper's"))
+        found = base.judge_above({"": estimate((low + high) / 2, low, high)})
+        sized = base.with_effect(found, Effect(0.1, 2.1, "the paper's"))
         assert (sized.verdict, sized.reason, sized.effect.value) == (found.verdict, found.reason, 0.1)
     with pytest.raises(ValueError, match="above 0"):
-        base.sized(base.above({"": estimate(2, 1, 3)}), Effect(1, 0, "the paper's"))
+        base.with_effect(base.judge_above({"": estimate(2, 1, 3)}), Effect(1, 0, "the paper's"))
 
 
 def test_the_effect_is_that_of_the_part_that_decides() -> None:
-    found = base.above({"top-5": estimate(2, 1, 3), "top-1": estimate(1, 0.5, 2)})
+    found = base.judge_above({"top-5": estimate(2, 1, 3), "top-1": estimate(1, 0.5, 2)})
     effects = {"top-5": Effect(2, 2, "the paper's"), "top-1": Effect(1, 5, "the paper's")}
-    assert base.sized(found, effects).verdict == "reproduced, small"  # 1 of 5
-    assert base.sized(found, {"top-5": effects["top-5"]}) == found
+    assert base.with_effect(found, effects).verdict == "reproduced, small"  # 1 of 5
+    assert base.with_effect(found, {"top-5": effects["top-5"]}) == found
 
 
-def test_networks_not_trained_out_refute_nothing() -> None:
-    against = base.above({"": estimate(-2, -3, -1)})
-    found = base.not_trained_out(against, "the error still falls")
+def test_networks_that_did_not_converge_refute_nothing() -> None:
+    against = base.judge_above({"": estimate(-2, -3, -1)})
+    found = base.excuse_unconverged(against, "the error still falls")
     assert (found.verdict, found.estimate) == ("inconclusive", against.estimate)
-    assert found.reason == "Not trained out: the error still falls. The interval does not reach what is above 0."
-    assert base.not_trained_out(against, "") == against
+    assert found.reason == "Not converged: the error still falls. The interval lies at or below 0."
+    assert base.excuse_unconverged(against, "") == against
     for other in (
-        base.above({"": estimate(2, 1, 3)}),
-        base.above({"": estimate(1, -1, 3)}),
+        base.judge_above({"": estimate(2, 1, 3)}),
+        base.judge_above({"": estimate(1, -1, 3)}),
         Finding("not attempted", "No."),
     ):
-        assert base.not_trained_out(other, "the error still falls") == other
+        assert base.excuse_unconverged(other, "the error still falls") == other

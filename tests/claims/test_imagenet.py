@@ -78,7 +78,7 @@ def test_a_gain_below_a_quarter_of_the_papers_is_small(improved: float, verdict:
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 6])
-def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) -> None:
+def test_networks_that_did_not_converge_refute_nothing(number: int, tmp_path: Path) -> None:
     files = ensemble(tmp_path, (0, 0))
     files |= disk.write(tmp_path, "baseline", "baseline", disk.ranks(10, 10))
     files |= disk.write(tmp_path, "wide", "improved-wide", disk.ranks(30, 30))
@@ -86,7 +86,7 @@ def test_networks_not_trained_out_refute_nothing(number: int, tmp_path: Path) ->
     for row, name in (("improved", "seed0"),):
         files |= disk.write(tmp_path, name, row, disk.ranks(20, 20), history=(90, 70, 50))
     found = decide(number, files)
-    assert (found.verdict, found.reason.startswith("Not trained out: the validation top-1 error of 1 of ")) == (
+    assert (found.verdict, found.reason.startswith("Not converged: the validation top-1 error of 1 of ")) == (
         "inconclusive",
         True,
     )
@@ -221,7 +221,7 @@ def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Pa
 def test_replication_is_judged_at_full_size_alone(tmp_path: Path) -> None:
     full = {"width": 1.0, "input_size": 224, "epochs": 70}
     with pytest.raises(
-        NotMeasured, match=r"scenes, 120 classes, 6,000 training pictures, 0.25 of the maps, 80 pixels, 6 epochs"
+        NotMeasured, match=r"scenes, 120 classes, 6,000 training images, 0.25 of the maps, 80 pixels, 6 epochs"
     ):
         decide(1, pair(tmp_path, 40, 30))
     names = {"classes": [f"c{i}" for i in range(1000)], "dataset": "imagenet", "splits": {"train": [0, 1_281_167]}}
@@ -261,7 +261,7 @@ def test_the_papers_side() -> None:
     assert printed_text({"baseline-without-6-7": 1, "baseline": -1}) == "+4.3 points of top-5 error, +4.3 of top-1"
     assert CLAIMS[1].paper == "top-5 -0.1 points, top-1 -0.2"
     assert CLAIMS[2].paper.startswith("1.6 points of top-5 error (18.1 to 16.5), 2.1 of top-1; ")
-    assert "18.2 less 16.5" in CLAIMS[2].paper
+    assert "18.2 minus 16.5" in CLAIMS[2].paper
     assert CLAIMS[4].paper == "1.2 points of top-5 error (16.5 to 15.3), 1.7 of top-1, five networks"
     assert CLAIMS[5].paper == "0.5 points of top-5 error (16.5 to 16.0), 0.9 of top-1"
     assert CLAIMS[6].paper == "0.6 points of top-5 error (15.3 to 14.7), 0.7 of top-1, five networks and one"

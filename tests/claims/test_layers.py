@@ -59,7 +59,7 @@ def test_all_layers_against_the_best_below(tmp_path: Path) -> None:
     best = decide(41, target(tmp_path / "a"))
     assert best.verdict == "reproduced"
     assert list(best.parts) == ["Caltech-101, SVM, above layer 5", "Caltech-101, softmax, above layer 5"]
-    assert best.reason.endswith("No set here stands for Caltech-256.")
+    assert best.reason.endswith("No set here stands in for Caltech-256.")
     beaten = decide(41, target(tmp_path / "b", softmax={**RISING, 2: 80.0}))
     assert (beaten.verdict, beaten.estimate.value) == ("not reproduced", pytest.approx(-5))
     assert "softmax, above layer 2" in beaten.reason
@@ -77,7 +77,7 @@ def test_the_classifiers_agree(softmax: float, verdict: str, tmp_path: Path) -> 
 
 def test_sets_with_splits_of_their_own_have_no_folds(tmp_path: Path) -> None:
     files = target(tmp_path) | disk.folds(tmp_path, "caltech101", (), own_splits=True)
-    with pytest.raises(NotMeasured, match="No set in this experiment stands for Caltech-101 or Caltech-256"):
+    with pytest.raises(NotMeasured, match="No set in this experiment stands in for Caltech-101 or Caltech-256"):
         decide(40, files)
 
 
@@ -106,8 +106,8 @@ def test_what_is_read_is_the_network_named_first(tmp_path: Path) -> None:
 
 def test_the_papers_side() -> None:
     assert CLAIMS[40].paper == (
-        "points a step: +21.4, +6.1, +4.3, +9.6 (Caltech-101); +15.0, +6.4, +5.3, +14.3 (Caltech-256)"
+        "points per step: +21.4, +6.1, +4.3, +9.6 (Caltech-101); +15.0, +6.4, +5.3, +14.3 (Caltech-256)"
     )
     assert "-0.7 (Caltech-101, SVM), +2.5 (Caltech-101, softmax), +6.1 (Caltech-256, SVM), +6.9" in CLAIMS[41].paper
-    assert "86.2 to 85.5 %" in CLAIMS[41].contradicted
+    assert "86.2 % against 85.5 %" in CLAIMS[41].contradicted
     assert CLAIMS[42].paper == "-0.1 points (Caltech-101), +0.9 points (Caltech-256)"

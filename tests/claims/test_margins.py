@@ -9,7 +9,7 @@ import pytest
 
 from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Effect, Finding
-from zfrepro.claims.margins import Part, sized
+from zfrepro.claims.margins import Part, make_part
 from zfrepro.errors import UserError
 from zfrepro.measurements import convergence
 from zfrepro.measurements.estimate import Estimate
@@ -26,43 +26,43 @@ def estimate(value: float, low: float | None, high: float | None) -> Estimate:
 )  # fmt: skip
 def test_the_margin_is_half_of_a_small_effect(low: float, high: float, verdict: str) -> None:
     """Of the paper's 10 points 2.5 would be small, so that 1.25 are the margin."""
-    part = sized(estimate((low + high) / 2, low, high), 10, "the paper's")
+    part = make_part(estimate((low + high) / 2, low, high), 10, "the paper's")
     assert part.widening == 1.25
-    finding = margins.above({"": part})
+    finding = margins.judge_above({"": part})
     assert finding.verdict == verdict
     assert (finding.estimate.low, finding.estimate.high) == (low, high)  # the interval itself is not widened
 
 
 def test_margins_by_yardstick() -> None:
-    assert sized(estimate(5, 4, 6), 50, "the most possible").widening == pytest.approx(2.5)  # a tenth, halved
-    assert sized(estimate(5, 4, 6), 50, "the most possible", 1.0).widening == 1
-    assert sized(estimate(5, 4, 6), -0.7, "the paper's").effect is None  # nothing to compare with
+    assert make_part(estimate(5, 4, 6), 50, "the most possible").widening == pytest.approx(2.5)  # a tenth, halved
+    assert make_part(estimate(5, 4, 6), 50, "the most possible", 1.0).widening == 1
+    assert make_part(estimate(5, 4, 6), -0.7, "the paper's").effect is None  # nothing to compare with
     assert Part(estimate(5, 4, 6)).widening == 0
 
 
 def test_the_reason_names_the_margin() -> None:
-    small, clear = sized(estimate(1, 0.5, 1.5), 10, "the paper's"), sized(estimate(8, 7, 9), 10, "the paper's")
-    finding = margins.above({"one": clear, "other": small})
+    small, clear = make_part(estimate(1, 0.5, 1.5), 10, "the paper's"), make_part(estimate(8, 7, 9), 10, "the paper's")
+    finding = margins.judge_above({"one": clear, "other": small})
     assert (finding.part, finding.estimate, set(finding.parts)) == ("other", small.estimate, {"one", "other"})
     assert (
         finding.reason
-        == "The interval (other) lies above 0, but not by the 1.2 points that another training may change."
+        == "The interval (other) lies above 0, but not by more than the 1.2 points that another training may change."
     )
-    below = margins.above({"": sized(estimate(-1, -1.5, -0.5), 10, "the paper's")})
-    assert "lies not above 0, but not by" in below.reason
+    below = margins.judge_above({"": make_part(estimate(-1, -1.5, -0.5), 10, "the paper's")})
+    assert "lies at or below 0, but not by more than" in below.reason
 
 
 def test_a_small_effect_beyond_the_margin_is_small() -> None:
     """Half of what is small is left to another training: of the paper's 10 points 1.25, so that 1.2 are small and 1.3 are not."""
-    finding = margins.above({"": sized(estimate(1, 0.8, 1.2), 10, "the paper's", 0.5)})
+    finding = margins.judge_above({"": make_part(estimate(1, 0.8, 1.2), 10, "the paper's", 0.5)})
     assert (finding.verdict, finding.effect.text()) == ("reproduced, small", "effect 1.0 points; the paper's 10.0")
-    assert margins.above({"": sized(estimate(1, 0.8, 1.3), 10, "the paper's", 0.5)}).verdict == "reproduced"
+    assert margins.judge_above({"": make_part(estimate(1, 0.8, 1.3), 10, "the paper's", 0.5)}).verdict == "reproduced"
     other_scale = Part(estimate(80, 70, 90), Effect(1.8, 100, "the most possible", "%"), margins.SHARE)
-    assert margins.above({"": other_scale}, 50).verdict == "reproduced, small"
+    assert margins.judge_above({"": other_scale}, 50).verdict == "reproduced, small"
 
 
 def test_without_an_interval_nothing_is_decided() -> None:
-    assert margins.above({"": sized(estimate(5, None, None), 10, "the paper's")}).verdict == "inconclusive"
+    assert margins.judge_above({"": make_part(estimate(5, None, None), 10, "the paper's")}).verdict == "inconclusive"
 
 
 def test_a_claim_waits_for_its_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,10 +78,10 @@ def test_a_claim_waits_for_its_own_network(tmp_path: Path, monkeypatch: pytest.M
         "arrays": tmp_path / "invariance/improved-seed1/invariance.npz",
         "probes": tmp_path / "probes/caltech101/wide.json",
     }
-    waiting = parts.trained(lambda _: lost, "arrays")(files)
-    assert (waiting.verdict, waiting.reason) == ("inconclusive", "Not trained out: it still improves. So it is.")
-    parts.trained(lambda _: lost, "probes", run=lambda path: path.stem)(files)
-    assert parts.trained(lambda _: won, "arrays")(files) == won
+    waiting = parts.for_trained_networks(lambda _: lost, "arrays")(files)
+    assert (waiting.verdict, waiting.reason) == ("inconclusive", "Not converged: it still improves. So it is.")
+    parts.for_trained_networks(lambda _: lost, "probes", run=lambda path: path.stem)(files)
+    assert parts.for_trained_networks(lambda _: won, "arrays")(files) == won
     assert asked == [["improved-seed1"], ["wide"]]
 
 

@@ -60,11 +60,11 @@ def test_a_share_just_above_half_is_not_firm(tmp_path: Path) -> None:
     """Wilson: 50 of 80 images, 62.5 % [51.5, 72.3], above 50 by less than 5 points; 56 of 80, 70 % [59.2, 78.9]; 30 of 80 below."""
     near = decide(27, tmp_path, inside=lower_in(50))
     assert (near.verdict, round(near.estimate.low, 1)) == ("inconclusive", 51.5)
-    assert "lies above 50, but not by the 5.0 % that another training may change" in near.reason
+    assert "lies above 50, but not by more than the 5.0 % that another training may change" in near.reason
     assert decide(27, tmp_path, inside=lower_in(56, 0.1)).verdict == "reproduced"
     below = decide(27, tmp_path, inside=lower_in(30))
     assert (below.verdict, round(below.estimate.high, 1)) == ("inconclusive", 48.5)
-    assert "lies not above 50, but not by" in below.reason
+    assert "lies at or below 50, but not by more than" in below.reason
 
 
 def test_a_small_fall_is_small(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_where_map_and_class_are_lowest(tmp_path: Path) -> None:
     """40 of 80 apart: 50 % [39, 61]; unrelated minima, on a grid of 10 x 8 steps of 4 pixels, nearly always are."""
     found = decide(28, tmp_path, map_left=moved(40))
     assert (found.verdict, found.estimate.value, found.estimate.n) == ("reproduced", 50, COUNT)
-    assert found.parts["unrelated minima, minus that"].low > 0
+    assert found.parts["unrelated minima minus observed"].low > 0
     assert (found.effect.value, found.effect.yardstick) == (50, pytest.approx(200 / 3))
-    assert "80 of 80 images have clear minima. Unrelated minima lie as far apart in" in found.reason
+    assert "80 of 80 images have clear minima. Minima of different images are as far apart in" in found.reason
     near = decide(28, tmp_path, map_left=moved(40, SQUARE))  # as far as its side is not apart: 0 % [0, 4.6]
     assert (near.verdict, near.estimate.value) == ("inconclusive", 0)
     few = decide(28, tmp_path, map_left=moved(10))  # 12.5 % [6.9, 21.5], above 5 by less than 2.5
@@ -128,7 +128,7 @@ def test_a_worse_network_does_not_reproduce_it_more_surely(tmp_path: Path) -> No
     found = decide(28, tmp_path, map_top=GRID[0][shuffled], map_left=GRID[1][shuffled])
     assert found.estimate.value > 75
     assert found.verdict == "inconclusive"
-    assert "as far apart as unrelated ones" in found.reason
+    assert "as far apart as minima of different images" in found.reason
 
 
 def test_minima_that_are_not_clear_do_not_count(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_minima_that_are_not_clear_do_not_count(tmp_path: Path) -> None:
 def test_unrelated_minima_by_hand() -> None:
     """Two of four images are apart, 50 %; of the 12 pairs of different images 9 are, 75 %."""
     apart = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0]], bool)
-    below = occlusion._below_unrelated(apart)
+    below = occlusion._unrelated_minus_observed(apart)
     assert (below.value, below.n) == (25, 4)
 
 

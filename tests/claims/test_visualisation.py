@@ -147,7 +147,7 @@ def test_smooth_patches_are_not_alike_for_being_smooth(tmp_path: Path) -> None:
     artifacts.save_arrays(tmp_path / "features.npz", **arrays)
     found = DECIDE[20](files)
     assert found.parts["layer 2"].low > 0
-    assert "would be the more alike in 1 of 1 layers" in found.reason
+    assert "are at least as similar as projections in 1 of 1 layers" in found.reason
 
 
 def test_correlations_within_a_map_and_beyond_chance() -> None:
@@ -187,7 +187,7 @@ def test_settling(tmp_path: Path) -> None:
     assert found.verdict == "reproduced"
     assert found.parts["upper later than lower"].n == 24
     assert found.parts["lower before half of training"].value == 50 - 100 / 8
-    assert 0 < found.parts["upper after it"].value < 50
+    assert 0 < found.parts["upper after half of training"].value < 50
     assert found.reason.endswith("settle after 12, 25, 38 and 50 % of training.")
     assert DECIDE[21](evolution(tmp_path, {"1": late, "2": late, "3": early, "4": early})).verdict == "not reproduced"
     latest = np.array([[0.1], [0.1], [0.1]]) + jitter
@@ -203,7 +203,7 @@ def test_settling_from_what_is_shown(tmp_path: Path) -> None:
     moving = np.concatenate([RNG.normal(size=(2, 5, 6, 6, 3)), still[:1]])
     shown = {"projections_1": still, "projections_2": still, "projections_3": moving, "projections_4": moving}
     found = DECIDE[21](evolution(tmp_path, {}, **shown))
-    assert (found.verdict, found.part) == ("not reproduced", "upper after it")
+    assert (found.verdict, found.part) == ("not reproduced", "upper after half of training")
     assert 100 * (2 - 1) / 8 < found.parts["upper later than lower"].value < 100 * (4 - 1) / 8
 
 

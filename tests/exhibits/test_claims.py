@@ -33,8 +33,8 @@ def toy(toy_stages: Path) -> Table:
 def test_all_claims_are_there_in_order() -> None:
     found = [claim for group in registry.GROUPS.values() for claim in group.module.CLAIMS]
     assert [claim.number for claim in found] == list(range(1, registry.COUNT + 1))
-    assert all(claim.says.endswith(".") and claim.where and claim.quantity for claim in found)
-    assert len({claim.says for claim in found}) == registry.COUNT
+    assert all(claim.statement.endswith(".") and claim.where and claim.quantity for claim in found)
+    assert len({claim.statement for claim in found}) == registry.COUNT
 
 
 def test_every_claim_has_a_verdict_a_reason_and_a_place_in_the_report(toy: Table) -> None:
@@ -90,7 +90,7 @@ def test_what_the_experiment_leaves_out_is_named() -> None:
     assert built.data["counts"]["not attempted"] == 42
 
 
-def one_group(monkeypatch: pytest.MonkeyPatch, decide) -> registry.Judged:
+def one_group(monkeypatch: pytest.MonkeyPatch, decide) -> registry.JudgedClaim:
     claim = Claim(7, "It holds.", "Table 2", "Something, above 0", "", decide)
     module = SimpleNamespace(CLAIMS=(claim,), needs=lambda config: {"a/b": "x"})
     monkeypatch.setattr(registry, "GROUPS", {"some": registry.Group(module, "Some", "`train`")})

@@ -9,13 +9,13 @@ from typing import Any
 
 from zfrepro.claims import base
 from zfrepro.claims.base import Claim, Finding
-from zfrepro.claims.deciding import above_zero, deciding, effect
+from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.networks import BOTH, ROWS, Networks
 from zfrepro.paper.printed import Sum, printed_error, printed_errors, printed_text, total
 
-NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference it makes something of
+NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference that it comments on
 SLIGHT = 0.25  # of what removing layers 3, 4, 6, 7 costs; twice the paper's own 4.3 of 32.0
 LITTLE = 0.1  # of the same; less than what the paper calls slight
 CONV = {"baseline-without-3-4": 1, "baseline": -1}  # removed from the baseline: the rise
@@ -49,24 +49,25 @@ def needs(config: Any) -> dict[str, str]:
 
 def _above(rows: Iterable[str], parts: Callable[[Networks], Sized]) -> Callable[[Mapping[str, Path]], Finding]:
     """All parts above 0, about the networks of these rows."""
-    return deciding(rows, lambda networks: above_zero(*parts(networks)))
+    return for_networks(rows, lambda networks: judge_above_zero(*parts(networks)))
 
 
 def _without_layer_7(networks: Networks) -> Finding:
     parts = networks.errors(ONE_FULL)
-    finding = base.inside(parts, NOTHING)
+    finding = base.judge_inside(parts, NOTHING)
     top = finding.part or next(iter(parts))
-    return dataclasses.replace(finding, effect=effect(parts[top], printed_errors(ONE_FULL)[top]))
+    return dataclasses.replace(finding, effect=make_effect(parts[top], printed_errors(ONE_FULL)[top]))
 
 
 def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
-    """What removing `removed` adds to the error, beside what removing layers 3, 4, 6, 7 does."""
+    """What removing `removed` adds to the error, compared with what removing layers 3, 4, 6, 7 adds."""
 
     def decide(networks: Networks) -> Finding:
-        own, left = networks.errors(rows), networks.errors(total((SLIGHT, BOTH), (-1, rows)))
+        rises, remainders = networks.errors(rows), networks.errors(total((SLIGHT, BOTH), (-1, rows)))
         name = f"rise without {removed}, {{}}"
-        return _beside_both(
-            networks, SLIGHT, _named(name, own), _named(name, left), _named(name, printed_errors(rows)), "this rise"
+        printed = _label_tops(name, printed_errors(rows))
+        return _compare_with_both(
+            networks, SLIGHT, _label_tops(name, rises), _label_tops(name, remainders), printed, "this rise"
         )
 
     return decide
@@ -75,54 +76,63 @@ def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
 def _resized(networks: Networks) -> Finding:
     limit = total((LITTLE, BOTH))
     networks.require_same_recipe([row for rows in (BOTH, *RESIZED.values()) for row in rows])
-    own, left, theirs = {}, {}, {}
+    changes: dict[str, Estimate] = {}
+    remainders: dict[str, Estimate] = {}
+    printed: dict[str, float] = {}
     for kind, rows in RESIZED.items():
         name = f"change, {kind}, {{}}"
-        own |= _named(name, networks.errors(rows))
-        left |= _named(name, networks.below(rows, limit))
-        theirs |= _named(name, printed_errors(rows))
-    return _beside_both(networks, LITTLE, own, left, theirs, "the size of this change")
+        changes |= _label_tops(name, networks.errors(rows))
+        remainders |= _label_tops(name, networks.below(rows, limit))
+        printed |= _label_tops(name, printed_errors(rows))
+    return _compare_with_both(networks, LITTLE, changes, remainders, printed, "the size of this change")
 
 
-def _named(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+def _label_tops(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
     """By name and top: `rise without 6, 7, top-1`."""
     return {name.format(top): number for top, number in numbers.items()}
 
 
-def _beside_both(
-    networks: Networks, share: float, own: Parts, left: Parts, theirs: Mapping[str, float], what: str
+def _compare_with_both(
+    networks: Networks, share: float, changes: Parts, remainders: Parts, printed: Mapping[str, float], what: str
 ) -> Finding:
-    """A change is little beside a share of the rise without layers 3, 4, 6, 7: of each in `own`, `left` is what remains of it.
+    """Whether changes are small compared with the rise without layers 3, 4, 6, 7.
 
-    The change itself is the number shown; `left` above 0 decides. Where the whole rise is not above 0 there is nothing to
-    compare with, and the claim is inconclusive.
+    remainders: that share of the rise minus the change, of the same names as `changes`; above 0 decides. The number shown is
+    the change itself. Where the whole rise is not above 0 there is nothing to compare with, and the claim is inconclusive.
     """
     rise = networks.errors(BOTH)
-    judged = base.above(left)
-    name = judged.part or next(iter(left))
-    parts = {**own, **{f"rise without 3, 4, 6, 7, {top}": one for top, one in rise.items()}}
-    finding = Finding(judged.verdict, "", own[name], parts, name, effect(own[name], theirs[name]))
-    least = min(rise.values(), key=lambda one: one.low)
-    if least.low <= 0:
-        return dataclasses.replace(finding, verdict="inconclusive", reason=_no_yardstick(least))
-    lies = {"reproduced": "above 0", "not reproduced": "not above 0", "inconclusive": "only partly above 0"}
-    reason = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 less {what} is {left[name].text()}, {lies[judged.verdict]}."
+    judged = base.judge_above(remainders)
+    name = judged.part or next(iter(remainders))
+    parts = {**changes, **_label_tops("rise without 3, 4, 6, 7, {}", rise)}
+    finding = Finding(judged.verdict, "", changes[name], parts, name, make_effect(changes[name], printed[name]))
+    least = min(rise.values(), key=lambda estimate: estimate.ends[0])
+    if least.ends[0] <= 0:
+        return dataclasses.replace(finding, verdict="inconclusive", reason=_nothing_to_compare(least))
+    position = {
+        "reproduced": "lies above 0",
+        "not reproduced": "lies at or below 0",
+        "inconclusive": "includes 0",
+    }
+    difference = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 minus {what}"
+    reason = f"{difference} is {remainders[name].text()}, which {position[judged.verdict]}."
     return dataclasses.replace(finding, reason=reason)
 
 
-def _no_yardstick(rise: Estimate) -> str:
-    """`No yardstick here: removing four layers lowered the error by 10.7 points [8.1, 13.3].`"""
-    low, high = rise.low, rise.high
+def _nothing_to_compare(rise: Estimate) -> str:
+    """`Nothing to compare with: removing four layers lowered the error by 10.7 points [8.1, 13.3].`"""
+    low, high = rise.ends
     if rise.value < 0:
-        return f"No yardstick here: removing four layers lowered the error by {-rise.value:.1f} points [{-high:.1f}, {-low:.1f}]."
-    return f"No yardstick here: removing four layers raised the error by {rise.text()}, which includes 0."
+        change = f"lowered the error by {-rise.value:.1f} points [{-high:.1f}, {-low:.1f}]"
+    else:
+        change = f"raised the error by {rise.text()}, which includes 0"
+    return f"Nothing to compare with: removing four layers {change}."
 
 
 def _superadditive(networks: Networks) -> Sized:
-    """And removing all four must raise the error at all."""
+    """Removing all four must also raise the error at all."""
     beyond, whole = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
-    parts = _named(beyond, networks.errors(SUPERADDITIVE)) | _named(whole, networks.errors(BOTH))
-    return parts, _named(beyond, printed_errors(SUPERADDITIVE)) | _named(whole, printed_errors(BOTH))
+    parts = _label_tops(beyond, networks.errors(SUPERADDITIVE)) | _label_tops(whole, networks.errors(BOTH))
+    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(whole, printed_errors(BOTH))
 
 
 def _fits(networks: Networks) -> Sized:
@@ -132,7 +142,7 @@ def _fits(networks: Networks) -> Sized:
 
 
 def _depth(networks: Networks) -> Sized:
-    row, worse = _least(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
+    row, worse = _least_exceeded(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
     error, gap = f"error, above that of {ROWS[row]}", "gap, below the baseline's"
     parts = {error: worse, gap: networks.gap({BASELINE: 1, SHALLOW: -1})}
     return parts, {
@@ -143,17 +153,17 @@ def _depth(networks: Networks) -> Sized:
 
 def _overfits(networks: Networks) -> Sized:
     """Of the widest network."""
-    row, gap = _least(networks, WIDEST, networks.gap)
+    row, gap = _least_exceeded(networks, WIDEST, networks.gap)
     trains, rises, opens = "training error falls", "{} error rises", f"gap, above that of {ROWS[row]}"
     falls = total((-1, WIDE_TO_WIDEST))
     parts = {
         trains: networks.training(falls),
-        **_named(rises, networks.errors(WIDE_TO_WIDEST)),
+        **_label_tops(rises, networks.errors(WIDE_TO_WIDEST)),
         opens: gap,
     }
     return parts, {
         trains: printed_error(falls, "train_top1"),
-        **_named(rises, printed_errors(WIDE_TO_WIDEST)),
+        **_label_tops(rises, printed_errors(WIDE_TO_WIDEST)),
         opens: _gap_printed(WIDEST) - _gap_printed(row),
     }
 
@@ -167,29 +177,29 @@ def _overfits_without_full(networks: Networks) -> Sized:
     }
 
 
-def _least(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> tuple[str, Estimate]:
-    """The row that `row` exceeds least surely, and by how much. Raises NotMeasured where there is none to compare with."""
+def _least_exceeded(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> tuple[str, Estimate]:
+    """The row that `row` exceeds least clearly, and by how much. Raises NotMeasured where there is none to compare with."""
     networks.row(row)
     others = [other for other in networks.rows if other != row]
     if not others:
         raise NotMeasured("The experiment trains no other network of Table 3.")
-    found = {other: measure({row: 1, other: -1}) for other in others}
-    least = min(found, key=lambda other: found[other].low)
-    return least, found[least]
+    excess = {other: measure({row: 1, other: -1}) for other in others}
+    least = min(excess, key=lambda other: excess[other].ends[0])
+    return least, excess[least]
 
 
 def _gap_printed(row: str) -> float:
     return printed_error({row: 1}, "val_top1") - printed_error({row: 1}, "train_top1")
 
 
-def _changes(parts: Mapping[str, Sum], what: str) -> str:
+def _printed_changes(parts: Mapping[str, Sum], what: str) -> str:
     return ", ".join(f"{printed_error(rows, what):+.1f} ({name})" for name, rows in parts.items())
 
 
-def _beside(removed: str) -> str:
+def _slight_quantity(removed: str) -> str:
     return (
-        f"Rise of error without {removed}: {_percent(SLIGHT)} of the rise without layers 3, 4, 6, 7, less this rise, above 0; only "
-        "where the latter is above 0"
+        f"Rise of error without layers {removed}: {_percent(SLIGHT)} of the rise without layers 3, 4, 6, 7, minus this rise, above "
+        "0; inconclusive where the rise without layers 3, 4, 6, 7 is not above 0"
     )
 
 
@@ -203,10 +213,10 @@ CLAIMS = (
         8,
         "Removing the fully connected layers 6 and 7 raises the error only slightly.",
         SECTION,
-        _beside("6, 7"),
+        _slight_quantity("6, 7"),
         f"without 6, 7: {printed_text(FULL)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
-        deciding((*BOTH, *FULL), _slight("6, 7", FULL)),
-        f"By itself the rise is not slight: {printed_error(FULL):.1f} points on {printed_error({BASELINE: 1}):.1f}, about a "
+        for_networks((*BOTH, *FULL), _slight("6, 7", FULL)),
+        f"By itself the rise is not slight: {printed_error(FULL):.1f} points on top of {printed_error({BASELINE: 1}):.1f}, about a "
         "quarter of the error.",
     ),
     Claim(
@@ -215,22 +225,22 @@ CLAIMS = (
         SECTION,
         f"Rise of error without layer 7, between -{NOTHING:g} and {NOTHING:g} points",
         printed_text(ONE_FULL),
-        deciding(ONE_FULL, _without_layer_7),
+        for_networks(ONE_FULL, _without_layer_7),
     ),
     Claim(
         10,
         "Removing the middle convolution layers 3 and 4 costs comparatively little.",
         SECTION,
-        _beside("3, 4"),
+        _slight_quantity("3, 4"),
         f"without 3, 4: {printed_text(CONV)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
-        deciding((*BOTH, *CONV), _slight("3, 4", CONV)),
+        for_networks((*BOTH, *CONV), _slight("3, 4", CONV)),
     ),
     Claim(
         11,
-        "Removing both is dramatically worse: by more than the two together.",
+        "Removing both is dramatically worse: by more than the sum of the two.",
         SECTION,
-        "Rise of error without layers 3, 4, 6, 7, less the rise without 3, 4 and the rise without 6, 7, above 0; and the former rise "
-        "itself above 0",
+        "Rise of error without layers 3, 4, 6, 7, minus the rise without 3, 4 and the rise without 6, 7, above 0; and the rise "
+        "without 3, 4, 6, 7 itself above 0",
         printed_text(SUPERADDITIVE),
         _above(SUPERADDITIVE, _superadditive),
     ),
@@ -238,7 +248,7 @@ CLAIMS = (
         12,
         "Depth matters rather than one section: the shallowest network is the worst, and it underfits.",
         SECTION,
-        "Top-1 error of the network without layers 3, 4, 6, 7, less that of the next worst of Table 3, above 0; and its gap between "
+        "Top-1 error of the network without layers 3, 4, 6, 7, minus that of the next worst of Table 3, above 0; and its gap between "
         "validation and training error (top-1, single view) below the baseline's",
         f"top-1 error {printed_error({SHALLOW: 1}, 'val_top1')}, the next worst "
         f"{printed_error({'baseline-without-3-4': 1}, 'val_top1')}; gap "
@@ -249,34 +259,34 @@ CLAIMS = (
         13,
         "The size of the fully connected layers makes little difference.",
         SECTION,
-        f"Change of error with 2048 or 8192 units: {_percent(LITTLE)} of the rise without layers 3, 4, 6, 7, less the size of this "
-        "change, above 0; only where that rise is above 0",
-        f"top-5 error, points: {_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed_error(BOTH):+.1f}",
-        deciding(dict.fromkeys(row for rows in (BOTH, *RESIZED.values()) for row in rows), _resized),
+        f"Change of error with 2048 or 8192 units: {_percent(LITTLE)} of the rise without layers 3, 4, 6, 7, minus the size of "
+        "this change, above 0; inconclusive where that rise is not above 0",
+        f"top-5 error, points: {_printed_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed_error(BOTH):+.1f}",
+        for_networks(dict.fromkeys(row for rows in (BOTH, *RESIZED.values()) for row in rows), _resized),
     ),
     Claim(
         14,
-        "Smaller fully connected layers fit the training pictures worse, larger ones better.",
+        "Smaller fully connected layers fit the training images worse, larger ones better.",
         SECTION,
         "Fall of training error (top-1) from 2048 to 4096 and from 4096 to 8192 units, above 0",
-        f"fall in points: {_changes(FITS, 'train_top1').replace('+', '')}",
+        f"fall in points: {_printed_changes(FITS, 'train_top1').replace('+', '')}",
         _above(dict.fromkeys(row for rows in FITS.values() for row in rows), _fits),
     ),
     Claim(
         15,
         "More maps and more units together overfit.",
         SECTION,
-        "From 512, 1024, 512 maps to these with 8192 units: fall of training error and rise of validation errors, above 0; and the gap "
-        "between top-1 errors (single view) less the next largest of Table 3, above 0",
+        "From 512, 1024, 512 maps to the same with 8192 units: fall of training error and rise of validation errors, above 0; and the gap "
+        "between top-1 errors (single view) minus the next largest of Table 3, above 0",
         f"training error {printed_error(WIDE_TO_WIDEST, 'train_top1'):+.1f} points; {printed_text(WIDE_TO_WIDEST)}; gap "
         f"{_gap_printed(WIDEST):.1f}, the next largest {max(_gap_printed(row) for row in ROWS if row != WIDEST):.1f}",
         _above(ROWS, _overfits),
     ),
     Claim(
         16,
-        "Without layers 6 and 7 the network overfits more (seen in the table, not said in the text).",
+        "Without layers 6 and 7 the network overfits more (seen in the table, not stated in the text).",
         "Table 3",
-        "From the baseline to it without layers 6 and 7: fall of training error and rise of validation error (top-1), above 0",
+        "From the baseline to the same without layers 6 and 7: fall of training error and rise of validation error (top-1), above 0",
         f"training error {printed_error(OVERFITS, 'train_top1'):+.1f}, validation error {printed_error(OVERFITS, 'val_top1'):+.1f} points",
         _above(OVERFITS, _overfits_without_full),
     ),

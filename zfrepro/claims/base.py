@@ -28,7 +28,7 @@ IN_WORDS = {0.25: "a quarter", 0.1: "a tenth"}
 
 @dataclass(frozen=True)
 class Effect:
-    """The size of what a claim states, in the claim's direction, beside the size it is compared with.
+    """The size of what a claim states, in the claim's direction, and the size it is compared with.
 
     The yardstick is the paper's own effect where the paper prints one in comparable units, else the largest effect possible:
     for a share, what lies between its threshold and 100 %; for a probability that falls, all of it. `high` is the upper end of
@@ -43,14 +43,14 @@ class Effect:
     high: float | None = None
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(one) for one in (self.value, self.yardstick, self.high) if one is not None):
+        if not all(math.isfinite(number) for number in (self.value, self.yardstick, self.high) if number is not None):
             raise ValueError(f"an effect must be finite: {self}")
 
     @property
     def small(self) -> bool:
         """With its whole interval below a quarter of the paper's, or below a tenth of the most possible.
 
-        An effect that another sample might lift above the limit is not called small. Raises ValueError for none above 0.
+        An effect that may exceed the limit in another sample is not called small. Raises ValueError for none above 0.
         """
         if self.yardstick <= 0:
             raise ValueError(f"an effect is compared with one above 0: {self}")
@@ -64,9 +64,9 @@ class Effect:
 
 @dataclass(frozen=True)
 class Finding:
-    """`estimate` is what decides; where a claim has several parts, `part` is that one's name, and `parts` are all.
+    """`estimate` is what decides; where a claim has several parts, `part` is the name of the one that decides, and `parts` are all.
 
-    `effect` is printed beside the verdict; `sized` judges by it.
+    `effect` is printed next to the verdict; `with_effect` judges by it.
     """
 
     verdict: Verdict
@@ -79,10 +79,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """`contradicted`: which of the paper's own numbers speak against its sentence. `remark`: a note that does not count against it."""
+    """`contradicted`: which of the paper's own numbers contradict its sentence. `remark`: a note that does not count against it."""
 
     number: int  # 1 to 42
-    says: str  # in our words
+    statement: str  # in our words
     where: str  # `Table 2, section 4`
     quantity: (
         str  # what is measured, and what the claim asks of it: `Fall of top-5 error from baseline to improved, above 0`
@@ -93,84 +93,97 @@ class Claim:
     remark: str = ""
 
 
-def above(parts: Mapping[str, Estimate], than: float = 0.0) -> Finding:
-    """All parts must exceed `than`; the one that does so least decides."""
-    return _judged(parts, lambda one: _above(one, than), lambda one: one.value, f"above {than:g}")
-
-
-def inside(parts: Mapping[str, Estimate], margin: float) -> Finding:
-    """All parts must lie between -margin and margin, with their whole interval; the largest decides."""
-    return _judged(
-        parts, lambda one: _inside(one, margin), lambda one: -abs(one.value), f"between -{margin:g} and {margin:g}"
+def judge_above(parts: Mapping[str, Estimate], threshold: float = 0.0) -> Finding:
+    """All parts must exceed the threshold; the smallest decides."""
+    position = {
+        "reproduced": f"lies above {threshold:g}",
+        "inconclusive": f"includes {threshold:g}",
+        "not reproduced": f"lies at or below {threshold:g}",
+    }
+    return _judge_all(
+        parts, lambda estimate: _verdict_above(estimate, threshold), lambda estimate: estimate.value, position
     )
 
 
-def _above(one: Estimate, than: float) -> Verdict:
-    if one.low is None:
-        return "inconclusive"
-    return "reproduced" if one.low > than else "not reproduced" if one.high <= than else "inconclusive"
+def judge_inside(parts: Mapping[str, Estimate], margin: float) -> Finding:
+    """All parts must lie between -margin and margin, with their whole interval; the largest decides."""
+    position = {
+        "reproduced": f"lies between -{margin:g} and {margin:g}",
+        "inconclusive": f"reaches beyond ±{margin:g}",
+        "not reproduced": f"lies outside ±{margin:g}",
+    }
+    return _judge_all(
+        parts, lambda estimate: _verdict_inside(estimate, margin), lambda estimate: -abs(estimate.value), position
+    )
 
 
-def _inside(one: Estimate, margin: float) -> Verdict:
-    if one.low is None:
+def _verdict_above(estimate: Estimate, threshold: float) -> Verdict:
+    if not estimate.has_interval:
         return "inconclusive"
-    if -margin < one.low and one.high < margin:
+    low, high = estimate.ends
+    return "reproduced" if low > threshold else "not reproduced" if high <= threshold else "inconclusive"
+
+
+def _verdict_inside(estimate: Estimate, margin: float) -> Verdict:
+    if not estimate.has_interval:
+        return "inconclusive"
+    low, high = estimate.ends
+    if -margin < low and high < margin:
         return "reproduced"
-    return "not reproduced" if one.low >= margin or one.high <= -margin else "inconclusive"
+    return "not reproduced" if low >= margin or high <= -margin else "inconclusive"
 
 
-def _judged(
+def _judge_all(
     parts: Mapping[str, Estimate],
     judge: Callable[[Estimate], Verdict],
     strength: Callable[[Estimate], float],
-    asked: str,
+    position: Mapping[str, str],
 ) -> Finding:
     """The worst verdict of the parts, and among those with it the weakest part. Raises ValueError for no parts."""
-    verdicts = {name: judge(one) for name, one in parts.items()}
+    verdicts = {name: judge(estimate) for name, estimate in parts.items()}
     worst = max(verdicts.values(), key=("reproduced", "inconclusive", "not reproduced").index)
     name = min((name for name in parts if verdicts[name] == worst), key=lambda name: strength(parts[name]))
-    told = {name: parts[name] for name in parts} if len(parts) > 1 else None
-    part = name if told else ""
-    return Finding(worst, _reason(worst, part, parts[name], asked), parts[name], told, part)
+    several = len(parts) > 1
+    part = name if several else ""
+    return Finding(
+        worst, _reason(part, parts[name], position[worst]), parts[name], dict(parts) if several else None, part
+    )
 
 
-def _reason(verdict: Verdict, name: str, one: Estimate, asked: str) -> str:
-    of = f" ({name})" if name else ""
-    if one.low is None:
-        return f"One measurement{of}, no spread to judge it by."
-    return {
-        "reproduced": f"The interval{of} lies {asked}.",
-        "not reproduced": f"The interval{of} does not reach what is {asked}.",
-        "inconclusive": f"The interval{of} lies only partly {asked}.",
-    }[verdict]
+def _reason(part: str, estimate: Estimate, position: str) -> str:
+    label = f" ({part})" if part else ""
+    if not estimate.has_interval:
+        return f"Measured once{label}, so there is no interval."
+    return f"The interval{label} {position}."
 
 
-def sized(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
+def with_effect(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
     """The finding with its effect; one that is reproduced with a small effect becomes "reproduced, small".
 
-    Not for a claim that something is small: there `dataclasses.replace(finding, effect=...)` shows it and judges nothing.
+    Not for a claim that something is small: there `dataclasses.replace(finding, effect=...)` shows it and does not judge by it.
     Several effects are named by the finding's parts; the one of the part that decides counts. A part without one is no error:
-    the finding stays as it is.
+    the finding does not change.
     """
-    own = effect if isinstance(effect, Effect) else effect.get(finding.part)
-    if own is None:
+    deciding = effect if isinstance(effect, Effect) else effect.get(finding.part)
+    if deciding is None:
         return finding
-    finding = dataclasses.replace(finding, effect=own)
-    if finding.verdict != "reproduced" or not own.small:
+    finding = dataclasses.replace(finding, effect=deciding)
+    if finding.verdict != "reproduced" or not deciding.small:
         return finding
-    reason = f"{finding.reason} The effect is small: less than {IN_WORDS[SMALL[own.relative_to]]} of {own.relative_to}."
+    share = IN_WORDS[SMALL[deciding.relative_to]]
+    reason = f"{finding.reason} The effect is small: less than {share} of {deciding.relative_to}."
     return dataclasses.replace(finding, verdict="reproduced, small", reason=reason)
 
 
-def not_trained_out(finding: Finding, reason: str) -> Finding:
+def excuse_unconverged(finding: Finding, reason: str) -> Finding:
     """For a claim about what trained networks do: "not reproduced" becomes "inconclusive", with its numbers.
 
-    `reason` says how the networks were not trained out, without a full stop at its end; "" where they were. No other verdict
-    changes.
+    `reason` says why the networks count as not trained out, without a full stop at its end; "" where they were trained out. No
+    other verdict changes.
     """
     if not reason or finding.verdict != "not reproduced":
         return finding
-    return dataclasses.replace(finding, verdict="inconclusive", reason=f"Not trained out: {reason}. {finding.reason}")
+    return dataclasses.replace(finding, verdict="inconclusive", reason=f"Not converged: {reason}. {finding.reason}")
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:

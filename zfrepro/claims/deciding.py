@@ -1,4 +1,4 @@
-"""Findings about the networks of Table 3: what a claim's `decide` is made of, where errors decide it."""
+"""Findings about the networks of Table 3, for claims that errors decide."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
 
 
-def deciding(rows: Iterable[str], decide: Callable[[Networks], Finding]) -> Callable[[Mapping[str, Path]], Finding]:
+def for_networks(rows: Iterable[str], decide: Callable[[Networks], Finding]) -> Callable[[Mapping[str, Path]], Finding]:
     """A claim's `decide`, about what the trained networks of these rows do.
 
-    Seeds left out because they diverged are named in the reason; what networks that were not trained out do not reproduce is
-    inconclusive.
+    The reason names seeds left out because they diverged. Where the networks did not converge, "not reproduced" becomes
+    "inconclusive".
     """
     rows = tuple(dict.fromkeys(rows))
 
-    def found(files: Mapping[str, Path]) -> Finding:
+    def decide_files(files: Mapping[str, Path]) -> Finding:
         networks = Networks.load(files)
         finding = decide(networks)
         if finding.verdict == "not reproduced":
-            finding = base.not_trained_out(finding, convergence.reason(files, networks.names(rows)))
+            finding = base.excuse_unconverged(finding, convergence.reason(files, networks.names(rows)))
         return dataclasses.replace(finding, reason=finding.reason + networks.left_out(rows))
 
-    return found
+    return decide_files
 
 
-def above_zero(parts: Mapping[str, Estimate], papers: Mapping[str, float]) -> Finding:
-    """`base.above`, sized by the paper's own numbers of the same parts, in points."""
-    finding = base.above(parts)
+def judge_above_zero(parts: Mapping[str, Estimate], printed: Mapping[str, float]) -> Finding:
+    """`base.judge_above` with an effect; `printed`: the paper's own numbers of the same parts, in points."""
+    finding = base.judge_above(parts)
     name = finding.part or next(iter(parts))
-    return base.sized(finding, effect(parts[name], papers[name]))
+    return base.with_effect(finding, make_effect(parts[name], printed[name]))
 
 
-def effect(ours: Estimate, paper: float) -> Effect:
-    return Effect(ours.value, paper, "the paper's", ours.unit, ours.digits, ours.high)
+def make_effect(ours: Estimate, printed: float) -> Effect:
+    return Effect(ours.value, printed, "the paper's", ours.unit, ours.digits, ours.high)

@@ -1,7 +1,7 @@
-"""Whether the network trained from scratch on a target set failed by its recipe: then a gain over it says nothing.
+"""Whether training from scratch on a target set failed because of its recipe: then a gain over it means nothing.
 
-Two signs: it stands below the same layers with random weights, of which only the softmax is trained; or its training error had
-not levelled off.
+Two signs: its accuracy is below that of the same layers with random weights, of which only the softmax is trained; or its
+training error had not levelled off.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from zfrepro.measurements.transfers import Target
 LEVEL = 2.0  # points: a training error that fell by more over the last fifth of training had not levelled off
 
 
-def failure(target: Target, sizes: Iterable[int]) -> str:
+def describe_failure(target: Target, sizes: Iterable[int]) -> str:
     """With both numbers, for the first of these numbers of training images per class where it failed; "" where it did not.
 
-    No random weights, or no training error, in the experiment: nothing is known of that sign.
+    A sign is skipped where the experiment lacks random weights, or the training error.
     """
     scratch, random = target.curve("scratch"), target.curve("random")
     for k in sizes:
         reached = statistics.fmean(scratch[k])
         if k in random and reached < statistics.fmean(random[k]):
             return (
-                f"with {k} per class it reaches {reached:.1f} %, below its untrained layers, random weights and a softmax, "
+                f"with {k} per class its accuracy is {reached:.1f} %, below that of random weights with a trained softmax, "
                 f"{statistics.fmean(random[k]):.1f} %"
             )
-        fell = target.still_falling(k)
-        if fell is not None and fell > LEVEL:
+        fall = target.still_falling(k)
+        if fall is not None and fall > LEVEL:
             return (
-                f"with {k} per class its training error still fell by {fell:.1f} points over the last fifth of training"
+                f"with {k} per class its training error still fell by {fall:.1f} points over the last fifth of training"
             )
     return ""
 
 
-def judged(finding: Finding, failed: str) -> Finding:
-    """Inconclusive where the network trained from scratch `failed`, with the numbers."""
-    if not failed:
+def excuse_failure(finding: Finding, failure: str) -> Finding:
+    """Inconclusive where the network trained from scratch failed; `failure` from `describe_failure`."""
+    if not failure:
         return finding
-    reason = f"The network trained from scratch failed by its recipe: {failed}. A difference from it says nothing."
+    reason = f"Training from scratch failed because of its recipe: {failure}. A difference from it means nothing."
     return dataclasses.replace(finding, verdict="inconclusive", reason=reason)

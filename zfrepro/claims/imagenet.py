@@ -12,7 +12,7 @@ import numpy as np
 from zfrepro import paper
 from zfrepro.claims import base
 from zfrepro.claims.base import Claim, Finding
-from zfrepro.claims.deciding import above_zero, deciding, effect
+from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
 from zfrepro.measurements import convergence, network_errors, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.networks import Networks
@@ -22,11 +22,11 @@ from zfrepro.storage import artifacts
 MATCH = 1.0  # points; well below the 1.6 that separate the paper's two networks
 BASELINE, IMPROVED, WIDE = "baseline", "improved", "improved-wide"
 BETTER, WIDER = {BASELINE: 1, IMPROVED: -1}, {IMPROVED: 1, WIDE: -1}
-ALL = 1_200_000  # training pictures; ImageNet 2012 has a little more
+ALL = 1_200_000  # training images; ImageNet 2012 has slightly more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
 REDUCED = {"width": "{:g} of the maps", "input_size": "{} pixels", "epochs": "{} epochs"}
-ENSEMBLE = "validation images, these networks alone"  # which seeds they were trained from is not in the interval
-JOINED = "validation images, with the seed of the network that joins"
+ENSEMBLE = "validation images, of these networks only"  # which seeds they were trained from is not in the interval
+JOINED = "validation images, with the seed of the added network"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -34,7 +34,7 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def _replication(files: Mapping[str, Path]) -> Finding:
-    """At full size alone, by the paper's own recipe: a network that was not trained out is no excuse here."""
+    """Only at full size, by the paper's own recipe: here a network that did not converge counts against the claim."""
     networks, source = Networks.load(files), artifacts.load_json(files["source"])
     spec = networks.row(BASELINE)[0].spec
     reduced = _reduced(spec, source)
@@ -43,65 +43,67 @@ def _replication(files: Mapping[str, Path]) -> Finding:
             f"The published error is that of the full network on ImageNet; this experiment has {', '.join(reduced)}."
         )
     measured = {f"top-{k}": _above_published(networks, k) for k in (5, 1)}
-    finding = base.inside(measured, MATCH)
-    paper = _printed("baseline", _key(finding.part)) - _printed("krizhevsky-1", _key(finding.part))
+    finding = base.judge_inside(measured, MATCH)
+    printed = _printed("baseline", _key(finding.part)) - _printed("krizhevsky-1", _key(finding.part))
     return dataclasses.replace(
-        finding, effect=effect(measured[finding.part], paper), reason=finding.reason + networks.left_out([BASELINE])
+        finding,
+        effect=make_effect(measured[finding.part], printed),
+        reason=finding.reason + networks.left_out([BASELINE]),
     )
 
 
 def _reduced(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
-    """What is smaller here than in the paper; nothing at full size."""
-    classes, pictures = len(source["classes"]), source["splits"]["train"][1] - source["splits"]["train"][0]
-    told = [] if source["dataset"] == "imagenet" else [f"pictures of {source['dataset']}"]
-    told += [] if classes == 1000 else [f"{classes} classes"]
-    told += [] if pictures >= ALL else [f"{pictures:,} training pictures"]
-    return told + [REDUCED[key].format(spec[key]) for key, full in FULL.items() if spec[key] < full]
+    """What is smaller here than in the paper; empty at full size."""
+    classes, count = len(source["classes"]), source["splits"]["train"][1] - source["splits"]["train"][0]
+    differences = [] if source["dataset"] == "imagenet" else [f"images of {source['dataset']}"]
+    differences += [] if classes == 1000 else [f"{classes} classes"]
+    differences += [] if count >= ALL else [f"{count:,} training images"]
+    return differences + [REDUCED[key].format(spec[key]) for key, full in FULL.items() if spec[key] < full]
 
 
 def _above_published(networks: Networks, k: int) -> Estimate:
-    """The replication's error less the published one."""
+    """The replication's error minus the published one."""
     wrong = networks.wrong(BASELINE, k, networks.views)
-    spread = networks.spread(lambda run: run.error(f"top{k}", networks.views))
-    ours = network_errors.sum_of_errors([(1.0, wrong)], spread)
+    ours = network_errors.sum_of_errors([(1.0, wrong)], networks.spread_of_error(k, networks.views))
+    low, high = ours.ends
     shift = _printed("krizhevsky-1", f"top{k}")
-    return dataclasses.replace(ours, value=ours.value - shift, low=ours.low - shift, high=ours.high - shift)
+    return dataclasses.replace(ours, value=ours.value - shift, low=low - shift, high=high - shift)
 
 
 def _falls(rows: Sum, first: str, second: str) -> Callable[[Networks], Finding]:
     """The sum of errors above 0; `first` and `second` are the rows of Table 2 whose errors the paper prints for it."""
-    return lambda networks: above_zero(networks.errors(rows), _fall_printed(first, second))
+    return lambda networks: judge_above_zero(networks.errors(rows), _fall_printed(first, second))
 
 
 def _ensemble(networks: Networks) -> Finding:
-    """Of these networks: another seed's error moves their mean and their ensemble alike, each by its share, and cancels."""
-    several = _members(networks, IMPROVED)
-    alone = {k: networks.wrong(IMPROVED, k, networks.views) for k in networks.tops().values()}
-    return above_zero(
-        _fall(networks, alone, _together(networks, several)), _fall_printed("improved", "improved-ensemble")
+    """For these networks: another seed changes their mean and their ensemble by the same share, which cancels."""
+    members = _members(networks, IMPROVED)
+    single = {k: networks.wrong(IMPROVED, k, networks.views) for k in networks.tops().values()}
+    return judge_above_zero(
+        _fall(networks, single, _wrong_together(networks, members)), _fall_printed("improved", "improved-ensemble")
     )
 
 
 def _wide_joins(networks: Networks) -> Finding:
-    """Another seed of what joins moves the error by its share of the members; those of the ensemble as it was cancel."""
+    """Another seed of an added network changes the error by its share of the members; the original members' seeds cancel."""
     networks.require_same_recipe({IMPROVED: 1, WIDE: 1})
-    several, wide = _members(networks, IMPROVED), networks.row(WIDE)
-    joined = _together(networks, [*several, *wide])
-    share = len(wide) / (len(several) + len(wide))
-    fall = _fall(networks, _together(networks, several), joined, (share, len(wide)))
-    return above_zero(fall, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
+    members, wide = _members(networks, IMPROVED), networks.row(WIDE)
+    joined = _wrong_together(networks, [*members, *wide])
+    share = len(wide) / (len(members) + len(wide))
+    fall = _fall(networks, _wrong_together(networks, members), joined, (share, len(wide)))
+    return judge_above_zero(fall, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
 
 
 def _members(networks: Networks, row: str) -> list[runs.Run]:
-    found = networks.row(row)
-    if len(found) < 2:
+    members = networks.row(row)
+    if len(members) < 2:
         raise NotMeasured(
-            f"The improved network was trained from one seed, which makes no ensemble.{networks.left_out([row])}"
+            f"The improved network was trained from one seed; an ensemble needs two.{networks.left_out([row])}"
         )
-    return found
+    return members
 
 
-def _together(networks: Networks, members: Sequence[runs.Run]) -> dict[int, np.ndarray]:
+def _wrong_together(networks: Networks, members: Sequence[runs.Run]) -> dict[int, np.ndarray]:
     """k -> bool (1, N): which images the mean of the members' probabilities gets wrong."""
     return {k: networks.ensemble(members, k, networks.views) for k in networks.tops().values()}
 
@@ -113,20 +115,21 @@ def _fall(
     joining: tuple[float, int] | None = None,
 ) -> dict[str, Estimate]:
     """joining: the share in the second ensemble of networks that are not in the first, and how many they are."""
-    found = {}
+    falls = {}
     for name, k in networks.tops().items():
         spread = networks.spread_of_error(k, networks.views) if joining else None
-        one = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
-        found[name] = dataclasses.replace(one, counted=JOINED if spread else ENSEMBLE)
-    return found
+        fall = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
+        falls[name] = dataclasses.replace(fall, counted=JOINED if spread else ENSEMBLE)
+    return falls
 
 
 def _test_set(files: Mapping[str, Path]) -> Finding:
-    raise NotMeasured("The labels of ImageNet's test pictures are not public, and no other set plays their part here.")
+    raise NotMeasured("The labels of ImageNet's test images are not public, and no other set stands in for them here.")
 
 
 def _printed(row: str, top: str, which: str = "val") -> float:
-    return float(paper.table("table2_imagenet_error").set_index("name").loc[row, f"{which}_{top}_err_pct"])
+    errors = paper.table("table2_imagenet_error").set_index("name")[f"{which}_{top}_err_pct"]
+    return float(errors[row])
 
 
 def _key(part: str) -> str:
@@ -139,76 +142,76 @@ def _fall_printed(first: str, second: str) -> dict[str, float]:
     return {top: _printed(first, _key(top)) - _printed(second, _key(top)) for top in ("top-5", "top-1")}
 
 
-def _fell(first: str, second: str) -> str:
+def _fall_text(first: str, second: str) -> str:
     """`1.2 points of top-5 error (16.5 to 15.3), 1.7 of top-1`, by Table 2."""
-    five, one = ([_printed(row, top) for row in (first, second)] for top in ("top5", "top1"))
-    return f"{five[0] - five[1]:.1f} points of top-5 error ({five[0]} to {five[1]}), {one[0] - one[1]:.1f} of top-1"
+    top5, top1 = ([_printed(row, top) for row in (first, second)] for top in ("top5", "top1"))
+    return f"{top5[0] - top5[1]:.1f} points of top-5 error ({top5[0]} to {top5[1]}), {top1[0] - top1[1]:.1f} of top-1"
 
 
 def _both_sets() -> str:
     table = paper.table("table2_imagenet_error")
     pairs = zip(table["val_top5_err_pct"], table["test_top5_err_pct"], strict=True)
-    known = [f"{val} and {test}" for val, test in pairs if val == val and test == test]
-    return f"top-5 error on validation and test pictures: {', '.join(known)}"
+    errors = [f"{val} and {test}" for val, test in pairs if val == val and test == test]
+    return f"top-5 error on validation and test images: {', '.join(errors)}"
 
 
 CLAIMS = (
     Claim(
         1,
-        "The authors' replication of Krizhevsky's network errs as often as the published one.",
+        "The authors' replication of Krizhevsky's network has the same error as the published one.",
         "Table 2, section 5.1",
-        f"Top-5 and top-1 error of the baseline less the published ones, between -{MATCH:g} and {MATCH:g} points; at full size only",
+        f"Top-5 and top-1 error of the baseline minus the published ones, between -{MATCH:g} and {MATCH:g} points; at full size only",
         f"top-5 {_printed('baseline', 'top5') - _printed('krizhevsky-1', 'top5'):+.1f} points, "
         f"top-1 {_printed('baseline', 'top1') - _printed('krizhevsky-1', 'top1'):+.1f}",
         _replication,
     ),
     Claim(
         2,
-        "The improved network errs less than the replication of Krizhevsky's.",
+        "The improved network has a lower error than the replication of Krizhevsky's.",
         "Tables 2 and 3, section 5.1",
         "Fall of top-5 and top-1 error from baseline to improved, above 0",
-        f"{_fell('baseline', 'improved')}; the 1.7 that the text calls test error is {_printed('krizhevsky-1', 'top5')} less "
-        f"{_printed('improved', 'top5')}, the published network's validation error less the improved one's",
-        deciding((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
+        f"{_fall_text('baseline', 'improved')}; the 1.7 that the text calls test error is {_printed('krizhevsky-1', 'top5')} minus "
+        f"{_printed('improved', 'top5')}, the published network's validation error minus the improved one's",
+        for_networks((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
     ),
     Claim(
         3,
         "It is the smaller filters and stride of the first layers that improve the network.",
         "Section 4.1, Table 2, Fig 6",
-        "Fall of top-5 and top-1 error from baseline to improved, above 0; here both are dense and differ in layers 1 and 2 alone "
+        "Fall of top-5 and top-1 error from baseline to improved, above 0; here both are dense and differ only in layers 1 and 2 "
         "(filter, stride, order of pooling and normalisation), which the paper does not say of its replication",
-        _fell("baseline", "improved"),
-        deciding((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
+        _fall_text("baseline", "improved"),
+        for_networks((BASELINE, IMPROVED), _falls(BETTER, "baseline", "improved")),
     ),
     Claim(
         4,
-        "An ensemble of networks errs less than its members.",
+        "An ensemble of networks has a lower error than its members.",
         "Table 2, section 5.1",
-        "Mean top-5 and top-1 error of the improved network's seeds less that of their averaged probabilities, above 0",
-        f"{_fell('improved', 'improved-ensemble')}, five networks",
-        deciding((IMPROVED,), _ensemble),
+        "Mean top-5 and top-1 error of the improved network's seeds minus that of their averaged probabilities, above 0",
+        f"{_fall_text('improved', 'improved-ensemble')}, five networks",
+        for_networks((IMPROVED,), _ensemble),
     ),
     Claim(
         5,
         "More maps in layers 3, 4 and 5 improve a single network.",
         "Tables 2 and 3, section 5.1",
         "Fall of top-5 and top-1 error from the improved network to that with 512, 1024, 512 maps, above 0",
-        _fell("improved", "improved-wide"),
-        deciding((IMPROVED, WIDE), _falls(WIDER, "improved", "improved-wide")),
+        _fall_text("improved", "improved-wide"),
+        for_networks((IMPROVED, WIDE), _falls(WIDER, "improved", "improved-wide")),
     ),
     Claim(
         6,
         "A network of another kind helps the ensemble.",
         "Table 2, section 5.1",
-        "Fall of top-5 and top-1 error when the network with 512, 1024, 512 maps joins the improved network's seeds, above 0",
-        f"{_fell('improved-ensemble', 'improved-and-wide-ensemble')}, five networks and one",
-        deciding((IMPROVED, WIDE), _wide_joins),
+        "Fall of top-5 and top-1 error when the network with 512, 1024, 512 maps is added to the improved network's seeds, above 0",
+        f"{_fall_text('improved-ensemble', 'improved-and-wide-ensemble')}, five networks and one",
+        for_networks((IMPROVED, WIDE), _wide_joins),
     ),
     Claim(
         7,
         "Validation and test error agree.",
         "Table 2",
-        "Top-5 error on validation pictures less that on test pictures, between -0.1 and 0.1 points",
+        "Top-5 error on validation images minus that on test images, between -0.1 and 0.1 points",
         _both_sets(),
         _test_set,
     ),

@@ -1,6 +1,6 @@
-"""Claims 23 to 26: how features move and what is still recognised when images are shifted, scaled and turned (Fig 5).
+"""Claims 23 to 26: how features and predictions change when images are shifted, scaled and rotated (Fig 5).
 
-All four are about networks that were trained out: what they are invariant to they have learned.
+All four are about networks that converged: invariance is learned.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Finding
-from zfrepro.claims.margins import sized
+from zfrepro.claims.margins import make_part
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -32,51 +32,54 @@ from zfrepro.measurements.invariance import (
 )
 from zfrepro.storage import artifacts
 
-STRAIGHT = ("shift", "scale")  # transformations with a small step and an end
-EXPLAINED = 0.5  # R\u00b2: a straight line accounts for more than what it leaves
-KEPT = 50  # percent of the untouched view's probability: what is stable keeps more, what is not keeps less
+SMALL = {
+    kind: step for kind, step in SMALL_STEPS.items() if step is not None
+}  # of shift and scale, which have a small step
+EXPLAINED = 0.5  # R\u00b2: a straight line explains at least half of the variance
+KEPT = 50  # percent of the original image's probability: a stable output keeps more, an unstable one less
 NAMES = {"shift": "translation", "scale": "scale", "turn": "rotation"}
 
 
 def needs(config: Any) -> dict[str, str]:
-    found = parts.gathered(config, {"curves": ("invariance", partial(measured_files.of_one_run, stage="invariance"))})
-    return {label.removeprefix("curves/"): path for label, path in found.items()}
+    files = parts.gather_files(
+        config, {"curves": ("invariance", partial(measured_files.of_one_run, stage="invariance"))}
+    )
+    return {label.removeprefix("curves/"): path for label, path in files.items()}
 
 
 def _arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
     return parts.load_arrays(files["arrays"], "distance", "probability", "symmetric_")
 
 
-def _of_layers(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.ndarray, np.ndarray]:
+def _layers_1_and_7(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.ndarray, np.ndarray]:
     return arrays[f"distance1_{kind}"], arrays[f"distance7_{kind}"]
 
 
 def _reaction(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
-    for kind in STRAIGHT:
-        small = SMALL_STEPS[kind]
-        one, seven = (share_of_largest(curve, amounts(arrays, kind), small) for curve in _of_layers(arrays, kind))
-        theirs, theirs_seven = SMALL_STEP[kind]
-        measured[NAMES[kind]] = sized(_mean(one - seven), theirs - theirs_seven, "the paper's")
+    for kind, small in SMALL.items():
+        one, seven = (share_of_largest(curve, amounts(arrays, kind), small) for curve in _layers_1_and_7(arrays, kind))
+        printed_one, printed_seven = SMALL_STEP[kind]
+        measured[NAMES[kind]] = make_part(_mean(one - seven), printed_one - printed_seven, "the paper's")
         means.append(f"{np.nanmean(one):.2f} and {np.nanmean(seven):.2f} ({NAMES[kind]})")
-    return parts.add_sentence(margins.above(measured), f"Layers 1 and 7: {', '.join(means)}.")
+    return parts.add_sentence(margins.judge_above(measured), f"Layers 1 and 7: {', '.join(means)}.")
 
 
 def _straightness(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
-    for kind in STRAIGHT:
-        one, seven = (linearity(curve, amounts(arrays, kind)) for curve in _of_layers(arrays, kind))
-        straighter, straight = _mean(seven - one), _mean(seven - EXPLAINED)
+    for kind in SMALL:
+        one, seven = (linearity(curve, amounts(arrays, kind)) for curve in _layers_1_and_7(arrays, kind))
+        difference, excess = _mean(seven - one), _mean(seven - EXPLAINED)
         first, last = float(np.nanmean(one)), float(np.nanmean(seven))
-        measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = sized(straighter, 1 - first, "the most possible")
-        measured[f"{NAMES[kind]}, layer 7 minus {EXPLAINED:g}"] = sized(straight, 1 - EXPLAINED, "the most possible")
+        measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = make_part(difference, 1 - first, "the most possible")
+        measured[f"{NAMES[kind]}, layer 7 minus {EXPLAINED:g}"] = make_part(excess, 1 - EXPLAINED, "the most possible")
         means.append(f"{last:.2f} and {first:.2f} ({NAMES[kind]})")
-    return parts.add_sentence(margins.above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
+    return parts.add_sentence(margins.judge_above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
 
 
 def _mean(values: np.ndarray) -> Estimate:
     if np.isnan(values).all():
-        raise NotMeasured("The steps of `invariance` are too wide for a small one, or no feature moves.")
+        raise NotMeasured("The steps of `invariance` are too large, or no feature changes.")
     return intervals.mean_of_images(values, digits=2)
 
 
@@ -84,14 +87,17 @@ def _stability(files: Mapping[str, Path]) -> Finding:
     arrays = _arrays(files)
     kept = {kind: 100 * arrays[f"probability_{kind}"].mean(axis=1) for kind in NAMES}
     half = KEPT * arrays["probability_turn"][:, 0]
-    untouched = 100 * float(arrays["probability_turn"][:, 0].mean())  # all of it, the most that can be kept or lost
-    most = {"all": (untouched, "the most possible"), "half": (untouched * KEPT / 100, "the most possible")}
-    measured = {"rotation, half minus what is kept": sized(_points(half - kept["turn"]), *most["half"])}
-    for kind in STRAIGHT:
-        measured[f"{NAMES[kind]}, minus rotation"] = sized(_points(kept[kind] - kept["turn"]), *most["all"])
-        measured[f"{NAMES[kind]}, what is kept minus half"] = sized(_points(kept[kind] - half), *most["half"])
+    original = 100 * float(arrays["probability_turn"][:, 0].mean())  # the most that can be kept or lost
+    most = {"all": original, "half": original * KEPT / 100}
+    measured = {"half minus rotation": make_part(_points(half - kept["turn"]), most["half"], "the most possible")}
+    for kind in SMALL:
+        against_rotation, against_half = _points(kept[kind] - kept["turn"]), _points(kept[kind] - half)
+        measured[f"{NAMES[kind]} minus rotation"] = make_part(against_rotation, most["all"], "the most possible")
+        measured[f"{NAMES[kind]} minus half"] = make_part(against_half, most["half"], "the most possible")
     means = ", ".join(f"{kept[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
-    return parts.add_sentence(margins.above(measured), f"Mean probability: {untouched:.1f} % untouched, {means}.")
+    return parts.add_sentence(
+        margins.judge_above(measured), f"Mean probability: {original:.1f} % on the original image, {means}."
+    )
 
 
 def _points(values: np.ndarray) -> Estimate:
@@ -101,64 +107,65 @@ def _points(values: np.ndarray) -> Estimate:
 def _symmetry(files: Mapping[str, Path]) -> Finding:
     arrays, about = _arrays(files), artifacts.load_json(files["about"])
     if "symmetric_probability_turn" not in arrays:
-        raise NotMeasured("`invariance.symmetric` names no class whose objects look alike after a quarter turn.")
-    others = ~np.isin([one["class"] for one in about["pictures"]], about["symmetric"])
+        raise NotMeasured("`invariance.symmetric` names no class whose objects look the same after a quarter turn.")
+    others = ~np.isin([image["class"] for image in about["pictures"]], about["symmetric"])
     measured = {}
     for name, curve, sign in (("P(true class)", "probability_turn", 1), ("layer 7", "distance7_turn", -1)):
-        round_, rest = (sign * _gain(one, arrays["turn"]) for one in (arrays[f"symmetric_{curve}"], arrays[curve]))
+        curves = (arrays[f"symmetric_{curve}"], arrays[curve])
+        symmetric, rest = (sign * _gain(values, arrays["turn"]) for values in curves)
         printed = abs(TURNED[name][0] - TURNED[name][1])
-        own = intervals.mean(round_, "images of symmetric objects")
-        more = intervals.difference_of_means(round_, rest[others], "images")
-        measured[name] = sized(own, printed, "the paper's")
-        measured[f"{name}, more than others"] = sized(more, printed, "the paper's")
+        gain = intervals.mean(symmetric, "images of symmetric objects")
+        excess = intervals.difference_of_means(symmetric, rest[others], "images")
+        measured[name] = make_part(gain, printed, "the paper's")
+        measured[f"{name}, minus other objects"] = make_part(excess, printed, "the paper's")
     kept, lost = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
     return parts.add_sentence(
-        margins.above(measured),
-        f"P(true class) over all turns: {kept:.1f} % ({', '.join(about['symmetric'])}), {lost:.1f} % (others).",
+        margins.judge_above(measured),
+        f"P(true class) over all rotations: {kept:.1f} % ({', '.join(about['symmetric'])}), {lost:.1f} % (other objects).",
     )
 
 
 def _gain(curve: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-    """(N,): mean at 90, 180 and 270 degrees less that at 45, 135, 225 and 315."""
+    """(N,): mean at 90, 180 and 270 degrees minus that at 45, 135, 225 and 315."""
     return at(curve, degrees, QUARTERS) - at(curve, degrees, EIGHTHS)
 
 
-READ = "read from the figure's five pictures"
+READ = "read from the figure's five images"
 CLAIMS = (
     Claim(
         23,
-        "A small translation or scaling changes the first layer's features much, those of layer 7 little.",
+        "A small translation or scaling changes the first layer's features much and those of layer 7 little.",
         "Figure 5 (a), (b), section 4",
         "Distance at a small step (10 of 60 pixels, 0.2 of 0.8 in ratio) as a share of that at the largest, layer 1 minus layer 7: "
         "above 0",
         f"translation: {PRINTED['shift', 'small']}; scale: {PRINTED['scale', 'small']}; {READ}",
-        parts.trained(_reaction, "arrays"),
+        parts.for_trained_networks(_reaction, "arrays"),
     ),
     Claim(
         24,
-        "Features of layer 7 move nearly in proportion to translation and scaling, those of layer 1 do not.",
+        "Features of layer 7 change almost linearly with translation and scaling; those of layer 1 do not.",
         "Figure 5 (a), (b), section 4",
-        "R\u00b2 of a straight line through the untouched view, picture by picture, layer 7 minus layer 1, and layer 7 minus "
-        f"{EXPLAINED:g}: above 0",
+        "R\u00b2 of a straight line through the original image, image by image: layer 7 minus layer 1, and layer 7 minus "
+        f"{EXPLAINED:g}, above 0",
         "",
-        parts.trained(_straightness, "arrays"),
+        parts.for_trained_networks(_straightness, "arrays"),
     ),
     Claim(
         25,
         "The output is stable under translation and scaling, not under rotation.",
         "Figure 5, section 4",
-        "Probability of the true class, mean over the range of translation or scale: minus that over all rotations, and minus half of "
-        "the untouched view's; half of that minus the mean over all rotations: all above 0",
+        "Probability of the true class, mean over the range of translation or scale: minus the mean over all rotations, and minus half "
+        "of the original image's; half of the original image's minus the mean over all rotations: all above 0",
         "",
-        parts.trained(_stability, "arrays"),
+        parts.for_trained_networks(_stability, "arrays"),
     ),
     Claim(
         26,
-        "Rotation is forgiven where the object looks alike after it.",
+        "The output is invariant to rotations after which the object looks the same.",
         "Figure 5 (c), section 4",
         "P(true class) at quarter turns minus that halfway between them, and the distance of layer 7 the other way round, for "
-        "symmetric objects, and the same minus that of other objects (quarter turns alone have no black corners): all above 0",
+        "symmetric objects, and the same minus that of other objects (only quarter turns have no black corners): all above 0",
         f"P(true class) {PRINTED['turn', 'at quarters']}, against {PRINTED['turn', 'at eighths']}; {PRINTED['turn', 'quarters']}",
-        parts.trained(_symmetry, "arrays"),
+        parts.for_trained_networks(_symmetry, "arrays"),
     ),
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Claims 27 to 29: what covering a part of the image does to the true class, to the strongest map, to the label (Fig 7).
+"""Claims 27 to 29: how covering a part of the image changes P(true class), the strongest map and the label (Fig 7).
 
-Claims 27 and 29 are about networks that were trained out: what they go by is what they have learned. Claim 28 only says what
-need not be, and asks besides that the network goes by places at all.
+Claims 27 and 29 are about networks that converged: what they depend on is learned. Claim 28 states only that a dependence
+is not necessary, and also requires that the network depends on positions at all.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 
 MOST = 50  # percent
-SOME = (
-    5  # percent of images, one in twenty; fewer would be the odd exception, while the paper has it in two rows of three
-)
+SOME = 5  # percent of images, one in twenty; fewer would be rare exceptions, while the paper shows it in two images of three
 SOME_MARGIN = 2.5  # points: half of that
 PRINTED_APART = 100 * 2 / 3  # percent of the paper's three images
 LEAST = 10  # images with clear minima
@@ -35,7 +33,7 @@ EASY = "images, the half with the highest P(true class)"
 
 
 def needs(config: Any) -> dict[str, str]:
-    return parts.gathered(config, PARTS)
+    return parts.gather_files(config, PARTS)
 
 
 def _scores(files: Mapping[str, Path]) -> Scores:
@@ -46,16 +44,19 @@ def _scores(files: Mapping[str, Path]) -> Scores:
 
 
 def _localises(files: Mapping[str, Path]) -> Finding:
-    of = _scores(files).values
-    pairs = {"middle of the square on it": ("inside", "outside"), "square touches it": ("touching", "elsewhere")}
+    values = _scores(files).values
+    pairs = {
+        "centre of the square on the object": ("inside", "outside"),
+        "square touches the object": ("touching", "elsewhere"),
+    }
     measured = {}
     for name, (on, off) in pairs.items():
-        fall, high = _fall(of[on], of[off])
+        fall, high = _fall(values[on], values[off])
         effect = Effect(fall, 100, "the most possible", "% of P(true class)", high=high)
-        measured[name] = Part(intervals.share(of[on] < of[off], "images"), effect, margins.SHARE)
-    less = float((of["inside"] - of["outside"]).mean())
+        measured[name] = Part(intervals.share(values[on] < values[off], "images"), effect, margins.SHARE)
+    change = float((values["inside"] - values["outside"]).mean())
     return parts.add_sentence(
-        margins.above(measured, MOST), f"On average P(true class) is {-less:.3f} lower on the object."
+        margins.judge_above(measured, MOST), f"On average P(true class) is {-change:.3f} lower on the object."
     )
 
 
@@ -73,89 +74,89 @@ def _minima(files: Mapping[str, Path]) -> Finding:
         raise NotMeasured(
             f"Both minima are clear in {len(apart)} of {len(scores)} images; {LEAST} are needed to compare them."
         )
-    own, below = intervals.share(np.diag(apart), "images with clear minima"), _below_unrelated(apart)
-    effect = Effect(own.value, PRINTED_APART, "the paper's", "%", high=own.high)
-    finding = margins.above({"": Part(own, effect, SOME_MARGIN)}, SOME)
-    finding = dataclasses.replace(finding, parts={"apart": own, "unrelated minima, minus that": below})
-    told = (
-        f"{len(apart)} of {len(scores)} images have clear minima. Unrelated minima lie as far apart in "
-        f"{unrelated(apart):.1f} %, {below.text()} more."
+    share, difference = intervals.share(np.diag(apart), "images with clear minima"), _unrelated_minus_observed(apart)
+    effect = Effect(share.value, PRINTED_APART, "the paper's", "%", high=share.high)
+    finding = margins.judge_above({"": Part(share, effect, SOME_MARGIN)}, SOME)
+    finding = dataclasses.replace(finding, parts={"apart": share, "unrelated minima minus observed": difference})
+    sentence = (
+        f"{len(apart)} of {len(scores)} images have clear minima. Minima of different images are as far apart in "
+        f"{unrelated(apart):.1f} %, {difference.text()} more."
     )
-    if below.low <= 0:
+    if difference.ends[0] <= 0:
         finding = dataclasses.replace(
             finding,
             verdict="inconclusive",
-            reason="The two minima lie as far apart as unrelated ones: nothing shows that this network goes by places.",
+            reason="The two minima are as far apart as minima of different images: nothing shows that this network depends on positions.",
         )
-    return parts.add_sentence(finding, told)
+    return parts.add_sentence(finding, sentence)
 
 
-def _below_unrelated(apart: np.ndarray) -> Estimate:
+def _unrelated_minus_observed(apart: np.ndarray) -> Estimate:
     """Share of unrelated minima that are apart minus the observed share, in points; bootstrap over images.
 
-    An image that is drawn several times is no pair of different images with itself; a draw of one image alone is left out.
+    An image drawn several times forms no pair with itself; a draw of a single image is left out.
     """
     count = len(apart)
-    again = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    counts = np.vstack([np.ones(count, int), again[again.max(axis=1) < count]])
-    own, pairs = counts @ np.diag(apart) / count, apart * ~np.eye(count, dtype=bool)
-    unrelated = ((counts @ pairs) * counts).sum(axis=1) / (count**2 - (counts**2).sum(axis=1))
-    value, *drawn = 100 * (unrelated - own)
+    resamples = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    counts = np.vstack([np.ones(count, int), resamples[resamples.max(axis=1) < count]])
+    observed, pairs = counts @ np.diag(apart) / count, apart * ~np.eye(count, dtype=bool)
+    chance = ((counts @ pairs) * counts).sum(axis=1) / (count**2 - (counts**2).sum(axis=1))
+    value, *drawn = 100 * (chance - observed)
     low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
     return Estimate(float(value), low, high, count, "images with clear minima", unit="points")
 
 
 def _label(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
-    of = scores.values
-    kept = intervals.mean_of_images(100 * of["kept"][scores.surer], EASY, unit="%")
-    changed = intervals.mean_of_images(100 * (of["kept_outside"] - of["kept_inside"]), "images", unit="points")
+    values = scores.values
+    kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%")
+    changed = intervals.mean_of_images(100 * (values["kept_outside"] - values["kept_inside"]), "images", unit="points")
     positions = {
-        f"label kept, minus {MOST}": margins.sized(_minus(kept, MOST), 100 - MOST, "the most possible"),
-        "changed on the object": margins.sized(changed, _all_on_object(of), "the most possible"),
+        f"label kept, minus {MOST}": margins.make_part(_subtract(kept, MOST), 100 - MOST, "the most possible"),
+        "changed on the object": margins.make_part(changed, _all_on_object(values), "the most possible"),
     }
-    return parts.add_sentence(margins.above(positions), f"The label is kept at {kept.text()} of the positions.")
+    return parts.add_sentence(margins.judge_above(positions), f"The label is kept at {kept.text()} of the positions.")
 
 
-def _minus(one: Estimate, threshold: float) -> Estimate:
-    """So that parts with different thresholds stand beside each other."""
-    low, high = (None if end is None else end - threshold for end in (one.low, one.high))
-    return Estimate(one.value - threshold, low, high, one.n, one.counted, one.digits, "points")
+def _subtract(estimate: Estimate, threshold: float) -> Estimate:
+    """So that parts with different thresholds can be judged together."""
+    low, high = (None if end is None else end - threshold for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value - threshold, low, high, estimate.n, estimate.counted, estimate.digits, "points")
 
 
-def _all_on_object(of: Mapping[str, np.ndarray]) -> float:
-    """The same in points, mean over images, if all the positions that change the label were on the object."""
-    return 100 * float(np.minimum(1, (1 - of["kept"]) / of["area"]).mean())
+def _all_on_object(values: Mapping[str, np.ndarray]) -> float:
+    """In points, mean over images: the difference if all the positions that change the label were on the object."""
+    return 100 * float(np.minimum(1, (1 - values["kept"]) / values["area"]).mean())
 
 
 CLAIMS = (
     Claim(
         27,
-        "The network goes by the object: the true class becomes less probable when the object is covered.",
+        "The network depends on the object: the true class becomes less probable when the object is covered.",
         "Figure 7 (d), section 4.2",
         "Correctly classified images whose true class is less probable with the square on the object than elsewhere: above "
         f"{MOST} % by more than {margins.SHARE:g} points; effect: the fall, as a share of P(true class) elsewhere",
         "",
-        parts.trained(_localises, "scores/scores"),
+        parts.for_trained_networks(_localises, "scores/scores"),
     ),
     Claim(
         28,
-        "The strongest map of layer 5 need not be what the class depends on.",
+        "The class does not always depend on the strongest map of layer 5.",
         "Figure 7 (b), (d), rows 2 and 3",
-        f"Of the images in which both minima are clear (a fall of {100 * FALL:.0f} % or more, no other place further away than the "
-        f"square's side falling by more than {100 * RIVAL:.0f} % of it), the share in which that map and the true class are lowest "
-        f"further apart than the square's side: above {SOME} % by more than {SOME_MARGIN:g} points, fewer being the odd exception; "
-        "inconclusive unless it is below the share of unrelated minima, that map's in one image against the class's in another",
+        f"Of the images in which both minima are clear (a fall of {100 * FALL:.0f} % or more, and no position further away than the "
+        f"square's side falls by more than {100 * RIVAL:.0f} % of it), the share in which the minima of that map and of the true class "
+        f"are further apart than the square's side: above {SOME} % by more than {SOME_MARGIN:g} points, as fewer would be rare exceptions; "
+        "inconclusive unless it is below the share expected by chance, of the map's minimum in one image and the class's in another",
         f"in two of its three images ({PRINTED_APART:.0f} %)",
         _minima,
     ),
     Claim(
         29,
-        "In an easy image most places of the square leave the label as it is, and it changes where the object is covered.",
+        "In an easy image most positions of the square do not change the label; it changes where the object is covered.",
         "Figure 7 (e)",
         f"Positions that keep the label in the half of the images with the highest P(true class), above {MOST} %; and positions that "
-        "change it, of those on the object minus of those beside it, above 0; each by a twentieth of what is possible",
-        f"{' / '.join(f'{100 * one / POSITIONS:.1f}' for one in KEPT)} % of the positions of its three images keep the label",
-        parts.trained(_label, "scores/scores"),
+        "change it, of those on the object minus of those off it, above 0; each by more than a twentieth of the largest possible value",
+        f"{' / '.join(f'{100 * count / POSITIONS:.1f}' for count in KEPT)} % of the positions of its three images keep the label",
+        parts.for_trained_networks(_label, "scores/scores"),
     ),
 )  # fmt: skip

@@ -20,29 +20,31 @@ Needs = Callable[[Any], Mapping[str, str]]
 Decide = Callable[[Mapping[str, Path]], Finding]
 
 
-def gathered(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
-    """`part/label` -> file, of parts given as name -> (section of the config, its needs), and what `trained` reads.
+def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
+    """`part/label` -> file, of parts given as name -> (section of the config, its needs), and what `for_trained_networks` reads.
 
     A part is left out whose section names no run or whose needs raise LookupError; raises LookupError where all are.
     """
     files: dict[str, str] = {}
     for part, (section, needs) in parts.items():
         try:
-            found = needs(config) if getattr(getattr(config, section), "runs", ()) else {}
+            part_files = needs(config) if getattr(getattr(config, section), "runs", ()) else {}
         except LookupError:
-            found = {}
-        files |= {f"{part}/{label}": path for label, path in found.items()}
+            part_files = {}
+        files |= {f"{part}/{label}": path for label, path in part_files.items()}
     if not files:
-        raise LookupError(f"the experiment leaves out {', '.join(dict.fromkeys(name for name, _ in parts.values()))}")
+        raise LookupError(
+            f"the experiment leaves out {', '.join(dict.fromkeys(section for section, _ in parts.values()))}"
+        )
     return files | convergence.needs(config)
 
 
 def select_part(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
     """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
-    found = {label.removeprefix(f"{part}/"): path for label, path in files.items() if label.startswith(f"{part}/")}
-    if not found:
+    own = {label.removeprefix(f"{part}/"): path for label, path in files.items() if label.startswith(f"{part}/")}
+    if not own:
         raise NotMeasured(without)
-    return found
+    return own
 
 
 def add_sentence(finding: Finding, sentence: str) -> Finding:
@@ -50,20 +52,22 @@ def add_sentence(finding: Finding, sentence: str) -> Finding:
     return dataclasses.replace(finding, reason=f"{finding.reason} {sentence}".strip())
 
 
-def trained(decide: Decide, *labels: str, run: Callable[[Path], str] = lambda path: path.parent.name) -> Decide:
-    """`decide` for a claim about what trained networks do: "not reproduced" is inconclusive where they were not trained out.
+def for_trained_networks(
+    decide: Decide, *labels: str, run: Callable[[Path], str] = lambda path: path.parent.name
+) -> Decide:
+    """`decide` for a claim about what trained networks do: "not reproduced" is inconclusive where they did not converge.
 
-    The networks are those whose results stand under these labels; `run`: a result's file -> name of its run.
+    The networks are those whose results have these labels; `run`: a result's file -> name of its run.
     """
 
-    def decided(files: Mapping[str, Path]) -> Finding:
+    def decide_if_trained(files: Mapping[str, Path]) -> Finding:
         finding = decide(files)
         if finding.verdict != "not reproduced":
             return finding
         names = {run(files[label]) for label in labels if label in files}
-        return base.not_trained_out(finding, convergence.reason(files, sorted(names)))
+        return base.excuse_unconverged(finding, convergence.reason(files, sorted(names)))
 
-    return decided
+    return decide_if_trained
 
 
 def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
@@ -82,7 +86,6 @@ def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
 
 
 def with_missing_sets(finding: Finding, names: Sequence[str], tried: Sequence[str]) -> Finding:
-    """With a word on the sets that the claim is about and the experiment lacks."""
+    """The finding; its reason names the sets that the claim is about and the experiment lacks."""
     missing = [transfers.NAMES[name] for name in names if name not in tried]
-    said = f" No set here stands for {' or '.join(missing)}."
-    return dataclasses.replace(finding, reason=finding.reason + said) if missing else finding
+    return add_sentence(finding, f"No set here stands in for {' or '.join(missing)}.") if missing else finding

@@ -1,4 +1,4 @@
-"""All 42 claims, group by group: what they read, and what was found."""
+"""All 42 claims, group by group: the files they read, and their findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNT = 42
 class Group:
     module: Any  # has needs and CLAIMS
     topic: str
-    sections: str  # of the experiment's file, without which there is nothing to decide
+    sections: str  # of the experiment's file that the group needs
 
 
 GROUPS = {
@@ -34,14 +34,14 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     group: str
     claim: Claim
     finding: Finding
 
 
 def needs(config: Any) -> dict[str, str]:
-    """`group/label` -> file, of every group that the experiment provides for."""
+    """`group/label` -> file, of every group that the experiment measures."""
     files: dict[str, str] = {}
     for name, group in GROUPS.items():
         try:
@@ -51,18 +51,18 @@ def needs(config: Any) -> dict[str, str]:
     return files
 
 
-def judge(files: Mapping[str, Path]) -> list[Judged]:
+def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
     """Every claim in the paper's order; those of a group left out are not attempted."""
     judged = []
     for name, group in GROUPS.items():
         own = {label.removeprefix(f"{name}/"): path for label, path in files.items() if label.startswith(f"{name}/")}
-        judged += [Judged(name, claim, _found(group, claim, own)) for claim in group.module.CLAIMS]
+        judged += [JudgedClaim(name, claim, _decide(group, claim, own)) for claim in group.module.CLAIMS]
     return judged
 
 
-def _found(group: Group, claim: Claim, files: Mapping[str, Path]) -> Finding:
+def _decide(group: Group, claim: Claim, files: Mapping[str, Path]) -> Finding:
     if not files:
-        return Finding("not attempted", f"The experiment leaves out what decides it: {group.sections}.")
+        return Finding("not attempted", f"The experiment leaves out {group.sections}.")
     try:
         return claim.decide(files)
     except NotMeasured as reason:

@@ -1,4 +1,4 @@
-"""What the paper's Tables 4 to 6 and Fig 9 say of the quantities that decide the claims on transfer."""
+"""The quantities that decide the claims on transfer, by the paper's Tables 4 to 6 and Fig 9."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ PRINTED = {  # set -> table, rows of the network from scratch and of the pretrai
 
 
 def value(name: str, row: str, per_class: int) -> float:
-    return float(paper.table(PRINTED[name][0]).set_index("name").loc[row, f"acc{per_class}_pct"])
+    return float(paper.table(PRINTED[name][0]).set_index("name")[f"acc{per_class}_pct"][row])
 
 
 def sizes(name: str) -> list[int]:
     columns = paper.table(PRINTED[name][0]).columns
-    return [int(one.removeprefix("acc").removesuffix("_pct")) for one in columns if one.endswith("_pct")]
+    return [int(name.removeprefix("acc").removesuffix("_pct")) for name in columns if name.endswith("_pct")]
 
 
 def gains(name: str) -> str:
-    said = [f"{gain(name, k):+.1f} with {k}" for k in sizes(name)]
-    return f"points: {', '.join(said)} per class"
+    texts = [f"{gain(name, k):+.1f} with {k}" for k in sizes(name)]
+    return f"points: {', '.join(texts)} per class"
 
 
 def nearest(name: str, per_class: int) -> int:
-    """The number of training images per class of the paper's table that is nearest to ours; of two the smaller."""
+    """The number of training images per class of the paper's table that is nearest to ours; of two equally near the smaller."""
     return min(sizes(name), key=lambda size: (abs(size - per_class), size))
 
 
@@ -57,8 +57,8 @@ def above_published(name: str) -> float:
 
 
 def scratch_below(names: Sequence[str]) -> str:
-    said = [f"{below_published(name, k):.1f} ({NAMES[name]}, {k})" for name in names for k in sizes(name)]
-    return f"points below: {', '.join(said)}"
+    texts = [f"{below_published(name, k):.1f} ({NAMES[name]}, {k})" for name in names for k in sizes(name)]
+    return f"points below: {', '.join(texts)}"
 
 
 def curve(per_class: int) -> float:
@@ -67,4 +67,4 @@ def curve(per_class: int) -> float:
 
 
 def precision(column: str) -> float:
-    return float(paper.table("table6_pascal2012").set_index("name").loc["mean", column])
+    return float(paper.table("table6_pascal2012").set_index("name")[column]["mean"])

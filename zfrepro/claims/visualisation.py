@@ -1,7 +1,7 @@
-"""Claims 17 to 22: what the first layers look like, what excites each map, when layers settle (Figs 2, 4, 6, 7).
+"""Claims 17 to 22: what the first layers look like, what activates each map, when layers converge (Figs 2, 4, 6, 7).
 
-All six are about networks that were trained out: filters need many epochs to leave their first weights, to outgrow the others
-(19) and to settle (21), and what excites a map (20, 22) is what it has learned.
+All six are about networks that converged: filters need many epochs to change from their initial weights, to outgrow the
+others (19) and to converge (21), and what activates a map (20, 22) is learned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Effect, Finding
-from zfrepro.claims.margins import Part, sized
+from zfrepro.claims.margins import Part, make_part
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import first_layers, intervals, settling, similarity
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -26,16 +26,16 @@ from zfrepro.storage import artifacts
 
 RESAMPLES = 2000
 MOST = 50  # percent
-ENDS = 2  # layers that count as the lower ones, and as the upper ones
+ENDS = 2  # layers that count as lower, and as upper
 EPOCHS, LATE, EARLY = (
     70,
     (40, 50),
     (5, 10),
-)  # of the paper's training; when its upper and lower layers look settled in Fig 4
-HALF = 50  # percent of training: between the paper's lower layers, a few epochs of 70, and its upper ones
+)  # of the paper's training; when its upper and lower layers look converged in Fig 4
+HALF = 50  # percent of training: between the paper's lower layers, a few epochs of 70, and its upper layers
 DECIBEL = 1.0  # margin for another training: a quarter of the energy
 PRINTED_RATIO = 10.0  # times the median, at least: in Fig 6 (a), on the scale of one filter the others are nearly black
-PARTS = {
+PARTS: dict[str, tuple[str, parts.Needs]] = {
     "first": ("deconvnet", measured_files.first_layers),
     "features": ("deconvnet", partial(measured_files.of_one_run, stage="deconvnet")),
     "evolution": ("evolution", partial(measured_files.of_one_run, stage="evolution")),
@@ -45,39 +45,53 @@ NO_PAIR = "`deconvnet.runs` does not name both a baseline and an improved networ
 
 
 def needs(config: Any) -> dict[str, str]:
-    return parts.gathered(config, PARTS)
+    return parts.gather_files(config, PARTS)
 
 
 def _layers(files: Mapping[str, Path], *labels: str) -> list[Layers]:
-    found = parts.select_part(files, "first", NO_PAIR)
-    return [first_layers.load(found, label) for label in labels]
+    part = parts.select_part(files, "first", NO_PAIR)
+    return [first_layers.load(part, label) for label in labels]
 
 
 def _aliasing(files: Mapping[str, Path]) -> Finding:
-    pair = _layers(files, "baseline", "improved")
-    if any("lines_2" not in one.arrays for one in pair):
+    baseline, improved = _layers(files, "baseline", "improved")
+    if any("lines_2" not in layers.arrays for layers in (baseline, improved)):
         raise NotMeasured("Layer 2 is not among the layers of `deconvnet.maps`.")
     measured, means = {}, []
     for name in ("lines", "squares"):
-        both = [one.grids(name) for one in pair]
-        difference = intervals.difference_of_means(*both, "maps of layer 2", 1, "dB")
-        first, second = (float(np.nanmean(each)) for each in both)
-        measured[name] = sized(difference, first, "the most possible", DECIBEL)  # none is left of the baseline's
-        means.append(f"{name} {first:.1f} and {second:.1f} dB")
-    return parts.add_sentence(margins.above(measured), f"Baseline and improved: {'; '.join(means)}.")
+        first, second = baseline.grids(name), improved.grids(name)
+        difference = intervals.difference_of_means(first, second, "maps of layer 2", 1, "dB")
+        most = float(np.nanmean(first))  # all of the baseline's is gone
+        measured[name] = make_part(difference, most, "the most possible", DECIBEL)
+        means.append(f"{name} {most:.1f} and {float(np.nanmean(second)):.1f} dB")
+    return parts.add_sentence(margins.judge_above(measured), f"Baseline and improved: {'; '.join(means)}.")
 
 
 def _frequencies(files: Mapping[str, Path]) -> Finding:
     baseline, improved = _layers(files, "baseline", "improved")
-    middle = [np.digitize(one.arrays["peaks_1"], one.about["bands"]) == 1 for one in (improved, baseline)]
-    dead = [np.arange(len(one.rms)) < one.dead for one in (baseline, improved)]  # how many, not which
-    outside, gone = 100 * float(np.mean(~middle[1])), 100 * float(np.mean(dead[0]))  # of the baseline's filters
+    middle, dead = _middle_band(improved), _dead_filters(baseline)
+    outside, gone = (
+        100 * float(np.mean(~_middle_band(baseline))),
+        100 * float(np.mean(dead)),
+    )  # of the baseline's filters
+    more = intervals.difference_of_shares(middle, _middle_band(baseline), "filters")
+    fewer = intervals.difference_of_shares(dead, _dead_filters(improved), "filters")
     measured = {
-        "middle band": sized(intervals.difference_of_shares(*middle, "filters"), outside, "the most possible"),
-        "dead": sized(intervals.difference_of_shares(*dead, "filters"), gone, "the most possible"),
+        "middle band": make_part(more, outside, "the most possible"),
+        "dead": make_part(fewer, gone, "the most possible"),
     }
     counts = f"Dead: {baseline.dead} of {len(baseline.rms)} and {improved.dead} of {len(improved.rms)}."
-    return parts.add_sentence(margins.above(measured), counts)
+    return parts.add_sentence(margins.judge_above(measured), counts)
+
+
+def _middle_band(layers: Layers) -> np.ndarray:
+    """bool (F,): filters of layer 1 that peak in the middle band."""
+    return np.digitize(layers.arrays["peaks_1"], layers.about["bands"]) == 1
+
+
+def _dead_filters(layers: Layers) -> np.ndarray:
+    """bool (F,): as many as are dead; how many, not which."""
+    return np.arange(len(layers.rms)) < layers.dead
 
 
 def _dominance(files: Mapping[str, Path]) -> Finding:
@@ -92,22 +106,22 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.add_sentence(
-        margins.above({"": Part(estimate, effect)}, 1),
-        "A bootstrap says little of a maximum, and nothing of other trainings.",
+        margins.judge_above({"": Part(estimate, effect)}, 1),
+        "A bootstrap describes a maximum poorly, and other trainings not at all.",
     )
 
 
 def _never_clipped(free: Layers, clipped: Layers) -> Finding:
     return Finding(
         "inconclusive",
-        f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are the same. Without "
-        f"clipping the largest filter here has {free.ratio:.1f} times the median RMS.",
+        f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are equal. The largest "
+        f"filter has {free.ratio:.1f} times the median RMS.",
         Estimate(1.0, None, None, len(free.rms), "filters", 2),
     )
 
 
 def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
-    """(RESAMPLES,): largest over median RMS, filters drawn again."""
+    """(RESAMPLES,): largest over median RMS of resampled filters."""
     drawn = np.random.default_rng(seed).choice(rms, (RESAMPLES, len(rms)))
     return drawn.max(axis=1) / np.median(drawn, axis=1)
 
@@ -118,59 +132,60 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
     upper = [layer for layer in layers if layer > 1 and len(arrays[f"patches_{layer}"]) > 1]
     if not upper:
         raise NotMeasured("No layer above the first is shown with two maps or more (`deconvnet.maps`).")
-    measured, plain = {}, []
+    measured, unfiltered = {}, []
     for layer in upper:
         projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
-        own, filtered = (
-            similarity.beyond_chance(projections),
-            similarity.beyond_chance(similarity.matched(patches, projections)),
-        )
-        more, most = intervals.mean(own - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
-        measured[f"layer {layer}"] = sized(more, most, "the most possible")
-        plain.append(np.nanmean(own - similarity.beyond_chance(patches)) <= 0)
+        similar = similarity.beyond_chance(projections)
+        filtered = similarity.beyond_chance(similarity.matched(patches, projections))
+        excess, most = intervals.mean(similar - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
+        measured[f"layer {layer}"] = make_part(excess, most, "the most possible")
+        unfiltered.append(np.nanmean(similar - similarity.beyond_chance(patches)) <= 0)
     if len(layers) > 1:
         variety = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
-        measured["variety with depth"] = sized(variety, 1, "the most possible")
-    unfiltered = (
-        f"Patches as they are, which are smoother, would be the more alike in {sum(plain)} of {len(plain)} layers."
+        measured["variety with depth"] = make_part(variety, 1, "the most possible")
+    layers_against = f"{sum(unfiltered)} of {len(unfiltered)} layers"
+    finding = margins.judge_above(measured)
+    if finding.verdict.startswith("reproduced") and any(unfiltered):  # the verdict must not depend on the filter
+        reason = "Above 0, but only with filtered patches."
+        finding = dataclasses.replace(finding, verdict="inconclusive", reason=reason)
+    return parts.add_sentence(
+        finding, f"Unfiltered patches, which are smoother, are at least as similar as projections in {layers_against}."
     )
-    found = margins.above(measured)
-    if found.verdict.startswith("reproduced") and any(plain):  # the answer must not hang on the filter alone
-        found = dataclasses.replace(
-            found, verdict="inconclusive", reason="Above 0, but only with the patches filtered."
-        )
-    return parts.add_sentence(found, unfiltered)
 
 
 def _variety(patches: Sequence[np.ndarray], layers: Sequence[int]) -> Estimate:
     variety = [1 - similarity.within_maps(tiles) for tiles in patches]
-    return intervals.rank_correlation(np.repeat(layers, [len(one) for one in variety]), np.concatenate(variety), "maps")
+    return intervals.rank_correlation(
+        np.repeat(layers, [len(values) for values in variety]), np.concatenate(variety), "maps"
+    )
 
 
-def _settling(files: Mapping[str, Path]) -> Finding:
-    found = parts.select_part(files, "evolution", "`evolution.runs` names no network.")
-    arrays, about = artifacts.load_arrays(found["arrays"]), artifacts.load_json(found["about"])
+def _convergence(files: Mapping[str, Path]) -> Finding:
+    part = parts.select_part(files, "evolution", "`evolution.runs` names no network.")
+    arrays, about = artifacts.load_arrays(part["arrays"]), artifacts.load_json(part["about"])
     layers = sorted(about["layers"])
     if len(layers) < 2 * ENDS:
-        raise NotMeasured(f"The network has {len(layers)} convolution layers, too few to set lower against upper ones.")
+        raise NotMeasured(
+            f"The network has {len(layers)} convolution layers, too few to compare lower with upper layers."
+        )
     shares = {
         layer: 100 * settling.epochs(settling.likeness(arrays, layer), about) / about["training"] for layer in layers
     }
-    lower, upper = (np.concatenate([shares[layer] for layer in some]) for some in (layers[:ENDS], layers[-ENDS:]))
-    late, early = (100 * sum(some) / len(some) / EPOCHS for some in (LATE, EARLY))
+    lower, upper = (np.concatenate([shares[layer] for layer in group]) for group in (layers[:ENDS], layers[-ENDS:]))
+    late, early = (100 * sum(epochs) / len(epochs) / EPOCHS for epochs in (LATE, EARLY))
     maps = ("maps of one network", 1, "points")
     measured = {
-        "upper later than lower": sized(
+        "upper later than lower": make_part(
             intervals.difference_of_means(upper, lower, *maps), late - early, "the paper's"
         ),
-        "lower before half of training": sized(intervals.mean(HALF - lower, *maps), HALF - early, "the paper's"),
-        "upper after it": sized(intervals.mean(upper - HALF, *maps), late - HALF, "the paper's"),
+        "lower before half of training": make_part(intervals.mean(HALF - lower, *maps), HALF - early, "the paper's"),
+        "upper after half of training": make_part(intervals.mean(upper - HALF, *maps), late - HALF, "the paper's"),
     }
-    return parts.add_sentence(margins.above(measured), settling.layer_by_layer(about, layers))
+    return parts.add_sentence(margins.judge_above(measured), settling.layer_by_layer(about, layers))
 
 
 def _projected(files: Mapping[str, Path]) -> Finding:
-    scores = Scores.load(parts.select_part(files, "covered", "`occlusion.runs` names no network that takes part."))
+    scores = Scores.load(parts.select_part(files, "covered", "`occlusion.runs` names no network."))
     if not len(scores):
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     ratio = scores.values["projection"]
@@ -178,7 +193,7 @@ def _projected(files: Mapping[str, Path]) -> Finding:
     effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
     measured = {"": Part(intervals.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
-    return parts.add_sentence(margins.above(measured, MOST), mean)
+    return parts.add_sentence(margins.judge_above(measured, MOST), mean)
 
 
 CLAIMS = (
@@ -186,55 +201,55 @@ CLAIMS = (
         17,
         "The large stride of the baseline's first layer leaves aliasing in layer 2; the improved network has none.",
         "Figure 6 (d), (e), section 4.1",
-        "How far energy at the multiples of 1 / stride stands out of what lies around it, in each map's layer-2 projections "
+        "How far energy at the multiples of 1 / stride exceeds the energy around it, in each map's layer-2 projections "
         f"(lines) and in their changes from pixel to pixel (squares): baseline minus improved, above 0 by more than {DECIBEL:g} dB",
         "",
-        parts.trained(_aliasing, "first/arrays/baseline", "first/arrays/improved"),
+        parts.for_trained_networks(_aliasing, "first/arrays/baseline", "first/arrays/improved"),
     ),
     Claim(
         18,
-        "First-layer filters of the baseline are of very high and very low frequencies with few between, and some are dead; "
+        "First-layer filters of the baseline have very high and very low frequencies with few between, and some are dead; "
         "smaller filters at a smaller stride cover the middle and leave fewer dead.",
         "Figure 6 (b), (c), section 4.1",
         "Filters that peak in the middle band, improved minus baseline, and dead filters, baseline minus improved: both above 0",
         "",
-        parts.trained(_frequencies, "first/arrays/baseline", "first/arrays/improved"),
+        parts.for_trained_networks(_frequencies, "first/arrays/baseline", "first/arrays/improved"),
     ),
     Claim(
         19,
-        "Unless filters are clipped to a fixed RMS, a few of the first layer come to dominate.",
+        "Unless filters are clipped to a fixed RMS, a few filters of the first layer dominate.",
         "Figure 6 (a), section 3",
-        "Largest over median RMS of the first-layer filters, without clipping over with it: above 1",
-        f"read from the figure: at least about {PRINTED_RATIO:g} times the median, all other filters being nearly black on one's scale",
-        parts.trained(_dominance, "first/arrays/unclipped", "first/arrays/improved"),
+        "Largest over median RMS of the first-layer filters, without clipping divided by that with clipping: above 1",
+        f"read from the figure: about {PRINTED_RATIO:g} times the median or more, as all other filters are nearly black on one's scale",
+        parts.for_trained_networks(_dominance, "first/arrays/unclipped", "first/arrays/improved"),
     ),
     Claim(
         20,
-        "What excites a map in nine images is alike, while the images themselves vary, the more so the higher the layer.",
+        "What activates a map is similar in its nine images, while the images themselves vary, more so in higher layers.",
         "Figure 2, section 4",
         "Correlation of a map's projections with each other minus that of its patches, each beyond that with other maps, patches "
         "filtered to the projections' mean spectrum; and rank correlation of the patches' variety with the layer: all above 0; "
-        "inconclusive where patches as they are say the opposite",
+        "inconclusive where unfiltered patches show the opposite",
         "",
-        parts.trained(_grouping, "features/arrays"),
+        parts.for_trained_networks(_grouping, "features/arrays"),
     ),
     Claim(
         21,
-        "Lower layers converge within a few epochs, upper ones only late in training.",
+        "Lower layers converge within a few epochs, upper layers only late in training.",
         "Figure 4, section 4",
-        f"Share of training after which a map stays as it ends: that of the upper {ENDS} layers minus that of the lower {ENDS}, "
+        f"Share of training after which a map no longer changes: that of the upper {ENDS} layers minus that of the lower {ENDS}, "
         f"{HALF} % minus that of the lower, and that of the upper minus {HALF} %: all above 0",
         f"upper layers after {LATE[0]} to {LATE[1]} of {EPOCHS} epochs ({100 * LATE[0] / EPOCHS:.0f} to "
-        f"{100 * LATE[1] / EPOCHS:.0f} %), lower ones after a few (in the figure {EARLY[0]} to {EARLY[1]})",
-        parts.trained(_settling, "evolution/arrays"),
+        f"{100 * LATE[1] / EPOCHS:.0f} %), lower layers after a few (in the figure {EARLY[0]} to {EARLY[1]})",
+        parts.for_trained_networks(_convergence, "evolution/arrays"),
     ),
     Claim(
         22,
-        "A projection shows what really drives its map: the map falls when just that is covered.",
+        "A projection shows what activates its map: the activation falls when just that is covered.",
         "Figure 7 (b), (c), section 4.2",
         f"Images whose strongest map is weaker than on average where the square covers its projection: above {MOST} % by more than "
         f"{margins.SHARE:g} points; effect: the fall there, as a share of that average",
         "",
-        parts.trained(_projected, "covered/scores"),
+        parts.for_trained_networks(_projected, "covered/scores"),
     ),
 )  # fmt: skip

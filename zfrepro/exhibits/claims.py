@@ -17,7 +17,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, counts
-from zfrepro.claims.registry import GROUPS, Judged
+from zfrepro.claims.registry import GROUPS, JudgedClaim
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements.estimate import Estimate
@@ -68,7 +68,12 @@ COLUMNS = (
     Column("contradicted", "Against it, from the paper itself", "label"),
     Column("remark", "Note", "label"),
 )
-STYLE = {"backend": "agg", "font.family": "DejaVu Sans", "text.color": "#1b1f24", "savefig.facecolor": "white"}
+STYLE: dict[Any, Any] = {
+    "backend": "agg",
+    "font.family": "DejaVu Sans",
+    "text.color": "#1b1f24",
+    "savefig.facecolor": "white",
+}
 DPI = 200
 WIDE, CELL, GAP, LEFT = 7.4, 0.56, 0.08, 1.45  # inches: the whole, a cell, between cells, room for topics
 HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
@@ -95,32 +100,33 @@ def build(files: Mapping[str, Path]) -> Table:
 
 NOTES = (
     "Reproduced: the whole 95 % interval lies on the claim's side of the threshold, in every part where the claim has several. "
-    "Reproduced, small: so it does, but the effect, with its whole interval, is less than a quarter of the paper's; where the paper "
-    "prints none in comparable units, less than a tenth of the largest that was possible. "
-    "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: it lies on both sides, or nothing was "
-    "repeated that could give one. Where a claim has parts, the number is that of the part that decides. Top-5 error is a part only "
-    "where there are 100 classes or more. Claims that a change is little beside removing layers 3, 4, 6, 7 show the change itself.",
-    "Not trained out: what networks do that were not trained to their end does not refute a claim about trained networks. Where the "
+    "Reproduced, small: the same, but the effect, with its whole interval, is less than a quarter of the paper's; where the paper "
+    "prints none in comparable units, less than a tenth of the largest possible effect. "
+    "Not reproduced: in some part the whole interval lies on the other side. Inconclusive: the interval includes the threshold, or "
+    "the quantity was measured once and has no interval. Where a claim has parts, the number is that of the part that "
+    "decides. Top-5 error is a part only where there are 100 classes or more. Claims that a change is small compared with removing "
+    "layers 3, 4, 6, 7 show the change itself.",
+    "Not converged: networks whose training has not converged cannot refute a claim about trained networks. Where the "
     "validation error of a network still falls over the last fifth of its epochs by more than its noise (1.96 standard errors of the "
     "difference of two shares), or the baseline fits its training images worse than without layers 3, 4, 6, 7, such a verdict is "
     "inconclusive. Networks that diverged are left out; a claim that needs one is not attempted.",
-    "Intervals are over pictures, folds, maps or filters, whichever n counts; between networks they hold the spread of seeds where "
-    "a network was trained several times, and otherwise not. They do not hold what another data set or another scale would bring.",
-    "Claims 17 to 41 look at one network of a kind, so what another training would change is not in their intervals: they are firm "
-    "only where the interval stays on its side by a margin, half of what would count as a small effect, or as the claim says "
-    f"({margins.SHARE:g} points for shares of images, 1 point for accuracies). Nor is an effect called small there unless it would "
-    "be so with half of what is small added. Between folds, methods that err independently count as varying by no less than chance "
-    "in their test images does: three folds can agree by luck.",
+    "Intervals are over images, folds, maps or filters, whichever n counts; between networks they include the spread of seeds where "
+    "a network was trained several times. They do not cover another data set or another scale.",
+    "Claims 17 to 41 look at one network of each kind, so their intervals do not cover another training: they are decided only "
+    "where the interval is clear of the threshold by a margin, half of what would count as a small effect, or as the claim says "
+    f"({margins.SHARE:g} points for shares of images, 1 point for accuracies). There an effect is called small only if it "
+    "would be small even with this margin added. Between folds, the variance of a difference is at least that expected from "
+    "sampling the test images, because three folds can agree by chance.",
     f"{registry.COUNT} claims are judged at 95 % each, without correction: where there is no effect at all, one claim in 40 "
-    f"would still be called reproduced, about {registry.COUNT / 40:.0f} of {registry.COUNT}. Read them together, and a single one "
-    "by its interval.",
+    f"would still be called reproduced, about {registry.COUNT / 40:.0f} of {registry.COUNT}. Read them together; for a single claim, "
+    "read its interval.",
 )
 
 
-def _row(one: Judged) -> Row:
+def _row(one: JudgedClaim) -> Row:
     claim, finding = one.claim, one.finding
     cells = (
-        Number(claim.number, 0), claim.where, claim.says, claim.quantity, claim.paper, finding.part,
+        Number(claim.number, 0), claim.where, claim.statement, claim.quantity, claim.paper, finding.part,
         *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
     )  # fmt: skip
     return make_row(COLUMNS, dict(zip((column.key for column in COLUMNS), cells, strict=True)))
@@ -141,7 +147,7 @@ def _effect(found: Effect | None) -> tuple[Number | str | None, ...]:
     return (Number(found.value, found.digits), Number(found.yardstick, found.digits), found.relative_to)
 
 
-def _plain(one: Judged) -> dict[str, Any]:
+def _plain(one: JudgedClaim) -> dict[str, Any]:
     claim, finding = one.claim, one.finding
     found = finding.estimate
     measured = {key: getattr(found, key, None) for key in ("value", "low", "high", "n", "unit")}
@@ -149,7 +155,7 @@ def _plain(one: Judged) -> dict[str, Any]:
     return {
         "number": claim.number,
         "topic": GROUPS[one.group].topic,
-        "says": claim.says,
+        "says": claim.statement,
         "where": claim.where,
         "quantity": claim.quantity,
         "paper": claim.paper,
@@ -167,16 +173,16 @@ def _plain(one: Judged) -> dict[str, Any]:
     }
 
 
-def _alt(judged: Sequence[Judged]) -> str:
-    told = []
+def _alt(judged: Sequence[JudgedClaim]) -> str:
+    lines = []
     for verdict in VERDICTS:
-        of_it = [str(one.claim.number) for one in judged if one.finding.verdict == verdict]
-        told.append(f"{verdict}: {', '.join(of_it) or 'none'}")
-    return f"Scoreboard of {len(judged)} claims by number. {'; '.join(told)}."
+        numbers = [str(one.claim.number) for one in judged if one.finding.verdict == verdict]
+        lines.append(f"{verdict}: {', '.join(numbers) or 'none'}")
+    return f"Scoreboard of {len(judged)} claims by number. {'; '.join(lines)}."
 
 
-def _board(judged: Sequence[Judged], number: Mapping[str, int]) -> bytes:
-    """A line a topic, a cell a claim: its number and the verdict's symbol; above them how many of each."""
+def _board(judged: Sequence[JudgedClaim], number: Mapping[str, int]) -> bytes:
+    """One line per topic, one cell per claim with its number and the verdict's symbol; above them the counts."""
     topics = {group: [one for one in judged if one.group == group] for group in GROUPS}
     against = any(one.claim.contradicted for one in judged)
     high = HEAD + len(topics) * (CELL + GAP) + FOOT * against
@@ -210,10 +216,10 @@ def _legend(ax: Axes, number: Mapping[str, int]) -> None:
         left += (WIDE - 0.1) * room[verdict] / sum(room.values())
 
 
-def _cell(ax: Axes, left: float, top: float, one: Judged) -> None:
+def _cell(ax: Axes, left: float, top: float, one: JudgedClaim) -> None:
     ground, symbol = LOOK[one.finding.verdict]
     _box(ax, left, top, CELL, ground)
-    middle = {"ha": "center", "va": "center"}
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
     ax.text(left + CELL / 2, top + 0.37 * CELL, symbol, fontsize=14, weight="bold", **middle)
     mark = "*" if one.claim.contradicted else ""
     ax.text(left + CELL / 2, top + 0.78 * CELL, f"{one.claim.number}{mark}", fontsize=8, **middle)

@@ -53,7 +53,7 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
-    """Why the networks of these runs were not trained out, without a full stop, for `base.not_trained_out`; "" where they were.
+    """Why the networks of these runs did not converge, without a full stop, for `base.excuse_unconverged`; "" where they were.
 
     `files` holds, among others, the labels of `needs`; diverged runs are passed over. Raises UserError for a broken history.
     """

@@ -30,6 +30,10 @@ class Estimate:
             raise ValueError(f"an estimate must be finite: {self.value} [{self.low}, {self.high}] {self.unit}".rstrip())
 
     @property
+    def has_interval(self) -> bool:
+        return self.low is not None and self.high is not None
+
+    @property
     def ends(self) -> tuple[float, float]:
         """Of the interval. Raises ValueError where there is none."""
         if self.low is None or self.high is None:

@@ -133,7 +133,7 @@ def load_targets(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, T
     targets = {name: Target.load(files, name) for name in names if f"{name}/folds" in files}
     targets = {name: target for name, target in targets.items() if not target.record["own_splits"]}
     if not targets:
-        raise NotMeasured(f"No set in this experiment stands for {' or '.join(NAMES[name] for name in names)}.")
+        raise NotMeasured(f"No set in this experiment stands in for {' or '.join(NAMES[name] for name in names)}.")
     return targets
 
 
