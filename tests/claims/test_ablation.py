@@ -64,7 +64,7 @@ def test_what_turns_it(number: int, top1: dict[str, float], train: dict[str, flo
 
 def test_overfitting_of_the_widest_needs_a_rise_beyond_noise(tmp_path: Path) -> None:
     clear = decide(15, tmp_path)
-    assert clear.verdict == "reproduced"  # the pictures that it gets wrong are the others' and some more
+    assert clear.verdict == "reproduced"  # the images that it gets wrong are the others' and some more
     assert list(clear.parts) == [
         "training error falls", "top-5 error rises", "top-1 error rises",
         "gap, above that of the improved network with 512, 1024, 512 maps",
@@ -129,9 +129,11 @@ def test_without_a_rise_there_is_no_yardstick(number: int, tmp_path: Path) -> No
 
 def test_a_claims_own_number_comes_first(tmp_path: Path) -> None:
     for number, own in ((8, 4.3), (10, 4.9)):
-        found = decide(number, tmp_path / str(number), {SHALLOW: 29.8})
-        assert list(found.parts.values())[1].value == pytest.approx(own)
-        assert found.estimate.value == pytest.approx(own)  # the margin of top-1 is the smaller one where nothing rises
+        finding = decide(number, tmp_path / str(number), {SHALLOW: 29.8})
+        assert list(finding.parts.values())[1].value == pytest.approx(own)
+        assert finding.estimate.value == pytest.approx(
+            own
+        )  # the margin of top-1 is the smaller one where nothing rises
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def test_an_estimate_says_its_interval() -> None:
 
 
 def test_counts_keep_their_order() -> None:
-    found = [base.judge_above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
-    small = base.with_effect(found[0], Effect(1, 100, "the most possible"))
-    assert base.counts(one.verdict for one in [*found, small]) == {
+    findings = [base.judge_above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
+    small = base.with_effect(findings[0], Effect(1, 100, "the most possible"))
+    assert base.counts(one.verdict for one in [*findings, small]) == {
         "reproduced": 2, "reproduced, small": 1, "not reproduced": 0, "inconclusive": 1, "not attempted": 0,
     }  # fmt: skip
 
@@ -99,42 +99,42 @@ def test_an_effect_far_below_the_papers_is_small(
 
 def test_an_effect_whose_interval_reaches_the_limit_is_not_small() -> None:
     """A quarter of 2.1 is 0.525."""
-    found = base.judge_above({"": estimate(2, 1, 3)})
+    finding = base.judge_above({"": estimate(2, 1, 3)})
     for high, verdict in ((0.52, "reproduced, small"), (0.53, "reproduced")):
-        assert base.with_effect(found, Effect(0.4, 2.1, "the paper's", high=high)).verdict == verdict
+        assert base.with_effect(finding, Effect(0.4, 2.1, "the paper's", high=high)).verdict == verdict
 
 
 def test_the_rule_is_part_of_the_reason() -> None:
-    found = base.judge_above({"": estimate(2, 1, 3)})
-    small = base.with_effect(found, Effect(0.5, 2.1, "the paper's", "points"))
+    finding = base.judge_above({"": estimate(2, 1, 3)})
+    small = base.with_effect(finding, Effect(0.5, 2.1, "the paper's", "points"))
     assert small.reason == "The interval lies above 0. The effect is small: less than a quarter of the paper's."
     assert small.effect.text() == "effect 0.5 points; the paper's 2.1"
-    least = base.with_effect(found, Effect(0.02, 0.8, "the most possible", digits=2))
+    least = base.with_effect(finding, Effect(0.02, 0.8, "the most possible", digits=2))
     assert least.reason == "The interval lies above 0. The effect is small: less than a tenth of the most possible."
     assert least.effect.text() == "effect 0.02; the most possible 0.80"
 
 
 def test_an_effect_changes_no_other_verdict() -> None:
     for low, high in ((-1, 3), (-3, -1)):
-        found = base.judge_above({"": estimate((low + high) / 2, low, high)})
-        sized = base.with_effect(found, Effect(0.1, 2.1, "the paper's"))
-        assert (sized.verdict, sized.reason, sized.effect.value) == (found.verdict, found.reason, 0.1)
+        finding = base.judge_above({"": estimate((low + high) / 2, low, high)})
+        sized = base.with_effect(finding, Effect(0.1, 2.1, "the paper's"))
+        assert (sized.verdict, sized.reason, sized.effect.value) == (finding.verdict, finding.reason, 0.1)
     with pytest.raises(ValueError, match="above 0"):
         base.with_effect(base.judge_above({"": estimate(2, 1, 3)}), Effect(1, 0, "the paper's"))
 
 
 def test_the_effect_is_that_of_the_part_that_decides() -> None:
-    found = base.judge_above({"top-5": estimate(2, 1, 3), "top-1": estimate(1, 0.5, 2)})
+    finding = base.judge_above({"top-5": estimate(2, 1, 3), "top-1": estimate(1, 0.5, 2)})
     effects = {"top-5": Effect(2, 2, "the paper's"), "top-1": Effect(1, 5, "the paper's")}
-    assert base.with_effect(found, effects).verdict == "reproduced, small"  # 1 of 5
-    assert base.with_effect(found, {"top-5": effects["top-5"]}) == found
+    assert base.with_effect(finding, effects).verdict == "reproduced, small"  # 1 of 5
+    assert base.with_effect(finding, {"top-5": effects["top-5"]}) == finding
 
 
 def test_networks_that_did_not_converge_refute_nothing() -> None:
     against = base.judge_above({"": estimate(-2, -3, -1)})
-    found = base.excuse_unconverged(against, "the error still falls")
-    assert (found.verdict, found.estimate) == ("inconclusive", against.estimate)
-    assert found.reason == "Not converged: the error still falls. The interval lies at or below 0."
+    finding = base.excuse_unconverged(against, "the error still falls")
+    assert (finding.verdict, finding.estimate) == ("inconclusive", against.estimate)
+    assert finding.reason == "Not converged: the error still falls. The interval lies at or below 0."
     assert base.excuse_unconverged(against, "") == against
     for other in (
         base.judge_above({"": estimate(2, 1, 3)}),

@@ -19,7 +19,7 @@ COUNT = 12
 
 
 def pairs(parts: float, random: float, seed: int, noise: float = 0.01) -> np.ndarray:
-    """(3 + 2, COUNT, COUNT), symmetric; a picture with itself 0."""
+    """(3 + 2, COUNT, COUNT), symmetric; a image with itself 0."""
     found = np.array([parts] * 3 + [random] * 2)[:, None, None] + noise * np.random.default_rng(seed).normal(
         size=(5, COUNT, COUNT)
     )
@@ -40,9 +40,9 @@ def parts_alike(folder: Path, *intervals: tuple) -> object:
 
 def test_parts_against_random_places(tmp_path: Path) -> None:
     good, fair, none, bad = (0.3, 0.2, 0.4), (0.2, 0.1, 0.3), (0.0, -0.1, 0.1), (-0.2, -0.3, -0.1)
-    found = parts_alike(tmp_path, good, fair, good)
-    assert (found.verdict, found.estimate.value, found.estimate.n) == ("reproduced", 20, COUNT)
-    assert list(found.parts) == list(PARTS)
+    finding = parts_alike(tmp_path, good, fair, good)
+    assert (finding.verdict, finding.estimate.value, finding.estimate.n) == ("reproduced", 20, COUNT)
+    assert list(finding.parts) == list(PARTS)
     assert parts_alike(tmp_path, good, none, good).verdict == "inconclusive"
     assert parts_alike(tmp_path, good, none, bad).verdict == "not reproduced"
     with pytest.raises(NotMeasured, match="change nothing"):
@@ -55,10 +55,10 @@ def test_layer_7_against_layer_5(tmp_path: Path) -> None:
     def decide(five: np.ndarray, seven: np.ndarray):
         return DECIDE[31](write(tmp_path, five, seven, {}))
 
-    found = decide(clear, faint)
-    assert found.verdict == "reproduced"
-    assert found.estimate.value == pytest.approx(30, abs=2)
-    assert "Layer 5: 4" in found.reason
+    finding = decide(clear, faint)
+    assert finding.verdict == "reproduced"
+    assert finding.estimate.value == pytest.approx(30, abs=2)
+    assert "Layer 5: 4" in finding.reason
     assert decide(faint, clear).verdict == "not reproduced"
     assert decide(pairs(0.08, 0.1, 3, 0.05), pairs(0.08, 0.1, 4, 0.05)).verdict == "inconclusive"
     with pytest.raises(NotMeasured, match="change nothing"):
@@ -80,8 +80,8 @@ def test_the_margin_is_the_stages(tmp_path: Path) -> None:
 def test_needs_and_the_papers_numbers() -> None:
     with pytest.raises(LookupError, match="correspondence"):
         correspondence.needs(SimpleNamespace(correspondence=None))
-    told = {claim.number: claim.paper for claim in correspondence.CLAIMS}
-    assert told[30] == "right eye 37 %, left eye 36 %, nose 26 %"  # 1 - 0.067, 0.069, 0.079 / 0.107
+    printed = {claim.number: claim.paper for claim in correspondence.CLAIMS}
+    assert printed[30] == "right eye 37 %, left eye 36 %, nose 26 %"  # 1 - 0.067, 0.069, 0.079 / 0.107
     assert (
-        told[31] == "27 points: 33 % in layer 5, 6 % in layer 7"
+        printed[31] == "27 points: 33 % in layer 5, 6 % in layer 7"
     )  # 1 - (.067+.069+.079)/3/.107, 1 - (.069+.068+.069)/3/.073

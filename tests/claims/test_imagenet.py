@@ -68,7 +68,7 @@ def test_top5_counts_from_100_classes_on(classes: int, parts: set[str] | None, t
 
 @pytest.mark.parametrize(("improved", "verdict"), [(39.8, "reproduced, small"), (39.6, "reproduced")])
 def test_a_gain_below_a_quarter_of_the_papers_is_small(improved: float, verdict: str, tmp_path: Path) -> None:
-    """The paper's is 2.1 points, a quarter of it 0.525; of 2000 pictures, 0.2 [0.0, 0.4] lie below, 0.4 [0.1, 0.7] may not."""
+    """The paper's is 2.1 points, a quarter of it 0.525; of 2000 images, 0.2 [0.0, 0.4] lie below, 0.4 [0.1, 0.7] may not."""
     files = disk.source(tmp_path)
     for row, top1 in (("baseline", 40.0), ("improved", improved)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=10)
@@ -85,12 +85,12 @@ def test_networks_that_did_not_converge_refute_nothing(number: int, tmp_path: Pa
     assert decide(number, files).verdict == "not reproduced"
     for row, name in (("improved", "seed0"),):
         files |= disk.write(tmp_path, name, row, disk.ranks(20, 20), history=(90, 70, 50))
-    found = decide(number, files)
-    assert (found.verdict, found.reason.startswith("Not converged: the validation top-1 error of 1 of ")) == (
+    finding = decide(number, files)
+    assert (finding.verdict, finding.reason.startswith("Not converged: the validation top-1 error of 1 of ")) == (
         "inconclusive",
         True,
     )
-    assert found.estimate.value <= 0
+    assert finding.estimate.value <= 0
 
 
 def test_a_diverged_network_has_no_error(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_networks_that_were_trained_otherwise_are_not_compared(tmp_path: Path) -
 
 
 def ensemble(folder: Path, starts: tuple[int, ...]) -> dict[str, Path]:
-    """The improved network from several seeds; each gets 400 of 2000 pictures wrong, from another start."""
+    """The improved network from several seeds; each gets 400 of 2000 images wrong, from another start."""
     files = disk.source(folder)
     for seed, start in enumerate(starts):
         files |= disk.write(folder, f"seed{seed}", "improved", disk.ranks(20, 20, start), seed=seed)
@@ -180,7 +180,7 @@ def ensemble(folder: Path, starts: tuple[int, ...]) -> dict[str, Path]:
 def test_members_that_err_on_different_pictures_help_each_other(tmp_path: Path) -> None:
     finding = decide(4, ensemble(tmp_path, (0, 400, 800)))
     assert (finding.verdict, finding.estimate.counted) == ("reproduced", imagenet.ENSEMBLE)
-    assert finding.parts["top-1"].value == pytest.approx(20)  # every picture has two members that are right
+    assert finding.parts["top-1"].value == pytest.approx(20)  # every image has two members that are right
 
 
 def test_members_that_err_alike_do_not(tmp_path: Path) -> None:

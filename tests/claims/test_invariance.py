@@ -19,7 +19,7 @@ AMOUNTS = {"shift": np.abs(SHIFT) / 60, "scale": (SCALE - 1) / 0.8, "turn": np.o
 
 
 def curves(shape, spread: float = 0.1, seed: int = 0) -> dict[str, np.ndarray]:
-    """(COUNT, T) of a function of the amount, every picture on a scale of its own."""
+    """(COUNT, T) of a function of the amount, every image on a scale of its own."""
     size = 1 + spread * np.random.default_rng(seed).normal(size=(COUNT, 1))
     return {kind: size * shape(amount) for kind, amount in AMOUNTS.items()}
 
@@ -48,10 +48,10 @@ def write(folder: Path, one, seven, probability: dict[str, float] | None = None,
 @pytest.mark.parametrize("number", [23, 24])
 def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, number: int) -> None:
     first, last = curves(saturating), curves(straight)
-    found = DECIDE[number](write(tmp_path, first, last))
-    assert found.verdict == "reproduced"
-    assert {name.split(",")[0] for name in found.parts} == {"translation", "scale"}
-    assert found.estimate.n == COUNT
+    finding = DECIDE[number](write(tmp_path, first, last))
+    assert finding.verdict == "reproduced"
+    assert {name.split(",")[0] for name in finding.parts} == {"translation", "scale"}
+    assert finding.estimate.n == COUNT
     assert DECIDE[number](write(tmp_path, last, first)).verdict == "not reproduced"
     noise = np.random.default_rng(3).normal(size=(COUNT, 1))
 
@@ -62,7 +62,7 @@ def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, 
         DECIDE[number](write(tmp_path, mixed(1), mixed(-1))).verdict
         == {
             23: "inconclusive",
-            24: "not reproduced",  # half of the pictures saturate in layer 7 as well, which is not nearly straight
+            24: "not reproduced",  # half of the images saturate in layer 7 as well, which is not nearly straight
         }[number]
     )
 
@@ -74,16 +74,16 @@ def test_nearly_straight_asks_for_more_than_straighter(tmp_path: Path) -> None:
     bent = {name: curves(straight) for name in noise}
     for name, jagged in noise.items():
         bent[name]["shift"] = bent[name]["shift"] + jagged
-    found = DECIDE[24](write(tmp_path, bent["one"], bent["seven"]))
-    assert found.parts["translation, layer 7 minus layer 1"].low > 0
-    assert (found.verdict, found.part) == ("not reproduced", "translation, layer 7 minus 0.5")
+    finding = DECIDE[24](write(tmp_path, bent["one"], bent["seven"]))
+    assert finding.parts["translation, layer 7 minus layer 1"].low > 0
+    assert (finding.verdict, finding.part) == ("not reproduced", "translation, layer 7 minus 0.5")
 
 
 def test_the_small_step_is_the_papers(tmp_path: Path) -> None:
     """At 10 of 60 pixels and 0.2 of 0.8 in ratio, a straight line has gone 1/6 and 1/4 of its way."""
-    found = DECIDE[23](write(tmp_path, curves(lambda amount: np.minimum(2 * amount, 1)), curves(straight)))
-    assert found.parts["translation"].value == pytest.approx(1 / 6)
-    assert found.parts["scale"].value == pytest.approx(1 / 4)
+    finding = DECIDE[23](write(tmp_path, curves(lambda amount: np.minimum(2 * amount, 1)), curves(straight)))
+    assert finding.parts["translation"].value == pytest.approx(1 / 6)
+    assert finding.parts["scale"].value == pytest.approx(1 / 4)
 
 
 def test_features_that_never_move_decide_nothing(tmp_path: Path) -> None:
@@ -101,12 +101,12 @@ def test_stability(tmp_path: Path) -> None:
         mean = {"shift": shift, "scale": scale}
         return DECIDE[25](write(tmp_path, moved, moved, mean, probability_turn=turned))
 
-    found = decide(0.6, 0.5, 0.2)
-    assert found.verdict == "reproduced"
+    finding = decide(0.6, 0.5, 0.2)
+    assert finding.verdict == "reproduced"
     over_turns = (70 + 8 * 20) / 9
-    assert found.parts["translation minus rotation"].value == pytest.approx(60 - over_turns, abs=2)
-    assert found.parts["half minus rotation"].value == pytest.approx(35 - over_turns, abs=2)
-    assert found.estimate == found.parts["half minus rotation"]
+    assert finding.parts["translation minus rotation"].value == pytest.approx(60 - over_turns, abs=2)
+    assert finding.parts["half minus rotation"].value == pytest.approx(35 - over_turns, abs=2)
+    assert finding.estimate == finding.parts["half minus rotation"]
     assert decide(0.6, 0.1, 0.2).verdict == "not reproduced"
     unstable = decide(0.6, 0.3, 0.1)  # better than under rotation, and still lost
     assert (unstable.verdict, unstable.part) == ("not reproduced", "scale minus half")
@@ -114,7 +114,7 @@ def test_stability(tmp_path: Path) -> None:
 
 
 def symmetric(quarter: float, eighth: float, near: float, far: float) -> dict[str, np.ndarray]:
-    """Of 12 symmetric pictures: probability and distance of layer 7 at quarter turns and halfway between them."""
+    """Of 12 symmetric images: probability and distance of layer 7 at quarter turns and halfway between them."""
     at_quarter = TURN % 90 == 0
     jitter = 0.02 * np.random.default_rng(5).normal(size=(12, 1)) * np.where(at_quarter, 1, -1)
     return {
@@ -125,10 +125,10 @@ def symmetric(quarter: float, eighth: float, near: float, far: float) -> dict[st
 
 def test_symmetric_objects(tmp_path: Path) -> None:
     moved = curves(straight)
-    found = DECIDE[26](write(tmp_path, moved, moved, **symmetric(0.8, 0.1, 0.5, 1.2)))
-    assert found.verdict == "reproduced"
-    assert found.parts["P(true class)"].value == pytest.approx(0.7, abs=0.02)
-    assert found.parts["layer 7, minus other objects"].n == 12 + 25  # the clocks among the others are left out
+    finding = DECIDE[26](write(tmp_path, moved, moved, **symmetric(0.8, 0.1, 0.5, 1.2)))
+    assert finding.verdict == "reproduced"
+    assert finding.parts["P(true class)"].value == pytest.approx(0.7, abs=0.02)
+    assert finding.parts["layer 7, minus other objects"].n == 12 + 25  # the clocks among the others are left out
     assert DECIDE[26](write(tmp_path, moved, moved, **symmetric(0.1, 0.8, 1.2, 0.5))).verdict == "not reproduced"
     assert DECIDE[26](write(tmp_path, moved, moved, **symmetric(0.5, 0.5, 1, 1))).verdict == "inconclusive"
     with pytest.raises(NotMeasured, match=r"invariance\.symmetric"):
@@ -142,14 +142,14 @@ def test_quarter_turns_that_help_every_object_say_nothing_of_symmetry(tmp_path: 
         np.tile(np.where(at_quarter, 0.8, 0.1), (COUNT, 1))
         + 0.05 * np.random.default_rng(2).normal(size=(COUNT, 1)) * at_quarter
     )
-    found = DECIDE[26](write(tmp_path, moved, moved, probability_turn=alike, **symmetric(0.8, 0.1, 0.5, 1.2)))
-    assert found.verdict == "inconclusive"
-    assert found.parts["P(true class), minus other objects"] == found.estimate
+    finding = DECIDE[26](write(tmp_path, moved, moved, probability_turn=alike, **symmetric(0.8, 0.1, 0.5, 1.2)))
+    assert finding.verdict == "inconclusive"
+    assert finding.parts["P(true class), minus other objects"] == finding.estimate
 
 
 def test_needs_and_the_papers_numbers() -> None:
     with pytest.raises(LookupError, match="invariance"):
         invariance.needs(SimpleNamespace(invariance=None))
-    told = {claim.number: claim.paper for claim in invariance.CLAIMS}
-    assert "layer 1: 0.5 to 0.85, layer 7: 0.1 to 0.2" in told[23]  # figures.md, Fig 5 (a)
-    assert "0.75 to 0.85" in told[26]
+    printed = {claim.number: claim.paper for claim in invariance.CLAIMS}
+    assert "layer 1: 0.5 to 0.85, layer 7: 0.1 to 0.2" in printed[23]  # figures.md, Fig 5 (a)
+    assert "0.75 to 0.85" in printed[26]

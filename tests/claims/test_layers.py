@@ -25,7 +25,7 @@ def decide(number: int, files: dict[str, Path]) -> Finding:
 def target(
     folder: Path, name: str = "caltech101", svm: disk.Curve = RISING, softmax: disk.Curve = RISING
 ) -> dict[str, Path]:
-    """Layer -> accuracy with 30 pictures a class; with 15 layer 7 is at 5 % by either classifier."""
+    """Layer -> accuracy with 30 images per class; with 15 layer 7 is at 5 % by either classifier."""
     files = disk.folds(folder, name, (15, 30))
     for classifier, by_layer in (("svm", svm), ("softmax", softmax)):
         for layer, accuracy in by_layer.items():

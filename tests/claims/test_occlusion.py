@@ -46,11 +46,11 @@ def lower_in(images: int, on: float = 0.5, off: float = 0.8) -> np.ndarray:
 
 
 def test_the_object_matters(tmp_path: Path) -> None:
-    found = decide(27, tmp_path, outside=np.append(NOWHERE, spread(0.8)[1:]))
-    assert found.verdict == "reproduced"
-    assert [one.n for one in found.parts.values()] == [COUNT - 1] * 2  # the same images in both
-    assert found.estimate.value == 100
-    assert found.estimate.low < 100  # Wilson's: 79 of 79 is not certainty
+    finding = decide(27, tmp_path, outside=np.append(NOWHERE, spread(0.8)[1:]))
+    assert finding.verdict == "reproduced"
+    assert [one.n for one in finding.parts.values()] == [COUNT - 1] * 2  # the same images in both
+    assert finding.estimate.value == 100
+    assert finding.estimate.low < 100  # Wilson's: 79 of 79 is not certainty
     assert decide(27, tmp_path, inside=spread(0.9)).verdict == "not reproduced"
     assert decide(27, tmp_path, inside=lower_in(40)).verdict == "inconclusive"
     assert decide(27, tmp_path, touching=spread(0.9)).verdict == "not reproduced"  # both ways of covering must hold
@@ -83,9 +83,9 @@ def test_the_fall_has_an_interval(tmp_path: Path) -> None:
     """20 % in 16 of 80 images, 0.5 % in 64: 4.4 %, and with 1.96 standard errors 6.1 %, more than is small."""
     flat = np.full(COUNT, 0.8)
     lower = flat * np.where(np.arange(COUNT) < 16, 0.8, 0.995)
-    found = decide(27, tmp_path, inside=lower, outside=flat, touching=lower, elsewhere=flat)
-    assert (found.verdict, found.effect.value) == ("reproduced", pytest.approx(4.4))
-    assert found.effect.high == pytest.approx(4.4 + 1.96 * 19.5 * (0.2 * 0.8 / COUNT) ** 0.5 + 5, abs=0.3)
+    finding = decide(27, tmp_path, inside=lower, outside=flat, touching=lower, elsewhere=flat)
+    assert (finding.verdict, finding.effect.value) == ("reproduced", pytest.approx(4.4))
+    assert finding.effect.high == pytest.approx(4.4 + 1.96 * 19.5 * (0.2 * 0.8 / COUNT) ** 0.5 + 5, abs=0.3)
 
 
 def moved(images: int, by: float = SQUARE + 0.1) -> np.ndarray:
@@ -95,11 +95,11 @@ def moved(images: int, by: float = SQUARE + 0.1) -> np.ndarray:
 
 def test_where_map_and_class_are_lowest(tmp_path: Path) -> None:
     """40 of 80 apart: 50 % [39, 61]; unrelated minima, on a grid of 10 x 8 steps of 4 pixels, nearly always are."""
-    found = decide(28, tmp_path, map_left=moved(40))
-    assert (found.verdict, found.estimate.value, found.estimate.n) == ("reproduced", 50, COUNT)
-    assert found.parts["unrelated minima minus observed"].low > 0
-    assert (found.effect.value, found.effect.yardstick) == (50, pytest.approx(200 / 3))
-    assert "80 of 80 images have clear minima. Minima of different images are as far apart in" in found.reason
+    finding = decide(28, tmp_path, map_left=moved(40))
+    assert (finding.verdict, finding.estimate.value, finding.estimate.n) == ("reproduced", 50, COUNT)
+    assert finding.parts["unrelated minima minus observed"].low > 0
+    assert (finding.effect.value, finding.effect.yardstick) == (50, pytest.approx(200 / 3))
+    assert "80 of 80 images have clear minima. Minima of different images are as far apart in" in finding.reason
     near = decide(28, tmp_path, map_left=moved(40, SQUARE))  # as far as its side is not apart: 0 % [0, 4.6]
     assert (near.verdict, near.estimate.value) == ("inconclusive", 0)
     few = decide(28, tmp_path, map_left=moved(10))  # 12.5 % [6.9, 21.5], above 5 by less than 2.5
@@ -118,23 +118,23 @@ def test_a_share_near_the_odd_exception_is_not_firm(tmp_path: Path) -> None:
         (100, "reproduced"),
         (200, "reproduced"),
     ):
-        found = decide(28, tmp_path, **{**many, "map_left": many["map_left"] + 5 * (np.arange(960) < images)})
-        assert found.verdict == verdict
+        finding = decide(28, tmp_path, **{**many, "map_left": many["map_left"] + 5 * (np.arange(960) < images)})
+        assert finding.verdict == verdict
 
 
 def test_a_worse_network_does_not_reproduce_it_more_surely(tmp_path: Path) -> None:
     """Minima of other images in place of its own: nearly all are apart, as unrelated ones are, and nothing is decided."""
     shuffled = np.random.default_rng(0).permutation(COUNT)
-    found = decide(28, tmp_path, map_top=GRID[0][shuffled], map_left=GRID[1][shuffled])
-    assert found.estimate.value > 75
-    assert found.verdict == "inconclusive"
-    assert "as far apart as minima of different images" in found.reason
+    finding = decide(28, tmp_path, map_top=GRID[0][shuffled], map_left=GRID[1][shuffled])
+    assert finding.estimate.value > 75
+    assert finding.verdict == "inconclusive"
+    assert "as far apart as minima of different images" in finding.reason
 
 
 def test_minima_that_are_not_clear_do_not_count(tmp_path: Path) -> None:
     unclear = np.where(np.arange(COUNT) < 20, 0.95, 0.5)
-    found = decide(28, tmp_path, map_left=moved(20), true_rival=unclear)
-    assert (found.estimate.value, found.estimate.n) == (0, 60)  # all that were apart are left out
+    finding = decide(28, tmp_path, map_left=moved(20), true_rival=unclear)
+    assert (finding.estimate.value, finding.estimate.n) == (0, 60)  # all that were apart are left out
     weak = np.where(np.arange(COUNT) < 71, 0.1, 0.5)
     with pytest.raises(NotMeasured, match="clear in 9 of 80 images; 10 are needed"):
         decide(28, tmp_path, map_fall=weak)
@@ -149,12 +149,12 @@ def test_unrelated_minima_by_hand() -> None:
 
 def test_the_label_stays_but_on_the_object(tmp_path: Path) -> None:
     """Changed on the object: 40 - 5 = 35 points; 10 % of all positions change, half of them lie on it: at most 20 would."""
-    found = decide(29, tmp_path, area=np.full(COUNT, 0.5))
-    assert found.verdict == "reproduced"
-    assert found.parts["label kept, minus 50"].n == COUNT / 2  # the half with the highest P(true class)
-    assert found.parts["changed on the object"].value == pytest.approx(35)
+    finding = decide(29, tmp_path, area=np.full(COUNT, 0.5))
+    assert finding.verdict == "reproduced"
+    assert finding.parts["label kept, minus 50"].n == COUNT / 2  # the half with the highest P(true class)
+    assert finding.parts["changed on the object"].value == pytest.approx(35)
     assert occlusion._all_on_object({"kept": np.array([0.9, 0.4]), "area": np.array([0.5, 0.5])}) == pytest.approx(60)
-    assert "90.5 %" in found.reason
+    assert "90.5 %" in finding.reason
     assert decide(29, tmp_path, kept=spread(0.3)).verdict == "not reproduced"
     assert decide(29, tmp_path, kept=spread(0.51)).verdict == "inconclusive"  # above 50 by less than 2.5 points
     swapped = {"kept_inside": spread(0.95), "kept_outside": spread(0.6)}
@@ -170,6 +170,6 @@ def test_images_without_boxes_decide_nothing(tmp_path: Path) -> None:
 def test_needs_and_the_papers_numbers() -> None:
     with pytest.raises(LookupError, match="occlusion"):
         occlusion.needs(SimpleNamespace(occlusion=None))
-    told = {claim.number: claim.paper for claim in occlusion.CLAIMS}
-    assert "97.7 / 14.3 / 84.7 %" in told[29]  # 879, 129 and 762 of 900 (figures.md, Fig 7)
-    assert "67 %" in told[28]  # rows 2 and 3 of three
+    printed = {claim.number: claim.paper for claim in occlusion.CLAIMS}
+    assert "97.7 / 14.3 / 84.7 %" in printed[29]  # 879, 129 and 762 of 900 (figures.md, Fig 7)
+    assert "67 %" in printed[28]  # rows 2 and 3 of three

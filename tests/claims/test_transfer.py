@@ -24,7 +24,7 @@ def decide(number: int, files: dict[str, Path]) -> Finding:
 
 
 def target(folder: Path, name: str = "caltech256", **curves: disk.Curve) -> dict[str, Path]:
-    """A set with the named methods; `pretrained` names the training pictures."""
+    """A set with the named methods; `pretrained` names the training images."""
     files = disk.folds(folder, name, list(curves["pretrained"]))
     for method, curve in curves.items():
         files |= disk.measured(folder, name, method, curve)
@@ -124,7 +124,7 @@ def test_hand_made_features_stand_in_for_the_published(tmp_path: Path) -> None:
     two = target(tmp_path, "caltech256", pretrained={60: 70.0}, hog={60: 75.0})
     assert decide(34, one | two).verdict == "not reproduced"
     finding = decide(34, one)
-    assert finding.verdict == "reproduced"  # with the most pictures
+    assert finding.verdict == "reproduced"  # with the most images
     assert finding.reason.endswith("No set here stands in for Caltech-256.")
     with pytest.raises(NotMeasured, match="HOG, linear SVM"):
         decide(34, target(tmp_path / "bare", pretrained={60: 70.0}))

@@ -66,10 +66,10 @@ def test_the_grids_are_those_of_fig_6() -> None:
 
 def test_aliasing(tmp_path: Path) -> None:
     grid, none = {"projections_2": gridded(8, 4, 1)}, {"projections_2": smooth(8, 2)}
-    found = decide_pair(tmp_path, 17, grid, none)
-    assert found.verdict == "reproduced"
-    assert set(found.parts) == {"lines", "squares"}
-    assert found.estimate.n == 16
+    finding = decide_pair(tmp_path, 17, grid, none)
+    assert finding.verdict == "reproduced"
+    assert set(finding.parts) == {"lines", "squares"}
+    assert finding.estimate.n == 16
     backwards = {"projections_2": smooth(8, 1)}, {"projections_2": gridded(8, 2, 2)}
     assert decide_pair(tmp_path, 17, *backwards).verdict == "not reproduced"
     alike_ = {"projections_2": smooth(3, 1)}, {"projections_2": smooth(3, 2)}
@@ -81,10 +81,10 @@ def test_aliasing(tmp_path: Path) -> None:
 def test_frequencies_and_dead_filters(tmp_path: Path) -> None:
     few = {"peaks_1": np.where(np.arange(40) < 4, 0.2, 0.05), "silent_1": np.arange(40) < 12}
     many = {"peaks_1": np.where(np.arange(40) < 32, 0.2, 0.4), "silent_1": np.zeros(40, bool)}
-    found = decide_pair(tmp_path, 18, few, many)
-    assert found.verdict == "reproduced"
-    assert (found.parts["middle band"].value, found.parts["dead"].value) == (70, 30)
-    assert "12 of 40 and 0 of 40" in found.reason
+    finding = decide_pair(tmp_path, 18, few, many)
+    assert finding.verdict == "reproduced"
+    assert (finding.parts["middle band"].value, finding.parts["dead"].value) == (70, 30)
+    assert "12 of 40 and 0 of 40" in finding.reason
     assert decide_pair(tmp_path, 18, many, few).verdict == "not reproduced"
     assert decide_pair(tmp_path, 18, many, many).verdict == "inconclusive"
 
@@ -124,10 +124,10 @@ def features(folder: Path, projections: float, patches: dict[int, float]) -> dic
 
 
 def test_grouping(tmp_path: Path) -> None:
-    found = DECIDE[20](features(tmp_path, 0.5, {1: 0.8, 2: 2, 3: 4}))
-    assert found.verdict == "reproduced"
-    assert list(found.parts) == ["layer 2", "layer 3", "variety with depth"]
-    assert found.parts["variety with depth"].n == 24
+    finding = DECIDE[20](features(tmp_path, 0.5, {1: 0.8, 2: 2, 3: 4}))
+    assert finding.verdict == "reproduced"
+    assert list(finding.parts) == ["layer 2", "layer 3", "variety with depth"]
+    assert finding.parts["variety with depth"].n == 24
     assert DECIDE[20](features(tmp_path, 3, {1: 0.8, 2: 1, 3: 2})).verdict == "not reproduced"
     assert DECIDE[20](features(tmp_path, 0.5, {1: 2, 2: 2, 3: 2})).verdict == "inconclusive"
     with pytest.raises(NotMeasured, match="above the first"):
@@ -145,9 +145,9 @@ def test_smooth_patches_are_not_alike_for_being_smooth(tmp_path: Path) -> None:
     fine = np.diff(arrays["projections_2"], axis=3, append=0)  # no slow change from left to right
     arrays |= {"patches_2": np.clip(patches, 0, 255).astype(np.uint8), "projections_2": fine}
     artifacts.save_arrays(tmp_path / "features.npz", **arrays)
-    found = DECIDE[20](files)
-    assert found.parts["layer 2"].low > 0
-    assert "are at least as similar as projections in 1 of 1 layers" in found.reason
+    finding = DECIDE[20](files)
+    assert finding.parts["layer 2"].low > 0
+    assert "are at least as similar as projections in 1 of 1 layers" in finding.reason
 
 
 def test_correlations_within_a_map_and_beyond_chance() -> None:
@@ -183,12 +183,12 @@ def test_a_map_settles_where_its_likeness_stays_above_the_threshold() -> None:
 def test_settling(tmp_path: Path) -> None:
     jitter = 0.01 * RNG.random((3, 6))
     early, late = 0.95 + jitter, np.array([[0.1], [0.3], [0.5]]) + jitter
-    found = DECIDE[21](evolution(tmp_path, {"1": early, "2": early, "3": late, "4": late}))
-    assert found.verdict == "reproduced"
-    assert found.parts["upper later than lower"].n == 24
-    assert found.parts["lower before half of training"].value == 50 - 100 / 8
-    assert 0 < found.parts["upper after half of training"].value < 50
-    assert found.reason.endswith("settle after 12, 25, 38 and 50 % of training.")
+    finding = DECIDE[21](evolution(tmp_path, {"1": early, "2": early, "3": late, "4": late}))
+    assert finding.verdict == "reproduced"
+    assert finding.parts["upper later than lower"].n == 24
+    assert finding.parts["lower before half of training"].value == 50 - 100 / 8
+    assert 0 < finding.parts["upper after half of training"].value < 50
+    assert finding.reason.endswith("settle after 12, 25, 38 and 50 % of training.")
     assert DECIDE[21](evolution(tmp_path, {"1": late, "2": late, "3": early, "4": early})).verdict == "not reproduced"
     latest = np.array([[0.1], [0.1], [0.1]]) + jitter
     alllate = DECIDE[21](evolution(tmp_path, {"1": late, "2": late, "3": latest, "4": latest}))
@@ -202,9 +202,9 @@ def test_settling_from_what_is_shown(tmp_path: Path) -> None:
     still = np.repeat(RNG.normal(size=(1, 5, 6, 6, 3)), 3, axis=0)
     moving = np.concatenate([RNG.normal(size=(2, 5, 6, 6, 3)), still[:1]])
     shown = {"projections_1": still, "projections_2": still, "projections_3": moving, "projections_4": moving}
-    found = DECIDE[21](evolution(tmp_path, {}, **shown))
-    assert (found.verdict, found.part) == ("not reproduced", "upper after half of training")
-    assert 100 * (2 - 1) / 8 < found.parts["upper later than lower"].value < 100 * (4 - 1) / 8
+    finding = DECIDE[21](evolution(tmp_path, {}, **shown))
+    assert (finding.verdict, finding.part) == ("not reproduced", "upper after half of training")
+    assert 100 * (2 - 1) / 8 < finding.parts["upper later than lower"].value < 100 * (4 - 1) / 8
 
 
 def test_projections_drive_their_map(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_projections_drive_their_map(tmp_path: Path) -> None:
         artifacts.save_json(tmp_path / "occlusion.json", {"square": 4})
         return DECIDE[22]({"covered/scores": tmp_path / "scores.npz", "covered/about": tmp_path / "occlusion.json"})
 
-    found = decide([0.8] * 45 + [1.1] * 5 + [float("nan")])
-    assert (found.verdict, found.estimate.value, found.estimate.n) == ("reproduced", 90, 50)
-    assert found.effect.value == pytest.approx(17)  # 1 - (45 * 0.8 + 5 * 1.1) / 50, in percent of all of it
+    finding = decide([0.8] * 45 + [1.1] * 5 + [float("nan")])
+    assert (finding.verdict, finding.estimate.value, finding.estimate.n) == ("reproduced", 90, 50)
+    assert finding.effect.value == pytest.approx(17)  # 1 - (45 * 0.8 + 5 * 1.1) / 50, in percent of all of it
     small = decide([0.98] * 45 + [1.0] * 5)  # 1.8 %
     assert (small.verdict, small.effect.value) == ("reproduced, small", pytest.approx(1.8))
     assert decide([1.0] * 40 + [0.9] * 5).verdict == "not reproduced"
@@ -246,9 +246,9 @@ def test_needs_leave_out_what_the_experiment_leaves_out() -> None:
 
 
 def test_the_papers_numbers() -> None:
-    told = {claim.number: claim.paper for claim in visualisation.CLAIMS}
-    assert "40 to 50 of 70 epochs (57 to 71 %)" in told[21]
-    assert [number for number, paper in told.items() if paper] == [19, 21]
+    printed = {claim.number: claim.paper for claim in visualisation.CLAIMS}
+    assert "40 to 50 of 70 epochs (57 to 71 %)" in printed[21]
+    assert [number for number, paper in printed.items() if paper] == [19, 21]
 
 
 def test_a_uniform_tile_leaves_the_other_maps_their_numbers() -> None:

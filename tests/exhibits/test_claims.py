@@ -31,22 +31,22 @@ def toy(toy_stages: Path) -> Table:
 
 
 def test_all_claims_are_there_in_order() -> None:
-    found = [claim for group in registry.GROUPS.values() for claim in group.module.CLAIMS]
-    assert [claim.number for claim in found] == list(range(1, registry.COUNT + 1))
-    assert all(claim.statement.endswith(".") and claim.where and claim.quantity for claim in found)
-    assert len({claim.statement for claim in found}) == registry.COUNT
+    statements = [claim for group in registry.GROUPS.values() for claim in group.module.CLAIMS]
+    assert [claim.number for claim in statements] == list(range(1, registry.COUNT + 1))
+    assert all(claim.statement.endswith(".") and claim.where and claim.quantity for claim in statements)
+    assert len({claim.statement for claim in statements}) == registry.COUNT
 
 
 def test_every_claim_has_a_verdict_a_reason_and_a_place_in_the_report(toy: Table) -> None:
-    found = toy.data["claims"]
-    assert [one["number"] for one in found] == list(range(1, 43))
-    assert {one["verdict"] for one in found} <= set(VERDICTS)
-    assert all(one["reason"].endswith(".") for one in found)
-    assert all((one["estimate"] == "") == (one["verdict"] == "not attempted") for one in found)
+    records = toy.data["claims"]
+    assert [record["number"] for record in records] == list(range(1, 43))
+    assert {record["verdict"] for record in records} <= set(VERDICTS)
+    assert all(record["reason"].endswith(".") for record in records)
+    assert all((record["estimate"] == "") == (record["verdict"] == "not attempted") for record in records)
     assert sum(toy.data["counts"].values()) == 42
-    assert all((ROOT / f"zfrepro/exhibits/{one['link']}.py").is_file() for one in found)
+    assert all((ROOT / f"zfrepro/exhibits/{record['link']}.py").is_file() for record in records)
     assert json.loads(json.dumps(dict(toy.data))) == toy.data
-    assert all(len(one["parts"]) != 1 for one in found)
+    assert all(len(record["parts"]) != 1 for record in records)
 
 
 def test_the_csv_has_the_columns_that_readers_expect(toy: Table) -> None:
@@ -62,7 +62,7 @@ def test_the_csv_has_the_columns_that_readers_expect(toy: Table) -> None:
             assert float(line["low"]) <= float(line["value"]) <= float(line["high"])
 
 
-def test_the_picture_tells_verdicts_apart_without_colour(toy: Table) -> None:
+def test_the_picture_distinguishes_verdicts_without_colour(toy: Table) -> None:
     shown = np.asarray(Image.open(io.BytesIO(toy.png)).convert("RGB"))
     counts = toy.data["counts"]
     grounds = {verdict: tuple(int(look[0][i : i + 2], 16) for i in (1, 3, 5)) for verdict, look in claims.LOOK.items()}
@@ -81,10 +81,10 @@ def test_what_the_experiment_leaves_out_is_named() -> None:
     files = claims.needs(SimpleNamespace(**dict.fromkeys(("deconvnet", "evolution", "occlusion", "invariance", "correspondence")),
                                          folds={}, runs=dict))  # fmt: skip
     assert {label.partition("/")[0] for label in files} <= {"imagenet", "ablation"}
-    found = {one.claim.number: one.finding for one in registry.judge({})}
-    assert [number for number, finding in found.items() if finding.verdict != "not attempted"] == []
-    assert "`invariance`" in found[24].reason
-    assert "`evolution`" in found[21].reason
+    findings = {judged.claim.number: judged.finding for judged in registry.judge({})}
+    assert [number for number, finding in findings.items() if finding.verdict != "not attempted"] == []
+    assert "`invariance`" in findings[24].reason
+    assert "`evolution`" in findings[21].reason
     built = claims.build({})
     assert len(built.rows) == 42
     assert built.data["counts"]["not attempted"] == 42
@@ -136,10 +136,10 @@ def test_only_the_papers_numbers_count_against_a_claim() -> None:
 
 
 def test_claims_import_no_stage_and_no_torch_and_their_digest_holds_every_group() -> None:
-    found = code_digest.closure("exhibits.claims")
-    assert not {name for name in found if name.startswith(("stages", "commands", "experiment"))}
-    assert {name for name in found if name.startswith("core.")} <= {"core.ranking", "core.finite"}  # without torch
-    assert "exhibits.kit.draw" not in found  # a colour there judges no claim again
-    assert {f"claims.{name}" for name in registry.GROUPS} <= found
+    modules = code_digest.closure("exhibits.claims")
+    assert not {name for name in modules if name.startswith(("stages", "commands", "experiment"))}
+    assert {name for name in modules if name.startswith("core.")} <= {"core.ranking", "core.finite"}  # without torch
+    assert "exhibits.kit.draw" not in modules  # changing a colour there must not judge claims again
+    assert {f"claims.{name}" for name in registry.GROUPS} <= modules
     program = "import sys, zfrepro.exhibits.claims; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

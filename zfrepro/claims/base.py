@@ -178,7 +178,7 @@ def with_effect(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Find
 def excuse_unconverged(finding: Finding, reason: str) -> Finding:
     """For a claim about what trained networks do: "not reproduced" becomes "inconclusive", with its numbers.
 
-    `reason` says why the networks count as not trained out, without a full stop at its end; "" where they were trained out. No
+    `reason` says why the networks count as not converged, without a full stop at its end; "" where they converged. No
     other verdict changes.
     """
     if not reason or finding.verdict != "not reproduced":

@@ -58,22 +58,22 @@ def _layers_1_and_7(arrays: Mapping[str, np.ndarray], kind: str) -> tuple[np.nda
 def _reaction(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
     for kind, small in SMALL.items():
-        one, seven = (share_of_largest(curve, amounts(arrays, kind), small) for curve in _layers_1_and_7(arrays, kind))
-        printed_one, printed_seven = SMALL_STEP[kind]
-        measured[NAMES[kind]] = make_part(_mean(one - seven), printed_one - printed_seven, "the paper's")
-        means.append(f"{np.nanmean(one):.2f} and {np.nanmean(seven):.2f} ({NAMES[kind]})")
+        first, last = (share_of_largest(curve, amounts(arrays, kind), small) for curve in _layers_1_and_7(arrays, kind))
+        printed_first, printed_last = SMALL_STEP[kind]
+        measured[NAMES[kind]] = make_part(_mean(first - last), printed_first - printed_last, "the paper's")
+        means.append(f"{np.nanmean(first):.2f} and {np.nanmean(last):.2f} ({NAMES[kind]})")
     return parts.add_sentence(margins.judge_above(measured), f"Layers 1 and 7: {', '.join(means)}.")
 
 
 def _straightness(files: Mapping[str, Path]) -> Finding:
     arrays, measured, means = _arrays(files), {}, []
     for kind in SMALL:
-        one, seven = (linearity(curve, amounts(arrays, kind)) for curve in _layers_1_and_7(arrays, kind))
-        difference, excess = _mean(seven - one), _mean(seven - EXPLAINED)
-        first, last = float(np.nanmean(one)), float(np.nanmean(seven))
-        measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = make_part(difference, 1 - first, "the most possible")
+        first, last = (linearity(curve, amounts(arrays, kind)) for curve in _layers_1_and_7(arrays, kind))
+        difference, excess = _mean(last - first), _mean(last - EXPLAINED)
+        mean_first, mean_last = float(np.nanmean(first)), float(np.nanmean(last))
+        measured[f"{NAMES[kind]}, layer 7 minus layer 1"] = make_part(difference, 1 - mean_first, "the most possible")
         measured[f"{NAMES[kind]}, layer 7 minus {EXPLAINED:g}"] = make_part(excess, 1 - EXPLAINED, "the most possible")
-        means.append(f"{last:.2f} and {first:.2f} ({NAMES[kind]})")
+        means.append(f"{mean_last:.2f} and {mean_first:.2f} ({NAMES[kind]})")
     return parts.add_sentence(margins.judge_above(measured), f"Mean R\u00b2 of layers 7 and 1: {', '.join(means)}.")
 
 

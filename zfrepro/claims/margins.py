@@ -1,4 +1,4 @@
-"""Verdicts on one network: firm only where another training of it would hardly change them.
+"""Verdicts on one network: decided only where another training of it would hardly change them.
 
 Claims 17 to 41 look at one network (17 to 19 at one of each kind). Their intervals cover what other images, maps, filters or
 folds would change, but not what another training would. So a part is judged with its interval widened on both sides by a

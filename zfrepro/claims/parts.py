@@ -1,4 +1,4 @@
-"""What a group of claims reads, where several sections of an experiment provide it and some may be left out."""
+"""The files of a group of claims, where several sections of an experiment provide them and some may be left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Decide = Callable[[Mapping[str, Path]], Finding]
 def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
     """`part/label` -> file, of parts given as name -> (section of the config, its needs), and what `for_trained_networks` reads.
 
-    A part is left out whose section names no run or whose needs raise LookupError; raises LookupError where all are.
+    Leaves out parts whose section names no run or whose needs raise LookupError; raises LookupError where none remains.
     """
     files: dict[str, str] = {}
     for part, (section, needs) in parts.items():

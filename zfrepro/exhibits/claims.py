@@ -132,26 +132,26 @@ def _row(one: JudgedClaim) -> Row:
     return make_row(COLUMNS, dict(zip((column.key for column in COLUMNS), cells, strict=True)))
 
 
-def _numbers(found: Estimate | None) -> tuple[Number | str | None, ...]:
+def _numbers(estimate: Estimate | None) -> tuple[Number | str | None, ...]:
     """value, low, high, unit, n, of"""
-    if found is None:
+    if estimate is None:
         return (None,) * 6
-    ends = (None if end is None else Number(end, found.digits) for end in (found.low, found.high))
-    return (Number(found.value, found.digits), *ends, found.unit, Number(found.n, 0), found.counted)
+    ends = (None if end is None else Number(end, estimate.digits) for end in (estimate.low, estimate.high))
+    return (Number(estimate.value, estimate.digits), *ends, estimate.unit, Number(estimate.n, 0), estimate.counted)
 
 
-def _effect(found: Effect | None) -> tuple[Number | str | None, ...]:
+def _effect(effect: Effect | None) -> tuple[Number | str | None, ...]:
     """effect, yardstick, what the yardstick is"""
-    if found is None:
+    if effect is None:
         return (None,) * 3
-    return (Number(found.value, found.digits), Number(found.yardstick, found.digits), found.relative_to)
+    return (Number(effect.value, effect.digits), Number(effect.yardstick, effect.digits), effect.relative_to)
 
 
 def _plain(one: JudgedClaim) -> dict[str, Any]:
     claim, finding = one.claim, one.finding
-    found = finding.estimate
-    measured = {key: getattr(found, key, None) for key in ("value", "low", "high", "n", "unit")}
-    measured["of"] = None if found is None else found.counted
+    estimate = finding.estimate
+    measured = {key: getattr(estimate, key, None) for key in ("value", "low", "high", "n", "unit")}
+    measured["of"] = None if estimate is None else estimate.counted
     return {
         "number": claim.number,
         "topic": GROUPS[one.group].topic,
@@ -165,7 +165,7 @@ def _plain(one: JudgedClaim) -> dict[str, Any]:
         "reason": finding.reason,
         "contradicted": claim.contradicted,
         "remark": claim.remark,
-        "estimate": "" if found is None else found.text(),
+        "estimate": "" if estimate is None else estimate.text(),
         **measured,
         "part": finding.part,
         "parts": [{"name": name, "said": part.text()} for name, part in (finding.parts or {}).items()],

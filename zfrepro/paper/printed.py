@@ -16,8 +16,8 @@ COLUMNS = {"top-5": "val_top5", "top-1": "val_top1"}
 
 def total(*scaled: tuple[float, Sum]) -> Sum:
     """A weighted sum of sums; rows that cancel are left out."""
-    rows = sorted({row for _, one in scaled for row in one}, key=list(paper.VARIANTS).index)
-    summed = {row: sum(factor * one.get(row, 0) for factor, one in scaled) for row in rows}
+    rows = sorted({row for _, weights in scaled for row in weights}, key=list(paper.VARIANTS).index)
+    summed = {row: sum(factor * weights.get(row, 0) for factor, weights in scaled) for row in rows}
     return {row: weight for row, weight in summed.items() if weight}
 
 
