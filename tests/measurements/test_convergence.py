@@ -1,4 +1,4 @@
-"""Networks that were not trained out, by histories and training errors worked by hand."""
+"""Networks that did not converge, by histories and training errors worked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether networks were trained out: a claim about what trained networks do is not refuted by networks that were not.
+"""Whether training converged: networks that did not converge cannot refute a claim about trained networks.
 
 Two signs that they were not. The validation top-1 error of a network that the claim uses still falls over the last fifth of
 its epochs by more than its noise. Or the full network (the baseline) fits its training images worse than the one without
@@ -53,21 +53,21 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
-    """Why the networks of these runs did not converge, without a full stop, for `base.excuse_unconverged`; "" where they were.
+    """Why the networks of these runs did not converge, without a full stop, for `base.excuse_unconverged`; "" where they converged.
 
-    `files` holds, among others, the labels of `needs`; diverged runs are passed over. Raises UserError for a broken history.
+    `files` holds, among others, the labels of `needs`; diverged runs are skipped. Raises UserError for a broken history.
     """
     own = {label.removeprefix(PREFIX): path for label, path in files.items() if label.startswith(PREFIX)}
-    found = [run for run in runs.load(own) if not run.diverged]
-    asked = set(names)
-    histories = {run.name: own[f"history/{run.name}"] for run in found if run.name in asked}
-    return " and ".join(part for part in (_falling(found, histories), shallow_fits_better(found)) if part)
+    measured = [run for run in runs.load(own) if not run.diverged]
+    wanted = set(names)
+    histories = {run.name: own[f"history/{run.name}"] for run in measured if run.name in wanted}
+    return " and ".join(part for part in (_falling(measured, histories), shallow_fits_better(measured)) if part)
 
 
-def shallow_fits_better(found: Iterable[Run]) -> str:
+def shallow_fits_better(measured: Iterable[Run]) -> str:
     """The numbers, where the baseline's training error is above that of the network without layers 3, 4, 6, 7; else ""."""
-    found = list(found)
-    rows = [[run.errors["train_top1"] for run in runs.of_row(found, row)] for row in (FULL, SHALLOW)]
+    measured = list(measured)
+    rows = [[run.errors["train_top1"] for run in runs.of_row(measured, row)] for row in (FULL, SHALLOW)]
     if not all(rows):
         return ""
     full, shallow = (float(np.mean(errors)) for errors in rows)
