@@ -1,6 +1,6 @@
 """Whether training converged: networks that did not converge cannot refute a claim about trained networks.
 
-Two signs that they were not. The validation top-1 error of a network that the claim uses still falls over the last fifth of
+Two signs that they did not. The validation top-1 error of a network that the claim uses still falls over the last fifth of
 its epochs by more than its noise. Or the full network (the baseline) fits its training images worse than the one without
 layers 3, 4, 6, 7, which it could imitate: then the experiment's trainings are too short for depth.
 """
@@ -94,9 +94,9 @@ def last_fall(name: str, history: Path, images: int) -> Fall | None:
     return Fall(name, (first, last), (before, after), noise)
 
 
-def _falling(found: Iterable[Run], histories: Mapping[str, Path]) -> str:
+def _falling(measured: Iterable[Run], histories: Mapping[str, Path]) -> str:
     """Names the network whose error falls most beyond its noise. After a single epoch nothing shows that it has ended."""
-    images = {run.name: run.errors["n"] for run in found}
+    images = {run.name: run.errors["n"] for run in measured}
     falls = {name: last_fall(name, path, images[name]) for name, path in histories.items()}
     short = sorted(name for name, fall in falls.items() if fall is None)
     if short:
