@@ -109,16 +109,11 @@ def test_where_map_and_class_are_lowest(tmp_path: Path) -> None:
 
 
 def test_a_share_near_the_odd_exception_is_not_firm(tmp_path: Path) -> None:
-    """Of 960 images: none, [0, 0.4], is below one in twenty by the margin; 8.5 % [6.9, 10.5] is too near to it to be firm; 10.4 %
-    [8.6, 12.5] is firm. Of the paper's 67 %, 8.3 % would be small even if another training brought as much more."""
-    many = {key: np.tile(values, 12) for key, values in artifacts.load_arrays(write(tmp_path)["scores/scores"]).items()}
-    for images, verdict in (
-        (0, "not reproduced"),
-        (82, "inconclusive"),
-        (100, "reproduced"),
-        (200, "reproduced"),
-    ):
-        finding = decide(28, tmp_path, **{**many, "map_left": many["map_left"] + 5 * (np.arange(960) < images)})
+    """Of 320 images: none, [0, 1.2], is below one in twenty by the margin of 2.5; 8.4 % [5.9, 12.0] is too near to it to be firm;
+    12.5 % [9.3, 16.6] is firm. Of the paper's 67 %, 8.3 % would be small even if another training brought as much more."""
+    many = {key: np.tile(values, 4) for key, values in artifacts.load_arrays(write(tmp_path)["scores/scores"]).items()}
+    for images, verdict in ((0, "not reproduced"), (27, "inconclusive"), (40, "reproduced")):
+        finding = decide(28, tmp_path, **{**many, "map_left": many["map_left"] + 5 * (np.arange(320) < images)})
         assert finding.verdict == verdict
 
 

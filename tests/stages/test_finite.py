@@ -396,12 +396,12 @@ def test_probes_name_a_layer_whose_features_are_not_finite(place, tmp_path, valu
 def test_look_names_weights_that_are_not_finite(spoilt, name, value):
     network = spoilt(lambda weights: weights[name].__setitem__((0,) * weights[name].ndim, value))
     with pytest.raises(UserError, match=rf"model\.safetensors: {name}: 1 of [0-9]+ weights are not finite{ADVICE}"):
-        opened.own(network / "model.safetensors", torch.device("cpu"))
+        opened.open_own(network / "model.safetensors", torch.device("cpu"))
 
 
 def test_look_names_a_network_that_overflows(spoilt):
     network = spoilt(lambda weights: [weights[f"conv{layer}.weight"].mul_(1e25) for layer in (4, 5)])
-    seeing = opened.own(network / "model.safetensors", torch.device("cpu"))
+    seeing = opened.open_own(network / "model.safetensors", torch.device("cpu"))
     message = r"model\.safetensors: layer relu5: [0-9]+ of [0-9]+ activations are not finite; .*: take other weights"
     with pytest.raises(UserError, match=message):
         inspect.look(seeing, np.full((64, 64, 3), 200, np.uint8))
@@ -417,7 +417,7 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
     with pytest.raises(
         UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*: take other weights"
     ):
-        opened.torchvisions("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
+        opened.open_torchvision("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
 
 
 # Exhibits and the report

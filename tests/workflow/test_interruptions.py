@@ -17,13 +17,14 @@ title: Long enough to be killed
 prepare:
   source: {dataset: scenes, size: 64, options: {set: source, size: 64, train_per_class: 8, val_per_class: 1}}
 train:
-  recipe: {width: 0.08, input_size: 64, epochs: 25, batch: 32, init: he, input_scale: 0.03125, crops: random, schedule: cosine}
+  recipe: {width: 0.08, input_size: 64, epochs: 16, batch: 32, init: he, input_scale: 0.03125, crops: random, schedule: cosine}
   runs: {improved: {base: improved}}
 report: {exhibits: [fig3_architecture, training_curves]}
 """
 WEIGHTS = "results/long/train/improved/model.safetensors"
 LOG = "results/long/logs/train/improved.log"
 RUN = ("run", "--config", "experiment.yaml", "--cores", "2")
+TRAIN = (*RUN, WEIGHTS)  # the network alone, without exhibits and report
 
 pytestmark = pytest.mark.workflow
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.workflow
 def uninterrupted(tmp_path_factory):
     """A workspace whose network was trained in one go."""
     made = Workspace(tmp_path_factory.mktemp("whole"), EXPERIMENT)
-    made.run()
+    made.run(WEIGHTS)
     return made
 
 
@@ -73,7 +74,7 @@ def same_weights(one, other):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on(workspace, uninterrupted, number):
-    process = workspace.start(*RUN)
+    process = workspace.start(*TRAIN)
     wait_for(lambda: epochs_done(workspace) >= 3)
     process.send_signal(number)
     asked = time.monotonic()
@@ -83,19 +84,19 @@ def test_a_stopped_run_goes_on(workspace, uninterrupted, number):
     assert members(workspace) == []
     assert "Stopped. Run the same command to resume." in out
     assert not (workspace.folder / WEIGHTS).exists()
-    workspace.run()
+    workspace.run(WEIGHTS)
     assert '"resumed"' in (workspace.folder / LOG).read_text()
     assert same_weights(workspace, uninterrupted)
 
 
 def test_a_killed_manager_leaves_nobody_behind_the_next_run(workspace, uninterrupted):
-    process = workspace.start(*RUN)
+    process = workspace.start(*TRAIN)
     wait_for(lambda: epochs_done(workspace) >= 3)
     process.kill()
     process.communicate()
     orphans = members(workspace)
     assert any("train" in orphan.cmdline() for orphan in orphans)
-    workspace.run()
+    workspace.run(WEIGHTS)
     assert not any(orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE for orphan in orphans)
     assert same_weights(workspace, uninterrupted)
 
