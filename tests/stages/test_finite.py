@@ -402,9 +402,9 @@ def test_look_names_weights_that_are_not_finite(spoilt, name, value):
 def test_look_names_a_network_that_overflows(spoilt):
     network = spoilt(lambda weights: [weights[f"conv{layer}.weight"].mul_(1e25) for layer in (4, 5)])
     seeing = opened.open_own(network / "model.safetensors", torch.device("cpu"))
-    message = r"model\.safetensors: layer relu5: [0-9]+ of [0-9]+ activations are not finite; .*: take other weights"
+    message = r"model\.safetensors: layer relu5: [0-9]+ of [0-9]+ activations are not finite; .*; use other weights"
     with pytest.raises(UserError, match=message):
-        inspect.look(seeing, np.full((64, 64, 3), 200, np.uint8))
+        inspect.inspect(seeing, np.full((64, 64, 3), 200, np.uint8))
 
 
 def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeypatch):
@@ -415,7 +415,7 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
     weights["classifier.6.bias"][1] = NAN
     torch.save(weights, tmp_path / "mine.pth")
     with pytest.raises(
-        UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*: take other weights"
+        UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*; use other weights"
     ):
         opened.open_torchvision("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
 

@@ -20,6 +20,7 @@ from zfrepro.models import torchvision_import
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from torchvision.models import VGG, AlexNet
 
 RESIZED, SIZE = 256, 224  # pixels
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -50,7 +51,7 @@ def load(network: str, weights: Path) -> tuple[nn.Sequential, int]:
     return net.eval(), classes
 
 
-def flat(model: nn.Module, network: str) -> nn.Sequential:
+def flat(model: AlexNet | VGG, network: str) -> nn.Sequential:
     """features, pooling, classifier in one chain; ReLU not in place, so that maps asked for are kept.
 
     The adaptive average pooling is left out where it is the identity: averages of one value each.
@@ -75,12 +76,13 @@ def pixels(image: Image.Image) -> np.ndarray:
     short = min(image.size)
     sides = [RESIZED * side // short for side in image.size]
     corner = [round((side - SIZE) / 2) for side in sides]
-    box = [
+    left, top, right, bottom = (
         (start + far) * own / side
         for far in (0, SIZE)
         for start, own, side in zip(corner, image.size, sides, strict=True)
-    ]
-    return np.array(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=tuple(box)), dtype=np.uint8)
+    )
+    box = (left, top, right, bottom)
+    return np.array(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box), dtype=np.uint8)
 
 
 def normalised(crops: np.ndarray) -> torch.Tensor:
@@ -140,7 +142,7 @@ def _misfit(expected: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     return "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
 
 
-def _averages_single_values(model: nn.Module) -> bool:
+def _averages_single_values(model: AlexNet | VGG) -> bool:
     """Whether the average pooling's output has the size of its input, at the networks' own 224 pixels."""
     import torch
 

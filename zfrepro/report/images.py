@@ -210,7 +210,7 @@ def _opaque(png: bytes) -> Image.Image | None:
     picture.load()
     if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
         return None
-    if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
+    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         return None
     return picture.convert("RGB")
 

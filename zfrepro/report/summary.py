@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 
 def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, int]) -> dict[str, Any]:
     """spec: the report's; files: path in the report's folder -> bytes."""
-    board = next((one["data"] for one in exhibits if one["name"] == "claims"), {})
+    board: Plain = next((one["data"] for one in exhibits if one["name"] == "claims"), {})
     return {
         "experiment": spec.experiment,
         "title": spec.title,

@@ -44,5 +44,6 @@ def _read(path: Path) -> dict[str, str] | None:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    found = [re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line) for line in lines]
-    return {match[2]: match[1] for match in found} if found and all(found) else None
+    matches = [re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line) for line in lines]
+    digests = {match[2]: match[1] for match in matches if match}
+    return digests if digests and all(matches) else None

@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -74,7 +75,7 @@ def _code(name: str) -> str:
 @functools.cache
 def _imports(name: str) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(_tree(name)):
+    for node in _statements(_tree(name).body):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,6 +84,15 @@ def _imports(name: str) -> frozenset[str]:
             found.update(f"{base}.{alias.name}" for alias in node.names)
     relative = {item.removeprefix(f"{PACKAGE}.") for item in found if item.startswith(f"{PACKAGE}.")}
     return frozenset(item for item in relative if path_of(item) is not None)
+
+
+def _statements(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """All statements, at any depth; expressions, most of a tree, hold none."""
+    for node in body:
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            if isinstance(inner := getattr(node, field, None), list):
+                yield from _statements(inner)
 
 
 def _absolute(name: str, node: ast.ImportFrom) -> str:
