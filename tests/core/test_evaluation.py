@@ -28,6 +28,19 @@ def test_ten_views_are_averaged_softmaxes():
     assert np.allclose(together.sum(1), 1, atol=1e-5)
 
 
+def test_a_view_in_two_sets_is_computed_once(monkeypatch):
+    images = np.random.default_rng(1).integers(0, 255, (3, 12, 12, 3), dtype=np.uint8)
+    subtract = crops.MeanSubtraction(images.mean(0).astype(np.float32), torch.device("cpu"))
+    net, passes = nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), []
+    sets = [[crops.centre_view(12, 8)], crops.ten_views(12, 8)]
+    apart = [evaluation.probabilities(net, images, subtract, 8, views) for views in sets]
+    scores = evaluation.nets.scores
+    monkeypatch.setattr(evaluation.nets, "scores", lambda *given: passes.append(1) or scores(*given))
+    together = evaluation.averaged_probabilities(net, images, subtract, 8, sets)
+    assert all(np.array_equal(one, other) for one, other in zip(together, apart, strict=True))
+    assert len(passes) == 10
+
+
 def test_a_network_whose_scores_are_not_finite_predicts_nothing():
     images = np.random.default_rng(1).integers(0, 255, (3, 12, 12, 3), dtype=np.uint8)
     subtract = crops.MeanSubtraction(images.mean(0).astype(np.float32), torch.device("cpu"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,13 +15,12 @@ from zfrepro.core.finite import require_finite
 BATCH = 128  # images; on a CPU faster than more
 
 
-@torch.inference_mode()
 def probabilities(
     net: nn.Sequential,
     images: np.ndarray,
     subtract: crops.MeanSubtraction,
     input_size: int,
-    views: list[crops.View],
+    views: Sequence[crops.View],
     batch: int = BATCH,
     dtype: torch.dtype = torch.float32,
 ) -> np.ndarray:
@@ -26,19 +28,33 @@ def probabilities(
 
     Raises NotFiniteError.
     """
+    return averaged_probabilities(net, images, subtract, input_size, [views], batch, dtype)[0]
+
+
+@torch.inference_mode()
+def averaged_probabilities(
+    net: nn.Sequential,
+    images: np.ndarray,
+    subtract: crops.MeanSubtraction,
+    input_size: int,
+    view_sets: Sequence[Sequence[crops.View]],
+    batch: int = BATCH,
+    dtype: torch.dtype = torch.float32,
+) -> list[np.ndarray]:
+    """The same for each of several sets of views; a view that is in two of them is computed once. Raises NotFiniteError."""
     net.eval()
-    total: np.ndarray | None = None
-    for view in views:
+    totals: dict[int, np.ndarray] = {}  # by number of the set
+    for view in dict.fromkeys(chain(*sorted(view_sets, key=len, reverse=True))):
         for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
             with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
                 scores = nets.scores(net, inputs)
             softmax = scores.float().softmax(1).cpu().numpy()
-            if total is None:
-                total = np.zeros((len(images), softmax.shape[1]), dtype=np.float32)
-            total[where] += softmax / len(views)
-    if total is None:
-        return np.zeros((0, 0), dtype=np.float32)
-    return require_finite(total, "class probabilities")
+            for i in (i for i, views in enumerate(view_sets) if view in views):
+                if i not in totals:
+                    totals[i] = np.zeros((len(images), softmax.shape[1]), dtype=np.float32)
+                totals[i][where] += softmax / len(view_sets[i])
+    none = np.zeros((0, 0), dtype=np.float32)
+    return [require_finite(totals.get(i, none), "class probabilities") for i in range(len(view_sets))]
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -58,15 +58,18 @@ def _measured(
     network = TrainedNetwork(weights, device, threads)
     dtype = devices.precision(spec.precision, network.device)
 
-    def predict(images: np.ndarray, views: int) -> np.ndarray:
-        taken = crops.ten_views(source.size, network.size) if views == 10 else [network.view]
-        return evaluation.probabilities(network.net, images, network.subtract, network.size, taken, spec.batch, dtype)
+    def predict(images: np.ndarray, *views: int) -> dict[int, np.ndarray]:
+        sets = [crops.ten_views(source.size, network.size) if count == 10 else [network.view] for count in views]
+        averages = evaluation.averaged_probabilities(
+            network.net, images, network.subtract, network.size, sets, spec.batch, dtype
+        )
+        return dict(zip(views, averages, strict=True))
 
     labels = source.labels("val")
     sample = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
     with explain_not_finite(weights):
-        probabilities: dict[int, np.ndarray] = {views: predict(source.images("val"), views) for views in spec.views}
-        of_training = predict(source.images("train")[sample], 1)
+        probabilities = predict(source.images("val"), *spec.views)
+        of_training = predict(source.images("train")[sample], 1)[1]
     errors: dict[str, Any] = {
         "train_top1": top_error(of_training, source.labels("train")[sample], 1),
         "train_n": len(sample),
