@@ -17,19 +17,17 @@ from zfrepro.claims import margins, parts
 from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import make_part
 from zfrepro.measurements import files as measured_files
+from zfrepro.measurements import intervals
 from zfrepro.measurements.correspondence import MASKS, PARTS
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.storage import artifacts
 
-RESAMPLES = 2000
 LEAST = 3  # images; two make a single pair, which a bootstrap cannot resample
 
 
 def needs(config: Any) -> dict[str, str]:
-    files = parts.gather_files(
-        config, {"own": ("correspondence", partial(measured_files.of_one_run, stage="correspondence"))}
-    )
-    return {label.removeprefix("own/"): path for label, path in files.items()}
+    of_run = partial(measured_files.of_one_run, stage="correspondence")
+    return parts.gather_files(config, {"": ("correspondence", of_run)})
 
 
 def _parts_agree(files: Mapping[str, Path]) -> Finding:
@@ -51,13 +49,13 @@ def _less_in_layer_7(files: Mapping[str, Path]) -> Finding:
     if count < LEAST:
         raise NotMeasured(f"{count} images were compared; {LEAST} are needed.")
     five, seven = (arrays[f"different_{layer}"] for layer in (5, 7))
-    resamples = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    shares = [_margin(pairs, np.vstack([np.ones(count, int), resamples])) for pairs in (five, seven)]
+    counts = np.vstack([np.ones(count, int), intervals.resampled_counts(count)])
+    shares = [_margin(pairs, counts) for pairs in (five, seven)]
     value, *drawn = 100 * (shares[0] - shares[1])
     finite = np.array(drawn)[~np.isnan(drawn)]  # missing where random squares change nothing in the images drawn
     if np.isnan(value) or not len(finite):
         raise NotMeasured("Random squares change nothing in layer 5 or in layer 7.")
-    low, high = np.percentile(finite, (2.5, 97.5)).tolist()
+    low, high = intervals.percentile_ends(finite)
     sentence = f"Layer 5: {100 * shares[0][0]:.1f} %, layer 7: {100 * shares[1][0]:.1f} %."
     estimate = Estimate(float(value), low, high, count, "images", unit="points")
     return parts.add_sentence(

@@ -41,10 +41,8 @@ NAMES = {"shift": "translation", "scale": "scale", "turn": "rotation"}
 
 
 def needs(config: Any) -> dict[str, str]:
-    files = parts.gather_files(
-        config, {"curves": ("invariance", partial(measured_files.of_one_run, stage="invariance"))}
-    )
-    return {label.removeprefix("curves/"): path for label, path in files.items()}
+    of_run = partial(measured_files.of_one_run, stage="invariance")
+    return parts.gather_files(config, {"": ("invariance", of_run)})
 
 
 def _arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:

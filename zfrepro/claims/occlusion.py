@@ -26,7 +26,6 @@ SOME = 5  # percent of images, one in twenty; fewer would be rare exceptions, wh
 SOME_MARGIN = 2.5  # points: half of that
 PRINTED_APART = 100 * 2 / 3  # percent of the paper's three images
 LEAST = 10  # images with clear minima
-RESAMPLES = 2000
 POSITIONS, KEPT = 900, (879, 129, 762)  # in the paper's three images: all, and those that keep the label
 PARTS = {"scores": ("occlusion", measured_files.occlusion_scores)}
 EASY = "images, the half with the highest P(true class)"
@@ -62,9 +61,9 @@ def _localises(files: Mapping[str, Path]) -> Finding:
 
 def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float]:
     """Percent by which the mean of `on` lies below that of `off`, both (N,), and its upper end; bootstrap over images."""
-    drawn = np.random.default_rng(0).integers(len(on), size=(RESAMPLES, len(on)))
+    drawn = np.random.default_rng(0).integers(len(on), size=(intervals.RESAMPLES, len(on)))
     falls = 100 * (1 - on[drawn].mean(axis=1) / off[drawn].mean(axis=1))
-    return 100 * float(1 - on.mean() / off.mean()), float(np.percentile(falls, 97.5))
+    return 100 * float(1 - on.mean() / off.mean()), intervals.percentile_ends(falls)[1]
 
 
 def _minima(files: Mapping[str, Path]) -> Finding:
@@ -97,12 +96,12 @@ def _unrelated_minus_observed(apart: np.ndarray) -> Estimate:
     An image drawn several times forms no pair with itself; a draw of a single image is left out.
     """
     count = len(apart)
-    resamples = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    resamples = intervals.resampled_counts(count)
     counts = np.vstack([np.ones(count, int), resamples[resamples.max(axis=1) < count]])
     observed, pairs = counts @ np.diag(apart) / count, apart * ~np.eye(count, dtype=bool)
     chance = ((counts @ pairs) * counts).sum(axis=1) / (count**2 - (counts**2).sum(axis=1))
     value, *drawn = 100 * (chance - observed)
-    low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
+    low, high = intervals.percentile_ends(np.array(drawn))
     return Estimate(float(value), low, high, count, "images with clear minima", unit="points")
 
 

@@ -13,6 +13,7 @@ from zfrepro.claims import base
 from zfrepro.claims.base import Finding
 from zfrepro.errors import UserError
 from zfrepro.measurements import convergence, transfers
+from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
@@ -23,6 +24,8 @@ Decide = Callable[[Mapping[str, Path]], Finding]
 def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
     """`part/label` -> file, of parts given as name -> (section of the config, its needs), and what `for_trained_networks` reads.
 
+    The labels of a part named "" stand alone.
+
     Leaves out parts whose section names no run or whose needs raise LookupError; raises LookupError where none remains.
     """
     files: dict[str, str] = {}
@@ -31,7 +34,7 @@ def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[st
             part_files = needs(config) if getattr(getattr(config, section), "runs", ()) else {}
         except LookupError:
             part_files = {}
-        files |= {f"{part}/{label}": path for label, path in part_files.items()}
+        files |= {f"{part}/{label}" if part else label: path for label, path in part_files.items()}
     if not files:
         raise LookupError(
             f"the experiment leaves out {', '.join(dict.fromkeys(section for section, _ in parts.values()))}"
@@ -41,7 +44,7 @@ def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[st
 
 def select_part(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
     """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
-    own = {label.removeprefix(f"{part}/"): path for label, path in files.items() if label.startswith(f"{part}/")}
+    own = measured_files.select(files, part)
     if not own:
         raise NotMeasured(without)
     return own

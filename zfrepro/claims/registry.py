@@ -9,6 +9,7 @@ from typing import Any
 
 from zfrepro.claims import ablation, correspondence, imagenet, invariance, layers, occlusion, transfer, visualisation
 from zfrepro.claims.base import Claim, Finding
+from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import NotMeasured
 
 COUNT = 42
@@ -55,7 +56,7 @@ def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
     """Every claim in the paper's order; those of a group left out are not attempted."""
     judged = []
     for name, group in GROUPS.items():
-        own = {label.removeprefix(f"{name}/"): path for label, path in files.items() if label.startswith(f"{name}/")}
+        own = measured_files.select(files, name)
         judged += [JudgedClaim(name, claim, _decide(group, claim, own)) for claim in group.module.CLAIMS]
     return judged
 

@@ -24,7 +24,6 @@ from zfrepro.measurements.first_layers import Layers
 from zfrepro.measurements.occlusion_scores import Scores
 from zfrepro.storage import artifacts
 
-RESAMPLES = 2000
 MOST = 50  # percent
 ENDS = 2  # layers that count as lower, and as upper
 EPOCHS, LATE, EARLY = (
@@ -101,7 +100,7 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     if np.array_equal(free.filters, clipped.filters):
         return _never_clipped(free, clipped)
     value = free.ratio / clipped.ratio
-    low, high = np.percentile(_ratios(free.rms, 0) / _ratios(clipped.rms, 1), (2.5, 97.5)).tolist()
+    low, high = intervals.percentile_ends(_ratios(free.rms, 0) / _ratios(clipped.rms, 1))
     n = len(free.rms) + len(clipped.rms)
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
@@ -122,7 +121,7 @@ def _never_clipped(free: Layers, clipped: Layers) -> Finding:
 
 def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
     """(RESAMPLES,): largest over median RMS of resampled filters."""
-    drawn = np.random.default_rng(seed).choice(rms, (RESAMPLES, len(rms)))
+    drawn = np.random.default_rng(seed).choice(rms, (intervals.RESAMPLES, len(rms)))
     return drawn.max(axis=1) / np.median(drawn, axis=1)
 
 

@@ -51,7 +51,7 @@ TONES = {"input": "#8b95a5", "conv": draw.BLUE, "pool": draw.SKY, "full": draw.O
 
 
 def needs(config: Any) -> dict[str, str]:
-    run = runs.find_improved(config, config.train.runs)
+    run = runs.find_row(config, config.train.runs, "improved")
     return {"network": f"train/{run}/network.json"}
 
 

@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from zfrepro.errors import UserError
+from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import runs
 from zfrepro.measurements.intervals import Z
 from zfrepro.measurements.runs import Run
 
 LAST = 0.2  # of the epochs
 FULL, SHALLOW = "baseline", "baseline-without-3-4-6-7"
-PREFIX = "trained/"
+GROUP = "trained"
 ERROR = "val_top1_error"
 
 
@@ -49,7 +50,7 @@ class Fall:
 def needs(config: Any) -> dict[str, str]:
     """What `reason` reads: label -> file of every run's network, errors and history."""
     histories = {f"history/{name}": f"{stage}/{name}/history.csv" for name, stage in config.runs().items()}
-    return {f"{PREFIX}{label}": path for label, path in (runs.needs(config) | histories).items()}
+    return {f"{GROUP}/{label}": path for label, path in (runs.needs(config) | histories).items()}
 
 
 def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
@@ -57,7 +58,7 @@ def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
 
     `files` holds, among others, the labels of `needs`; diverged runs are skipped. Raises UserError for a broken history.
     """
-    own = {label.removeprefix(PREFIX): path for label, path in files.items() if label.startswith(PREFIX)}
+    own = measured_files.select(files, GROUP)
     measured = [run for run in runs.load(own) if not run.diverged]
     wanted = set(names)
     histories = {run.name: own[f"history/{run.name}"] for run in measured if run.name in wanted}

@@ -5,10 +5,10 @@ Raises LookupError where the experiment names no run for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from zfrepro import paper
 from zfrepro.measurements import runs
 
 STEMS = {  # stage -> its two files, without suffixes
@@ -18,20 +18,23 @@ STEMS = {  # stage -> its two files, without suffixes
     "invariance": "invariance",
     "correspondence": "correspondence",
 }
-
-
 BASES = ("baseline", "improved")  # rows of Table 3
+
+
+def select(files: Mapping[str, Path], group: str) -> dict[str, Path]:
+    """`label` -> file, of the labels `group/label`."""
+    return {label.removeprefix(f"{group}/"): path for label, path in files.items() if label.startswith(f"{group}/")}
 
 
 def of_one_run(config: Any, stage: str) -> dict[str, str]:
     """`arrays` and `about` of the stage, of the improved network if it is among its runs."""
-    stem = f"{stage}/{runs.find_improved(config, getattr(config, stage).runs)}/{STEMS[stage]}"
+    stem = f"{stage}/{runs.find_row(config, getattr(config, stage).runs, 'improved')}/{STEMS[stage]}"
     return {"arrays": f"{stem}.npz", "about": f"{stem}.json"}
 
 
 def occlusion_scores(config: Any) -> dict[str, str]:
     """`scores` and `about`."""
-    run = runs.find_improved(config, config.occlusion.runs)
+    run = runs.find_row(config, config.occlusion.runs, "improved")
     return {"scores": f"occlusion/{run}/scores.npz", "about": f"occlusion/{run}/occlusion.json"}
 
 
@@ -40,26 +43,18 @@ def first_layers(config: Any) -> dict[str, str]:
 
     Raises LookupError where deconvnet.runs lacks one of the two networks.
     """
-    unclipped = [name for name in config.deconvnet.runs if config.training(name).filter_rms is None]
     files: dict[str, str] = {}
-    for label, base in (("unclipped", "improved"), *((base, base) for base in BASES)):
-        among = unclipped if label == "unclipped" else [name for name in config.deconvnet.runs if name not in unclipped]
-        run = _plain(config, among, base)
-        if run is not None:
+    for label, base, clipped in (("unclipped", "improved", False), *((base, base, True) for base in BASES)):
+        names = [name for name in config.deconvnet.runs if _is_of(config.training(name), base, clipped)]
+        if names:
+            run = runs.find_row(config, names, base)
             stem = f"deconvnet/{run}/features"
             files |= {f"arrays/{label}": f"{stem}.npz", f"about/{label}": f"{stem}.json"}
             files[f"network/{label}"] = f"{config.runs()[run]}/{run}/network.json"
-        elif label in BASES:
+        elif clipped:
             raise LookupError(f"deconvnet.runs names no {base} network with its filters clipped")
     return files
 
 
-def _plain(config: Any, names: Sequence[str], base: str) -> str | None:
-    """Of the named runs the one with the network of Table 3's row, else any of that base; of several the lowest seed."""
-    row = runs.full_description(paper.VARIANTS[base])
-    of_base = [name for name in names if config.training(name).network.base == base]
-    ranked = [
-        (runs.full_description(config.training(name).network.model_dump()) != row, config.training(name).seed, name)
-        for name in of_base
-    ]
-    return min(ranked)[2] if ranked else None
+def _is_of(training: Any, base: str, clipped: bool) -> bool:
+    return bool(training.network.base == base) and (training.filter_rms is not None) == clipped

@@ -92,6 +92,17 @@ def rank_correlation(first: np.ndarray, second: np.ndarray, counted: str) -> Est
     return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)), n, counted, digits=2)
 
 
+def resampled_counts(n: int) -> np.ndarray:
+    """int64 (RESAMPLES, n): how often a bootstrap, seeded, draws each of n images; for what is no mean of single images."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+
+
+def percentile_ends(drawn: np.ndarray) -> tuple[float, float]:
+    """The ends of the 95 % interval of what a bootstrap has drawn."""
+    low, high = np.percentile(drawn, (100 * (1 - LEVEL), 100 * LEVEL)).tolist()
+    return low, high
+
+
 def independent_difference(first: Estimate, second: Estimate, counted: str) -> Estimate:
     """first minus second, measured independently: their intervals' halves add in quadrature; n is that of the fewer."""
     value, n = first.value - second.value, min(first.n, second.n)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import network_errors, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.network_errors import Spread
@@ -50,7 +51,7 @@ class Networks:
 
     @classmethod
     def load(cls, files: Mapping[str, Path]) -> Networks:
-        scores = {label.removeprefix("scores/"): path for label, path in files.items() if label.startswith("scores/")}
+        scores = measured_files.select(files, "scores")
         return cls(tuple(runs.load(files)), scores)
 
     @property

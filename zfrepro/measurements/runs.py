@@ -55,17 +55,18 @@ def needs(config: Any, scores: bool = False) -> dict[str, str]:
     return files
 
 
-def find_improved(config: Any, names: Iterable[str]) -> str:
-    """Of the named runs the one with the network of Fig 3, else any; of several the lowest seed, whatever their order.
+def find_row(config: Any, names: Iterable[str], row: str) -> str:
+    """Of the named runs the one with the network of a row of Table 3, else any; of several the lowest seed, whatever their order.
 
     Raises LookupError for no names.
     """
-    names = sorted(names, key=lambda name: (config.training(name).seed, name))
-    if not names:
+    wanted = full_description(paper.VARIANTS[row])
+    trainings = {name: config.training(name) for name in names}
+    if not trainings:
         raise LookupError("no run is named for it")
-    plain = full_description(paper.VARIANTS["improved"])
-    return next(
-        (name for name in names if full_description(config.training(name).network.model_dump()) == plain), names[0]
+    return min(
+        trainings,
+        key=lambda name: (full_description(trainings[name].network.model_dump()) != wanted, trainings[name].seed, name),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zfrepro.errors import UserError
+from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.intervals import student
 from zfrepro.storage import artifacts
@@ -74,7 +75,7 @@ class Target:
     @classmethod
     def load(cls, files: Mapping[str, Path], name: str) -> Target:
         """Of labels `<name>/<label of needs>`."""
-        own = {label.removeprefix(f"{name}/"): path for label, path in files.items() if label.startswith(f"{name}/")}
+        own = measured_files.select(files, name)
         return cls(artifacts.load_json(own["folds"]), load_accuracies(own))
 
     @property
