@@ -1,6 +1,6 @@
 """What we claim about speed: ours and a peer, alternating in one run; writes results.json beside this file and a table.
 
-python benchmarks/bench.py [NAME ...]     all by default; default_run trains everything anew and takes minutes
+python benchmarks/bench.py [NAME ...]     all by default; default_run trains everything again and takes minutes
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def huge_pages() -> dict[str, Any]:
     """Pictures a second of the default experiment's improved network, with the environment of a run's jobs and without."""
     from zfrepro.running import manager
 
-    code = "import pathlib, zfrepro.experiments as e, zfrepro.throughput as t; "
+    code = "import pathlib, zfrepro.experiment.loading as e, zfrepro.experiment.throughput as t; "
     code += "print(t.measure(e.load(pathlib.Path('config.yaml')), 'improved', 'cpu').images_per_second)"
-    plain = {name: value for name, value in os.environ.items() if name not in manager.JOBS}
+    plain = {name: value for name, value in os.environ.items() if name not in manager.JOB_ENVIRONMENT}
     speeds: dict[str, list[float]] = {"ours": [], "peer": []}
     for _ in range(3):
-        for name, more in (("ours", manager.JOBS), ("peer", {})):
-            said = subprocess.run(
+        for name, more in (("ours", manager.JOB_ENVIRONMENT), ("peer", {})):
+            done = subprocess.run(
                 [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE, env=plain | more
             )
-            speeds[name].append(float(said.stdout))
+            speeds[name].append(float(done.stdout))
     ours, peer = (statistics.median(speeds[name]) for name in ("ours", "peer"))
     return _result(ours, peer, "the same in pages of 4 KiB", "pictures/s", ours / peer)
 
@@ -191,8 +191,8 @@ def _take_turns(folder: Path, ways: dict[str, tuple[str, int]]) -> dict[str, lis
     cores = os.cpu_count() or 1
     started: dict[str, list[subprocess.Popen]] = {}
     for name, (loop, networks) in ways.items():
-        environment = {key: value for key, value in os.environ.items() if key not in manager.JOBS}
-        environment |= manager.JOBS if loop == "ours" else {}
+        environment = {key: value for key, value in os.environ.items() if key not in manager.JOB_ENVIRONMENT}
+        environment |= manager.JOB_ENVIRONMENT if loop == "ours" else {}
         command = [sys.executable, __file__, "--steps", loop, str(folder), str(max(1, cores // networks))]
         started[name] = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)

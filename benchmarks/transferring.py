@@ -104,8 +104,8 @@ def _agreement(
 
     ready = task(gram(stored), labels, fold.train, fold.test, INNER)
     return {
-        kind: round(float(np.mean(classify(ready, kind, (strength,)).predicted == said)), 4)
-        for kind, (strength, said) in theirs.items()
+        kind: round(float(np.mean(classify(ready, kind, (strength,)).predicted == predicted)), 4)
+        for kind, (strength, predicted) in theirs.items()
     }
 
 

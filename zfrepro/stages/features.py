@@ -54,9 +54,9 @@ def run(
     with guards.report_disk_full(out), explain_not_finite(source, advice):
         (out / "features.json").unlink(missing_ok=True)
         _write(out, sizes, target.count, batches)
-        told = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}
+        record = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}
         artifacts.save_json(
-            out / "features.json", told | {"sizes": {str(layer): size for layer, size in sizes.items()}}
+            out / "features.json", record | {"sizes": {str(layer): size for layer, size in sizes.items()}}
         )
 
 

@@ -131,10 +131,10 @@ def _too_small(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int,
     most = max(spec.per_class)
     small = dict.fromkeys(set(range(len(target.classes))) - set(labels.tolist()), 0)
     small |= too_small(labels[labels >= 0], most)
-    told = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
+    counts = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
     if small and (spec.small == "stop" or len(small) == len(target.classes)):
         raise UserError(
-            f"{target.folder}: {most} training images per class and one to test are more than these hold: {told}; lower "
+            f"{target.folder}: {most} training images per class and one to test are more than these hold: {counts}; lower "
             "`per_class` for this set under `folds`, or set `small: drop`"
         )
     return dict(sorted(small.items()))
@@ -152,7 +152,7 @@ def _summary(
     spec: Spec, target: PreparedSet, labels: np.ndarray, found: dict[int | None, list[Fold]]
 ) -> dict[str, Any]:
     own = None in found
-    told = {
+    summary = {
         "target": target.manifest["dataset"],
         "digest": target.digest,
         "classes": [name for label, name in enumerate(target.classes) if own or label in labels],
@@ -166,8 +166,8 @@ def _summary(
         "test_pictures": {str(k): len(some[0].test) for k, some in found.items() if k is not None},
     }
     if own:
-        told |= {"train_pictures": len(found[None][0].train), "val_pictures": len(found[None][0].test)}
-    return told
+        summary |= {"train_pictures": len(found[None][0].train), "val_pictures": len(found[None][0].test)}
+    return summary
 
 
 def _overlap_summary(

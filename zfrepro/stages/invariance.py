@@ -134,8 +134,10 @@ def _measured(
     """One image's curves (T,): distances from the untouched view, probability of the true class."""
     from zfrepro.core.invariance import distances, features_and_probabilities
 
-    original, said = features_and_probabilities(opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS)
-    found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(said.argmax() == true)}
+    original, prediction = features_and_probabilities(
+        opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS
+    )
+    found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(prediction.argmax() == true)}
     for kind, values in amounts.items():
         parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
         for start in range(0, len(values), spec.batch):

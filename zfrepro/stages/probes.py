@@ -68,7 +68,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
 
 
 def _gram(folder: Path, layer: int, count: int, size: int) -> np.ndarray:
-    """The file is mapped anew for each part, so that what was read does not stay in memory.
+    """The file is mapped again for each part, so that what was read does not stay in memory.
 
     Raises UserError for a file that is gone or cut short.
     """

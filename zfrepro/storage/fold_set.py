@@ -27,7 +27,7 @@ class FoldedSet:
     """The folds of one prepared set. `sizes` are the numbers of training images per class; (None,) for own splits."""
 
     def __init__(self, summary: Path, target: PreparedSet):
-        """Raises UserError where the folds were made for another set, or for this one before it was prepared anew."""
+        """Raises UserError where the folds were made for another set, or for this one before it was prepared again."""
         self.path, self.target = Path(summary).with_name("folds.npz"), target
         self.summary = artifacts.load_json(summary)
         if self.summary["digest"] != target.digest:
