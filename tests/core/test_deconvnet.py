@@ -12,7 +12,7 @@ from torch.nn import functional
 from zfrepro.core import deconvnet
 from zfrepro.core.architecture import Network
 from zfrepro.core.deconvnet import disjoint_every, unpool
-from zfrepro.core.nets import build
+from zfrepro.core.nets import CeilConv2d, build
 from zfrepro.core.normalisation import CrossMapNorm
 
 
@@ -84,6 +84,59 @@ def test_other_chains_equal_autograd(chain, size):
     ours = project_onto_images(net, pictures, last, units)
     for row, (picture, *unit) in enumerate(units.tolist()):
         assert_same(ours[row], through_autograd(net, pictures[picture], last, unit))
+
+
+POOLS = [  # at the border of the image or of a map; the last three windows that begin beyond it do not exist
+    nn.MaxPool2d(3, 2, 1),
+    nn.MaxPool2d(3, 2, ceil_mode=True),
+    nn.MaxPool2d(4, 3, 2, ceil_mode=True),
+    nn.MaxPool2d(3, 2, 1, dilation=2, ceil_mode=True),
+    nn.MaxPool2d((2, 3), (3, 2), (1, 0), ceil_mode=True),
+    nn.MaxPool2d(2, 3, ceil_mode=True),
+    nn.MaxPool2d(1, 4, ceil_mode=True),
+]
+FIRST = [[], [nn.ReLU()], [nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()]]
+
+
+@pytest.mark.parametrize("first", range(len(FIRST)), ids=["first", "after ReLU", "after conv"])
+@pytest.mark.parametrize("pool", POOLS, ids=str)
+@pytest.mark.parametrize("size", [9, 12])
+def test_every_unit_above_a_pooling_equals_autograd(pool, first, size):
+    net = nn.Sequential(*FIRST[first], pool, nn.Conv2d(3, 4, 2, padding=1))
+    assert_every_unit_equals_autograd(net, size)
+
+
+OUTSIDE = [  # windows that lie in the border alone
+    [nn.Conv2d(3, 4, 2, padding=3), nn.ReLU()],
+    [nn.Conv2d(3, 4, 2, 3, padding=(0, 5)), nn.ReLU(), nn.Conv2d(4, 3, 1)],
+    [nn.MaxPool2d(2), nn.Conv2d(3, 4, 3, padding=4), nn.ReLU(), nn.Conv2d(4, 4, 1, padding=2)],
+    [CeilConv2d(3, 4, 2, 5), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)],
+    [CeilConv2d(3, 4, 3, 3, dilation=2), nn.ReLU()],
+]
+
+
+@pytest.mark.parametrize("chain", range(len(OUTSIDE)))
+@pytest.mark.parametrize("size", [7, 11])
+def test_fields_outside_the_image_project_nothing(chain, size):
+    assert_every_unit_equals_autograd(nn.Sequential(*OUTSIDE[chain]), size)
+
+
+def assert_every_unit_equals_autograd(net, size):
+    """Every unit of one map, at the border and inside it."""
+    torch.manual_seed(size)
+    net, image, name = net.double().eval(), torch.randn(1, 3, size, size, dtype=torch.float64) - 2, str(len(net) - 1)
+    units = net(image)[:, :1].isfinite().nonzero()
+    for ours, (_, *unit) in zip(project_onto_images(net, image, name, units), units.tolist(), strict=True):
+        torch.testing.assert_close(ours, through_autograd(net, image[0], name, unit), rtol=1e-10, atol=1e-12)
+
+
+def test_a_padded_pooling_of_negative_pixels_worked_out_by_hand():
+    # the four windows of a 2x2 image see one pixel each, and three places outside that are no pixels: no 0 there wins
+    net = nn.Sequential(nn.MaxPool2d(2, 2, 1))
+    image = torch.tensor([[[[-1.0, -2.0], [-3.0, -4.0]]]])
+    units = torch.tensor([[0, 0, row, column] for row in range(2) for column in range(2)])
+    pixels = project_onto_images(net, image, "0", units)
+    assert [one.flatten().tolist() for one in pixels] == [[-1, 0, 0, 0], [0, -2, 0, 0], [0, 0, -3, 0], [0, 0, 0, -4]]
 
 
 def by_hand():

@@ -85,6 +85,34 @@ def test_other_chains_equal_the_loop_too(chain, square, stride):
     assert_equals_a_loop(net, 23, "1", square, stride, 4)
 
 
+GAPS = [  # windows with gaps between them, and a last one that leaves pixels unread
+    [nn.Conv2d(3, 4, 2, 5), nn.ReLU()],
+    [nn.MaxPool2d(1, 6), nn.ReLU(), nn.Conv2d(3, 4, 2)],
+    [nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(1, 4, ceil_mode=True), nn.Conv2d(4, 4, 1)],
+    [nn.Conv2d(3, 4, 3, (1, 6)), nn.ReLU(), nn.MaxPool2d((2, 1), (2, 3)), nn.Conv2d(4, 4, 2, 4)],
+    [nn.Conv2d(3, 4, 3, 3, dilation=2), nn.ReLU(), nn.LocalResponseNorm(2), nn.Conv2d(4, 5, 1, 2)],
+]
+
+
+@pytest.mark.parametrize("chain", range(len(GAPS)))
+@pytest.mark.parametrize(("square", "stride", "batch"), [(1, 1, 16), (1, 7, 4), (2, 3, 1), (3, 5, 64), (1, 22, 4)])
+def test_a_square_that_reaches_no_output_changes_nothing(chain, square, stride, batch):
+    torch.manual_seed(chain)
+    net = nn.Sequential(*GAPS[chain], nn.Flatten(), nn.LazyLinear(7)).double().eval()
+    net(torch.zeros(1, 3, 23, 23, dtype=torch.float64))
+    assert_equals_a_loop(net, 23, "1", square, stride, batch)
+
+
+def test_unread_pixels_give_the_unoccluded_value():
+    net = nn.Sequential(nn.Conv2d(3, 2, 2, 4), nn.Flatten(), nn.Linear(8, 3)).double()  # reads pixels 0, 1, 4, 5
+    image, grey = 5 * torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    clean, seen = predict(net, image[None], "0"), sensitivity(net, image, grey, "0", 2, 2, 4)
+    for place in ((1, 1), (1, 0), (0, 1), (3, 3)):  # rows or columns 2, 3, 6, 7
+        torch.testing.assert_close(seen.probabilities[place], clean.probabilities[0], rtol=1e-12, atol=0)
+        torch.testing.assert_close(seen.activations[place], clean.activations[0], rtol=1e-12, atol=0)
+    assert not torch.allclose(seen.probabilities[0, 0], clean.probabilities[0])
+
+
 def test_in_single_precision_to_the_last_digits(net):
     torch.manual_seed(3)
     single = build(Network(base="improved"), 64, classes=6, width=1 / 12).eval()

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from zfrepro.core.architecture import Network
-from zfrepro.core.nets import build, layer_outputs
-from zfrepro.core.receptive_field import ReceptiveField, cut_tile, receptive_field
+from zfrepro.core.nets import CeilConv2d, build, layer_outputs
+from zfrepro.core.receptive_field import ReceptiveField, axes, cut_tile, receptive_field
 
 
 def test_figure_2_sizes():
@@ -61,3 +61,22 @@ def test_a_field_larger_than_the_picture_shows_all_of_it():
 def test_oblong_windows_are_refused():
     with pytest.raises(ValueError, match="square windows"):
         receptive_field(nn.Sequential(nn.Conv2d(3, 2, (3, 5))), "0")
+
+
+WINDOWS = [
+    nn.MaxPool2d(2, 3, ceil_mode=True),
+    nn.MaxPool2d(1, 4, ceil_mode=True),
+    nn.MaxPool2d(4, 3, 2, ceil_mode=True),
+    nn.MaxPool2d(3, 2, 1, dilation=2, ceil_mode=True),
+    nn.MaxPool2d(3, 2, 1),
+    nn.Conv2d(3, 3, 3, 2, dilation=2),
+    CeilConv2d(3, 3, 3, 4),
+    CeilConv2d(3, 3, 3, 4, 1, dilation=2),
+]
+
+
+@pytest.mark.parametrize("child", WINDOWS, ids=str)
+def test_a_map_has_as_many_places_as_torch_gives_it(child):
+    for size in range(6, 20):
+        counts = tuple(axis.count(size) for axis in axes(child))
+        assert counts == tuple(child(torch.zeros(1, 3, size, size)).shape[2:]), size

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.whole_image_deconvnet import project, trace
+from torch import nn
 
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 from zfrepro.core.receptive_field import receptive_field
-from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
+from zfrepro.core.tiles import image_projections, patch_tiles, projection_tiles, strongest_places
 
 SIZE = 112
 
@@ -49,3 +50,26 @@ def test_patches_are_cut_where_the_unit_looks(net):
     assert field.corner((0, 2), SIZE) == (0, 16)  # the field starts at -16: the tile is moved inside
     np.testing.assert_array_equal(patches[0], pictures[0, :75, 16:91])
     np.testing.assert_array_equal(patches[1], pictures[1, :75, :75])
+
+
+def test_a_field_outside_the_image_leaves_an_empty_tile():
+    net = nn.Sequential(nn.Conv2d(3, 1, 2, padding=3)).double()  # unit 0 sees rows -3 and -2, unit 3 rows 0 and 1
+    with torch.no_grad():
+        net[0].weight.fill_(1)
+        net[0].bias.zero_()
+    images, places = torch.ones(2, 3, 5, 5, dtype=torch.float64), torch.tensor([[0, 0], [3, 3]])
+    tiles, whole = (
+        cut(net, "0", images, torch.tensor([0, 0]), places) for cut in (projection_tiles, image_projections)
+    )
+    assert (tiles.shape, whole.shape) == ((2, 2, 2, 3), (2, 5, 5, 3))
+    assert (tiles[0].any(), whole[0].any()) == (False, False)
+    assert tiles[1].tolist() == [[[12.0] * 3] * 2] * 2  # three colours of four pixels
+    assert whole[1].sum() == tiles[1].sum()
+
+
+def test_a_field_outside_the_image_is_a_patch_at_the_border():
+    images = np.arange(75, dtype=np.uint8).reshape(1, 5, 5, 3)
+    net = nn.Sequential(nn.Conv2d(3, 1, 2, padding=3))
+    for place, corner in ((0, 0), (9, 3)):
+        patch = patch_tiles(net, "0", images, torch.tensor([[place, place]]))
+        np.testing.assert_array_equal(patch[0], images[0, corner : corner + 2, corner : corner + 2])

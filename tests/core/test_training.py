@@ -230,3 +230,17 @@ def test_working_ahead_keeps_the_order_and_passes_errors_on():
     assert next(found) == 1
     with pytest.raises(OSError, match="disk gone"):
         next(found)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_mean_loss_is_over_the_images_seen(steps):
+    work = training(batch=10)  # of 24 images: 10, 10 and 4
+    losses = []
+    for _ in range(steps):
+        before = float(work.loss_sum)
+        work.step()
+        losses.append(float(work.loss_sum) - before)
+    assert work.images_seen == (10, 20, 24)[steps - 1]
+    assert work.mean_loss == pytest.approx(sum(losses) / work.images_seen)
+    if work.epoch_done:
+        assert work.end_epoch(50.0)["train_loss"] == pytest.approx(sum(losses) / 24)

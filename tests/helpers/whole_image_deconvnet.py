@@ -104,9 +104,10 @@ def project_onto_images(net: nn.Sequential, images: Tensor, name: str, units: Te
     image, maps, *place = units.unbind(1)
     fields, starts = deconvnet.project(net, name, images[image], maps, torch.stack(place, dim=1))
     (high, wide), (height, width) = fields.shape[2:], images.shape[2:]
-    laid = fields.new_zeros(len(units), images.shape[1], height + 2 * high, width + 2 * wide)
-    for canvas, field, (top, left) in zip(laid, fields, starts.tolist(), strict=True):
-        canvas[:, top + high : top + 2 * high, left + wide : left + 2 * wide] = field
-    inside = laid[:, :, high : high + height, wide : wide + width]
+    margin = int(starts.abs().max()) + max(high, wide)
+    laid = fields.new_zeros(len(units), images.shape[1], height + 2 * margin, width + 2 * margin)
+    for canvas, field, (top, left) in zip(laid, fields, (starts + margin).tolist(), strict=True):
+        canvas[:, top : top + high, left : left + wide] = field
+    inside = laid[:, :, margin : margin + height, margin : margin + width]
     assert laid.count_nonzero() == inside.count_nonzero()
     return inside

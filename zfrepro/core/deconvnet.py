@@ -143,8 +143,10 @@ def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor
     kept: list[Tensor | None] = []
     for child, level in zip(chain, levels[:-1], strict=True):
         switches = None
-        if isinstance(child, nn.Conv2d | nn.MaxPool2d) and child is not chain[0]:  # outside the image all is 0 already
-            windows = _fill_outside(windows, level, -torch.inf if isinstance(child, nn.MaxPool2d) else 0.0)
+        if isinstance(child, nn.MaxPool2d):
+            windows = _fill_outside(windows, level, -torch.inf)
+        elif isinstance(child, nn.Conv2d) and child is not chain[0]:  # outside the image all is 0 already
+            windows = _fill_outside(windows, level, 0.0)
         if isinstance(child, nn.MaxPool2d):
             shape = (child.kernel_size, child.stride, 0, child.dilation)
             windows, switches = functional.max_pool2d(windows, *shape, return_indices=True)
@@ -163,12 +165,17 @@ def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor
 def _fields(images: Tensor, level: Level) -> Tensor:
     """(U, 3, f, f): what each unit sees of its image; 0 outside."""
     fields = images.new_zeros(len(images), *level.side, images.shape[1])
-    height, width = images.shape[2:]
     for field, image, (top, left) in zip(fields, images.permute(0, 2, 3, 1), level.starts.tolist(), strict=True):
-        bottom, right = min(top + level.side[0], height), min(left + level.side[1], width)
-        seen = image[max(top, 0) : bottom, max(left, 0) : right]
-        field[max(-top, 0) : bottom - top, max(-left, 0) : right - left] = seen
+        rows, columns = _shared(top, level.side[0], len(image)), _shared(left, level.side[1], image.shape[1])
+        field[rows[0], columns[0]] = image[rows[1], columns[1]]
     return fields.permute(0, 3, 1, 2)
+
+
+def _shared(start: int, side: int, size: int) -> tuple[slice, slice]:
+    """Along one axis, the places that a window and a map of `size` share: in the window, in the map; empty if there are none."""
+    low = max(start, 0)
+    high = max(low, min(start + side, size))
+    return slice(low - start, high - start), slice(low, high)
 
 
 def _fill_outside(windows: Tensor, level: Level, value: float) -> Tensor:

@@ -33,8 +33,8 @@ class Spans:
 
     @classmethod
     def around(cls, changed: list[tuple[int, int]], count: int) -> Spans:
-        """Windows as wide as the widest change, inside 0 ... count."""
-        width = max(high - low for low, high in changed)
+        """Windows as wide as the widest change, inside 0 ... count; one place, not changed, where none reaches any."""
+        width = max(1, *(high - low for low, high in changed))
         return cls(changed, [min(low, count - width) for low, _ in changed], width)
 
     @classmethod
@@ -247,12 +247,13 @@ def _read(
 
 
 def _overlaps(spans: Spans, others: Spans) -> list[tuple[int, int, int]]:
-    """Where the places that two windows share begin in the one and in the other, and how many they are."""
-    found = []
+    """Where the places that two windows share begin in the one and in the other, and how many they are; 0 where none."""
+    overlaps = []
     for start, other in zip(spans.starts, others.starts, strict=True):
         low = max(start, other)
-        found.append((low - start, low - other, max(0, min(start + spans.width, other + others.width) - low)))
-    return found
+        shared = min(start + spans.width, other + others.width) - low
+        overlaps.append((low - start, low - other, shared) if shared > 0 else (0, 0, 0))
+    return overlaps
 
 
 def _sums(total: Tensor, patches: Tensor, window: Window) -> Tensor:

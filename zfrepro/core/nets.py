@@ -26,9 +26,9 @@ class CeilConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         bottom, right = (
-            -(side + 2 * pad - kernel) % stride
-            for side, pad, kernel, stride in zip(
-                maps.shape[2:], pair(self.padding), self.kernel_size, self.stride, strict=True
+            -(side + 2 * pad - dilation * (kernel - 1) - 1) % stride
+            for side, pad, dilation, kernel, stride in zip(
+                maps.shape[2:], pair(self.padding), self.dilation, self.kernel_size, self.stride, strict=True
             )
         )
         return super().forward(functional.pad(maps, (0, right, 0, bottom)) if bottom or right else maps)

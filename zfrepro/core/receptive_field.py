@@ -53,9 +53,10 @@ def _field(chain: list[Axis]) -> ReceptiveField:
 def axes(child: nn.Conv2d | nn.MaxPool2d) -> tuple[Axis, Axis]:
     """The windows of a layer along rows and along columns."""
     sizes = (pair(getattr(child, key)) for key in ("kernel_size", "stride", "padding", "dilation"))
-    rounds_up = isinstance(child, CeilConv2d) or getattr(child, "ceil_mode", False)
+    pools_up = isinstance(child, nn.MaxPool2d) and child.ceil_mode
+    rounds_up = pools_up or isinstance(child, CeilConv2d)
     rows, columns = (
-        Axis(dilation * (kernel - 1) + 1, stride, pad, rounds_up)
+        Axis(dilation * (kernel - 1) + 1, stride, pad, rounds_up, pools_up)
         for kernel, stride, pad, dilation in zip(*sizes, strict=True)
     )
     return rows, columns

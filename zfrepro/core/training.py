@@ -68,6 +68,16 @@ class Training:
         return steps_per_epoch(len(self.labels), self.recipe.batch)
 
     @property
+    def images_seen(self) -> int:
+        """In this epoch; the last mini-batch may hold fewer images than the others."""
+        return min(self.batch * self.recipe.batch, len(self.labels))
+
+    @property
+    def mean_loss(self) -> float:
+        """Over the images seen in this epoch."""
+        return float(self.loss_sum) / self.images_seen
+
+    @property
     def epoch_done(self) -> bool:
         return self.batch == self.batches_per_epoch
 

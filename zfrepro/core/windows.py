@@ -19,11 +19,13 @@ class Axis:
     stride: int
     pad: int
     rounds_up: bool = False
+    begins_inside: bool = False  # torch's pools that round up drop a last window that would begin beyond the map
 
     def count(self, size: int) -> int:
         """Outputs of a map of `size` places."""
         steps = size + 2 * self.pad - self.kernel
-        return 1 + (-(-steps // self.stride) if self.rounds_up else steps // self.stride)
+        count = 1 + (-(-steps // self.stride) if self.rounds_up else steps // self.stride)
+        return count - (self.begins_inside and self.first_input(count - 1) >= size)
 
     def reached(self, low: int, high: int, count: int) -> tuple[int, int]:
         """Outputs (first, one past last), of `count`, that read any of the inputs low ... high - 1."""

@@ -248,7 +248,7 @@ def _end_epoch(
     except FloatingPointError as error:
         raise Diverged(training.epoch + 1, training.batch, f"on the validation images {error}") from error
     errors = {k: top_error(predicted, labels, k) for k in (1, 5)}
-    speed = (training.batches_per_epoch - first) * spec.batch / seconds
+    speed = (training.images_seen - first * spec.batch) / seconds
     row = {
         **training.end_epoch(errors[1]),
         "epoch": training.epoch,
@@ -335,15 +335,14 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _log_progress(training: Training, spec: Spec, name: str, started: float, first: int) -> None:
-    done = training.batch - first
     _log(
         run=name,
         epoch=training.epoch + 1,
         of=spec.epochs,
         batch=training.batch,
         batches=training.batches_per_epoch,
-        loss=round(float(training.loss_sum) / (training.batch * spec.batch), 4),
-        images_per_second=round(done * spec.batch / (time.monotonic() - started)),
+        loss=round(training.mean_loss, 4),
+        images_per_second=round((training.images_seen - first * spec.batch) / (time.monotonic() - started)),
     )
 
 
