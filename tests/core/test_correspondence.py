@@ -15,7 +15,7 @@ from zfrepro.core.correspondence import (
     covered,
     estimate,
     features,
-    free_places,
+    free_positions,
     pair_values,
     resampled,
     signs,
@@ -122,15 +122,15 @@ def test_a_square_of_4_is_centred_on_a_box_and_moved_inside_20_pixels(box, corne
 def test_free_places_by_hand():
     # 4 px, square 2: corners 0, 1, 2 each way; a box on pixel (0, 0) is touched from corner (0, 0) alone
     everywhere = {(top, left) for top in range(3) for left in range(3)}
-    assert set(map(tuple, free_places((0, 0, 4, 4), [(0, 0, 1, 1)], 2, 4).tolist())) == everywhere - {(0, 0)}
-    assert free_places((1, 0, 3.5, 3), [], 2, 4).tolist() == [[0, 1], [1, 1]]  # x 1 ... 3.5, y 0 ... 3
-    assert free_places((0, 0, 4, 4), [(1.5, 1.5, 2.5, 2.5)], 2, 4).tolist() == []
-    assert free_places((0, 0, 4, 4), [(0, 2, 4, 3)], 2, 4).tolist() == [
+    assert set(map(tuple, free_positions((0, 0, 4, 4), [(0, 0, 1, 1)], 2, 4).tolist())) == everywhere - {(0, 0)}
+    assert free_positions((1, 0, 3.5, 3), [], 2, 4).tolist() == [[0, 1], [1, 1]]  # x 1 ... 3.5, y 0 ... 3
+    assert free_positions((0, 0, 4, 4), [(1.5, 1.5, 2.5, 2.5)], 2, 4).tolist() == []
+    assert free_positions((0, 0, 4, 4), [(0, 2, 4, 3)], 2, 4).tolist() == [
         [0, 0],
         [0, 1],
         [0, 2],
     ]  # edge on edge is no touch
-    assert free_places((-9, -9, 99, 99), [(2, 0, 3, 4)], 2, 4).tolist() == [[0, 0], [1, 0], [2, 0]]
+    assert free_positions((-9, -9, 99, 99), [(2, 0, 3, 4)], 2, 4).tolist() == [[0, 0], [1, 0], [2, 0]]
 
 
 def test_random_squares_lie_in_the_object_and_beside_the_parts():
@@ -148,7 +148,7 @@ def test_random_squares_lie_anywhere_if_the_object_has_no_room_and_nowhere_if_th
     part = [(4.0, 4.0, 6.0, 6.0)]
     for whole in (None, (3, 3, 7, 7)):
         found = squares(part, whole, 3, 10, 300, np.random.default_rng(1))[1:]
-        assert set(map(tuple, found.tolist())) == set(map(tuple, free_places((0, 0, 10, 10), part, 3, 10).tolist()))
+        assert set(map(tuple, found.tolist())) == set(map(tuple, free_positions((0, 0, 10, 10), part, 3, 10).tolist()))
     assert squares(part, None, 8, 10, 1, np.random.default_rng(1)) is None
 
 

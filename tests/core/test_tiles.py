@@ -9,7 +9,7 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 from zfrepro.core.receptive_field import receptive_field
-from zfrepro.core.tiles import image_projections, patch_tiles, projection_tiles, strongest_places
+from zfrepro.core.tiles import image_projections, patch_tiles, projection_tiles, strongest_positions
 
 SIZE = 112
 
@@ -27,7 +27,7 @@ def pictures():
 
 @pytest.mark.parametrize(("name", "side"), [("relu1", 7), ("relu2", 27), ("relu3", 75), ("relu5", SIZE)])
 def test_tiles_hold_the_whole_projection(net, pictures, name, side):
-    maps, places = strongest_places(net, name, pictures, 2)
+    maps, places = strongest_positions(net, name, pictures, 2)
     tiles = projection_tiles(net, name, pictures, maps, places)
     units = torch.stack([torch.arange(4), maps, *places.unbind(1)], dim=1)
     whole = project(trace(net, pictures, [name]), name, units)
@@ -37,7 +37,7 @@ def test_tiles_hold_the_whole_projection(net, pictures, name, side):
 
 
 def test_strongest_places_are_the_maxima(net, pictures):
-    maps, places = strongest_places(net, "relu2", pictures, 5)
+    maps, places = strongest_positions(net, "relu2", pictures, 5)
     found = trace(net, pictures, ["relu2"]).outputs["relu2"]
     assert maps.tolist() == [5] * 4
     assert [found[i, 5][tuple(place)] for i, place in enumerate(places.tolist())] == found[:, 5].amax((1, 2)).tolist()

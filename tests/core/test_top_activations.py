@@ -29,7 +29,7 @@ def stream(maps, top, cuts):
 def as_lists(strongest):
     return [
         [(v, p, *yx) for v, p, yx in zip(*row, strict=True)]
-        for row in zip(strongest.values.tolist(), strongest.images.tolist(), strongest.places.tolist(), strict=True)
+        for row in zip(strongest.values.tolist(), strongest.images.tolist(), strongest.positions.tolist(), strict=True)
     ]
 
 

@@ -26,7 +26,7 @@ from zfrepro.core.nets import build, initialise
 from zfrepro.core.receptive_field import receptive_field
 from zfrepro.errors import UserError
 from zfrepro.look import draw as look_draw
-from zfrepro.look import inspect, opened, torchvision_networks
+from zfrepro.look import inspect, photo_network, torchvision_networks
 from zfrepro.look import page as look_page
 from zfrepro.look.photographs import Photograph
 from zfrepro.storage import network_file
@@ -58,7 +58,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seeing(place):
-    return opened.open_own(place / "model.safetensors", torch.device("cpu"))
+    return photo_network.open_trained(place / "model.safetensors", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +307,7 @@ def test_a_layer_that_cannot_be_handled_is_named(seeing):
     for name, child in children:
         net.add_module(name, child)
     with pytest.raises(UserError, match=r"model\.safetensors: layer batchnorm1: BatchNorm2d is not supported"):
-        opened._checked(dataclasses.replace(seeing, net=net))
+        photo_network._check(dataclasses.replace(seeing, net=net))
 
 
 def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, capsys):

@@ -63,7 +63,7 @@ def test_a_survey_finds_the_strongest_and_keeps_every_second_picture():
     pictures = torch.tensor([[-1.0, -2], [3, 0], [1, 5], [0, 2], [4, 1]])[:, None, None]
     batches = [(slice(0, 3), pictures[:3]), (slice(3, 5), pictures[3:])]
     strongest, responses = core.survey(net, batches, {"0": 7}, 2)[7]
-    assert (strongest.values[0, 0], strongest.images[0, 0], strongest.places[0, 0].tolist()) == (5, 2, [0, 1])
+    assert (strongest.values[0, 0], strongest.images[0, 0], strongest.positions[0, 0].tolist()) == (5, 2, [0, 1])
     assert responses.tolist() == [[0], [5], [4]]
 
 

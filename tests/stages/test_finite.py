@@ -26,7 +26,7 @@ from zfrepro.datasets.base import DecodedImage, Listing
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
-from zfrepro.look import inspect, opened, torchvision_networks
+from zfrepro.look import inspect, photo_network, torchvision_networks
 from zfrepro.stages import (
     correspondence,
     deconvnet,
@@ -150,7 +150,7 @@ def test_features_scores_and_odds_of_nan_stop_the_probes(monkeypatch):
         return found
 
     monkeypatch.setattr(core_probes, "_fit", fitted_wrong)
-    monkeypatch.setattr(core_probes, "_right", lambda kind, tried, *_: np.ones(len(tried)))
+    monkeypatch.setattr(core_probes, "_accuracies", lambda kind, strengths, *_: np.ones(len(strengths)))
     for kind in ("softmax", "svm"):
         with pytest.raises(NotFiniteError, match="6 of 6 class scores"):
             core_probes.classify(task, kind)
@@ -396,12 +396,12 @@ def test_probes_name_a_layer_whose_features_are_not_finite(place, tmp_path, valu
 def test_look_names_weights_that_are_not_finite(spoilt, name, value):
     network = spoilt(lambda weights: weights[name].__setitem__((0,) * weights[name].ndim, value))
     with pytest.raises(UserError, match=rf"model\.safetensors: {name}: 1 of [0-9]+ weights are not finite{ADVICE}"):
-        opened.open_own(network / "model.safetensors", torch.device("cpu"))
+        photo_network.open_trained(network / "model.safetensors", torch.device("cpu"))
 
 
 def test_look_names_a_network_that_overflows(spoilt):
     network = spoilt(lambda weights: [weights[f"conv{layer}.weight"].mul_(1e25) for layer in (4, 5)])
-    seeing = opened.open_own(network / "model.safetensors", torch.device("cpu"))
+    seeing = photo_network.open_trained(network / "model.safetensors", torch.device("cpu"))
     message = r"model\.safetensors: layer relu5: [0-9]+ of [0-9]+ activations are not finite; .*; use other weights"
     with pytest.raises(UserError, match=message):
         inspect.inspect(seeing, np.full((64, 64, 3), 200, np.uint8))
@@ -417,7 +417,7 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
     with pytest.raises(
         UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*; use other weights"
     ):
-        opened.open_torchvision("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
+        photo_network.open_torchvision("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
 
 
 # Exhibits and the report

@@ -17,7 +17,7 @@ from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
     from zfrepro.look.inspect import Inspection
-    from zfrepro.look.opened import PhotoNetwork
+    from zfrepro.look.photo_network import PhotoNetwork
 
 OWN = "zfrepro"
 
@@ -104,15 +104,15 @@ def _check_target(out: Path, page: Path) -> None:
 
 
 def _open_network(options: argparse.Namespace) -> PhotoNetwork:
-    from zfrepro.look import opened
+    from zfrepro.look import photo_network
 
     device = devices.choose(options.device, options.threads)
     if options.network != OWN:
         names = None if options.classes is None else _class_names(options.classes)
-        return opened.open_torchvision(options.network, options.weights, names, device)
+        return photo_network.open_torchvision(options.network, options.weights, names, device)
     if options.classes is not None:
         raise UserError("--classes: zfrepro's own weights contain the names of their classes; leave the option out")
-    return opened.open_own(options.weights, device)
+    return photo_network.open_trained(options.weights, device)
 
 
 def _class_names(path: Path) -> tuple[str, ...]:

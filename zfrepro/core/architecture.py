@@ -93,15 +93,15 @@ class Network(Base):
     def layers(self) -> dict[int, tuple[Op, ...]]:
         """Layer number -> its operations, at width 1."""
         sizes = {3: self.maps[0], 4: self.maps[1], 5: self.maps[2], 6: self.units, 7: self.units}
-        kept = {n: ops for n, ops in BASES[self.base].items() if n not in self.remove}
+        operations = {n: ops for n, ops in BASES[self.base].items() if n not in self.remove}
         if 5 in self.remove:  # pool5 stays: without it layer 6 would grow by what is asked to shrink
-            kept[max(n for n in kept if n < 5)] += (Pool(),)
-        return {n: tuple(_resized(op, sizes.get(n)) for op in ops) for n, ops in sorted(kept.items())}
+            operations[max(n for n in operations if n < 5)] += (Pool(),)
+        return {n: tuple(_resized(op, sizes.get(n)) for op in ops) for n, ops in sorted(operations.items())}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One operation in place: `size` is the side of its output in pixels (1 for full layers)."""
+    """One operation in place: `size` is the side of its output in pixels (1 for fully connected layers)."""
 
     layer: int
     name: str

@@ -23,13 +23,13 @@ def average_precision(scores: np.ndarray, presence: np.ndarray, eleven_points: b
         raise ValueError("a score is not a number")
     scores, presence = scores[presence >= 0], presence[presence >= 0]
     shows = presence[np.argsort(-scores, kind="stable")] == 1
-    right, total = np.cumsum(shows), int(shows.sum())
+    hits, total = np.cumsum(shows), int(shows.sum())
     if not total:
         return float("nan")
-    envelope = np.maximum.accumulate((right / np.arange(1, len(right) + 1))[::-1])[::-1]
+    envelope = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
     if not eleven_points:
         return float(envelope[shows].mean())  # recall rises by 1 / total at each image that shows the class
-    reached = np.searchsorted(10 * right, np.arange(11) * total)  # whole numbers: 3 of 10 is a recall of 0.3 exactly
+    reached = np.searchsorted(10 * hits, np.arange(11) * total)  # whole numbers: 3 of 10 is a recall of 0.3 exactly
     return float(envelope[reached].mean())
 
 
@@ -42,5 +42,5 @@ def of_classes(scores: np.ndarray, presence: np.ndarray, eleven_points: bool = F
 
 def mean(precisions: np.ndarray) -> float:
     """Over the classes that any image shows; NaN where there is none."""
-    known = precisions[~np.isnan(precisions)]
-    return float(known.mean()) if len(known) else float("nan")
+    defined = precisions[~np.isnan(precisions)]
+    return float(defined.mean()) if len(defined) else float("nan")

@@ -32,17 +32,17 @@ class Comparison:
         share: np.ndarray = 1 - self.unchanged - (self.different - self.opposite)
         return share
 
-    def of(self, masks: slice, images: int) -> Comparison:
+    def select(self, masks: slice, images: int) -> Comparison:
         """Some of the masks, (masks, N, N) here, and the first images."""
-        both = (masks, slice(images), slice(images))
-        return Comparison(*(getattr(self, name)[both] for name in ARRAYS))
+        selection = (masks, slice(images), slice(images))
+        return Comparison(*(getattr(self, name)[selection] for name in ARRAYS))
 
     @classmethod
     def stack(cls, masks: list[Comparison]) -> Comparison:
-        return cls(*(np.stack([getattr(one, name) for one in masks]) for name in ARRAYS))
+        return cls(*(np.stack([getattr(comparison, name) for comparison in masks]) for name in ARRAYS))
 
 
-ARRAYS = tuple(one.name for one in fields(Comparison))
+ARRAYS = tuple(field.name for field in fields(Comparison))
 
 
 @torch.no_grad()
@@ -52,14 +52,14 @@ def features(net: nn.Sequential, images: Tensor, children: dict[int, str]) -> di
     missing = set(children.values()) - {name for name, _ in net.named_children()}
     if missing:
         raise ValueError(f"the network has no {', '.join(sorted(missing))}")
-    found = layer_outputs(net, images, {name: layer for layer, name in children.items()})
-    return {layer: require_finite(maps, "activations", f"layer {layer}").flatten(1) for layer, maps in found.items()}
+    outputs = layer_outputs(net, images, {name: layer for layer, name in children.items()})
+    return {layer: require_finite(maps, "activations", f"layer {layer}").flatten(1) for layer, maps in outputs.items()}
 
 
 def signs(clean: Tensor, masked: Tensor) -> Tensor:
     """int8, -1, 0 or 1: the sign of clean - masked.
 
-    0 means the very same bits, so both must come from passes of one shape with an image at the same place in them:
+    0 means the very same bits, so both must come from passes of one shape with an image at the same position in them:
     elsewhere a unit that the mask does not reach may differ by rounding.
     """
     return (clean > masked).to(torch.int8) - (clean < masked).to(torch.int8)
@@ -75,16 +75,16 @@ def compare(changes: Tensor) -> Comparison:
     return Comparison(*((count.double() / changes.shape[1]).cpu().numpy() for count in counts))
 
 
-def _by_chance(plus: Tensor, both: Tensor) -> Tensor:
+def _by_chance(plus: Tensor, changed_in_both: Tensor) -> Tensor:
     """(N, N) numbers of units: of those changed in both i and j, the ones of sign 1 in i, and all."""
-    share = plus.double() / both.clamp(min=1)
-    return both * (share * (1 - share.T) + (1 - share) * share.T)
+    share = plus.double() / changed_in_both.clamp(min=1)
+    return changed_in_both * (share * (1 - share.T) + (1 - share) * share.T)
 
 
-def covered(crops: np.ndarray, places: np.ndarray, square: int, grey: int) -> np.ndarray:
-    """Copies of uint8 (B, s, s, 3), a grey square at each one's place: (B, 2) top, left."""
+def covered(crops: np.ndarray, corners: np.ndarray, square: int, grey: int) -> np.ndarray:
+    """Copies of uint8 (B, s, s, 3), a grey square at each one's corner: (B, 2) top, left."""
     copies = crops.copy()
-    for copy, (top, left) in zip(copies, places.tolist(), strict=True):
+    for copy, (top, left) in zip(copies, corners.tolist(), strict=True):
         copy[top : top + square, left : left + square] = grey
     return copies
 
@@ -96,7 +96,7 @@ def centred(box: Box, square: int, size: int) -> tuple[int, int]:
     return min(max(top, 0), size - square), min(max(left, 0), size - square)
 
 
-def free_places(region: Box, avoided: list[Box], square: int, size: int) -> np.ndarray:
+def free_positions(region: Box, avoided: list[Box], square: int, size: int) -> np.ndarray:
     """int64 (K, 2): every top, left at which the square lies in the image and in `region` and touches no avoided box."""
     first = np.arange(size - square + 1)
     x0, y0, x1, y1 = region
@@ -109,19 +109,19 @@ def free_places(region: Box, avoided: list[Box], square: int, size: int) -> np.n
 
 
 def squares(
-    parts: list[Box], whole: Box | None, square: int, size: int, draws: int, generator: np.random.Generator
+    parts: list[Box], object_box: Box | None, square: int, size: int, draws: int, generator: np.random.Generator
 ) -> np.ndarray | None:
-    """int64 (parts + draws, 2), top and left: the square over each part, then at random places that touch no part.
+    """int64 (parts + draws, 2), top and left: the square over each part, then at random positions that touch no part.
 
-    Those lie in the box of the whole object if it is known and has the room, else anywhere. None where there is no room at all.
+    Those lie in the box of the object if it is known and large enough, else anywhere. None where no position is free.
     """
-    regions = [(0, 0, size, size)] if whole is None else [whole, (0, 0, size, size)]
-    rooms = (free_places(region, parts, square, size) for region in regions)
-    room = next((places for places in rooms if len(places)), None)
-    if room is None:
+    regions = [(0, 0, size, size)] if object_box is None else [object_box, (0, 0, size, size)]
+    position_lists = (free_positions(region, parts, square, size) for region in regions)
+    free = next((positions for positions in position_lists if len(positions)), None)
+    if free is None:
         return None
     return np.concatenate(
-        [[centred(box, square, size) for box in parts], room[generator.integers(len(room), size=draws)]]
+        [[centred(box, square, size) for box in parts], free[generator.integers(len(free), size=draws)]]
     )
 
 
@@ -152,21 +152,21 @@ def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
     opposite          of the units that change in both images, the share that changes oppositely; None where there is none
     by_chance         the same, expected of unrelated changes
     """
-    different, both, opposite, chance = (
+    different, changed_in_both, opposite, chance = (
         values.mean(axis=0) for values in (pairs.different, pairs.changed_in_both, pairs.opposite, pairs.by_chance)
     )
     spread = pair_values(pairs.different).std(axis=1, ddof=1).mean() if len(different) > 2 else None
-    found = {
+    numbers = {
         "mean": pair_values(different).mean(),
         **_interval("", resampled(different, counts)),
         "spread": spread,
         "changed": 1 - np.diagonal(pairs.unchanged, axis1=1, axis2=2).mean(),
         "unchanged": pair_values(pairs.unchanged).mean(),
-        "opposite": _share(pair_values(opposite).sum(), pair_values(both).sum()),
-        "by_chance": _share(pair_values(chance).sum(), pair_values(both).sum()),
-        **_interval("opposite_", resampled(opposite, counts), resampled(both, counts)),
+        "opposite": _share(pair_values(opposite).sum(), pair_values(changed_in_both).sum()),
+        "by_chance": _share(pair_values(chance).sum(), pair_values(changed_in_both).sum()),
+        **_interval("opposite_", resampled(opposite, counts), resampled(changed_in_both, counts)),
     }
-    return {name: None if value is None else float(value) for name, value in found.items()}
+    return {name: None if value is None else float(value) for name, value in numbers.items()}
 
 
 def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> dict[str, float | None]:
@@ -174,13 +174,13 @@ def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> d
 
     Both come from the same resampled images, so what an image does to both cancels. None where nothing changes.
     """
-    less = random - parts.mean(axis=0)
-    value = _share(pair_values(less).sum(), pair_values(random).sum())
-    return {"value": value, **_interval("", resampled(less, counts), resampled(random, counts))}
+    difference = random - parts.mean(axis=0)
+    value = _share(pair_values(difference).sum(), pair_values(random).sum())
+    return {"value": value, **_interval("", resampled(difference, counts), resampled(random, counts))}
 
 
-def _share(part: float, whole: float) -> float | None:
-    return float(part / whole) if whole > 0 else None
+def _share(part: float, total: float) -> float | None:
+    return float(part / total) if total > 0 else None
 
 
 def _interval(prefix: str, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, float | None]:

@@ -1,6 +1,6 @@
 """Cut network inputs from stored images: training crops and flips, the centre view, the ten views.
 
-Stored images are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus the mean image at the same place, about
+Stored images are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus the mean image at the same position, about
 -128..128 (paper section 3). Which crop a training image gets follows from (seed, epoch, index) alone.
 """
 
@@ -18,8 +18,8 @@ View = tuple[int, int, bool]  # top, left, mirrored
 def ten_views(stored: int, size: int) -> list[View]:
     """The four corners and the centre, each also mirrored."""
     far, middle = stored - size, (stored - size) // 2
-    places = [(0, 0), (0, far), (far, 0), (far, far), (middle, middle)]
-    return [(top, left, mirrored) for mirrored in (False, True) for top, left in places]
+    corners = [(0, 0), (0, far), (far, 0), (far, far), (middle, middle)]
+    return [(top, left, mirrored) for mirrored in (False, True) for top, left in corners]
 
 
 def centre_view(stored: int, size: int) -> View:
@@ -70,8 +70,10 @@ class MeanSubtraction:
         """uint8 (B, s, s, 3) and int (B, 3) -> (B, 3, s, s), channels last"""
         pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
         inputs = torch.empty(pixels.shape, dtype=dtype, device=self.device)
-        for one, pixel, view in zip(inputs, pixels, views.tolist(), strict=True):  # image by image: stays in the cache
-            torch.add(self._window(view, crops.shape[1]), pixel, alpha=self.scale, out=one)
+        for output, pixel, view in zip(
+            inputs, pixels, views.tolist(), strict=True
+        ):  # image by image: stays in the cache
+            torch.add(self._window(view, crops.shape[1]), pixel, alpha=self.scale, out=output)
         return inputs.permute(0, 3, 1, 2)
 
     def _window(self, view: list[int], size: int) -> Tensor:

@@ -1,11 +1,11 @@
 """Project single activations back to pixels through the switches of a forward pass (paper section 2.1, Fig 1).
 
 Forward pass: the network itself; the switches of every max pooling are kept. Deconvnet pass, from one unit with all others
-set to zero: unpool (each value is added where its switch points, so a place that two overlapping windows name gets both),
+set to zero: unpool (each value is added where its switch points, so a position in two overlapping windows may get both),
 rectify the reconstruction, apply the transposed filters without bias. Contrast normalisation and dropout are skipped.
 
 A unit's activation and its projection depend on nothing outside its receptive field. So both passes work on windows: a field
-of pixels goes forward without padding, places outside a map are filled as its border would be, and one value is projected back.
+of pixels goes forward without padding, positions outside a map are filled as its border would be, and one value is projected back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Level:
     size: tuple[int, int]  # of the whole map
 
     def outside(self) -> Tensor | None:
-        """bool (U, 1, h, w): places that the map does not have; None where there are none."""
+        """bool (U, 1, h, w): positions outside the map; None where there are none."""
         rows, columns = (
             _outside(start, side, size) for start, side, size in zip(self.starts.T, self.side, self.size, strict=True)
         )
@@ -46,22 +46,22 @@ class Level:
 
 
 def _outside(starts: Tensor, side: int, size: int) -> Tensor:
-    """bool (U, side): along one axis, which places of the windows are outside a map of `size`."""
-    places = starts[:, None] + torch.arange(side, device=starts.device)
-    return (places < 0) | (places >= size)
+    """bool (U, side): along one axis, which positions of the windows are outside a map of `size`."""
+    positions = starts[:, None] + torch.arange(side, device=starts.device)
+    return (positions < 0) | (positions >= size)
 
 
 @torch.no_grad()
-def project(net: nn.Sequential, name: str, images: Tensor, maps: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Projections (U, 3, f, f) of single units: map maps[u], row and column places[u] of child `name` for images[u].
+def project(net: nn.Sequential, name: str, images: Tensor, maps: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Projections (U, 3, f, f) of single units: map maps[u], row and column positions[u] of child `name` for images[u].
 
-    images is (U, 3, H, W), maps int64 (U,), places int64 (U, 2); f is the side of the receptive field. The second tensor (U, 2)
+    images is (U, 3, H, W), maps int64 (U,), positions int64 (U, 2); f is the side of the receptive field. The second tensor (U, 2)
     holds the top left corner of each field in its image, negative where the field starts outside. Pixels outside the image are 0.
     Raises ValueError naming a child that the deconvnet does not support, and NotFiniteError naming the layer.
     """
     check(net, [name])
     chain = children_up_to(net, name)
-    levels = _levels(chain, places.to(images.device), (images.shape[2], images.shape[3]))
+    levels = _levels(chain, positions.to(images.device), (images.shape[2], images.shape[3]))
     values, switches = _forward(chain, levels, images)
     pixels = _backward(chain, levels, values, switches, maps.to(images.device))
     return require_finite(pixels, "projected values", f"layer {name}"), levels[0].starts
@@ -86,8 +86,8 @@ def _problem(child: nn.Module) -> str | None:
     if isinstance(child, nn.Conv2d) and type(child) in CONVOLUTIONS:
         plain = child.padding_mode == "zeros" and not isinstance(child.padding, str)
         return None if plain else f"{type(child).__name__} with padding {child.padding_mode!r}, {child.padding!r}"
-    known = type(child) in (nn.ReLU, nn.MaxPool2d, *SKIPPED)
-    return None if known else type(child).__name__
+    supported = type(child) in (nn.ReLU, nn.MaxPool2d, *SKIPPED)
+    return None if supported else type(child).__name__
 
 
 def operation(child: nn.Module) -> Operation:
@@ -120,10 +120,10 @@ def _output_size(child: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     return rows.count(size[0]), columns.count(size[1])
 
 
-def _levels(chain: Sequence[nn.Module], places: Tensor, image: tuple[int, int]) -> list[Level]:
+def _levels(chain: Sequence[nn.Module], positions: Tensor, image: tuple[int, int]) -> list[Level]:
     """Below every child, and above the last."""
     sizes = map_sizes(chain, image)
-    levels = [Level(places, (1, 1), sizes[-1])]
+    levels = [Level(positions, (1, 1), sizes[-1])]
     for child, size in zip(reversed(chain), reversed(sizes[:-1]), strict=True):
         levels.append(_below(child, levels[-1], size))
     return levels[::-1]
@@ -138,9 +138,9 @@ def _below(child: nn.Module, level: Level, size: tuple[int, int]) -> Level:
 
 
 def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
-    """Values (U, C, 1, 1) of all maps at the units' places, and every pooling's switches within its window."""
+    """Values (U, C, 1, 1) of all maps at the units' positions, and every pooling's switches within its window."""
     windows = _fields(images, levels[0])
-    kept: list[Tensor | None] = []
+    all_switches: list[Tensor | None] = []
     for child, level in zip(chain, levels[:-1], strict=True):
         switches = None
         if isinstance(child, nn.MaxPool2d):
@@ -158,8 +158,8 @@ def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor
             windows = windows.relu_()
         elif not isinstance(child, nn.Dropout):
             windows = child(windows)
-        kept.append(switches)
-    return windows, kept
+        all_switches.append(switches)
+    return windows, all_switches
 
 
 def _fields(images: Tensor, level: Level) -> Tensor:
@@ -172,7 +172,7 @@ def _fields(images: Tensor, level: Level) -> Tensor:
 
 
 def _shared(start: int, side: int, size: int) -> tuple[slice, slice]:
-    """Along one axis, the places that a window and a map of `size` share: in the window, in the map; empty if there are none."""
+    """Along one axis, the overlap of a window and a map of `size`: slices in the window, in the map; empty if there are none."""
     low = max(start, 0)
     high = max(low, min(start + side, size))
     return slice(low - start, high - start), slice(low, high)
@@ -192,8 +192,8 @@ def _backward(
 ) -> Tensor:
     """Pixels (U, 3, f, f) from the units' values (U, C, 1, 1), of which only map maps[u] is kept."""
     windows = values * functional.one_hot(maps, values.shape[1]).to(values.dtype)[:, :, None, None]
-    for child, level, kept in reversed(list(zip(chain, levels[:-1], switches, strict=True))):
-        windows = _undo(child, level, windows, kept)
+    for child, level, part in reversed(list(zip(chain, levels[:-1], switches, strict=True))):
+        windows = _undo(child, level, windows, part)
     return windows
 
 
@@ -215,8 +215,8 @@ def _undo(child: nn.Module, level: Level, windows: Tensor, switches: Tensor | No
 def unpool(maps: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPool2d) -> Tensor:
     """Add every value (U, C, h, w) where its switch points: (U, C, *size).
 
-    switches is int64 (U, C, h, w): places of the maxima in the flattened input map. One scatter takes windows that cannot
-    overlap, so it names a place once at most: no race between threads, and the same bits every time on every device.
+    switches is int64 (U, C, h, w): indices of the maxima in the flattened input map. One scatter takes windows that cannot
+    overlap, so it contains an index once at most: no race between threads, and the same bits every time on every device.
     """
     rows, columns = disjoint_every(pool)
     count, channels = maps.shape[:2]
@@ -225,8 +225,8 @@ def unpool(maps: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPo
     for row in range(rows):
         for column in range(columns):
             part = (..., slice(row, None, rows), slice(column, None, columns))
-            places = switches[part].permute(0, 2, 3, 1) * channels + channel
-            flat.scatter_add_(1, places.flatten(1), maps[part].permute(0, 2, 3, 1).flatten(1))
+            indices = switches[part].permute(0, 2, 3, 1) * channels + channel
+            flat.scatter_add_(1, indices.flatten(1), maps[part].permute(0, 2, 3, 1).flatten(1))
     return flat.view(count, *size, channels).permute(0, 3, 1, 2)
 
 
@@ -237,7 +237,7 @@ def disjoint_every(pool: nn.MaxPool2d) -> tuple[int, int]:
 
 
 def _transposed(windows: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Transposed filters. With a stride s, each of the s * s pixels that share a place is one output of a plain convolution.
+    """Transposed filters. With a stride s, each of the s * s pixels that share a position is one output of a plain convolution.
 
     oneDNN's own transposed convolution is several times slower where a few colours are made of many maps.
     """

@@ -63,7 +63,7 @@ def pooling(kernel: int, stride: int) -> dict[str, Any]:
         "stride": stride,
         "values": VALUES,
         "pooled": _integers(pooled),
-        "switches": [[divmod(place, side) for place in row] for row in switches[0, 0].tolist()],
+        "switches": [[divmod(index, side) for index in row] for row in switches[0, 0].tolist()],
         "above": ABOVE,
         "unpooled": _integers(unpooled),
         "rectified": _integers(unpooled.relu()),

@@ -45,16 +45,16 @@ def averaged_probabilities(
     net.eval()
     totals: dict[int, np.ndarray] = {}  # by number of the set
     for view in dict.fromkeys(chain(*sorted(view_sets, key=len, reverse=True))):
-        for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
+        for batch_slice, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
             with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
                 scores = nets.scores(net, inputs)
             softmax = scores.float().softmax(1).cpu().numpy()
             for i in (i for i, views in enumerate(view_sets) if view in views):
                 if i not in totals:
                     totals[i] = np.zeros((len(images), softmax.shape[1]), dtype=np.float32)
-                totals[i][where] += softmax / len(view_sets[i])
-    none = np.zeros((0, 0), dtype=np.float32)
-    return [require_finite(totals.get(i, none), "class probabilities") for i in range(len(view_sets))]
+                totals[i][batch_slice] += softmax / len(view_sets[i])
+    empty = np.zeros((0, 0), dtype=np.float32)
+    return [require_finite(totals.get(i, empty), "class probabilities") for i in range(len(view_sets))]
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -23,36 +23,36 @@ def up_to_convolutions(net: nn.Sequential, names: Collection[str]) -> nn.Sequent
     The two commute, and the pool leaves a quarter of the values. What the convolutions named give is not rectified yet.
     """
     children = list(net.named_children())
-    for place in range(len(children) - 1):
-        one, after = children[place : place + 2]
-        if isinstance(one[1], nn.ReLU) and isinstance(after[1], nn.MaxPool2d):
-            children[place : place + 2] = after, one
-    last = max(place for place, (name, _) in enumerate(children) if name in names)
+    for i in range(len(children) - 1):
+        child, after = children[i : i + 2]
+        if isinstance(child[1], nn.ReLU) and isinstance(after[1], nn.MaxPool2d):
+            children[i : i + 2] = after, child
+    last = max(i for i, (name, _) in enumerate(children) if name in names)
     return nn.Sequential(OrderedDict(children[: last + 1]))
 
 
 @torch.no_grad()
 def survey(
-    net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], wanted: dict[str, int], every: int
+    net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], layers: dict[str, int], every: int
 ) -> dict[int, tuple[TopActivations, Tensor]]:
     """One pass over (where, inputs). Layer -> the strongest activation of its maps, and every map's rectified maximum in
     images 0, every, 2 every, ...: (images, maps). Raises NotFiniteError naming the layer."""
-    found: dict[int, TopActivations] = {}
-    maxima: dict[int, list[Tensor]] = {layer: [] for layer in wanted.values()}
-    for where, inputs in batches:
-        for layer, maps in layer_outputs(net, inputs, wanted).items():
+    strongest_by_layer: dict[int, TopActivations] = {}
+    maxima: dict[int, list[Tensor]] = {layer: [] for layer in layers.values()}
+    for indices, inputs in batches:
+        for layer, maps in layer_outputs(net, inputs, layers).items():
             require_finite(maps, "activations", f"layer {layer}")
-            if layer not in found:
-                found[layer] = TopActivations(maps.shape[1], 1, maps.device, maps.dtype)
-            found[layer].update(maps, where.start)
-            maxima[layer].append(maps[-where.start % every :: every].flatten(2).amax(2).relu())
-    return {layer: (strongest, torch.cat(maxima[layer])) for layer, strongest in found.items()}
+            if layer not in strongest_by_layer:
+                strongest_by_layer[layer] = TopActivations(maps.shape[1], 1, maps.device, maps.dtype)
+            strongest_by_layer[layer].update(maps, indices.start)
+            maxima[layer].append(maps[-indices.start % every :: every].flatten(2).amax(2).relu())
+    return {layer: (strongest, torch.cat(maxima[layer])) for layer, strongest in strongest_by_layer.items()}
 
 
 def filter_similarity(filters: Tensor, final: Tensor) -> float:
     """Mean cosine of the angle between each filter (maps, ...) and its final form. Raises NotFiniteError."""
-    found = torch.cosine_similarity(filters.flatten(1).double(), final.flatten(1).double())
-    return float(require_finite(found, "similarities of filters").mean())
+    similarities = torch.cosine_similarity(filters.flatten(1).double(), final.flatten(1).double())
+    return float(require_finite(similarities, "similarities of filters").mean())
 
 
 def correlations(rows: np.ndarray, final: np.ndarray) -> np.ndarray:
@@ -60,10 +60,12 @@ def correlations(rows: np.ndarray, final: np.ndarray) -> np.ndarray:
 
     Raises NotFiniteError: a length that is NaN is not above 0 either, and the correlation would be 0.
     """
-    one, other = (_centred_rows(values) for values in (rows, final))
-    size = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    found: np.ndarray = np.divide((one * other).sum(axis=1), size, out=np.zeros(len(one)), where=size > 0)
-    return found
+    centred, centred_final = (_centred_rows(values) for values in (rows, final))
+    size = np.linalg.norm(centred, axis=1) * np.linalg.norm(centred_final, axis=1)
+    correlation: np.ndarray = np.divide(
+        (centred * centred_final).sum(axis=1), size, out=np.zeros(len(centred)), where=size > 0
+    )
+    return correlation
 
 
 def _centred_rows(values: np.ndarray) -> np.ndarray:
@@ -73,15 +75,15 @@ def _centred_rows(values: np.ndarray) -> np.ndarray:
     return centred
 
 
-def settled_from(times: Sequence[float], similarities: Sequence[float], end: float, least: float) -> float:
-    """The time from which on the similarity stays at `least` or above, straight lines drawn between the times known.
+def settled_from(times: Sequence[float], similarities: Sequence[float], end: float, threshold: float) -> float:
+    """The time from which on the similarity stays at `threshold` or above, with straight lines between the given times.
 
-    At `end` the similarity is 1; the first time known is the earliest answer. Raises NotFiniteError: NaN is not below `least`.
+    At `end` the similarity is 1; the first given time is the earliest answer. Raises NotFiniteError: NaN is not below `threshold`.
     """
     require_finite(np.asarray(similarities), "similarities")
     points = [*zip(times, similarities, strict=True), (end, 1.0)]
-    below = [place for place, (_, similarity) in enumerate(points) if similarity < least]
+    below = [i for i, (_, similarity) in enumerate(points) if similarity < threshold]
     if not below:
         return times[0]
     (start, low), (stop, high) = points[below[-1] : below[-1] + 2]
-    return start + (least - low) / (high - low) * (stop - start)
+    return start + (threshold - low) / (high - low) * (stop - start)

@@ -18,16 +18,18 @@ def children(net: nn.Sequential, layers: Sequence[int]) -> dict[str, int]:
     """Name of the child whose outputs are a layer's features (after pooling and normalisation) -> paper layer; those of
     `layers` that the network has."""
     names = [name for name, _ in net.named_children()]
-    return {nets.last_child_of(net, one): one for one in layers if any(name.endswith(str(one)) for name in names)}
+    return {
+        nets.last_child_of(net, layer): layer for layer in layers if any(name.endswith(str(layer)) for name in names)
+    }
 
 
 def sizes(net: nn.Sequential, input_size: int, layers: Sequence[int]) -> dict[int, int]:
     """Layer -> features per image."""
     device = next(net.parameters()).device
-    one = torch.zeros(1, 3, input_size, input_size, device=device)
+    image = torch.zeros(1, 3, input_size, input_size, device=device)
     with torch.inference_mode():
-        found = nets.layer_outputs(net.eval(), one, children(net, layers))
-    return {layer: maps.numel() for layer, maps in found.items()}
+        outputs = nets.layer_outputs(net.eval(), image, children(net, layers))
+    return {layer: maps.numel() for layer, maps in outputs.items()}
 
 
 def batches(
@@ -42,13 +44,13 @@ def batches(
 
     Raises NotFiniteError naming the layer.
     """
-    wanted, view = children(net.eval(), layers), crops.centre_view(images.shape[1], input_size)
-    for where, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
+    names, view = children(net.eval(), layers), crops.centre_view(images.shape[1], input_size)
+    for indices, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
         with torch.inference_mode():
-            found = nets.layer_outputs(net, inputs, wanted)
-            for layer, maps in found.items():
+            outputs = nets.layer_outputs(net, inputs, names)
+            for layer, maps in outputs.items():
                 require_finite(maps, "activations", f"layer {layer}")
-            yield where, {layer: maps.flatten(1).float().cpu().numpy() for layer, maps in found.items()}
+            yield indices, {layer: maps.flatten(1).float().cpu().numpy() for layer, maps in outputs.items()}
 
 
 def mean_at(mean: np.ndarray, size: int) -> np.ndarray:

@@ -23,7 +23,7 @@ class NotFiniteError(FloatingPointError):
     """Some values are NaN or infinite. The message says how many of what, and where they were computed."""
 
 
-def require_finite(values: Values, what: str, where: str = "") -> Values:
+def require_finite(values: Values, name: str, where: str = "") -> Values:
     """The same array or tensor of any shape. Raises NotFiniteError: `layer 5: 12 of 400 activations are not finite`.
 
     One pass without a copy: a finite sum has finite terms. Only a sum that is not finite, which large finite values can have as
@@ -31,16 +31,16 @@ def require_finite(values: Values, what: str, where: str = "") -> Values:
     """
     if _is_float(values) and not _sum_is_finite(values) and (bad := _count_not_finite(values)):
         count = values.size if isinstance(values, np.ndarray) else values.numel()
-        place = f"{where}: " if where else ""
-        raise NotFiniteError(f"{place}{bad} of {count} {what} {'is' if count == 1 else 'are'} not finite")
+        prefix = f"{where}: " if where else ""
+        raise NotFiniteError(f"{prefix}{bad} of {count} {name} {'is' if count == 1 else 'are'} not finite")
     return values
 
 
 def require_finite_arrays(arrays: Mapping[str, np.ndarray], missing: Collection[str] = ()) -> None:
     """Check arrays that are about to be written, by name; those in `missing` may hold NaN, which there means "none"."""
     for name, array in arrays.items():
-        known = array[~np.isnan(array)] if name in missing and _is_float(array) else array
-        require_finite(known, "values", name)
+        values = array[~np.isnan(array)] if name in missing and _is_float(array) else array
+        require_finite(values, "values", name)
 
 
 def require_finite_record(record: Any, where: str = "") -> None:

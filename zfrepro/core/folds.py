@@ -18,8 +18,8 @@ class Fold:
 def too_small(labels: np.ndarray, per_class: int) -> dict[int, int]:
     """Class -> its images, of the classes that lack `per_class` images to train and one to test."""
     classes, counts = np.unique(labels, return_counts=True)
-    few = counts <= per_class
-    return dict(zip(classes[few].tolist(), counts[few].tolist(), strict=True))
+    small = counts <= per_class
+    return dict(zip(classes[small].tolist(), counts[small].tolist(), strict=True))
 
 
 def folds(labels: np.ndarray, per_class: int, test_per_class: int, count: int, seed: int) -> list[Fold]:

@@ -39,5 +39,5 @@ class _AsConvolution(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) or the same flat -> (B, units)"""
-        laid = features if features.dim() == 4 else features.view(-1, *self.maps)
-        return functional.conv2d(laid.contiguous(memory_format=torch.channels_last), self.weight, self.bias).flatten(1)
+        maps = features if features.dim() == 4 else features.view(-1, *self.maps)
+        return functional.conv2d(maps.contiguous(memory_format=torch.channels_last), self.weight, self.bias).flatten(1)

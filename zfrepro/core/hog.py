@@ -29,8 +29,8 @@ def hog(images: np.ndarray) -> np.ndarray:
         normalised_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
         for start in range(0, len(images), CHUNK)
     ]
-    found = np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
-    return require_finite(found, "features", "HOG")
+    features = np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
+    return require_finite(features, "features", "HOG")
 
 
 def length(size: int) -> int:
@@ -46,9 +46,9 @@ def cells(images: np.ndarray) -> np.ndarray:
     inside = (slice(None), slice(first, first + side * CELL), slice(first, first + side * CELL))
     down, across = down[inside], across[inside]
     length = np.hypot(down, across)
-    place = np.arctan2(down, across) * np.float32(DIRECTIONS / np.pi) % DIRECTIONS  # opposite directions are one
-    below = place.astype(np.int64)  # `place` may round up to 9, which is direction 0
-    share = place - below
+    direction = np.arctan2(down, across) * np.float32(DIRECTIONS / np.pi) % DIRECTIONS  # opposite directions are one
+    below = direction.astype(np.int64)  # `direction` may round up to 9, which is direction 0
+    share = direction - below
     numbers = np.arange(side * CELL) // CELL
     cell = ((np.arange(count)[:, None, None] * side + numbers[:, None]) * side + numbers) * DIRECTIONS
     total = count * side * side * DIRECTIONS

@@ -20,7 +20,7 @@ from zfrepro.core.normalisation import CrossMapNorm
 from zfrepro.core.receptive_field import axes
 from zfrepro.core.windows import Axis
 
-PLACE_BY_PLACE = (nn.ReLU, nn.Dropout, nn.Identity, CrossMapNorm, nn.LocalResponseNorm)
+ELEMENTWISE = (nn.ReLU, nn.Dropout, nn.Identity, CrossMapNorm, nn.LocalResponseNorm)
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,16 @@ class Step:
 
     name: str
     child: nn.Module
-    axes: tuple[Axis, Axis] | None  # windows along rows and columns; None of a child that works place by place
+    axes: tuple[Axis, Axis] | None  # windows along rows and columns; None of a child that works value by value
     below: Tensor  # of a pooling: bordered, so that every window lies inside
     above: Tensor
 
     @classmethod
     def build(cls, name: str, child: nn.Module, below: Tensor, above: Tensor) -> Step:
-        both = axes(child) if isinstance(child, nn.Conv2d | nn.MaxPool2d) else None
+        child_axes = axes(child) if isinstance(child, nn.Conv2d | nn.MaxPool2d) else None
         if isinstance(child, nn.MaxPool2d):
             below = functional.pad(below, _border(axes(child), below, above), value=-torch.inf)
-        return cls(name, child, both, _pixels(below)[0], _pixels(above)[0])
+        return cls(name, child, child_axes, _pixels(below)[0], _pixels(above)[0])
 
 
 class CleanPass:
@@ -86,18 +86,18 @@ class CleanPass:
             raise ValueError(f"no layer {layer} among {', '.join(step.name for step in self.steps)}")
         self.total = functional.pad(watched[0].double().cumsum(0).cumsum(1), (0, 0, 1, 0, 1, 0))
 
-    def group(self, places: list[int], size: int, direction: int, most: int) -> list[list[int]]:
+    def group(self, starts: list[int], size: int, direction: int, largest: int) -> list[list[int]]:
         """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size.
 
-        Windows of a group are as large as the largest, so the groups, `most` places each, are cut where that costs least.
+        Windows of a group are as large as the largest, so the groups, at most `largest` positions each, are cut where that costs least.
         """
-        reached = {place: self._reached_widths(place, size, direction) for place in places}
-        ordered = sorted(places, key=lambda place: reached[place][::-1])
-        least, cuts = [0.0], [0]
+        reached = {start: self._reached_widths(start, size, direction) for start in starts}
+        ordered = sorted(starts, key=lambda start: reached[start][::-1])
+        lowest, cuts = [0.0], [0]
         for end in range(1, len(ordered) + 1):
-            first = range(max(0, end - most), end)
-            costs = [least[i] + self._cost([reached[place] for place in ordered[i:end]], direction) for i in first]
-            least.append(min(costs))
+            first = range(max(0, end - largest), end)
+            costs = [lowest[i] + self._cost([reached[start] for start in ordered[i:end]], direction) for i in first]
+            lowest.append(min(costs))
             cuts.append(first[costs.index(min(costs))])
         groups, end = [], len(ordered)
         while end:
@@ -105,9 +105,9 @@ class CleanPass:
             end = cuts[end]
         return groups[::-1]
 
-    def _reached_widths(self, place: int, size: int, direction: int) -> list[int]:
+    def _reached_widths(self, start: int, size: int, direction: int) -> list[int]:
         """Widths of the windows that a change reaches: below every convolution and pooling, and above the last."""
-        span, widths = (place, place + size), [size]
+        span, widths = (start, start + size), [size]
         for step in self.steps:
             if step.axes is not None:
                 span = step.axes[direction].reached(*span, step.above.shape[direction])
@@ -115,9 +115,9 @@ class CleanPass:
         return widths
 
     def _cost(self, widths: list[list[int]], direction: int) -> float:
-        """Products that the convolutions take for a group of such windows, if square; a group costs half a place more."""
+        """Products that the convolutions take for a group of such windows, if square; a group costs half a position more."""
         children = [step.child for step in self.steps if step.axes is not None]
-        largest = [max(of_places) for of_places in zip(*widths, strict=True)]
+        largest = [max(sizes) for sizes in zip(*widths, strict=True)]
         products = sum(
             child.weight.numel() * float((width / axes(child)[direction].stride) ** 2)
             for child, width in zip(children, largest[:-1], strict=True)
@@ -158,33 +158,34 @@ def _through(step: Step, patches: Tensor, below: Window) -> tuple[Tensor, Window
     return _convolve(step, step.child, patches, below, (rows, columns)), (rows, columns)
 
 
-def _pool(step: Step, pool: nn.MaxPool2d, patches: Tensor, below: Window, here: Window) -> Tensor:
-    both = axes(pool)
+def _pool(step: Step, pool: nn.MaxPool2d, patches: Tensor, below: Window, above: Window) -> Tensor:
+    pool_axes = axes(pool)
     rows, columns = (
         Spans([], [axis.first_input(start) for start in spans.starts], axis.span(spans.width))
-        for axis, spans in zip(both, here, strict=True)
+        for axis, spans in zip(pool_axes, above, strict=True)
     )
-    windows = _read(step.below, (both[0].pad, both[1].pad), (rows, columns), patches, below)
+    windows = _read(step.below, (pool_axes[0].pad, pool_axes[1].pad), (rows, columns), patches, below)
     return functional.max_pool2d(windows, pool.kernel_size, pool.stride, 0, pool.dilation)
 
 
-def _border(both: tuple[Axis, Axis], below: Tensor, above: Tensor) -> list[int]:
+def _border(pool_axes: tuple[Axis, Axis], below: Tensor, above: Tensor) -> list[int]:
     """left, right, top, bottom: what the windows read outside the map."""
     border = []
-    for axis, count, size in reversed(list(zip(both, above.shape[2:], below.shape[2:], strict=True))):
+    for axis, count, size in reversed(list(zip(pool_axes, above.shape[2:], below.shape[2:], strict=True))):
         start = axis.first_input(0)
         border += [-start, max(0, start + axis.span(count) - size)]
     return border
 
 
-def _convolve(step: Step, conv: nn.Conv2d, patches: Tensor, below: Window, here: Window) -> Tensor:
+def _convolve(step: Step, conv: nn.Conv2d, patches: Tensor, below: Window, above: Window) -> Tensor:
     """The clean output, plus the filters over what changed below; the zeros around that are skipped, not multiplied."""
-    both = axes(conv)
+    conv_axes = axes(conv)
     shifts = [
-        [(start + axis.pad) % axis.stride for start in spans.starts] for axis, spans in zip(both, below, strict=True)
+        [(start + axis.pad) % axis.stride for start in spans.starts]
+        for axis, spans in zip(conv_axes, below, strict=True)
     ]
     pads = [
-        -((1 - axis.kernel) // axis.stride) * axis.stride for axis in both
+        -((1 - axis.kernel) // axis.stride) * axis.stride for axis in conv_axes
     ]  # all outputs that read any of it, on both sides
     change = functional.conv2d(
         _difference(step.below, patches, below, shifts),
@@ -195,11 +196,11 @@ def _convolve(step: Step, conv: nn.Conv2d, patches: Tensor, below: Window, here:
         conv.dilation,
         conv.groups,
     )
-    there = [
-        Spans([], [(start - shift + axis.pad - pad) // axis.stride for start, shift in zip(spans.starts, some, strict=True)], width)
-        for axis, spans, some, pad, width in zip(both, below, shifts, pads, change.shape[2:], strict=True)
+    changed = [
+        Spans([], [(start - shift + axis.pad - pad) // axis.stride for start, shift in zip(spans.starts, axis_shifts, strict=True)], width)
+        for axis, spans, axis_shifts, pad, width in zip(conv_axes, below, shifts, pads, change.shape[2:], strict=True)
     ]  # fmt: skip
-    return _read(step.above, (0, 0), here, change, (there[0], there[1]), add=True)
+    return _read(step.above, (0, 0), above, change, (changed[0], changed[1]), add=True)
 
 
 def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[list[int]]) -> Tensor:
@@ -213,41 +214,41 @@ def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[lis
     for top, down in zip(rows.starts, shifts[0], strict=True):
         band = clean.narrow(0, top, rows.width)
         for left, right in zip(columns.starts, shifts[1], strict=True):
-            whole, new = next(pairs)
-            place = whole.narrow(0, down, rows.width).narrow(1, right, columns.width) if moved else whole
-            torch.sub(new, band.narrow(1, left, columns.width), out=place)
+            full, new = next(pairs)
+            target = full.narrow(0, down, rows.width).narrow(1, right, columns.width) if moved else full
+            torch.sub(new, band.narrow(1, left, columns.width), out=target)
     return change.permute(0, 3, 1, 2)
 
 
 def _read(
-    clean: Tensor, border: tuple[int, int], window: Window, patches: Tensor, where: Window, add: bool = False
+    clean: Tensor, border: tuple[int, int], window: Window, patches: Tensor, patch_window: Window, add: bool = False
 ) -> Tensor:
-    """(B, C, h, w): windows of `clean` (H, W, C), with the patches that lie at `where` on them, instead or added.
+    """(B, C, h, w): windows of `clean` (H, W, C), with the patches that lie at `patch_window` on them, instead or added.
 
-    `clean` begins `border` rows and columns before place 0.
+    `clean` begins `border` rows and columns before position 0.
     """
-    (rows, columns), (patch_rows, patch_columns) = window, where
+    (rows, columns), (patch_rows, patch_columns) = window, patch_window
     windows = clean.new_empty(len(patches), rows.width, columns.width, clean.shape[2])
     vertical, horizontal = _overlaps(rows, patch_rows), _overlaps(columns, patch_columns)
     pairs = zip(windows.unbind(), _pixels(patches).unbind(), strict=True)
     for top, (to_row, from_row, high) in zip(rows.starts, vertical, strict=True):
         band = clean.narrow(0, top + border[0], rows.width)
         for left, (to_column, from_column, wide) in zip(columns.starts, horizontal, strict=True):
-            whole, new = next(pairs)
+            output, new = next(pairs)
             old = band.narrow(1, left + border[1], columns.width)
             if new.shape[0] != high or new.shape[1] != wide:
                 new = new.narrow(0, from_row, high).narrow(1, from_column, wide)
             if add and new.shape == old.shape:
-                torch.add(old, new, out=whole)
+                torch.add(old, new, out=output)
             else:
-                whole.copy_(old)
-                place = whole.narrow(0, to_row, high).narrow(1, to_column, wide)
-                place.add_(new) if add else place.copy_(new)
+                output.copy_(old)
+                target = output.narrow(0, to_row, high).narrow(1, to_column, wide)
+                target.add_(new) if add else target.copy_(new)
     return windows.permute(0, 3, 1, 2)
 
 
 def _overlaps(spans: Spans, others: Spans) -> list[tuple[int, int, int]]:
-    """Where the places that two windows share begin in the one and in the other, and how many they are; 0 where none."""
+    """Where the overlap of two windows begins in the first and in the second, and its length; zeros without overlap."""
     overlaps = []
     for start, other in zip(spans.starts, others.starts, strict=True):
         low = max(start, other)
@@ -289,4 +290,4 @@ def _local(child: nn.Module) -> bool:
     """Exact types, since a subclass may compute anything."""
     if type(child) in (nn.Conv2d, CeilConv2d):
         return child.padding_mode == "zeros" and not isinstance(child.padding, str)
-    return type(child) in (nn.MaxPool2d, *PLACE_BY_PLACE)
+    return type(child) in (nn.MaxPool2d, *ELEMENTWISE)

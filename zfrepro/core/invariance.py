@@ -31,7 +31,7 @@ def scales(ratios: list[float]) -> Tensor:
 
 def turns(degrees: list[float]) -> Tensor:
     """(T, 2, 3): what is seen is turned counter-clockwise about the middle."""
-    angles = [math.radians(one) for one in degrees]
+    angles = [math.radians(degree) for degree in degrees]
     rows = [[[math.cos(a), -math.sin(a), 0.0], [math.sin(a), math.cos(a), 0.0]] for a in angles]
     return torch.tensor(rows, dtype=torch.float64)
 
@@ -45,14 +45,14 @@ def views(image: Tensor, size: int, moves: Tensor, beyond: str) -> Tensor:
     offset = torch.arange(size, dtype=torch.float64, device=image.device) - (size - 1) / 2
     middle = (stored - size) // 2 + (size - 1) / 2
     y, x = torch.meshgrid(offset, offset, indexing="ij")
-    places = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ moves.to(image.device).mT[:, None] + middle
-    grid = (2 * places + 1) / stored - 1
+    positions = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ moves.to(image.device).mT[:, None] + middle
+    grid = (2 * positions + 1) / stored - 1
     pixels = image.double().expand(len(moves), -1, -1, -1)
     return functional.grid_sample(pixels, grid, "bilinear", beyond, align_corners=False).to(image.dtype)
 
 
 def unit_maps(features: Tensor) -> Tensor:
-    """(T, C, h, w) or (T, units): each map's vector over its places scaled to length 1; a full layer counts as one map.
+    """(T, C, h, w) or (T, units): each map's vector over its positions scaled to length 1; a fully connected layer counts as one map.
 
     So the distance of two images is at most sqrt(2 C), for features that are not negative; a map that is 0 stays 0. Raises
     NotFiniteError: a map of infinite length would become 0.
@@ -78,7 +78,7 @@ def features_and_probabilities(
     Raises NotFiniteError naming the layer.
     """
     names = [name for name, _ in net.named_children()]
-    wanted = {last_child_of(net, layer): layer for layer in layers}
-    found = layer_outputs(net, inputs, {**wanted, names[-1]: 0})
-    features = {layer: require_finite(found[layer], "activations", f"layer {layer}") for layer in layers}
-    return features, require_finite(found[0], "class scores", f"layer {names[-1]}").softmax(dim=1)
+    children = {last_child_of(net, layer): layer for layer in layers}
+    outputs = layer_outputs(net, inputs, {**children, names[-1]: 0})
+    features = {layer: require_finite(outputs[layer], "activations", f"layer {layer}") for layer in layers}
+    return features, require_finite(outputs[0], "class scores", f"layer {names[-1]}").softmax(dim=1)

@@ -50,12 +50,12 @@ def scores(
     map_..., true_...     the `Minimum` of the map and of the probability: top, left, fall, rival
     """
     geometry = (projection.shape[0], square, stride)
-    inside, near = centred_in(*geometry, box), touching(*geometry, box)
+    inside, touches = centred_in(*geometry, box), touching(*geometry, box)
     lowest = {"map": minimum(activation, square, stride), "true": minimum(probability, square, stride)}
     return {
         "clean": clean,
-        "touching": mean_where(probability, near),
-        "elsewhere": mean_where(probability, ~near),
+        "touching": mean_where(probability, touches),
+        "elsewhere": mean_where(probability, ~touches),
         "inside": mean_where(probability, inside),
         "outside": mean_where(probability, ~inside),
         "energy": energy_share(probability, clean, inside),
@@ -65,14 +65,18 @@ def scores(
         "kept_inside": mean_where(kept, inside),
         "kept_outside": mean_where(kept, ~inside),
         "projection": weighted_ratio(activation, covered_energy(projection, square, stride)),
-        **{f"{name}_{key}": value for name, place in lowest.items() for key, value in vars(place).items()},
+        **{
+            f"{name}_{key}": value
+            for name, lowest_position in lowest.items()
+            for key, value in vars(lowest_position).items()
+        },
     }
 
 
 def leaves_room(size: int, square: int, stride: int, box: Box) -> bool:
     """Whether some positions of the square lie on the box and some beside it, by its middle and by whether it touches it."""
-    inside, near = centred_in(size, square, stride, box), touching(size, square, stride, box)
-    return bool(inside.any() and not inside.all() and not near.all())
+    inside, touches = centred_in(size, square, stride, box), touching(size, square, stride, box)
+    return bool(inside.any() and not inside.all() and not touches.all())
 
 
 def touching(size: int, square: int, stride: int, box: Box) -> np.ndarray:
@@ -106,9 +110,9 @@ def points_inside(probability: np.ndarray, inside: np.ndarray) -> bool:
     return bool(inside.flat[probability.argmin()])
 
 
-def mean_where(values: np.ndarray, there: np.ndarray) -> float:
+def mean_where(values: np.ndarray, mask: np.ndarray) -> float:
     """NaN where there is no such position."""
-    return float(values[there].mean()) if there.any() else float("nan")
+    return float(values[mask].mean()) if mask.any() else float("nan")
 
 
 def covered_energy(energy: np.ndarray, square: int, stride: int) -> np.ndarray:

@@ -82,8 +82,8 @@ def scores(net: nn.Sequential, images: Tensor) -> Tensor:
     """
     children = list(net.children())
     order = iter(range(len(children)))
-    for place in order:
-        child, after = children[place], children[place + 1] if place + 1 < len(children) else None
+    for i in order:
+        child, after = children[i], children[i + 1] if i + 1 < len(children) else None
         if isinstance(child, nn.ReLU) and isinstance(after, nn.MaxPool2d):
             images = child(after(images))
             next(order)
@@ -92,16 +92,16 @@ def scores(net: nn.Sequential, images: Tensor) -> Tensor:
     return images
 
 
-def layer_outputs(net: nn.Sequential, images: Tensor, wanted: dict[str, int]) -> dict[int, Tensor]:
+def layer_outputs(net: nn.Sequential, images: Tensor, layers: dict[str, int]) -> dict[int, Tensor]:
     """One forward pass, keeping the outputs of the named children: {"pool5": 5} -> {5: (B, C, H, W)}."""
-    kept = {}
+    outputs = {}
     for name, child in net.named_children():
         images = child(images)
-        if name in wanted:
-            kept[wanted[name]] = images
-        if len(kept) == len(wanted):
+        if name in layers:
+            outputs[layers[name]] = images
+        if len(outputs) == len(layers):
             break
-    return kept
+    return outputs
 
 
 def last_child_of(net: nn.Sequential, layer: int) -> str:

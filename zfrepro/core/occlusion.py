@@ -56,9 +56,9 @@ class Occluder:
         self, net: nn.Sequential, layer: str, square: int, stride: int, batch: int, dtype: torch.dtype | None = None
     ):
         self.layer, self.square, self.stride, self.batch = layer, square, stride, batch
-        own = next(net.parameters()).dtype
-        self.dtype = dtype or own
-        self.body, self.head = split(net if self.dtype == own else copy.deepcopy(net).to(self.dtype))
+        net_dtype = next(net.parameters()).dtype
+        self.dtype = dtype or net_dtype
+        self.body, self.head = split(net if self.dtype == net_dtype else copy.deepcopy(net).to(self.dtype))
         self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
 
     def __call__(self, image: Tensor, grey: Tensor) -> Prediction:
@@ -66,16 +66,16 @@ class Occluder:
 
         Raises NotFiniteError.
         """
-        places = corners(image.shape[-1], self.square, self.stride)
+        positions = corners(image.shape[-1], self.square, self.stride)
         with torch.inference_mode():  # less bookkeeping for each of the many slices
-            index, features, sums = self._recomputed(image.to(self.dtype), grey.to(self.dtype), places)
+            index, features, sums = self._recomputed(image.to(self.dtype), grey.to(self.dtype), positions)
             head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
             probabilities = torch.cat(
                 [head(part).to(image.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
             )
             require_finite(probabilities, "class probabilities of covered images")
             require_finite(sums, "sums of maps", f"layer {self.layer}")
-        grid = (len(places), len(places), -1)  # copies, so that they are tensors as any other
+        grid = (len(positions), len(positions), -1)  # copies, so that they are tensors as any other
         return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
     def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
@@ -83,16 +83,16 @@ class Occluder:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
 
-    def _recomputed(self, image: Tensor, grey: Tensor, places: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _recomputed(self, image: Tensor, grey: Tensor, positions: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
         clean, at_once = CleanPass(self.body, image, self.layer), max(1, math.isqrt(self.batch))
-        found = []
-        for tops in clean.group(places, self.square, 0, at_once):
-            for lefts in clean.group(places, self.square, 1, at_once):
+        results = []
+        for tops in clean.group(positions, self.square, 0, at_once):
+            for lefts in clean.group(positions, self.square, 1, at_once):
                 patches = [grey[:, y : y + self.square, x : x + self.square] for y in tops for x in lefts]
-                numbers = [places.index(y) * len(places) + places.index(x) for y in tops for x in lefts]
-                found.append((torch.tensor(numbers), *clean.changed(torch.stack(patches), tops, lefts)))
-        index, features, sums = (torch.cat(parts) for parts in zip(*found, strict=True))
+                numbers = [positions.index(y) * len(positions) + positions.index(x) for y in tops for x in lefts]
+                results.append((torch.tensor(numbers), *clean.changed(torch.stack(patches), tops, lefts)))
+        index, features, sums = (torch.cat(parts) for parts in zip(*results, strict=True))
         return index.to(features.device), features, sums
 
 
@@ -110,10 +110,10 @@ def survey(
     """One pass over (where, inputs): class probabilities (N, classes), and the strongest activations of child `layer`."""
     probabilities: list[Tensor] = []
     strongest: TopActivations | None = None
-    for where, inputs in batches:
+    for indices, inputs in batches:
         maps, of_batch = _watch(net, inputs, layer)
         strongest = strongest or TopActivations(maps.shape[1], top, maps.device, maps.dtype)
-        strongest.update(maps, where.start)
+        strongest.update(maps, indices.start)
         probabilities.append(of_batch)
     if strongest is None:
         raise ValueError("there is no image to survey")
@@ -125,6 +125,6 @@ def _watch(net: nn.Sequential, images: Tensor, layer: str) -> tuple[Tensor, Tens
     names = [name for name, _ in net.named_children()]
     if layer not in names:
         raise ValueError(f"the network has no layer {layer}; it has {', '.join(names)}")
-    kept = layer_outputs(net, images, {layer: 0, names[-1]: 1})
-    require_finite(kept[0], "activations", f"layer {layer}")
-    return kept[0], require_finite(kept[1], "class scores", f"layer {names[-1]}").softmax(dim=1)
+    outputs = layer_outputs(net, images, {layer: 0, names[-1]: 1})
+    require_finite(outputs[0], "activations", f"layer {layer}")
+    return outputs[0], require_finite(outputs[1], "class scores", f"layer {names[-1]}").softmax(dim=1)

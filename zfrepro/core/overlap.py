@@ -32,19 +32,19 @@ def find(
     """
     if not len(source):
         raise ValueError("there is no source image to compare with")
-    wanted = thumbnails(target, size).to(device)
-    turned = _unit(wanted.flip(2)) if mirrored else None
-    wanted = _unit(wanted)
+    targets = thumbnails(target, size).to(device)
+    turned = _unit(targets.flip(2)) if mirrored else None
+    targets = _unit(targets)
     best = torch.full((len(target),), -torch.inf, device=device)
     index = torch.zeros(len(target), dtype=torch.int64, device=device)
     for start in range(0, len(source), block):
         against = _unit(thumbnails(source[start : start + block], size).to(device))
-        found = wanted @ against.T
+        correlation = targets @ against.T
         if turned is not None:
-            found = torch.maximum(found, turned @ against.T)
-        highest, where = found.max(1)
+            correlation = torch.maximum(correlation, turned @ against.T)
+        highest, position = correlation.max(1)
         better = highest > best
-        best, index = torch.where(better, highest, best), torch.where(better, where + start, index)
+        best, index = torch.where(better, highest, best), torch.where(better, position + start, index)
     return best.clamp(-1, 1).cpu().numpy(), index.cpu().numpy()
 
 

@@ -39,9 +39,9 @@ def gram(features: np.ndarray, dtype: type = np.float32, onto: np.ndarray | None
     """
     products = np.zeros((len(features),) * 2, dtype) if onto is None else onto
     for start in range(0, features.shape[1], COLUMNS):
-        some = require_finite(features[:, start : start + COLUMNS].astype(dtype), "features")
-        some -= some.mean(0)
-        products += some @ some.T
+        part = require_finite(features[:, start : start + COLUMNS].astype(dtype), "features")
+        part -= part.mean(0)
+        products += part @ part.T
     return products
 
 
@@ -70,9 +70,9 @@ def coordinates(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> Coordi
         return Coordinates(np.zeros((len(train), 1)), np.zeros((len(test), 1)))
     root, order, rank, _ = dpstrf(inner, tol=left, lower=1)
     order, root = order - 1, np.tril(root)[:, :rank]
-    found = np.empty_like(root)
-    found[order] = root
-    return Coordinates(found, solve_triangular(root[:rank], outer[:, order[:rank]].T, lower=True).T)
+    train_rows = np.empty_like(root)
+    train_rows[order] = root
+    return Coordinates(train_rows, solve_triangular(root[:rank], outer[:, order[:rank]].T, lower=True).T)
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ def task(
     `inner` folds of the training images, to choose a strength by: stratified by class, fewer where a class has fewer
     images, none where one has a single image; any mixture where several classes can stand in one image.
     """
-    known = labels[train]
+    train_labels = labels[train]
     parts = [
-        (coordinates(gram, train[some], train[others]), known[some], known[others])
-        for some, others in _parts(known, inner, seed)
+        (coordinates(gram, train[fitting], train[choosing]), train_labels[fitting], train_labels[choosing])
+        for fitting, choosing in _parts(train_labels, inner, seed)
     ]
-    return Task(coordinates(gram, train, test), known, tuple(parts))
+    return Task(coordinates(gram, train, test), train_labels, tuple(parts))
 
 
 def _parts(labels: np.ndarray, inner: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -130,8 +130,8 @@ def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -
     The strength with the most correct predictions on the inner folds; of equals the smallest (most regularised). Without inner
     folds the middle one. Raises ValueError where the training images are of one class.
     """
-    tried = sorted(strengths or STRENGTHS[kind])
-    strength = _best(tried, [_right(kind, tried, *part) for part in task.inner])
+    candidates = sorted(strengths or STRENGTHS[kind])
+    strength = _best_strength(candidates, [_accuracies(kind, candidates, *part) for part in task.inner])
     model = _fit(_model(kind), strength, task.outer.train, task.labels)
     scores = model.predict_log_proba(task.outer.test) if kind == "softmax" else model.decision_function(task.outer.test)
     scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores  # of two classes scikit-learn gives one
@@ -139,18 +139,22 @@ def classify(task: Task, kind: Kind, strengths: Sequence[float] | None = None) -
     return Prediction(model.classes_[scores.argmax(1)], scores, model.classes_, strength)
 
 
-def _right(kind: Kind, tried: list[float], at: Coordinates, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _accuracies(
+    kind: Kind, strengths: list[float], at: Coordinates, train_labels: np.ndarray, test_labels: np.ndarray
+) -> np.ndarray:
     """Share of correct predictions at every strength."""
     model = _model(kind, choosing=True)
-    return np.array([np.mean(_fit(model, c, at.train, known).predict(at.test) == asked) for c in tried])
+    return np.array(
+        [np.mean(_fit(model, c, at.train, train_labels).predict(at.test) == test_labels) for c in strengths]
+    )
 
 
-def _best(tried: list[float], measured: list[np.ndarray]) -> float:
+def _best_strength(strengths: list[float], scores: list[np.ndarray]) -> float:
     """The middle one, rounded down, where nothing was measured."""
-    if not measured:
-        return tried[(len(tried) - 1) // 2]
-    means = np.mean(measured, axis=0)
-    return tried[int(np.argmax(means >= means.max() - 1e-12))]
+    if not scores:
+        return strengths[(len(strengths) - 1) // 2]
+    means = np.mean(scores, axis=0)
+    return strengths[int(np.argmax(means >= means.max() - 1e-12))]
 
 
 def _model(kind: Kind, choosing: bool = False) -> Any:
@@ -186,9 +190,9 @@ def sigmoids(task: Task, strengths: Sequence[float] | None = None) -> tuple[np.n
     Images whose presence is -1 do not train a class. The strength with the highest mean average precision on the inner
     folds. A class that the training images all show, or none of them does, has the same odds everywhere.
     """
-    tried = sorted(strengths or STRENGTHS["sigmoids"])
-    measured = [np.array([mean(of_classes(_odds(x, y, c), z)) for c in tried]) for x, y, z in task.inner]
-    strength = _best(tried, [values for values in measured if not np.isnan(values).any()])
+    candidates = sorted(strengths or STRENGTHS["sigmoids"])
+    precisions = [np.array([mean(of_classes(_odds(x, y, c), z)) for c in candidates]) for x, y, z in task.inner]
+    strength = _best_strength(candidates, [values for values in precisions if not np.isnan(values).any()])
     return _odds(task.outer, task.labels, strength), strength
 
 

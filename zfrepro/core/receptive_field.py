@@ -24,10 +24,10 @@ class ReceptiveField:
         """Side of the tile shown for a unit: the field, but never more than the whole image."""
         return min(self.size, image)
 
-    def corner(self, place: tuple[int, int], image: int) -> tuple[int, int]:
+    def corner(self, position: tuple[int, int], image: int) -> tuple[int, int]:
         """Top and left of a unit's tile, moved inside where the field leaves the image of `image` pixels a side."""
         room = image - self.tile_side(image)
-        top, left = (min(max(self.start + int(index) * self.jump, 0), room) for index in place)
+        top, left = (min(max(self.start + int(index) * self.jump, 0), room) for index in position)
         return top, left
 
 

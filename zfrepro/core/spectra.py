@@ -1,6 +1,6 @@
 """How the energy of small colour images spreads over spatial frequencies: first-layer filters, projections (Fig 6).
 
-Images of different sizes become comparable by zeros added around them to one side: a frequency is then the same place in
+Images of different sizes become comparable by zeros added around them to one side: a frequency then has the same index in
 every spectrum. Their mean is kept and counts as the lowest frequency. Frequencies are in cycles per pixel: 0.5 along a row or
 a column is the highest there is, 0.71 along a diagonal.
 """
@@ -52,23 +52,23 @@ def shares(power: np.ndarray, edges: Sequence[float] | np.ndarray = BANDS) -> np
     return np.stack([share_in(power, bands == band) for band in range(len(edges) + 1)], axis=1)
 
 
-def share_in(power: np.ndarray, where: np.ndarray) -> np.ndarray:
+def share_in(power: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(N,): share of the energy at the frequencies of a mask (side, side); 0 without energy."""
-    there, total = power[:, where].sum(axis=1), power.sum(axis=(1, 2))
-    share: np.ndarray = np.divide(there, total, out=np.zeros_like(total), where=total > 0)
+    selected, total = power[:, mask].sum(axis=1), power.sum(axis=(1, 2))
+    share: np.ndarray = np.divide(selected, total, out=np.zeros_like(total), where=total > 0)
     return share
 
 
 def lattice(period: int, side: int = SIDE, inner: float = -1.0, outer: float = REACH) -> np.ndarray:
     """bool (side, side): frequencies further than `inner` and no further than `outer`, in rows or in columns, from the
     multiples of 1 / period along rows or along columns, but for 0. Lines that return every `period` pixels lie there."""
-    near = frequencies(side) * period
-    multiple = np.round(near)
-    away = np.abs(near - multiple) / period
+    scaled = frequencies(side) * period
+    multiple = np.round(scaled)
+    away = np.abs(scaled - multiple) / period
     distance = np.maximum.outer(away, away)
     on_axis = np.not_equal.outer(multiple == 0, multiple == 0)
-    chosen: np.ndarray = (distance > inner) & (distance <= outer) & on_axis
-    return chosen
+    mask: np.ndarray = (distance > inner) & (distance <= outer) & on_axis
+    return mask
 
 
 def changes(images: np.ndarray) -> np.ndarray:
@@ -77,8 +77,8 @@ def changes(images: np.ndarray) -> np.ndarray:
     Squares of one value show here, which leave nothing at their side's frequency in an image's own spectrum. Faded out
     towards the border (Hann's window): the border's own spectrum would hide them.
     """
-    here, images = images[:, :-1, :-1].astype(np.float64), images.astype(np.float64)
-    squared = (images[:, :-1, 1:] - here) ** 2 + (images[:, 1:, :-1] - here) ** 2
+    corners, images = images[:, :-1, :-1].astype(np.float64), images.astype(np.float64)
+    squared = (images[:, :-1, 1:] - corners) ** 2 + (images[:, 1:, :-1] - corners) ** 2
     rows, columns = (np.hanning(side + 2)[1:-1] for side in squared.shape[1:3])
     faded: np.ndarray = squared.sum(axis=3, keepdims=True) * (rows[:, None] * columns)[None, :, :, None]
     return faded
@@ -107,15 +107,15 @@ def along_axes(power: np.ndarray) -> np.ndarray:
     """(side / 2 + 1,): mean share of the energy at each frequency along rows and along columns, from 0 to 1/2."""
     mean, side = _mean_spectrum(power), power.shape[1]
     low = np.abs(frequencies(side)) <= REACH
-    both: np.ndarray = (mean[:, low].sum(axis=1) + mean[low].sum(axis=0)) / 2
-    return both[: side // 2 + 1]
+    shares: np.ndarray = (mean[:, low].sum(axis=1) + mean[low].sum(axis=0)) / 2
+    return shares[: side // 2 + 1]
 
 
 def _mean_spectrum(power: np.ndarray) -> np.ndarray:
     """(side, side), adding up to 1: the mean over images of each one's shares."""
     total = power.sum(axis=(1, 2))
-    live = total > 0
-    mean: np.ndarray = (power[live] / total[live, None, None]).sum(axis=0) / max(1, live.sum())
+    nonzero = total > 0
+    mean: np.ndarray = (power[nonzero] / total[nonzero, None, None]).sum(axis=0) / max(1, nonzero.sum())
     return mean
 
 

@@ -14,26 +14,28 @@ from zfrepro.core.receptive_field import cut_tile, receptive_field
 AT_ONCE = 32  # units on their way together; bounds the memory, 60 MB at 224 pixels and full width
 
 
-def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
-    """Unit maps[u], places[u] of image u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
-    parts = zip(*(torch.split(part, AT_ONCE) for part in (inputs, maps, places)), strict=True)
-    return np.concatenate([_projected(net, name, *part) for part in parts])
+def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
+    """Unit maps[u], positions[u] of image u (inputs (U, 3, S, S)) projected alone: float (U, side, side, 3)."""
+    parts = zip(*(torch.split(part, AT_ONCE) for part in (inputs, maps, positions)), strict=True)
+    return np.concatenate([_project(net, name, *part) for part in parts])
 
 
-def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
+def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
     """The same, each where it lies in its image: float (U, S, S, 3)."""
-    pixels, starts = deconvnet.project(net, name, inputs, maps, places)
-    return _laid(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
+    pixels, starts = deconvnet.project(net, name, inputs, maps, positions)
+    return _lay_out(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
 
 
-def _projected(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, places: Tensor) -> np.ndarray:
+def _project(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
     """The receptive fields, moved onto the tiles; what a tile shows beside its unit's field is 0."""
-    pixels, starts = deconvnet.project(net, name, inputs, maps, places)
+    pixels, starts = deconvnet.project(net, name, inputs, maps, positions)
     field, size = receptive_field(net, name), inputs.shape[-1]
-    return _laid(pixels, starts, [field.corner(place, size) for place in places.tolist()], field.tile_side(size))
+    return _lay_out(
+        pixels, starts, [field.corner(position, size) for position in positions.tolist()], field.tile_side(size)
+    )
 
 
-def _laid(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: int) -> np.ndarray:
+def _lay_out(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: int) -> np.ndarray:
     """Fields (U, 3, f, f) that begin at `starts`, as seen in square windows that begin at `corners`: (U, side, side, 3)."""
     fields = pixels.permute(0, 2, 3, 1).cpu().numpy()
     tiles = np.zeros((len(fields), side, side, 3), dtype=fields.dtype)
@@ -45,23 +47,23 @@ def _laid(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: 
 
 
 @torch.no_grad()
-def strongest_places(net: nn.Sequential, name: str, inputs: Tensor, one: int) -> tuple[Tensor, Tensor]:
-    """Of map `one`: its number repeated (B,), and row and column (B, 2) of its maximum in every image.
+def strongest_positions(net: nn.Sequential, name: str, inputs: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Of map `number`: the number repeated (B,), and row and column (B, 2) of its maximum in every image.
 
     Raises NotFiniteError naming the layer.
     """
-    found = require_finite(layer_outputs(net, inputs, {name: 0})[0][:, one], "activations", f"layer {name}")
-    at = found.flatten(1).argmax(dim=1)
-    columns = found.shape[2]
-    return torch.full_like(at, one), torch.stack([at // columns, at % columns], dim=1)
+    maps = require_finite(layer_outputs(net, inputs, {name: 0})[0][:, number], "activations", f"layer {name}")
+    index = maps.flatten(1).argmax(dim=1)
+    columns = maps.shape[2]
+    return torch.full_like(index, number), torch.stack([index // columns, index % columns], dim=1)
 
 
-def patch_tiles(net: nn.Sequential, name: str, images: np.ndarray, places: Tensor) -> np.ndarray:
-    """What unit places[u] sees of image u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
-    return _cut(net, name, images, places)
+def patch_tiles(net: nn.Sequential, name: str, images: np.ndarray, positions: Tensor) -> np.ndarray:
+    """What unit positions[u] sees of image u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
+    return _cut(net, name, images, positions)
 
 
-def _cut(net: nn.Sequential, name: str, images: np.ndarray, places: Tensor) -> np.ndarray:
+def _cut(net: nn.Sequential, name: str, images: np.ndarray, positions: Tensor) -> np.ndarray:
     field, size = receptive_field(net, name), images.shape[1]
-    pairs = zip(images, places.tolist(), strict=True)
-    return np.stack([cut_tile(one, field.corner(place, size), field.tile_side(size)) for one, place in pairs])
+    pairs = zip(images, positions.tolist(), strict=True)
+    return np.stack([cut_tile(image, field.corner(position, size), field.tile_side(size)) for image, position in pairs])

@@ -27,9 +27,9 @@ CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, where a look w
 class Diverged(ArithmeticError):
     """A loss, a weight or a validation score that is not a finite number; `epoch` and `step` (in it) are counted from 1."""
 
-    def __init__(self, epoch: int, step: int, what: str):
-        super().__init__(f"epoch {epoch}, step {step}: {what}")
-        self.epoch, self.step, self.what = epoch, step, what
+    def __init__(self, epoch: int, step: int, reason: str):
+        super().__init__(f"epoch {epoch}, step {step}: {reason}")
+        self.epoch, self.step, self.reason = epoch, step, reason
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Training:
         """Close the epoch: its last learning rate, mean loss and running top-1 error (%), both over its own steps."""
         self.require_finite_loss()
         self.batch -= 1
-        seen = {
+        record = {
             "learning_rate": self.learning_rate,
             "train_loss": float(self.loss_sum) / len(self.labels),
             "train_top1_error": 100 * float(self.wrong) / len(self.labels),
@@ -136,7 +136,7 @@ class Training:
         self.epoch, self.batch, self._batches = self.epoch + 1, 0, None
         for sum_ in (self.loss_sum, self.wrong, self.finite):
             sum_.zero_()
-        return seen
+        return record
 
     def weights(self) -> dict[str, Tensor]:
         """The network's state_dict for inputs of scale 1, on the CPU: layer 1 takes over the input scale.
@@ -144,11 +144,11 @@ class Training:
         Raises Diverged for a weight that is not finite.
         """
         scale = {"conv1.weight": self.recipe.input_scale}
-        found = {name: tensor.detach().cpu() * scale.get(name, 1.0) for name, tensor in self.net.state_dict().items()}
-        for name, tensor in found.items():
+        weights = {name: tensor.detach().cpu() * scale.get(name, 1.0) for name, tensor in self.net.state_dict().items()}
+        for name, tensor in weights.items():
             if not torch.isfinite(tensor).all():
                 raise Diverged(self.epoch + 1, self.batch, f"{name} holds weights that are not finite")
-        return found
+        return weights
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on, of plain types and tensors."""
@@ -186,8 +186,8 @@ class Training:
                 indices = order[start : start + recipe.batch]
                 yield indices, views[indices], crops.cut(images, indices, views[indices], recipe.input_size)
 
-        for indices, chosen, cut in _ahead(cut_all(), 3 if self.device.type == "cuda" else 1):
-            yield self.subtract(cut, chosen, self.dtype), self.labels[torch.from_numpy(indices).to(self.device)]
+        for indices, batch_views, cut in _ahead(cut_all(), 3 if self.device.type == "cuda" else 1):
+            yield self.subtract(cut, batch_views, self.dtype), self.labels[torch.from_numpy(indices).to(self.device)]
 
 
 def _ahead(items: Iterator[Any], depth: int) -> Iterator[Any]:
@@ -239,11 +239,11 @@ class _Group:
 
     def update(self, rate: float, momentum: float) -> None:
         """Take one step and drop the gradients."""
-        gradients = {place: one.grad for place, one in enumerate(self.parameters) if one.grad is not None}
-        velocities = [self.velocities[place] for place in gradients]
+        gradients = {i: parameter.grad for i, parameter in enumerate(self.parameters) if parameter.grad is not None}
+        velocities = [self.velocities[i] for i in gradients]
         with torch.no_grad():
             sgd(
-                [self.parameters[place] for place in gradients],
+                [self.parameters[i] for i in gradients],
                 list(gradients.values()),
                 velocities,
                 fused=True,
@@ -254,16 +254,16 @@ class _Group:
                 nesterov=False,
                 maximize=False,
             )
-        for place, velocity in zip(gradients, velocities, strict=True):
-            self.velocities[place], self.parameters[place].grad = velocity, None
+        for i, velocity in zip(gradients, velocities, strict=True):
+            self.velocities[i], self.parameters[i].grad = velocity, None
 
 
 def _groups(net: nn.Module, weight_decay: float) -> list[_Group]:
     """Weights decay, biases do not."""
-    named = list(net.named_parameters())
+    parameters = list(net.named_parameters())
     kinds = {"weight": weight_decay, "bias": 0.0}
-    members = {kind: [parameter for name, parameter in named if name.endswith(kind)] for kind in kinds}
-    return [_Group(found, kinds[kind], [None] * len(found)) for kind, found in members.items()]
+    members = {kind: [parameter for name, parameter in parameters if name.endswith(kind)] for kind in kinds}
+    return [_Group(group, kinds[kind], [None] * len(group)) for kind, group in members.items()]
 
 
 def _step_seed(seed: int, epoch: int, batch: int) -> int:

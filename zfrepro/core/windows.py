@@ -22,7 +22,7 @@ class Axis:
     begins_inside: bool = False  # torch's pools that round up drop a last window that would begin beyond the map
 
     def count(self, size: int) -> int:
-        """Outputs of a map of `size` places."""
+        """Outputs of a map of `size` positions."""
         steps = size + 2 * self.pad - self.kernel
         count = 1 + (-(-steps // self.stride) if self.rounds_up else steps // self.stride)
         return count - (self.begins_inside and self.first_input(count - 1) >= size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zfrepro.look.opened import PhotoNetwork, naming_weights
+from zfrepro.look.photo_network import PhotoNetwork, report_weights_file
 
 if TYPE_CHECKING:
     import torch
@@ -66,12 +66,12 @@ def inspect(
     from zfrepro.core.occlusion import predict
 
     inputs = network.inputs(crop[None])
-    with naming_weights(network.weights):
+    with report_weights_file(network.weights):
         uncovered = predict(network.net, inputs, network.watched)
     probabilities = uncovered.probabilities[0].cpu().numpy()
     top = np.argsort(-probabilities, kind="stable")[:5].tolist()
     occlusion = None
-    with naming_weights(network.weights):
+    with report_weights_file(network.weights):
         layers = _features(network, crop, inputs, maps)
         if occlude:
             occlusion = _occlusion_maps(
@@ -103,7 +103,7 @@ def _strongest(
     chosen = chosen[values[chosen] > 0]
     if not len(chosen):
         return []
-    places, count = top.places[chosen, 0], len(chosen)
+    places, count = top.positions[chosen, 0], len(chosen)
     projections = projection_tiles(network.net, name, inputs.repeat(count, 1, 1, 1), chosen, places)
     patches = patch_tiles(network.net, name, np.broadcast_to(crop, (count, *crop.shape)), places.cpu())
     rows = zip(chosen.tolist(), values[chosen].tolist(), projections, patches, strict=True)

@@ -17,7 +17,7 @@ from zfrepro.report import html
 
 if TYPE_CHECKING:
     from zfrepro.look.inspect import Feature, Inspection, OcclusionMaps
-    from zfrepro.look.opened import PhotoNetwork
+    from zfrepro.look.photo_network import PhotoNetwork
     from zfrepro.look.photographs import Photograph
 
 GENERATOR = "zfrepro look"

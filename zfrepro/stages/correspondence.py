@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from zfrepro.core.correspondence import Comparison
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
 LAYERS = {5: "pool5", 7: "relu7"}  # after pooling, after the ReLU: where most units are exactly 0
 RANDOM = "random"
@@ -53,31 +53,33 @@ class Spec(Base):
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
-    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
-    _check(spec, opened)
-    annotated, places = _draw_images(spec, opened, images)
-    crops = np.stack([one.pixels for one in annotated])
-    found = {layer: _pairs(changes) for layer, changes in _changes(spec, opened, crops, places).items()}
-    arrays = {f"{name}_{layer}": array for layer, (_, more) in found.items() for name, array in more.items()}
+    network = NetworkOnSplit(weights, images, spec.split, device, threads)
+    _check(spec, network)
+    annotated, corners = _draw_images(spec, network, images)
+    crops = np.stack([image.pixels for image in annotated])
+    pairs = {layer: _pairs(changes) for layer, changes in _changes(spec, network, crops, corners).items()}
+    arrays = {
+        f"{name}_{layer}": array for layer, (_, layer_arrays) in pairs.items() for name, array in layer_arrays.items()
+    }
     require_finite_arrays(arrays)
-    artifacts.save_arrays(out / "correspondence.npz", inputs=crops[: spec.pictures], places=places, **arrays)
-    artifacts.save_json(out / "correspondence.json", _summary(spec, opened, annotated, found))
+    artifacts.save_arrays(out / "correspondence.npz", inputs=crops[: spec.pictures], places=corners, **arrays)
+    artifacts.save_json(out / "correspondence.json", _summary(spec, network, annotated, pairs))
 
 
-def _check(spec: Spec, opened: NetworkOnSplit) -> None:
-    if spec.square > opened.size:
+def _check(spec: Spec, network: NetworkOnSplit) -> None:
+    if spec.square > network.size:
         raise UserError(
-            f"correspondence.square: {spec.square} px, but the network's input is {opened.size} px; take a smaller one"
+            f"correspondence.square: {spec.square} px, but the network's input is {network.size} px; take a smaller one"
         )
-    if missing := [layer for layer, child in LAYERS.items() if child not in dict(opened.net.named_children())]:
+    if missing := [layer for layer, child in LAYERS.items() if child not in dict(network.net.named_children())]:
         raise UserError(
             f"layer {missing[0]}: this network has none; correspondence compares layers 5 and 7, name a run that has both"
         )
-    if unknown := sorted(set(spec.classes) - set(opened.set.classes)):
+    if unknown := sorted(set(spec.classes) - set(network.set.classes)):
         raise UserError(
-            f"correspondence.classes: no class {', '.join(unknown)}; there are {', '.join(opened.set.classes)}"
+            f"correspondence.classes: no class {', '.join(unknown)}; there are {', '.join(network.set.classes)}"
         )
     if spec.classes and spec.annotations:
         raise UserError(
@@ -85,50 +87,50 @@ def _check(spec: Spec, opened: NetworkOnSplit) -> None:
         )
 
 
-def _draw_images(spec: Spec, opened: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
+def _draw_images(spec: Spec, network: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
     """N images as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
 
     Of a prepared set they are drawn from the seed, of an annotation file they come in its order.
     """
     from zfrepro.core.correspondence import squares
 
-    top, left, _ = opened.view
-    view = (left, top, left + opened.size, top + opened.size)
+    top, left, _ = network.view
+    view = (left, top, left + network.size, top + network.size)
     if spec.annotations is None:
-        marked = part_annotations.read_prepared(opened.set, spec.split)
-        marked = [one for one in marked if not spec.classes or one.label in spec.classes]
+        marked = part_annotations.read_prepared(network.set, spec.split)
+        marked = [image for image in marked if not spec.classes or image.label in spec.classes]
         order = np.random.default_rng(spec.seed).permutation(len(marked)).tolist()
     else:
-        marked = part_annotations.read_csv(spec.annotations, spec.root, opened.set.size, view)
+        marked = part_annotations.read_csv(spec.annotations, spec.root, network.set.size, view)
         order = list(range(len(marked)))
-    found: list[AnnotatedImage] = []
-    places, most = [], max(spec.average, spec.pictures)
+    annotated: list[AnnotatedImage] = []
+    corners, wanted = [], max(spec.average, spec.pictures)
     for index in order:
-        one = marked[index].cut(view) if len(found) < most else None
-        if one is not None:
-            parts, dice = [one.parts[part] for part in PARTS], np.random.default_rng([spec.seed, index])
-            where = squares(parts, one.object, spec.square, opened.size, spec.draws, dice)
-            if where is not None:
-                found.append(one)
-                places.append(where)
-    _check_found(spec, images, len(found), min(len(marked), most))
-    return found, np.stack(places)
+        image = marked[index].cut(view) if len(annotated) < wanted else None
+        if image is not None:
+            parts, rng = [image.parts[part] for part in PARTS], np.random.default_rng([spec.seed, index])
+            image_corners = squares(parts, image.object, spec.square, network.size, spec.draws, rng)
+            if image_corners is not None:
+                annotated.append(image)
+                corners.append(image_corners)
+    _check_count(spec, images, len(annotated), min(len(marked), wanted))
+    return annotated, np.stack(corners)
 
 
-def _check_found(spec: Spec, images: Path, found: int, wanted: int) -> None:
-    if spec.annotations is not None and found < wanted:
+def _check_count(spec: Spec, images: Path, count: int, wanted: int) -> None:
+    if spec.annotations is not None and count < wanted:
         raise UserError(
-            f"{spec.annotations}: in {wanted - found} images no random square of {spec.square} px fits beside the three "
+            f"{spec.annotations}: in {wanted - count} images no random square of {spec.square} px fits beside the three "
             "parts; take a smaller correspondence.square"
         )
-    if found < 2:
+    if count < 2:
         raise UserError(
-            f"{images}: {found} images of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
+            f"{images}: {count} images of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
             "needed; name a file of marked photographs in correspondence.annotations (docs/annotations.md)"
         )
 
 
-def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.ndarray) -> dict[int, torch.Tensor]:
+def _changes(spec: Spec, network: NetworkOnSplit, crops: np.ndarray, corners: np.ndarray) -> dict[int, torch.Tensor]:
     """Layer -> int8 (1 + masks, N, units): first 1 where a unit is active uncovered, then the signs of change."""
     import torch
 
@@ -136,14 +138,14 @@ def _changes(spec: Spec, opened: NetworkOnSplit, crops: np.ndarray, places: np.n
 
     changes: dict[int, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
     for start in range(0, len(crops), spec.batch):
-        some, where = crops[start : start + spec.batch], places[start : start + spec.batch]
-        clean = features(opened.net, opened.inputs(some), LAYERS)
-        found = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
-        for mask in range(places.shape[1]):
-            inputs = opened.inputs(covered(some, where[:, mask], spec.square, spec.grey))
-            for layer, values in features(opened.net, inputs, LAYERS).items():
-                found[layer].append(signs(clean[layer], values))
-        for layer, parts in found.items():
+        part, part_corners = crops[start : start + spec.batch], corners[start : start + spec.batch]
+        clean = features(network.net, network.inputs(part), LAYERS)
+        layer_signs = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
+        for mask in range(corners.shape[1]):
+            inputs = network.inputs(covered(part, part_corners[:, mask], spec.square, spec.grey))
+            for layer, values in features(network.net, inputs, LAYERS).items():
+                layer_signs[layer].append(signs(clean[layer], values))
+        for layer, parts in layer_signs.items():
             changes[layer].append(torch.stack(parts))
     return {layer: torch.cat(parts, dim=1) for layer, parts in changes.items()}
 
@@ -159,25 +161,25 @@ def _pairs(changes: torch.Tensor) -> Pairs:
 
 
 def _summary(
-    spec: Spec, opened: NetworkOnSplit, annotated: list[AnnotatedImage], found: dict[int, Pairs]
+    spec: Spec, network: NetworkOnSplit, annotated: list[AnnotatedImage], pairs: dict[int, Pairs]
 ) -> dict[str, Any]:
     counts = {"shown": min(spec.pictures, len(annotated)), "all": len(annotated)}
     samples = {
         name: {
             "pictures": count,
             "pairs": count * (count - 1) // 2,
-            "layers": {str(layer): _numbers(*found[layer], count, spec.seed) for layer in LAYERS},
+            "layers": {str(layer): _numbers(*pairs[layer], count, spec.seed) for layer in LAYERS},
         }
         for name, count in counts.items()
     }
     return {
-        "network": opened.description.network.model_dump(mode="json"),
-        "width": opened.description.width,
-        "input_size": opened.size,
+        "network": network.description.network.model_dump(mode="json"),
+        "width": network.description.width,
+        "input_size": network.size,
         "marked_by_hand": spec.annotations is not None,
         **spec.model_dump(mode="json", include={"square", "grey", "draws", "split", "classes", "seed"}),
         "children": {str(layer): child for layer, child in LAYERS.items()},
-        "pictures": [{"file": one.file, "class": one.label} for one in annotated],
+        "pictures": [{"file": image.file, "class": image.label} for image in annotated],
         "samples": samples,
     }
 
@@ -186,15 +188,16 @@ def _numbers(pairs: Comparison, arrays: dict[str, np.ndarray], count: int, seed:
     """Of the first `count` images in one layer: every kind of mask, and what is active when nothing is covered."""
     from zfrepro.core.correspondence import below_random, estimate, pair_values
 
-    again = np.random.default_rng([seed, count]).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    counts = np.random.default_rng([seed, count]).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     kinds = {part: slice(i, i + 1) for i, part in enumerate(PARTS)} | {RANDOM: slice(len(PARTS), None)}
-    parts, random = (pairs.of(masks, count).different for masks in (slice(len(PARTS)), kinds[RANDOM]))
+    parts, random = (pairs.select(masks, count).different for masks in (slice(len(PARTS)), kinds[RANDOM]))
     return {
         "active": float(arrays["active"][:count].mean()),
         "active_in_one": float(pair_values(arrays["active_in_one"][:count, :count]).mean()),
-        "masks": {kind: estimate(pairs.of(masks, count), again) for kind, masks in kinds.items()},
-        "parts_below_random": below_random(parts, random.mean(axis=0), again),
+        "masks": {kind: estimate(pairs.select(masks, count), counts) for kind, masks in kinds.items()},
+        "parts_below_random": below_random(parts, random.mean(axis=0), counts),
         "part_below_random": {
-            part: below_random(one[None], random.mean(axis=0), again) for part, one in zip(PARTS, parts, strict=True)
+            part: below_random(different[None], random.mean(axis=0), counts)
+            for part, different in zip(PARTS, parts, strict=True)
         },
     }

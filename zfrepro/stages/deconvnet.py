@@ -17,7 +17,7 @@ from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
     from zfrepro.core.top_activations import TopActivations
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
 
 class Spec(Base):
@@ -39,75 +39,79 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     out/features.json (their description)."""
     from zfrepro.core.deconvnet_diagram import layers, pooling
     from zfrepro.core.top_activations import find_top_activations
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
-    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
-    names = {layer: opened.relu_of(layer) for layer in sorted({1, *spec.maps})}
-    if len(opened.images) < spec.top:
-        raise UserError(f"deconvnet.top: {spec.top} images wanted, split {spec.split} has {len(opened.images)}")
-    found = find_top_activations(
-        opened.net, opened.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
+    network = NetworkOnSplit(weights, images, spec.split, device, threads)
+    names = {layer: network.relu_of(layer) for layer in sorted({1, *spec.maps})}
+    if len(network.images) < spec.top:
+        raise UserError(f"deconvnet.top: {spec.top} images wanted, split {spec.split} has {len(network.images)}")
+    strongest_by_layer = find_top_activations(
+        network.net, network.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
     )
-    values = {layer: strongest.values.cpu().numpy() for layer, strongest in found.items()}
-    arrays, summary = {"filters_1": _first_filters(opened)}, {}
+    values = {layer: strongest.values.cpu().numpy() for layer, strongest in strongest_by_layer.items()}
+    arrays, summary = {"filters_1": _first_filters(network)}, {}
     for layer in sorted(spec.maps):
-        chosen = choose_maps(values[layer][:, 0] > 0, spec.maps[layer], spec.seed, layer)
-        shown = _show(opened, names[layer], found[layer], chosen)
-        arrays |= {f"{key}_{layer}": array for key, array in shown.items()}
-        summary[str(layer)] = _summary(opened, names[layer], values[layer], shown)
-    spectra, about = _spectra(opened, arrays, values[1][:, 0] <= 0)
-    sketch = {"path": layers(opened.net, opened.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
+        maps = choose_maps(values[layer][:, 0] > 0, spec.maps[layer], spec.seed, layer)
+        map_arrays = _project_maps(network, names[layer], strongest_by_layer[layer], maps)
+        arrays |= {f"{key}_{layer}": array for key, array in map_arrays.items()}
+        summary[str(layer)] = _summary(network, names[layer], values[layer], map_arrays)
+    spectra, about = _spectra(network, arrays, values[1][:, 0] <= 0)
+    sketch = {"path": layers(network.net, network.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
     require_finite_arrays(arrays | spectra, missing=("lines_2", "squares_2"))  # none: a map whose projections are 0
     artifacts.save_arrays(out / "features.npz", **arrays, **spectra)
-    artifacts.save_json(out / "features.json", _head(spec, opened) | about | sketch | {"layers": summary})
+    artifacts.save_json(out / "features.json", _head(spec, network) | about | sketch | {"layers": summary})
 
 
-def _first_filters(opened: NetworkOnSplit) -> np.ndarray:
+def _first_filters(network: NetworkOnSplit) -> np.ndarray:
     """float32 (maps, k, k, 3)"""
-    return opened.first_layer.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+    return network.first_layer.weight.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _show(opened: NetworkOnSplit, name: str, strongest: TopActivations, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def _project_maps(
+    network: NetworkOnSplit, name: str, strongest: TopActivations, chosen: np.ndarray
+) -> dict[str, np.ndarray]:
     """Arrays (M, top, ...) of the chosen maps."""
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    indices, places = strongest.images[chosen].cpu().numpy(), strongest.places[chosen].cpu()
+    indices, positions = strongest.images[chosen].cpu().numpy(), strongest.positions[chosen].cpu()
     projections, patches = [], []
-    for row, one in enumerate(chosen.tolist()):
-        crops = opened.crops(indices[row])
-        maps = places.new_full((len(crops),), one)
-        projections.append(projection_tiles(opened.net, name, opened.inputs(crops), maps, places[row]))
-        patches.append(patch_tiles(opened.net, name, crops, places[row]))
+    for row, number in enumerate(chosen.tolist()):
+        crops = network.crops(indices[row])
+        maps = positions.new_full((len(crops),), number)
+        projections.append(projection_tiles(network.net, name, network.inputs(crops), maps, positions[row]))
+        patches.append(patch_tiles(network.net, name, crops, positions[row]))
     return {
         "maps": chosen,
         "pictures": indices,
         "values": strongest.values[chosen].cpu().numpy(),
-        "places": places.numpy(),
+        "places": positions.numpy(),
         "projections": np.stack(projections),
         "patches": np.stack(patches),
     }
 
 
-def _summary(opened: NetworkOnSplit, name: str, values: np.ndarray, shown: dict[str, np.ndarray]) -> dict[str, Any]:
+def _summary(
+    network: NetworkOnSplit, name: str, values: np.ndarray, map_arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
     from zfrepro.core.receptive_field import receptive_field
 
-    field = receptive_field(opened.net, name)
-    labels, files = opened.set.labels(opened.split), opened.set.files(opened.split)
+    field = receptive_field(network.net, name)
+    labels, files = network.set.labels(network.split), network.set.files(network.split)
     return {
         "child": name,
         "maps": len(values),
         "dead": int((values[:, 0] <= 0).sum()),  # never active on the split
-        "shown": shown["maps"].tolist(),
+        "shown": map_arrays["maps"].tolist(),
         "field": field.size,
         "jump": field.jump,
-        "tile": shown["patches"].shape[2],
-        "files": files[shown["pictures"]].tolist(),
-        "classes": [[opened.set.classes[label] for label in row] for row in labels[shown["pictures"]].tolist()],
+        "tile": map_arrays["patches"].shape[2],
+        "files": files[map_arrays["pictures"]].tolist(),
+        "classes": [[network.set.classes[label] for label in row] for row in labels[map_arrays["pictures"]].tolist()],
     }
 
 
 def _spectra(
-    opened: NetworkOnSplit, arrays: dict[str, np.ndarray], silent: np.ndarray
+    network: NetworkOnSplit, arrays: dict[str, np.ndarray], silent: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Size and spectrum of every first-layer filter, and the spectra of the layer-2 projections where they are shown."""
     from zfrepro.core import spectra
@@ -115,18 +119,18 @@ def _spectra(
     filters = arrays["filters_1"]
     power = spectra.power(filters, spectra.side_for(filters))
     rms = np.sqrt((filters.astype(np.float64) ** 2).mean(axis=(1, 2, 3)))
-    found = {"rms_1": rms, "silent_1": silent, "peaks_1": spectra.peaks(power), "bands_1": spectra.shares(power)}
+    numbers = {"rms_1": rms, "silent_1": silent, "peaks_1": spectra.peaks(power), "bands_1": spectra.shares(power)}
     edges = np.arange(1, spectra.SIDE // 2 + 1) / spectra.SIDE
-    found["spectrum_1"] = spectra.shares(power, edges).mean(axis=0)
-    stride = opened.first_layer.stride[0]
+    numbers["spectrum_1"] = spectra.shares(power, edges).mean(axis=0)
+    stride = network.first_layer.stride[0]
     about: dict[str, Any] = {"stride": stride, "bands": spectra.BANDS, "high": spectra.HIGH, "projected": None}
     if "projections_2" in arrays:
-        found["spectrum_2"], about["projected"] = _projected(arrays["projections_2"], stride)
-        found["lines_2"], found["squares_2"] = spectra.grids(arrays["projections_2"], stride)
-    return found, about
+        numbers["spectrum_2"], about["projected"] = _projection_spectra(arrays["projections_2"], stride)
+        numbers["lines_2"], numbers["squares_2"] = spectra.grids(arrays["projections_2"], stride)
+    return numbers, about
 
 
-def _projected(projections: np.ndarray, stride: int) -> tuple[np.ndarray, dict[str, float | None]]:
+def _projection_spectra(projections: np.ndarray, stride: int) -> tuple[np.ndarray, dict[str, float | None]]:
     """The projections' energy by frequency along rows and columns; which share of it is high, and how far lines at the
     period of layer 1's stride, and squares of that side, stand out."""
     from zfrepro.core import spectra
@@ -134,23 +138,23 @@ def _projected(projections: np.ndarray, stride: int) -> tuple[np.ndarray, dict[s
     tiles = projections.reshape(-1, *projections.shape[2:])
     side = spectra.side_for(tiles)
     power, changes = spectra.power(tiles, side), spectra.power(spectra.changes(tiles), side)
-    live = power.sum(axis=(1, 2)) > 0
-    if not live.any():
+    nonzero = power.sum(axis=(1, 2)) > 0
+    if not nonzero.any():
         return spectra.along_axes(power), {"high": None, "lines": None, "squares": None}
     return spectra.along_axes(power), {
-        "high": float(spectra.shares(power[live], (spectra.HIGH,))[:, 1].mean()),
+        "high": float(spectra.shares(power[nonzero], (spectra.HIGH,))[:, 1].mean()),
         "lines": spectra.contrast(power, stride),
         "squares": spectra.contrast(changes, stride),
     }
 
 
-def _head(spec: Spec, opened: NetworkOnSplit) -> dict[str, Any]:
+def _head(spec: Spec, network: NetworkOnSplit) -> dict[str, Any]:
     return {
-        "network": opened.description.network.model_dump(mode="json"),
-        "width": opened.description.width,
-        "input_size": opened.size,
+        "network": network.description.network.model_dump(mode="json"),
+        "width": network.description.width,
+        "input_size": network.size,
         "split": spec.split,
-        "pictures": len(opened.images),
+        "pictures": len(network.images),
         "top": spec.top,
         "seed": spec.seed,
     }

@@ -34,26 +34,26 @@ def run(
     """weights: model.safetensors; network: network.json; images: manifest.json of the source set; out: folder to fill."""
     artifacts.check_sha256(weights)
     about, source = artifacts.load_json(network), PreparedSet(images)
-    measured = _diverged(source) if about.get("diverged") else _measured(spec, weights, source, device, threads)
-    errors, probabilities = measured
+    results = _no_results(source) if about.get("diverged") else _measure(spec, weights, source, device, threads)
+    errors, probabilities = results
     labels = source.labels("val")
     arrays = {f"probabilities_{views}": values for views, values in probabilities.items()}
     artifacts.save_arrays(out / "scores.npz", labels=labels, **arrays)
-    artifacts.save_json(out / "errors.json", {**_of_training(about), **errors, "n": len(labels)})
+    artifacts.save_json(out / "errors.json", {**_training_settings(about), **errors, "n": len(labels)})
 
 
-def _diverged(source: PreparedSet) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
+def _no_results(source: PreparedSet) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """Of a network without weights: no errors, no probabilities."""
     return {"train_top1": None, "train_n": len(source.labels("train")), "views": {}}, {}
 
 
-def _measured(
+def _measure(
     spec: Spec, weights: Path, source: PreparedSet, device: str, threads: int
 ) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """Errors (%), and views -> probabilities float32 (N, C) of the validation images."""
     from zfrepro.core import crops, evaluation
     from zfrepro.models import devices
-    from zfrepro.models.opened import TrainedNetwork
+    from zfrepro.models.trained_network import TrainedNetwork
 
     network = TrainedNetwork(weights, device, threads)
     dtype = devices.precision(spec.precision, network.device)
@@ -81,13 +81,13 @@ def _measured(
     return errors, probabilities
 
 
-def _of_training(network: dict[str, Any]) -> dict[str, Any]:
+def _training_settings(network: dict[str, Any]) -> dict[str, Any]:
     spec = network["spec"]
-    kept = {field: spec[field] for field in ("network", "seed", "width", "input_size", "epochs")}
+    settings = {field: spec[field] for field in ("network", "seed", "width", "input_size", "epochs")}
     return {
         "run": network["run"],
         "parameters": network["parameters"],
         "full_size_parameters": network["full_size"]["parameters"],
         "diverged": network.get("diverged"),
-        **kept,
+        **settings,
     }

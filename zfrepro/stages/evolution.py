@@ -20,7 +20,7 @@ from zfrepro.storage.diverged import check_weights, explain_diverged_network, ex
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -44,12 +44,12 @@ class Spec(Base):
 
 
 @dataclass(frozen=True)
-class Look:
+class Responses:
     """What one state of a layer responds to."""
 
     values: np.ndarray  # float32 (maps,), the strongest activation of each
     images: np.ndarray  # int64 (maps,), positions in the split
-    places: torch.Tensor  # int64 (maps, 2), row and column
+    positions: torch.Tensor  # int64 (maps, 2), row and column
     responses: np.ndarray  # float32 (maps, compared), each map's maximum in every image compared
 
 
@@ -69,24 +69,31 @@ def run(
 ) -> None:
     """network: network.json of its training. Write out/evolution.npz (projections, patches, values, positions per
     layer; one row per snapshot) and out/evolution.json (epochs, and the similarity of each layer to its final state)."""
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
-    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
-    final = {name: w.cpu().clone() for name, w in opened.net.state_dict().items() if name.startswith("conv")}
-    kept, recipe = _read(snapshots, final, weights), artifacts.load_json(network)["spec"]
-    searched, states = _evenly(len(opened.images), spec.pictures), [*kept.values(), final]
-    seen = [_look(spec, opened, state, searched) for state in states]
-    chosen = {layer: choose_maps(look.values > 0, spec.maps, spec.seed, layer) for layer, look in seen[-2].items()}
-    shown = [_show(opened, state, looks, chosen) for state, looks in zip(states, seen, strict=True)]
+    trained = NetworkOnSplit(weights, images, spec.split, device, threads)
+    final = {name: w.cpu().clone() for name, w in trained.net.state_dict().items() if name.startswith("conv")}
+    saved, recipe = _load_snapshots(snapshots, final, weights), artifacts.load_json(network)["spec"]
+    searched, states = _evenly(len(trained.images), spec.pictures), [*saved.values(), final]
+    all_responses = [_find_responses(spec, trained, state, searched) for state in states]
+    chosen = {
+        layer: choose_maps(last.values > 0, spec.maps, spec.seed, layer) for layer, last in all_responses[-2].items()
+    }
+    pairs = zip(states, all_responses, strict=True)
+    all_arrays = [_project_maps(trained, state, responses, chosen) for state, responses in pairs]
     arrays, layers = {f"maps_{layer}": maps for layer, maps in chosen.items()}, {}
     for layer in chosen:
-        arrays |= {f"{key}_{layer}": np.stack([one[layer][key] for one in shown[:-1]]) for key in shown[0][layer]}
-        filters, looks = [state[f"conv{layer}.weight"] for state in states], [one[layer] for one in seen]
-        likeness = arrays[f"likeness_{layer}"] = _likeness(looks)
-        tiles = [one[layer]["projections"] for one in shown]
-        layers[str(layer)] = _summary((*kept, recipe["epochs"]), spec.settled, filters, looks, likeness, tiles)
-    head = _head(spec, opened, len(searched), seen[-1]) | {
-        "epochs": list(kept),
+        keys = all_arrays[0][layer]
+        arrays |= {f"{key}_{layer}": np.stack([state[layer][key] for state in all_arrays[:-1]]) for key in keys}
+        filters, responses = (
+            [state[f"conv{layer}.weight"] for state in states],
+            [state[layer] for state in all_responses],
+        )
+        likeness = arrays[f"likeness_{layer}"] = _likeness(responses)
+        tiles = [state[layer]["projections"] for state in all_arrays]
+        layers[str(layer)] = _summary((*saved, recipe["epochs"]), spec.settled, filters, responses, likeness, tiles)
+    head = _head(spec, trained, len(searched), all_responses[-1]) | {
+        "epochs": list(saved),
         "training": recipe["epochs"],
         "schedule": recipe["schedule"],
     }
@@ -95,81 +102,83 @@ def run(
     artifacts.save_json(out / "evolution.json", head | {"layers": layers})
 
 
-def _read(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights]:
+def _load_snapshots(snapshots: Path, final: Weights, weights: Path) -> dict[float, Weights]:
     """Epoch -> convolution weights, in order. Raises UserError for a file without snapshots, of another network, or with
     weights that are not finite."""
     tensors, _ = artifacts.load_weights(snapshots)
     with explain_not_finite(snapshots):
         check_weights(tensors)
-    kept: dict[float, Weights] = {}
+    saved: dict[float, Weights] = {}
     for name, tensor in tensors.items():
-        epoch, _, rest = name.removeprefix("epoch").partition(".conv")
-        kept.setdefault(float(epoch), {})[f"conv{rest}"] = tensor
-    if not kept:
+        epoch, _, suffix = name.removeprefix("epoch").partition(".conv")
+        saved.setdefault(float(epoch), {})[f"conv{suffix}"] = tensor
+    if not saved:
         raise UserError(f"{snapshots}: holds no snapshots; name epochs in train.runs.<run>.snapshots and train again")
     shapes = {name: w.shape for name, w in final.items()}
-    if any({name: w.shape for name, w in state.items()} != shapes for state in kept.values()):
+    if any({name: w.shape for name, w in state.items()} != shapes for state in saved.values()):
         raise UserError(f"{snapshots}: snapshots of another network than {weights}; train again")
-    return dict(sorted(kept.items()))
+    return dict(sorted(saved.items()))
 
 
 def _evenly(count: int, wanted: int | None) -> np.ndarray:
     """int64: positions of `wanted` of `count` images, evenly spaced."""
-    taken = count if wanted is None else min(count, wanted)
-    return np.arange(taken) * count // taken
+    total = count if wanted is None else min(count, wanted)
+    return np.arange(total) * count // total
 
 
-def _look(spec: Spec, opened: NetworkOnSplit, state: Weights, searched: np.ndarray) -> dict[int, Look]:
+def _find_responses(spec: Spec, network: NetworkOnSplit, state: Weights, searched: np.ndarray) -> dict[int, Responses]:
     """One pass over the images searched, with the weights of one state."""
     from zfrepro.core.evolution import survey, up_to_convolutions
 
-    opened.net.load_state_dict(state, strict=False)
-    wanted = {name: int(name.removeprefix("conv")) for name in CONVOLUTIONS if f"{name}.weight" in state}
-    net, every = up_to_convolutions(opened.net, wanted), -(-len(searched) // spec.compared)
-    found = survey(net, _batches(opened, searched, spec.batch), wanted, every)
-    looks = {}
-    for layer, (strongest, responses) in found.items():
+    network.net.load_state_dict(state, strict=False)
+    layers = {name: int(name.removeprefix("conv")) for name in CONVOLUTIONS if f"{name}.weight" in state}
+    net, every = up_to_convolutions(network.net, layers), -(-len(searched) // spec.compared)
+    results = survey(net, _batches(network, searched, spec.batch), layers, every)
+    responses_by_layer = {}
+    for layer, (strongest, responses) in results.items():
         values = strongest.values[:, 0].cpu().numpy()
         indices = searched[strongest.images[:, 0].cpu().numpy()]
-        looks[layer] = Look(np.maximum(values, 0), indices, strongest.places[:, 0].cpu(), responses.T.cpu().numpy())
-    return looks
+        responses_by_layer[layer] = Responses(
+            np.maximum(values, 0), indices, strongest.positions[:, 0].cpu(), responses.T.cpu().numpy()
+        )
+    return responses_by_layer
 
 
-def _batches(opened: NetworkOnSplit, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
+def _batches(network: NetworkOnSplit, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
     for start in range(0, len(searched), batch):
         indices = searched[start : start + batch]
-        yield slice(start, start + len(indices)), opened.inputs(opened.crops(indices))
+        yield slice(start, start + len(indices)), network.inputs(network.crops(indices))
 
 
-def _show(
-    opened: NetworkOnSplit, state: Weights, seen: dict[int, Look], chosen: dict[int, np.ndarray]
+def _project_maps(
+    network: NetworkOnSplit, state: Weights, responses: dict[int, Responses], maps_by_layer: dict[int, np.ndarray]
 ) -> dict[int, dict]:
     """Layer -> arrays (M, ...) of the chosen maps: the strongest activation of each, projected alone."""
-    opened.net.load_state_dict(state, strict=False)
-    return {layer: _layer(opened, layer, seen[layer], maps) for layer, maps in chosen.items()}
+    network.net.load_state_dict(state, strict=False)
+    return {layer: _layer(network, layer, responses[layer], maps) for layer, maps in maps_by_layer.items()}
 
 
-def _layer(opened: NetworkOnSplit, layer: int, look: Look, maps: np.ndarray) -> dict[str, np.ndarray]:
+def _layer(network: NetworkOnSplit, layer: int, responses: Responses, maps: np.ndarray) -> dict[str, np.ndarray]:
     import torch
 
     from zfrepro.core.tiles import patch_tiles, projection_tiles
 
-    name, places, indices = opened.relu_of(layer), look.places[maps], look.images[maps]
-    crops = opened.crops(indices)
+    name, positions, indices = network.relu_of(layer), responses.positions[maps], responses.images[maps]
+    crops = network.crops(indices)
     return {
-        "projections": projection_tiles(opened.net, name, opened.inputs(crops), torch.from_numpy(maps), places),
-        "patches": patch_tiles(opened.net, name, crops, places),
-        "values": look.values[maps],
+        "projections": projection_tiles(network.net, name, network.inputs(crops), torch.from_numpy(maps), positions),
+        "patches": patch_tiles(network.net, name, crops, positions),
+        "values": responses.values[maps],
         "pictures": indices,
-        "places": places.numpy(),
+        "places": positions.numpy(),
     }
 
 
 def _summary(
     times: tuple[float, ...],
-    least: float,
+    threshold: float,
     filters: list[torch.Tensor],
-    looks: list[Look],
+    states: list[Responses],
     likeness: np.ndarray,
     tiles: list[np.ndarray],
 ) -> dict[str, Any]:
@@ -179,44 +188,44 @@ def _summary(
     """
     from zfrepro.core.evolution import correlations, filter_similarity, settled_from
 
-    *before, last = looks
-    live = last.values > 0
+    *before, last = states
+    active = last.values > 0
     similar = [filter_similarity(earlier, filters[-1]) for earlier in filters[:-1]]
-    responses = [float(of_maps.mean()) for of_maps in likeness] if live.any() else []
+    responses = [float(of_maps.mean()) for of_maps in likeness] if active.any() else []
     return {
-        "maps": len(live),
-        "dead": [int((look.values <= 0).sum()) for look in before],
+        "maps": len(active),
+        "dead": [int((state.values <= 0).sum()) for state in before],
         "filters": similar,
         "responses": responses or [None] * len(before),
-        "same_picture": [_mean(look.images[live] == last.images[live]) for look in before],
+        "same_picture": [_mean(state.images[active] == last.images[active]) for state in before],
         "projections": [_mean(correlations(earlier, tiles[-1])) for earlier in tiles[:-1]],
         "settled": {
-            "filters": settled_from(times[:-1], similar, times[-1], least),
-            "responses": settled_from(times[:-1], responses, times[-1], least) if responses else None,
+            "filters": settled_from(times[:-1], similar, times[-1], threshold),
+            "responses": settled_from(times[:-1], responses, times[-1], threshold) if responses else None,
         },
     }
 
 
-def _likeness(looks: list[Look]) -> np.ndarray:
+def _likeness(states: list[Responses]) -> np.ndarray:
     """float64 (E, M): correlation of each map's responses with the final ones at every snapshot; maps active in the end."""
     from zfrepro.core.evolution import correlations
 
-    *before, last = looks
-    live = last.values > 0
-    return np.stack([correlations(look.responses[live], last.responses[live]) for look in before])
+    *before, last = states
+    active = last.values > 0
+    return np.stack([correlations(state.responses[active], last.responses[active]) for state in before])
 
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _head(spec: Spec, opened: NetworkOnSplit, searched: int, final: dict[int, Look]) -> dict[str, Any]:
+def _head(spec: Spec, network: NetworkOnSplit, searched: int, final: dict[int, Responses]) -> dict[str, Any]:
     return {
-        "network": opened.description.network.model_dump(mode="json"),
-        "width": opened.description.width,
-        "input_size": opened.size,
+        "network": network.description.network.model_dump(mode="json"),
+        "width": network.description.width,
+        "input_size": network.size,
         "split": spec.split,
-        "split_pictures": len(opened.images),
+        "split_pictures": len(network.images),
         "pictures": searched,
         "compared": next(iter(final.values())).responses.shape[1],
         "settled": spec.settled,

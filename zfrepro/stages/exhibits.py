@@ -64,8 +64,8 @@ def _check(name: str, label: str, path: Path) -> None:
 
 def _within(experiment: Path, path: Path) -> str:
     """Relative to the experiment's folder; as it was given where it lies elsewhere."""
-    whole, root = path.absolute(), experiment.absolute()
-    return (whole.relative_to(root) if whole.is_relative_to(root) else path).as_posix()
+    absolute, root = path.absolute(), experiment.absolute()
+    return (absolute.relative_to(root) if absolute.is_relative_to(root) else path).as_posix()
 
 
 def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
         "caption": built.caption,
         "alt": built.alt,
         "notes": list(built.notes),
-        "highlights": [vars(one) for one in built.highlights],
+        "highlights": [vars(highlight) for highlight in built.highlights],
         "rows_title": getattr(built, "rows_title", ""),
         **built.table(),
         "data": dict(built.data),
@@ -89,7 +89,7 @@ def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """The same with pictures as base64."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

@@ -19,7 +19,7 @@ from zfrepro.storage import artifacts, guards
 from zfrepro.storage.diverged import ADVICE, explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
-HAND_MADE = 0  # the layer number that stands for hand-made features
+HOG_LAYER = 0  # the layer number that stands for hand-crafted features
 RANDOM_LAYER = 7
 REPORT_EVERY = 30.0  # seconds
 Layer = Annotated[int, Field(ge=1, le=7)]
@@ -46,10 +46,12 @@ def run(
     """images: manifest.json of the target set; weights: of the network, none for hog. Writes out/layer<n>.npy, float16
     (N, D), one row per image in the order of images.npy, and out/features.json."""
     target = PreparedSet(images)
-    sizes, batches = _hand_made(spec, target) if spec.kind == "hog" else _layers(spec, target, weights, device, threads)
+    sizes, batches = (
+        _hog_features(spec, target) if spec.kind == "hog" else _layers(spec, target, weights, device, threads)
+    )
     out.mkdir(parents=True, exist_ok=True)
-    wanted = sum(sizes.values()) * target.count * 2
-    guards.check_space(out, wanted, f"{sum(sizes.values())} features of {target.count} images")
+    needed = sum(sizes.values()) * target.count * 2
+    guards.check_space(out, needed, f"{sum(sizes.values())} features of {target.count} images")
     source, advice = (weights, ADVICE) if weights else (target.folder, "prepare the set again")
     with guards.report_disk_full(out), explain_not_finite(source, advice):
         (out / "features.json").unlink(missing_ok=True)
@@ -60,22 +62,22 @@ def run(
         )
 
 
-def _hand_made(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches]:
+def _hog_features(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches]:
     from zfrepro.core.hog import hog, length
 
     def batches() -> Batches:
         for start in range(0, target.count, spec.batch):
-            where = slice(start, min(start + spec.batch, target.count))
-            yield where, {HAND_MADE: hog(target.all_images[where])}
+            indices = slice(start, min(start + spec.batch, target.count))
+            yield indices, {HOG_LAYER: hog(target.all_images[indices])}
 
-    return {HAND_MADE: length(target.size)}, batches()
+    return {HOG_LAYER: length(target.size)}, batches()
 
 
 def _layers(
     spec: Spec, target: PreparedSet, weights: Path | None, device: str, threads: int
 ) -> tuple[dict[int, int], Batches]:
     from zfrepro.core import crops, features, nets
-    from zfrepro.models.opened import TrainedNetwork
+    from zfrepro.models.trained_network import TrainedNetwork
 
     if weights is None:
         raise UserError("--weights: give the file of a trained network, as train writes it (model.safetensors)")
@@ -105,13 +107,13 @@ def _write(out: Path, sizes: dict[int, int], count: int, batches: Batches) -> No
             np.lib.format.write_array_header_1_0(
                 file, {"descr": "<f2", "fortran_order": False, "shape": (count, sizes[layer])}
             )
-        for where, found in batches:
-            for layer, rows in found.items():
+        for indices, features in batches:
+            for layer, rows in features.items():
                 _check(rows, layer)
                 file = files[layer]
                 file.write(rows.astype("<f2").data)
             if time.monotonic() - last > REPORT_EVERY:
-                print(json.dumps({"done": where.stop, "of": count}), flush=True)
+                print(json.dumps({"done": indices.stop, "of": count}), flush=True)
                 last = time.monotonic()
 
 

@@ -16,7 +16,7 @@ from zfrepro.storage import artifacts, fold_set
 from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
 
-OWN = ("train", "val")  # splits of a set that is not split here
+OWN_SPLITS = ("train", "val")  # splits of a set that is not split here
 PAIRS, PAIR_SIZE = 12, 64  # most similar pairs that are shown, pixels
 
 
@@ -56,17 +56,19 @@ def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto",
     labels = target.labels(None).copy()
     labels[correlation >= spec.overlap] = -1
     labels[[again for again, _ in twice]] = -1
-    dropped = {} if _own_splits(target) else _too_small(spec, target, labels)
+    dropped = {} if _has_own_splits(target) else _too_small(spec, target, labels)
     labels[np.isin(labels, list(dropped))] = -1
-    found = _folds(spec, target, labels)
-    arrays = {name: array for k, some in found.items() for name, array in fold_set.arrays(some, k).items()}
+    folds_by_size = _folds(spec, target, labels)
+    arrays = {
+        name: array for k, size_folds in folds_by_size.items() for name, array in fold_set.arrays(size_folds, k).items()
+    }
     artifacts.save_arrays(out / "folds.npz", correlation=correlation, source=match, **arrays)
     artifacts.save_arrays(out / "overlap.npz", **pairs)
     files = target.files(None)
     artifacts.save_json(
         out / "folds.json",
         {
-            **_summary(spec, target, labels, found),
+            **_summary(spec, target, labels, folds_by_size),
             "dropped": {target.classes[label]: count for label, count in dropped.items()},
             "overlap": _overlap_summary(spec, target, against, correlation, match),
             "duplicates": [
@@ -76,8 +78,8 @@ def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto",
     )
 
 
-def _own_splits(target: PreparedSet) -> bool:
-    return set(OWN) <= set(target.splits)
+def _has_own_splits(target: PreparedSet) -> bool:
+    return set(OWN_SPLITS) <= set(target.splits)
 
 
 def _duplicates(spec: Spec, target: PreparedSet) -> list[tuple[int, int]]:
@@ -102,7 +104,7 @@ def _overlap(
     from zfrepro.core import overlap
     from zfrepro.models import devices
 
-    chosen = devices.choose(device, threads)
+    torch_device = devices.choose(device, threads)
     trained_on = source.images("train")
     if spec.overlap_size > min(target.size, source.size):
         raise UserError(
@@ -110,15 +112,15 @@ def _overlap(
         )
     with explain_not_finite(target.folder, f"prepare it and {source.folder} again"):
         correlation, match = overlap.find(
-            target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=chosen
+            target.all_images, trained_on, spec.overlap_size, mirrored=spec.mirrored, device=torch_device
         )
     highest = np.argsort(-correlation, kind="stable")[:PAIRS]
     side = min(PAIR_SIZE, target.size, source.size)
-    both = (target.all_images[highest], trained_on[match[highest]])
-    shown = [overlap.thumbnails(some, side).round().byte().numpy() for some in both]
+    sides = (target.all_images[highest], trained_on[match[highest]])
+    thumbnails = [overlap.thumbnails(images, side).round().byte().numpy() for images in sides]
     names = target.files(None)[highest], source.files("train")[match[highest]]
     pairs = {
-        "pairs": np.stack(shown, 1),
+        "pairs": np.stack(thumbnails, 1),
         "correlation": correlation[highest],
         "left_out": correlation[highest] >= spec.overlap,
         "files": np.stack(names, 1).astype(str),
@@ -128,45 +130,48 @@ def _overlap(
 
 def _too_small(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int, int]:
     """Class -> its images, of those to drop. Raises UserError where that is to stop, or none would be left."""
-    most = max(spec.per_class)
+    largest = max(spec.per_class)
     small = dict.fromkeys(set(range(len(target.classes))) - set(labels.tolist()), 0)
-    small |= too_small(labels[labels >= 0], most)
+    small |= too_small(labels[labels >= 0], largest)
     counts = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
     if small and (spec.small == "stop" or len(small) == len(target.classes)):
         raise UserError(
-            f"{target.folder}: {most} training images per class and one to test are more than these hold: {counts}; lower "
+            f"{target.folder}: {largest} training images per class and one to test are more than these hold: {counts}; lower "
             "`per_class` for this set under `folds`, or set `small: drop`"
         )
     return dict(sorted(small.items()))
 
 
 def _folds(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int | None, list[Fold]]:
-    if not _own_splits(target):
+    if not _has_own_splits(target):
         sizes = sorted(set(spec.per_class))
         return {k: folds(labels, k, spec.test_per_class, spec.folds, spec.seed) for k in sizes}
-    train, test = (np.arange(target.count)[target.where(split)] for split in OWN)
+    train, test = (np.arange(target.count)[target.where(split)] for split in OWN_SPLITS)
     return {None: [Fold(train[labels[train] >= 0], test[labels[test] >= 0])]}
 
 
 def _summary(
-    spec: Spec, target: PreparedSet, labels: np.ndarray, found: dict[int | None, list[Fold]]
+    spec: Spec, target: PreparedSet, labels: np.ndarray, folds_by_size: dict[int | None, list[Fold]]
 ) -> dict[str, Any]:
-    own = None in found
+    own_splits = None in folds_by_size
     summary = {
         "target": target.manifest["dataset"],
         "digest": target.digest,
-        "classes": [name for label, name in enumerate(target.classes) if own or label in labels],
+        "classes": [name for label, name in enumerate(target.classes) if own_splits or label in labels],
         "pictures": target.count,
         "used": int((labels >= 0).sum()),
         "seed": spec.seed,
-        "own_splits": own,
-        "folds": len(next(iter(found.values()))),
-        "per_class": [k for k in found if k is not None],
+        "own_splits": own_splits,
+        "folds": len(next(iter(folds_by_size.values()))),
+        "per_class": [k for k in folds_by_size if k is not None],
         "test_per_class": spec.test_per_class,
-        "test_pictures": {str(k): len(some[0].test) for k, some in found.items() if k is not None},
+        "test_pictures": {str(k): len(size_folds[0].test) for k, size_folds in folds_by_size.items() if k is not None},
     }
-    if own:
-        summary |= {"train_pictures": len(found[None][0].train), "val_pictures": len(found[None][0].test)}
+    if own_splits:
+        summary |= {
+            "train_pictures": len(folds_by_size[None][0].train),
+            "val_pictures": len(folds_by_size[None][0].test),
+        }
     return summary
 
 

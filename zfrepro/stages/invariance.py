@@ -17,7 +17,7 @@ from zfrepro.storage.diverged import explain_diverged_network
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
 LAYERS = (1, 7)  # as in Fig 5
 KINDS = ("shift", "scale", "turn")
@@ -52,58 +52,60 @@ class Spec(Base):
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, image by view) and out/invariance.json (their description)."""
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
-    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
-    opened.check_classes()
-    _check(spec, opened, weights)
-    labels = opened.set.labels(spec.split)
-    shown = _shown(spec, labels, images)
-    rest = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
-    indices = np.concatenate([shown, np.sort(rest[: spec.average])])
+    network = NetworkOnSplit(weights, images, spec.split, device, threads)
+    network.check_classes()
+    _check(spec, network, weights)
+    labels = network.set.labels(spec.split)
+    shown = _choose_images(spec, labels, images)
+    others = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
+    indices = np.concatenate([shown, np.sort(others[: spec.average])])
     amounts = {kind: _amounts(spec, kind) for kind in KINDS}
-    rows = [_measured(spec, opened, index, int(labels[index]), amounts) for index in indices.tolist()]
+    rows = [_measure_curves(spec, network, index, int(labels[index]), amounts) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    thumbnails = {f"views_{kind}": _thumbnails(opened, shown, kind, values) for kind, values in amounts.items()}
-    symmetric = _symmetric(spec, opened, labels, amounts["turn"])
+    thumbnails = {f"views_{kind}": _thumbnails(network, shown, kind, values) for kind, values in amounts.items()}
+    symmetric = _measure_symmetric(spec, network, labels, amounts["turn"])
     require_finite_arrays(arrays | symmetric)
     artifacts.save_arrays(out / "invariance.npz", pictures=indices, **amounts, **arrays, **thumbnails, **symmetric)
-    artifacts.save_json(out / "invariance.json", _summary(spec, opened, indices, len(shown), arrays))
+    artifacts.save_json(out / "invariance.json", _summary(spec, network, indices, len(shown), arrays))
 
 
-def _symmetric(spec: Spec, opened: NetworkOnSplit, labels: np.ndarray, turns: np.ndarray) -> dict[str, np.ndarray]:
+def _measure_symmetric(
+    spec: Spec, network: NetworkOnSplit, labels: np.ndarray, turns: np.ndarray
+) -> dict[str, np.ndarray]:
     """The turning curves (M, T) of images of the symmetric classes, named symmetric_...; nothing where none is named."""
-    of_class = np.flatnonzero(np.isin(labels, [opened.set.classes.index(name) for name in spec.symmetric]))
+    of_class = np.flatnonzero(np.isin(labels, [network.set.classes.index(name) for name in spec.symmetric]))
     chosen = np.sort(np.random.default_rng([spec.seed, 2]).permutation(of_class)[: spec.average])
-    rows = [_measured(spec, opened, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
-    found = {key: np.stack([row[key] for row in rows]) for key in (rows[0] if rows else ())}
-    return {f"symmetric_{key}": array for key, array in found.items()}
+    rows = [_measure_curves(spec, network, index, int(labels[index]), {"turn": turns}) for index in chosen.tolist()]
+    curves = {key: np.stack([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+    return {f"symmetric_{key}": array for key, array in curves.items()}
 
 
-def _check(spec: Spec, opened: NetworkOnSplit, weights: Path) -> None:
-    layers = {row.layer for row in opened.description.rows()}
+def _check(spec: Spec, network: NetworkOnSplit, weights: Path) -> None:
+    layers = {row.layer for row in network.description.rows()}
     if missing := set(LAYERS) - layers:
         raise UserError(f"{weights}: has no layer {min(missing)}; invariance compares layers 1 and 7, name another run")
-    if spec.shift >= opened.size:
-        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {opened.size}; take less")
-    if unknown := sorted(set(spec.symmetric) - set(opened.set.classes)):
+    if spec.shift >= network.size:
+        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {network.size}; take less")
+    if unknown := sorted(set(spec.symmetric) - set(network.set.classes)):
         raise UserError(
-            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(opened.set.classes)}"
+            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(network.set.classes)}"
         )
 
 
-def _shown(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
+def _choose_images(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
     """int64: of different classes as far as there are, drawn from the seed; right or wrong, as in the paper."""
     if not isinstance(spec.pictures, int):
-        wanted = np.array(spec.pictures, dtype=np.int64)
-        if not len(wanted) or wanted.min() < 0 or wanted.max() >= len(labels):
+        indices = np.array(spec.pictures, dtype=np.int64)
+        if not len(indices) or indices.min() < 0 or indices.max() >= len(labels):
             raise UserError(f"invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)} images")
-        return wanted
+        return indices
     if not 1 <= spec.pictures <= len(labels):
         raise UserError(f"{images}: invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)}")
-    drawn = np.random.default_rng(spec.seed).permutation(len(labels))
-    first = np.sort(np.unique(labels[drawn], return_index=True)[1])
-    return np.concatenate([drawn[first], np.delete(drawn, first)])[: spec.pictures]
+    order = np.random.default_rng(spec.seed).permutation(len(labels))
+    first = np.sort(np.unique(labels[order], return_index=True)[1])
+    return np.concatenate([order[first], np.delete(order, first)])[: spec.pictures]
 
 
 def _amounts(spec: Spec, kind: str) -> np.ndarray:
@@ -116,61 +118,61 @@ def _amounts(spec: Spec, kind: str) -> np.ndarray:
     return np.append(np.arange(0.0, 360.0, spec.turn_step), 360.0)
 
 
-def _views(opened: NetworkOnSplit, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
+def _views(network: NetworkOnSplit, index: int, kind: str, amounts: np.ndarray) -> torch.Tensor:
     """Float pixels (T, 3, s, s). A shifted or scaled image goes on as its mirror image; a turned view has black corners."""
     import torch
 
     from zfrepro.core import invariance
 
     moves = {"shift": invariance.shifts, "scale": invariance.scales, "turn": invariance.turns}[kind](amounts.tolist())
-    pixels = opened.crops(np.array([index]))[0] if kind == "turn" else np.array(opened.images[index])
-    image = torch.from_numpy(pixels).to(opened.device).permute(2, 0, 1).float()
-    return invariance.views(image, opened.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
+    pixels = network.crops(np.array([index]))[0] if kind == "turn" else np.array(network.images[index])
+    image = torch.from_numpy(pixels).to(network.device).permute(2, 0, 1).float()
+    return invariance.views(image, network.size, moves, invariance.BLACK if kind == "turn" else invariance.MIRRORED)
 
 
-def _measured(
-    spec: Spec, opened: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
+def _measure_curves(
+    spec: Spec, network: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """One image's curves (T,): distances from the untouched view, probability of the true class."""
     from zfrepro.core.invariance import distances, features_and_probabilities
 
     original, prediction = features_and_probabilities(
-        opened.net, opened.inputs(opened.crops(np.array([index]))), LAYERS
+        network.net, network.inputs(network.crops(np.array([index]))), LAYERS
     )
-    found: dict[str, Any] = {"labels": np.int64(true), "correct": bool(prediction.argmax() == true)}
+    curves: dict[str, Any] = {"labels": np.int64(true), "correct": bool(prediction.argmax() == true)}
     for kind, values in amounts.items():
         parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
         for start in range(0, len(values), spec.batch):
-            views = _views(opened, index, kind, values[start : start + spec.batch])
-            features, probabilities = features_and_probabilities(opened.net, opened.subtract_mean(views), LAYERS)
+            views = _views(network, index, kind, values[start : start + spec.batch])
+            features, probabilities = features_and_probabilities(network.net, network.subtract_mean(views), LAYERS)
             parts[f"probability_{kind}"].append(probabilities[:, true])
             for layer in LAYERS:
                 parts[f"distance{layer}_{kind}"].append(distances(features[layer], original[layer]))
-        found |= {key: np.concatenate([part.cpu().numpy() for part in some]) for key, some in parts.items()}
-    return found
+        curves |= {key: np.concatenate([part.cpu().numpy() for part in tensors]) for key, tensors in parts.items()}
+    return curves
 
 
-def _thumbnails(opened: NetworkOnSplit, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
+def _thumbnails(network: NetworkOnSplit, shown: np.ndarray, kind: str, amounts: np.ndarray) -> np.ndarray:
     """uint8 (images, 8, s, s, 3): views spread evenly over the transformation."""
-    some = amounts[np.linspace(0, len(amounts) - 1, THUMBNAILS).round().astype(int)]
-    views = [_views(opened, index, kind, some) for index in shown.tolist()]
-    return np.stack([one.permute(0, 2, 3, 1).round().clamp(0, 255).byte().cpu().numpy() for one in views])
+    spread = amounts[np.linspace(0, len(amounts) - 1, THUMBNAILS).round().astype(int)]
+    views = [_views(network, index, kind, spread) for index in shown.tolist()]
+    return np.stack([images.permute(0, 2, 3, 1).round().clamp(0, 255).byte().cpu().numpy() for images in views])
 
 
 def _summary(
-    spec: Spec, opened: NetworkOnSplit, indices: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
+    spec: Spec, network: NetworkOnSplit, indices: np.ndarray, shown: int, arrays: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     from zfrepro.core.nets import last_child_of
 
-    classes, files = opened.set.classes, opened.set.files(spec.split)
-    rows = {row.name: row for row in opened.description.rows()}
+    classes, files = network.set.classes, network.set.files(spec.split)
+    rows = {row.name: row for row in network.description.rows()}
     first = rows["conv1"].outputs
     return {
-        "network": opened.description.network.model_dump(mode="json"),
-        "width": opened.description.width,
-        "input_size": opened.size,
+        "network": network.description.network.model_dump(mode="json"),
+        "width": network.description.width,
+        "input_size": network.size,
         **spec.model_dump(mode="json", include={"shift", "scale", "split", "seed", "symmetric"}),
-        "children": {str(layer): last_child_of(opened.net, layer) for layer in LAYERS},
+        "children": {str(layer): last_child_of(network.net, layer) for layer in LAYERS},
         "largest": {"1": (2 * first) ** 0.5, "7": 2**0.5},  # distance of two images without a common feature
         "shown": shown,
         "pictures": [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zfrepro.core.occlusion import Occluder, Prediction
     from zfrepro.core.top_activations import TopActivations
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
 COMPANIONS = 3  # other images whose projections are shown, panel (c)
 
@@ -72,59 +72,59 @@ class Survey:
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number per scored image) and
     out/occlusion.json (their description)."""
-    from zfrepro.models.opened import NetworkOnSplit
+    from zfrepro.models.trained_network import NetworkOnSplit
 
-    opened = NetworkOnSplit(weights, images, spec.split, device, threads)
-    _check(spec, opened, images)
-    name = opened.relu_of(spec.layer)
-    survey = _survey(spec, opened, name)
+    network = NetworkOnSplit(weights, images, spec.split, device, threads)
+    _check(spec, network, images)
+    name = network.relu_of(spec.layer)
+    survey = _survey(spec, network, name)
     indices = choose_images(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
-    occluder = _occluder(spec, opened, name, spec.stride, weights)
-    rows = [_occlude(opened, occluder, survey, index) for index in indices.tolist()]
+    occluder = _occluder(spec, network, name, spec.stride, weights)
+    rows = [_occlude(network, occluder, survey, index) for index in indices.tolist()]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    candidates = _candidates(spec, opened, survey)
-    scores = _scores(spec, opened, survey, candidates, _occluder(spec, opened, name, spec.score_stride, weights))
+    candidates = _candidates(spec, network, survey)
+    scores = _scores(spec, network, survey, candidates, _occluder(spec, network, name, spec.score_stride, weights))
     artifacts.save_arrays(out / "occlusion.npz", pictures=indices, **arrays)
     artifacts.save_arrays(out / "scores.npz", **scores)
-    artifacts.save_json(out / "occlusion.json", _summary(spec, opened, survey, indices, arrays, candidates))
+    artifacts.save_json(out / "occlusion.json", _summary(spec, network, survey, indices, arrays, candidates))
 
 
 def choose_images(
-    of_true: np.ndarray, correct: np.ndarray, labels: np.ndarray, wanted: int | tuple[int, ...], seed: int
+    of_true: np.ndarray, correct: np.ndarray, labels: np.ndarray, pictures: int | tuple[int, ...], seed: int
 ) -> np.ndarray:
     """int64: images of different classes drawn among the surer half of the correctly classified.
 
     Where those are too few, the remaining images with the highest probability of the true class follow.
     """
-    if not isinstance(wanted, int):
-        return np.array(wanted, dtype=np.int64)
+    if not isinstance(pictures, int):
+        return np.array(pictures, dtype=np.int64)
     sure = correct & (of_true >= np.median(of_true[correct])) if correct.any() else correct
-    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(sure))
-    first_of_class = np.sort(np.unique(labels[drawn], return_index=True)[1])
-    chosen = drawn[first_of_class]
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(sure))
+    first_of_class = np.sort(np.unique(labels[order], return_index=True)[1])
+    chosen = order[first_of_class]
     surest = np.argsort(-of_true, kind="stable")
-    return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:wanted].astype(np.int64)
+    return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:pictures].astype(np.int64)
 
 
-def _check(spec: Spec, opened: NetworkOnSplit, images: Path) -> None:
-    if spec.square > opened.size:
+def _check(spec: Spec, network: NetworkOnSplit, images: Path) -> None:
+    if spec.square > network.size:
         raise UserError(
-            f"occlusion.square: {spec.square} px, but the network's input is {opened.size} px; take a smaller one"
+            f"occlusion.square: {spec.square} px, but the network's input is {network.size} px; take a smaller one"
         )
-    opened.check_classes()
-    count, asked = len(opened.images), spec.pictures
-    fitting = 1 <= asked <= count if isinstance(asked, int) else asked and set(asked) <= set(range(count))
+    network.check_classes()
+    count, pictures = len(network.images), spec.pictures
+    fitting = 1 <= pictures <= count if isinstance(pictures, int) else pictures and set(pictures) <= set(range(count))
     if not fitting:
-        raise UserError(f"occlusion.pictures: {asked}, but split {spec.split} has {count} images, counted from 0")
+        raise UserError(f"occlusion.pictures: {pictures}, but split {spec.split} has {count} images, counted from 0")
     if count < COMPANIONS + 1:
         raise UserError(f"{images}: split {spec.split} has {count} images; the map's projections need {COMPANIONS + 1}")
 
 
-def _survey(spec: Spec, opened: NetworkOnSplit, name: str) -> Survey:
+def _survey(spec: Spec, network: NetworkOnSplit, name: str) -> Survey:
     from zfrepro.core.occlusion import survey
 
-    probabilities, strongest = survey(opened.net, opened.batches(spec.batch), name, COMPANIONS + 1)
-    return Survey(probabilities.cpu().numpy(), opened.set.labels(spec.split), strongest)
+    probabilities, strongest = survey(network.net, network.batches(spec.batch), name, COMPANIONS + 1)
+    return Survey(probabilities.cpu().numpy(), network.set.labels(spec.split), strongest)
 
 
 @dataclass(frozen=True)
@@ -135,25 +135,25 @@ class Candidates:
     with_room: np.ndarray  # int64: of these, where the square has positions on the object and beside it
 
 
-def _candidates(spec: Spec, opened: NetworkOnSplit, survey: Survey) -> Candidates:
+def _candidates(spec: Spec, network: NetworkOnSplit, survey: Survey) -> Candidates:
     from zfrepro.core.localisation import leaves_room
 
-    boxes = opened.boxes()
+    boxes = network.boxes()
     with_box = np.flatnonzero(np.isfinite(boxes).all(axis=1) & survey.correct)
-    geometry = (opened.size, spec.square, spec.score_stride)
+    geometry = (network.size, spec.square, spec.score_stride)
     room = [leaves_room(*geometry, tuple(boxes[index].tolist())) for index in with_box.tolist()]
     return Candidates(with_box, with_box[np.array(room, dtype=bool)])
 
 
 def _scores(
-    spec: Spec, opened: NetworkOnSplit, survey: Survey, candidates: Candidates, occluder: _Occluder
+    spec: Spec, network: NetworkOnSplit, survey: Survey, candidates: Candidates, occluder: _Occluder
 ) -> dict[str, np.ndarray]:
     """Arrays (M,) over the scored images; M is 0 where there is no candidate."""
     from zfrepro.core.localisation import SCORES
 
-    drawn = np.random.default_rng([spec.seed, 1]).permutation(candidates.with_room)
-    chosen = np.sort(drawn[: spec.scored])
-    rows = [_score(spec, opened, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
+    order = np.random.default_rng([spec.seed, 1]).permutation(candidates.with_room)
+    chosen = np.sort(order[: spec.scored])
+    rows = [_score(spec, network, occluder, index, int(survey.labels[index])) for index in chosen.tolist()]
     return {"picture": chosen, **{key: np.array([row[key] for row in rows]) for key in SCORES}}
 
 
@@ -164,24 +164,24 @@ class _Covered:
     crop: np.ndarray  # uint8 (1, S, S, 3)
     inputs: torch.Tensor  # (1, 3, S, S)
     clean: Prediction
-    seen: Prediction
+    covered: Prediction
     watched: int  # the map of the watched layer that is strongest uncovered
 
     def probability(self, label: int) -> np.ndarray:
         """float32 (P, P)"""
-        return self.seen.probabilities[..., label].cpu().numpy()
+        return self.covered.probabilities[..., label].cpu().numpy()
 
     @property
     def activation(self) -> np.ndarray:
         """float32 (P, P): of the watched map, summed over space."""
-        return self.seen.activations[..., self.watched].cpu().numpy()
+        return self.covered.activations[..., self.watched].cpu().numpy()
 
 
 @dataclass(frozen=True)
 class _Occluder:
     """Covers one image after another. Raises UserError where an output or an activation is not finite."""
 
-    opened: NetworkOnSplit
+    network: NetworkOnSplit
     name: str  # of the watched layer
     grey: int
     cover: Occluder
@@ -190,106 +190,106 @@ class _Occluder:
     def __call__(self, index: int) -> _Covered:
         from zfrepro.core.occlusion import predict
 
-        crop = self.opened.crops(np.array([index]))
-        inputs, grey = self.opened.inputs(crop), self.opened.inputs(np.full_like(crop, self.grey))[0]
-        clean, seen = predict(self.opened.net, inputs, self.name), self.cover(inputs[0], grey)
-        for one in (clean, seen):
-            if not (one.probabilities.isfinite().all() and one.activations.isfinite().all()):
+        crop = self.network.crops(np.array([index]))
+        inputs, grey = self.network.inputs(crop), self.network.inputs(np.full_like(crop, self.grey))[0]
+        clean, covered = predict(self.network.net, inputs, self.name), self.cover(inputs[0], grey)
+        for prediction in (clean, covered):
+            if not (prediction.probabilities.isfinite().all() and prediction.activations.isfinite().all()):
                 raise UserError(
-                    f"{self.weights}: outputs for image {index} of split {self.opened.split} are not finite; train again at a "
+                    f"{self.weights}: outputs for image {index} of split {self.network.split} are not finite; train again at a "
                     "lower rate, or set occlusion.precision to float32"
                 )
-        return _Covered(crop, inputs, clean, seen, int(clean.activations[0].argmax()))
+        return _Covered(crop, inputs, clean, covered, int(clean.activations[0].argmax()))
 
 
-def _occluder(spec: Spec, opened: NetworkOnSplit, name: str, stride: int, weights: Path) -> _Occluder:
+def _occluder(spec: Spec, network: NetworkOnSplit, name: str, stride: int, weights: Path) -> _Occluder:
     import torch
 
     from zfrepro.core.occlusion import Occluder
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
-    cover = Occluder(opened.net, name, spec.square, stride, spec.batch, dtype)
-    return _Occluder(opened, name, spec.grey, cover, weights)
+    cover = Occluder(network.net, name, spec.square, stride, spec.batch, dtype)
+    return _Occluder(network, name, spec.grey, cover, weights)
 
 
-def _score(spec: Spec, opened: NetworkOnSplit, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
+def _score(spec: Spec, network: NetworkOnSplit, occluder: _Occluder, index: int, true: int) -> dict[str, float]:
     """One image's numbers; what they are, see core/localisation.py."""
     from zfrepro.core import localisation
-    from zfrepro.core.tiles import image_projections, strongest_places
+    from zfrepro.core.tiles import image_projections, strongest_positions
 
-    one = occluder(index)
-    places = strongest_places(opened.net, occluder.name, one.inputs, one.watched)
-    shown = image_projections(opened.net, occluder.name, one.inputs, *places)
+    covered = occluder(index)
+    positions = strongest_positions(network.net, occluder.name, covered.inputs, covered.watched)
+    projections = image_projections(network.net, occluder.name, covered.inputs, *positions)
     return localisation.scores(
-        one.probability(true),
-        float(one.clean.probabilities[0, true]),
-        one.activation,
-        (shown[0] ** 2).sum(axis=2),
-        (one.seen.probabilities.argmax(dim=-1) == one.clean.probabilities[0].argmax()).cpu().numpy(),
-        tuple(opened.boxes()[index].tolist()),
+        covered.probability(true),
+        float(covered.clean.probabilities[0, true]),
+        covered.activation,
+        (projections[0] ** 2).sum(axis=2),
+        (covered.covered.probabilities.argmax(dim=-1) == covered.clean.probabilities[0].argmax()).cpu().numpy(),
+        tuple(network.boxes()[index].tolist()),
         spec.square,
         spec.score_stride,
     )
 
 
-def _occlude(opened: NetworkOnSplit, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
+def _occlude(network: NetworkOnSplit, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
     """Everything about one image; P positions each way."""
-    one, true = occluder(index), int(survey.labels[index])
+    covered, true = occluder(index), int(survey.labels[index])
     return {
-        "inputs": one.crop[0],
+        "inputs": covered.crop[0],
         "true": np.int64(true),
-        "probability": one.probability(true),
-        "label": one.seen.probabilities.argmax(dim=-1).cpu().numpy(),
-        "activation": one.activation,
-        "map": np.int64(one.watched),
-        "clean_probability": one.clean.probabilities[0, true].cpu().numpy(),
-        "clean_label": one.clean.probabilities[0].argmax().cpu().numpy(),
-        "clean_activation": one.clean.activations[0, one.watched].cpu().numpy(),
-        **_companions(opened, occluder.name, survey.strongest, index, one.watched),
+        "probability": covered.probability(true),
+        "label": covered.covered.probabilities.argmax(dim=-1).cpu().numpy(),
+        "activation": covered.activation,
+        "map": np.int64(covered.watched),
+        "clean_probability": covered.clean.probabilities[0, true].cpu().numpy(),
+        "clean_label": covered.clean.probabilities[0].argmax().cpu().numpy(),
+        "clean_activation": covered.clean.activations[0, covered.watched].cpu().numpy(),
+        **_companions(network, occluder.name, survey.strongest, index, covered.watched),
     }
 
 
 def _companions(
-    opened: NetworkOnSplit, name: str, strongest: TopActivations, index: int, watched: int
+    network: NetworkOnSplit, name: str, strongest: TopActivations, index: int, watched: int
 ) -> dict[str, np.ndarray]:
     """The watched map's projections and patches: this image first, then the three others that drive it hardest."""
-    from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_places
+    from zfrepro.core.tiles import patch_tiles, projection_tiles, strongest_positions
 
     others = [other for other in strongest.images[watched].tolist() if other != index][:COMPANIONS]
     indices = np.array([index, *others])
-    crops = opened.crops(indices)
-    inputs = opened.inputs(crops)
-    maps, places = strongest_places(opened.net, name, inputs, watched)
+    crops = network.crops(indices)
+    inputs = network.inputs(crops)
+    maps, positions = strongest_positions(network.net, name, inputs, watched)
     return {
         "projected": indices,
-        "projections": projection_tiles(opened.net, name, inputs, maps, places),
-        "patches": patch_tiles(opened.net, name, crops, places.cpu()),
+        "projections": projection_tiles(network.net, name, inputs, maps, positions),
+        "patches": patch_tiles(network.net, name, crops, positions.cpu()),
     }
 
 
 def _summary(
     spec: Spec,
-    opened: NetworkOnSplit,
+    network: NetworkOnSplit,
     survey: Survey,
     indices: np.ndarray,
     arrays: dict[str, np.ndarray],
     candidates: Candidates,
 ) -> dict[str, Any]:
-    classes, files = opened.set.classes, opened.set.files(spec.split)
+    classes, files = network.set.classes, network.set.files(spec.split)
     records = [
         {
             "picture": index,
             "file": str(files[index]),
             "true": classes[survey.labels[index]],
             "correct": bool(survey.correct[index]),
-            **_box_means(spec, opened, index, arrays["probability"][row]),
+            **_box_means(spec, network, index, arrays["probability"][row]),
         }
         for row, index in enumerate(indices.tolist())
     ]
     return {
-        "network": opened.description.network.model_dump(mode="json"),
-        "width": opened.description.width,
-        "input_size": opened.size,
+        "network": network.description.network.model_dump(mode="json"),
+        "width": network.description.width,
+        "input_size": network.size,
         "classes": classes,
         "positions": arrays["probability"].shape[1],
         **spec.model_dump(mode="json", include={"square", "stride", "score_stride", "grey", "layer", "split", "seed"}),
@@ -301,14 +301,14 @@ def _summary(
     }
 
 
-def _box_means(spec: Spec, opened: NetworkOnSplit, index: int, probability: np.ndarray) -> dict[str, Any]:
+def _box_means(spec: Spec, network: NetworkOnSplit, index: int, probability: np.ndarray) -> dict[str, Any]:
     """The object's box in input pixels, and the true class's mean probability where the square touches it and elsewhere."""
     from zfrepro.core.localisation import touching as touches
 
-    box = tuple(opened.boxes()[index].tolist())
+    box = tuple(network.boxes()[index].tolist())
     if not np.isfinite(box).all():
         return {"box": None, "touching": None, "elsewhere": None}
-    touching = touches(opened.size, spec.square, spec.stride, box)
+    touching = touches(network.size, spec.square, spec.stride, box)
     return {"box": box, "touching": _mean(probability[touching]), "elsewhere": _mean(probability[~touching])}
 
 

@@ -29,7 +29,7 @@ from zfrepro.storage.prepared_set import FILES
 
 WORKERS = os.cpu_count() or 1
 REPORT_EVERY = 5.0  # seconds between two lines of progress
-SHOWN = 20  # unreadable files listed in an error message
+MAX_LISTED = 20  # unreadable files listed in an error message
 
 
 class Spec(Base):
@@ -62,7 +62,7 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
         _check_content(content, listing, spec, out)
         (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is incomplete
     with guards.report_disk_full(out):
-        _write_rest(out, content, len(listing.classes))
+        _write_index(out, content, len(listing.classes))
         artifacts.save_json(out / "manifest.json", _manifest(spec, options, listing, content, out))
 
 
@@ -108,13 +108,13 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
     content = _Content(np.zeros((spec.size, spec.size, 3), np.uint64))
     report = _progress_reporter(sum(map(len, listing.splits.values())))
     file.write(_header(0, spec.size))
-    for split, listed in listing.splits.items():
+    for split, items in listing.splits.items():
         start = len(content.items)
-        for _ in listed:
+        for _ in items:
             item, outcome = next(results)
             if outcome.pixels is None:
                 content.skipped.append({"file": item.key, "reason": outcome.reason, "split": split})
-                _check_unreadable(content.skipped, spec.max_bad, tolerance=SHOWN)
+                _check_unreadable(content.skipped, spec.max_bad, tolerance=MAX_LISTED)
             else:
                 content.add(item, outcome)
                 file.write(outcome.pixels.data)
@@ -135,7 +135,7 @@ def _header(count: int, size: int) -> bytes:
     return buffer.getvalue()
 
 
-def _write_rest(out: Path, content: _Content, classes: int) -> None:
+def _write_index(out: Path, content: _Content, classes: int) -> None:
     artifacts.save_arrays(
         out / "index.npz",
         labels=np.array([item.label for item in content.items], np.int64),
@@ -207,8 +207,8 @@ def _check_unreadable(skipped: list[dict[str, str]], allowed: int, tolerance: in
     """
     if len(skipped) <= allowed + tolerance:
         return
-    lines = [f"  {bad['file']}: {bad['reason']}" for bad in skipped[:SHOWN]]
-    more = [f"  and {len(skipped) - SHOWN} more"] if len(skipped) > SHOWN else []
+    lines = [f"  {bad['file']}: {bad['reason']}" for bad in skipped[:MAX_LISTED]]
+    more = [f"  and {len(skipped) - MAX_LISTED} more"] if len(skipped) > MAX_LISTED else []
     count = f"at least {len(skipped)}" if tolerance else f"{len(skipped)}"
     head = f"{count} files cannot be read, and max_bad allows {allowed}:"
     raise UserError("\n".join([head, *lines, *more, "fix or remove them, or raise `max_bad` to leave them out"]))

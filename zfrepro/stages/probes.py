@@ -52,7 +52,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
         raise UserError(f"{features}: made of other images than {target.folder} holds; delete it and run again")
     several = target.has_presence
     with threadpool_limits(threads), explain_not_finite(features, f"delete {features.parent} and run again"):
-        measured = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
+        results = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
     summary = {
         "target": target.manifest["dataset"],
         "features": features.parent.name,
@@ -63,7 +63,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
         "class_names": folded.summary["classes"],
         "folds": folded.summary["folds"],
     }
-    kinds = {"accuracies": [], "precisions": measured} if several else {"accuracies": measured, "precisions": []}
+    kinds = {"accuracies": [], "precisions": results} if several else {"accuracies": results, "precisions": []}
     artifacts.save_json(out, summary | kinds)
 
 
@@ -89,39 +89,39 @@ def _gram(folder: Path, layer: int, count: int, size: int) -> np.ndarray:
 def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
     """The deepest layer's curve over training images per class, if asked for; every layer at the most of them, by both
     classifiers."""
-    most, deepest = folded.sizes[-1], max(about["layers"])
+    largest, deepest = folded.sizes[-1], max(about["layers"])
     labels = folded.target.labels(None)
     for layer in about["layers"]:
         products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
-        for k in folded.sizes if spec.curve and layer == deepest else (most,):
-            kinds = _classifiers(about["kind"], k == most)
-            yield from _measured(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
+        for k in folded.sizes if spec.curve and layer == deepest else (largest,):
+            kinds = _classifiers(about["kind"], k == largest)
+            yield from _measure(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
 
 
-def _classifiers(kind: str, most: bool) -> tuple[probes.Kind, ...]:
+def _classifiers(kind: str, largest: bool) -> tuple[probes.Kind, ...]:
     if kind == "hog":
         return ("svm",)
-    return ("softmax", "svm") if most else ("softmax",)
+    return ("softmax", "svm") if largest else ("softmax",)
 
 
-def _measured(
+def _measure(
     spec: Spec,
     products: np.ndarray,
     labels: np.ndarray,
     folds: Sequence[Fold],
     kinds: Sequence[probes.Kind],
-    of: dict[str, Any],
+    fields: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    found = [{**of, "classifier": kind, "folds": [], "strengths": []} for kind in kinds]
+    results = [{**fields, "classifier": kind, "folds": [], "strengths": []} for kind in kinds]
     for fold in folds:
         task = probes.task(products, labels, fold.train, fold.test, spec.inner, spec.seed)
-        for one in found:
-            prediction = probes.classify(task, one["classifier"], getattr(spec, one["classifier"]))
-            one["folds"].append(mean_class_accuracy(prediction.predicted, labels[fold.test]))
-            one["strengths"].append(prediction.strength)
-    for one in found:
-        print(json.dumps({**one, "folds": [round(value, 2) for value in one["folds"]]}), flush=True)
-    return found
+        for result in results:
+            prediction = probes.classify(task, result["classifier"], getattr(spec, result["classifier"]))
+            result["folds"].append(mean_class_accuracy(prediction.predicted, labels[fold.test]))
+            result["strengths"].append(prediction.strength)
+    for result in results:
+        print(json.dumps({**result, "folds": [round(value, 2) for value in result["folds"]]}), flush=True)
+    return results
 
 
 def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
@@ -139,20 +139,23 @@ def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedS
         odds.shape, prediction.scores.min() - 1
     )  # a class that no training image is labelled with comes last
     scores[:, prediction.classes] = prediction.scores
-    for name, scored, chosen in (("softmax", scores, prediction.strength), ("sigmoids", odds, strength)):
-        found = _average_precisions(scored, presence[fold.test], spec.seed)
-        yield {"layer": layer, "classifier": name, "strength": chosen, **found}
-        print(json.dumps({"classifier": name, "strength": chosen, "mean": round(found["mean"], 2)}), flush=True)
+    for name, scored, best_strength in (("softmax", scores, prediction.strength), ("sigmoids", odds, strength)):
+        precisions = _average_precisions(scored, presence[fold.test], spec.seed)
+        yield {"layer": layer, "classifier": name, "strength": best_strength, **precisions}
+        print(
+            json.dumps({"classifier": name, "strength": best_strength, "mean": round(precisions["mean"], 2)}),
+            flush=True,
+        )
 
 
 def _average_precisions(scores: np.ndarray, presence: np.ndarray, seed: int) -> dict[str, Any]:
     """Percent, by class and their mean; the mean's 95 % interval over resampled test images."""
-    found = 100 * of_classes(scores, presence)
+    precisions = 100 * of_classes(scores, presence)
     generator = np.random.default_rng(seed)
-    drawn = (generator.integers(len(scores), size=len(scores)) for _ in range(RESAMPLES))
-    means = [100 * mean(of_classes(scores[some], presence[some])) for some in drawn]
+    resamples = (generator.integers(len(scores), size=len(scores)) for _ in range(RESAMPLES))
+    means = [100 * mean(of_classes(scores[indices], presence[indices])) for indices in resamples]
     require_finite(np.array(means), "mean average precisions")  # max(0, NaN) is 0
     half = 1.96 * float(np.std(means))  # their mean is too high: an image that is drawn twice stands next to itself
-    average = mean(found)
-    classes = [None if np.isnan(value) else float(value) for value in found]
+    average = mean(precisions)
+    classes = [None if np.isnan(value) else float(value) for value in precisions]
     return {"classes": classes, "mean": average, "low": max(0.0, average - half), "high": min(100.0, average + half)}

@@ -25,7 +25,7 @@ from zfrepro.storage.diverged import explain_not_finite
 DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
 LONG = 24  # rows; a longer table of a figure is left out of the PDF
-MOST = 600  # rows of one table on the page; its CSV has all of them
+MAX_ROWS = 600  # rows of one table on the page; its CSV has all of them
 
 
 class Spec(Base):
@@ -42,13 +42,16 @@ def run(spec: Spec, results: Path, out: Path) -> None:
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
     exhibits = [_load_exhibit(folder, name) for name, folder in folders.items()]
     with ThreadPoolExecutor(os.cpu_count()) as encoder, ThreadPoolExecutor(1) as printer:
-        encoded = [encoding.encode(one, folders[one["name"]] / f"{one['name']}.png", encoder) for one in exhibits]
+        encoded = [
+            encoding.encode(exhibit, folders[exhibit["name"]] / f"{exhibit['name']}.png", encoder)
+            for exhibit in exhibits
+        ]
         origin = provenance.gather(results, spec.config, spec.exhibits)
-        text = render("print.html", spec, [one.for_print() for one in encoded], origin)
-        pictures = dict(itertools.chain.from_iterable(one.pictures() for one in encoded))
+        text = render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin)
+        pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
         printed = printer.submit(pdf, text, pictures)  # lays out the pages while the pictures are encoded
-        page = render("page.html", spec, [one.for_page() for one in encoded], origin)
-        _save_files(out, folders, [one.file() for one in encoded])
+        page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin)
+        _save_files(out, folders, [exhibit.file() for exhibit in encoded])
         artifacts.save_json(out / "provenance.json", origin)
         try:
             _save(out / "report.pdf", printed.result())
@@ -60,18 +63,18 @@ def run(spec: Spec, results: Path, out: Path) -> None:
 
 def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin: dict[str, Any]) -> str:
     """page.html or print.html; whatever comes from data or config is escaped."""
-    made = html.environment().get_template(template)
-    return made.render(
+    loaded = html.environment().get_template(template)
+    return loaded.render(
         spec=spec,
         exhibits=exhibits,
-        highlights=[one for exhibit in exhibits for one in exhibit["highlights"]],
+        highlights=[highlight for exhibit in exhibits for highlight in exhibit["highlights"]],
         guesses=GUESSES,
         origin=origin,
         training=training_setup.summarise(origin["networks"], origin),
         config=yaml.safe_dump(spec.config, sort_keys=False, allow_unicode=True, width=100),
         day=summary.day(origin["made"]),
         long=LONG,
-        most=MOST,
+        most=MAX_ROWS,
     )
 
 

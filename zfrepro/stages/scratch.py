@@ -60,7 +60,7 @@ def run(
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))
     sizes = [k for k in folded.sizes if k in spec.per_class or k is None]
     accuracies = [
-        {"per_class": k, **_remembered(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)} for k in sizes
+        {"per_class": k, **_measure_folds(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)} for k in sizes
     ]
     artifacts.save_json(
         out,
@@ -80,7 +80,7 @@ def _decisive(spec: Spec, training: dict[str, Any], target: PreparedSet) -> tupl
     return settings, training, target.digest, code_digest.digest("stages.scratch")
 
 
-def _remembered(
+def _measure_folds(
     scratch: _Scratch, store: Store, per_class: int | None, folds: list[Fold], name: str
 ) -> dict[str, list[float]]:
     """What was measured of each fold, by name; kept as soon as it is known: a job that dies goes on after its last fold.
@@ -89,24 +89,24 @@ def _remembered(
     """
     from zfrepro.core.training import Diverged
 
-    known = (store.load_state() or {"measured": {}})["measured"]
-    found = []
+    measured = (store.load_state() or {"measured": {}})["measured"]
+    results = []
     for number, fold in enumerate(folds):
         label = f"{number} {key(fold.train.tolist(), fold.test.tolist())}"
-        if label not in known:
+        if label not in measured:
             try:
-                known[label] = scratch.measure(fold, number)
+                measured[label] = scratch.measure(fold, number)
             except (Diverged, FloatingPointError) as error:
                 raise UserError(
                     f"scratch of {name}, {per_class} images per class, fold {number}: training diverged ({error}); lower the "
                     "learning rate of train.recipe and run again"
                 ) from error
-            store.save_state({"measured": known})
-            rounded = {what: round(value, 2) for what, value in known[label].items()}
+            store.save_state({"measured": measured})
+            rounded = {quantity: round(value, 2) for quantity, value in measured[label].items()}
             print(json.dumps({"per_class": per_class, "fold": number, **rounded}), flush=True)
-        found.append(known[label])
+        results.append(measured[label])
     columns = {"folds": "accuracy", "train_error": "train_error", "still_falling": "still_falling"}
-    return {name: [one[what] for one in found] for name, what in columns.items()}
+    return {name: [result[quantity] for result in results] for name, quantity in columns.items()}
 
 
 def fall_at_end(errors: list[float]) -> float:
@@ -129,11 +129,11 @@ class _Scratch:
         from zfrepro.core import crops, evaluation
 
         images, labels, size = self.target.all_images, self.target.labels(None), self.training["input_size"]
-        classes, known = np.unique(labels[fold.train], return_inverse=True)
-        work, errors = self._trained(images[fold.train], known, len(classes), number)
+        classes, train_labels = np.unique(labels[fold.train], return_inverse=True)
+        training, errors = self._trained(images[fold.train], train_labels, len(classes), number)
         view = crops.centre_view(self.target.size, size)
         predicted = evaluation.probabilities(
-            work.net, images[fold.test], work.subtract, size, [view], dtype=work.dtype
+            training.net, images[fold.test], training.subtract, size, [view], dtype=training.dtype
         ).argmax(1)
         return {
             "accuracy": mean_class_accuracy(classes[predicted], labels[fold.test]),

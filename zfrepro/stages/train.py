@@ -86,12 +86,12 @@ class Spec(Base):
 
     @field_validator("snapshots")
     @classmethod
-    def _within_training(cls, asked: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+    def _within_training(cls, epochs: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
         last = info.data.get("epochs", math.inf)
-        for epoch in asked:
+        for epoch in epochs:
             if not 0 < epoch <= last:
                 raise ValueError(f"epoch {epoch:g} does not exist; choose epochs above 0 and up to {last}")
-        return tuple(sorted(set(asked)))
+        return tuple(sorted(set(epochs)))
 
 
 def run(
@@ -114,10 +114,10 @@ def run(
     if on_divergence not in ("fail", "record"):
         raise UserError(f"--on-divergence {on_divergence}: it is fail or record")
 
-    chosen = devices.choose(device, threads)
-    dtype = devices.precision(spec.precision, chosen)
+    torch_device = devices.choose(device, threads)
+    dtype = devices.precision(spec.precision, torch_device)
     source = PreparedSet(images)
-    versions = (torch.__version__, chosen.type, str(dtype), threads if chosen.type == "cpu" else 0)
+    versions = (torch.__version__, torch_device.type, str(dtype), threads if torch_device.type == "cpu" else 0)
     store = Store(
         out.parent / ".state" / name,
         key(spec.model_dump_json(), code_digest.digest("stages.train"), source.digest, versions),
@@ -126,7 +126,7 @@ def run(
         _log(run=name, note="the same settings, code and data have been trained before: taken as they were")
         store.restore_files(out, FILES)
         return
-    training = _training(spec, source, chosen, dtype)
+    training = _training(spec, source, torch_device, dtype)
     memory = _resume(training, store, name)
     try:
         with stop_signal() as stop:
@@ -146,7 +146,7 @@ def run(
 def _advice(spec: Spec, name: str, diverged: Diverged) -> str:
     unclipped = "" if spec.filter_rms is not None else ", or clip the filters (filter_rms: 0.1)"
     return (
-        f"{name}: training diverged in epoch {diverged.epoch}, step {diverged.step}: {diverged.what}. "
+        f"{name}: training diverged in epoch {diverged.epoch}, step {diverged.step}: {diverged.reason}. "
         f"Lower learning_rate, now {spec.learning_rate:g}{unclipped}, and run again"
     )
 
@@ -179,7 +179,7 @@ def _train(
 ) -> None:
     """Run the epochs that are left; `memory` is filled with what is kept besides the weights: history rows, snapshots, seconds."""
     saving, logging, since = Every(save_every), Every(LOG_EVERY), time.monotonic()
-    wanted = snapshot_steps(spec.snapshots, training.batches_per_epoch)
+    snapshot_at = snapshot_steps(spec.snapshots, training.batches_per_epoch)
 
     def checkpoint() -> None:
         nonlocal since
@@ -188,12 +188,12 @@ def _train(
         store.save_state({"training": training.state(), "memory": memory})
 
     while training.epoch < spec.epochs:
-        started, first = time.monotonic(), training.batch
+        epoch_start, first = time.monotonic(), training.batch
         while not training.epoch_done:
             training.step()
-            _keep_snapshots(wanted, training, memory)
+            _keep_snapshots(snapshot_at, training, memory)
             if logging.due():
-                _log_progress(training, spec, name, started, first)
+                _log_progress(training, spec, name, epoch_start, first)
             if stop.is_set():
                 checkpoint()
                 _log(
@@ -205,7 +205,7 @@ def _train(
                 sys.exit(143)
             if saving.due():
                 checkpoint()
-        _end_epoch(spec, training, source, memory, time.monotonic() - started, first, name)
+        _end_epoch(spec, training, source, memory, time.monotonic() - epoch_start, first, name)
     memory["seconds"] += time.monotonic() - since
 
 
@@ -214,13 +214,13 @@ def snapshot_steps(epochs: tuple[float, ...], batches_per_epoch: int) -> dict[fl
     return {epoch: max(1, round(epoch * batches_per_epoch)) for epoch in epochs}
 
 
-def _keep_snapshots(wanted: dict[float, int], training: Training, memory: dict[str, Any]) -> None:
+def _keep_snapshots(snapshot_at: dict[float, int], training: Training, memory: dict[str, Any]) -> None:
     """Before any checkpoint of the same step, so that a state holds all snapshots up to its step, and no later one."""
     steps = training.epoch * training.batches_per_epoch + training.batch
-    for epoch, step in wanted.items():
+    for epoch, step in snapshot_at.items():
         if step == steps:
-            kept = {name: tensor for name, tensor in training.weights().items() if name.startswith("conv")}
-            memory["snapshots"][epoch] = kept
+            tensors = {name: tensor for name, tensor in training.weights().items() if name.startswith("conv")}
+            memory["snapshots"][epoch] = tensors
 
 
 def _resume(training: Training, store: Store, name: str) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def _write(
 
     description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes))
     network_file.save(out / "model.safetensors", weights, source.mean(), description)
-    snapshots = {f"epoch{epoch:g}.{k}": v for epoch, kept in memory["snapshots"].items() for k, v in kept.items()}
+    snapshots = {f"epoch{epoch:g}.{k}": v for epoch, saved in memory["snapshots"].items() for k, v in saved.items()}
     artifacts.save_weights(out / "snapshots.safetensors", snapshots, description.metadata())
     artifacts.save_text(out / "history.csv", _history(memory))
     artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name, None))
@@ -285,12 +285,12 @@ def _write_diverged(
     spec: Spec, training: Training, source: PreparedSet, memory: dict, out: Path, name: str, diverged: Diverged
 ) -> None:
     """The same files without weights and snapshots; the history as far as it went."""
-    where = {"epoch": diverged.epoch, "step": diverged.step, "what": diverged.what}
+    divergence = {"epoch": diverged.epoch, "step": diverged.step, "what": diverged.reason}
     description = Description(spec.network, spec.width, spec.input_size, tuple(source.classes), str(diverged))
     for file in ("model.safetensors", "snapshots.safetensors"):
         artifacts.save_weights(out / file, {}, description.metadata())
     artifacts.save_text(out / "history.csv", _history(memory))
-    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name, where))
+    artifacts.save_json(out / "network.json", _summary(spec, training, source, memory, name, divergence))
 
 
 def _history(memory: dict) -> str:

@@ -59,10 +59,10 @@ class Store:
         unnamed = self.folder / "state.pt"
         with artifacts.atomic(unnamed) as temporary:
             torch.save(state, temporary)
-        named = unnamed.with_name(f"state.{artifacts.sha256(unnamed)}.pt")
-        unnamed.replace(named)
+        final = unnamed.with_name(f"state.{artifacts.sha256(unnamed)}.pt")
+        unnamed.replace(final)
         for older in self.states():
-            if older != named:
+            if older != final:
                 older.unlink()
 
     def finished(self, names: tuple[str, ...]) -> bool:

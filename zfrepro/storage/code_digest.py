@@ -30,15 +30,15 @@ def digest(*modules: str) -> str:
 
 def closure(*modules: str) -> set[str]:
     """Names, relative to the package, of the given modules, of all they import, directly or not, and of their packages."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             waiting.extend(_imports(name))
             waiting.extend([name.rpartition(".")[0]] if "." in name else [])
-    return found
+    return names
 
 
 def path_of(name: str) -> Path | None:
@@ -56,7 +56,7 @@ def _tree(name: str) -> ast.Module:
     if path is None:
         raise ModuleNotFoundError(f"no module {PACKAGE}.{name}")
     tree = ast.parse(path.read_bytes(), str(path))
-    tree.body = [kept for node in tree.body for kept in _running(node)]
+    tree.body = [statement for node in tree.body for statement in _running(node)]
     return tree
 
 
@@ -74,15 +74,15 @@ def _code(name: str) -> str:
 
 @functools.cache
 def _imports(name: str) -> frozenset[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     for node in _statements(_tree(name).body):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(name, node)
-            found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    relative = {item.removeprefix(f"{PACKAGE}.") for item in found if item.startswith(f"{PACKAGE}.")}
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    relative = {item.removeprefix(f"{PACKAGE}.") for item in names if item.startswith(f"{PACKAGE}.")}
     return frozenset(item for item in relative if path_of(item) is not None)
 
 
@@ -112,16 +112,16 @@ def _data_files(name: str) -> list[Path]:
 
 
 def _text(node: object) -> str:
-    """A syntax tree as text, the same in every version of Python: without places, docstrings and whatever is empty."""
+    """A syntax tree as text, the same in every version of Python: without positions, docstrings and whatever is empty."""
     if isinstance(node, ast.AST):
         fields: dict[str, object] = dict(ast.iter_fields(node))
         if isinstance(node, ast.JoinedStr):
-            fields["values"] = _joined(node.values)
+            fields["values"] = _merge_texts(node.values)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             fields["body"] = _without_docstring(node)
-        kept = {name: value for name, value in fields.items() if name not in UNSTABLE and value not in (None, [])}
-        shown = (f"{name}={_text(value)}" for name, value in kept.items())
-        return f"{type(node).__name__}({', '.join(shown)})"
+        stable = {name: value for name, value in fields.items() if name not in UNSTABLE and value not in (None, [])}
+        texts = (f"{name}={_text(value)}" for name, value in stable.items())
+        return f"{type(node).__name__}({', '.join(texts)})"
     if isinstance(node, list):
         return f"[{', '.join(map(_text, node))}]"
     return ascii(node)
@@ -132,13 +132,13 @@ def _without_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.A
     return node.body if ast.get_docstring(node, clean=False) is None else node.body[1:] or [ast.Pass()]
 
 
-def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+def _merge_texts(parts: list[ast.expr]) -> list[ast.expr]:
     """The parts of an f-string, which versions of Python cut differently: neighbouring texts as one, empty ones left out."""
-    joined: list[ast.expr] = []
+    merged: list[ast.expr] = []
     for is_text, group in itertools.groupby(parts, lambda part: isinstance(part, ast.Constant)):
         texts = list(group)
         if not is_text:
-            joined += texts
+            merged += texts
         elif text := "".join(str(part.value) for part in texts if isinstance(part, ast.Constant)):
-            joined.append(ast.Constant(text))
-    return joined
+            merged.append(ast.Constant(text))
+    return merged

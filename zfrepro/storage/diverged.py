@@ -36,11 +36,11 @@ def explain_diverged_network(run: Callable[Parameters, None]) -> Callable[Parame
     signature = inspect.signature(run)
 
     @functools.wraps(run)
-    def naming_weights(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+    def report_weights_file(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         with explain_not_finite(signature.bind(*args, **kwargs).arguments["weights"]):
             run(*args, **kwargs)
 
-    return naming_weights
+    return report_weights_file
 
 
 def check_weights(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -38,13 +38,13 @@ class FoldedSet:
     def folds(self, per_class: int | None) -> list[Fold]:
         """Raises UserError naming an image that is both a training and a test image."""
         name = "" if per_class is None else str(per_class)
-        both = self._arrays[f"train{name}"], self._arrays[f"test{name}"]
-        found = [Fold(train, test) for train, test in zip(*both, strict=True)]
-        for number, fold in enumerate(found):
+        indices = self._arrays[f"train{name}"], self._arrays[f"test{name}"]
+        folds = [Fold(train, test) for train, test in zip(*indices, strict=True)]
+        for number, fold in enumerate(folds):
             twice = np.intersect1d(fold.train, fold.test)
             if len(twice):
                 raise UserError(
                     f"{self.path}: {self.target.files(None)[twice[0]]} is a training and a test image of fold {number}; "
                     "delete the file and run again"
                 )
-        return found
+        return folds

@@ -43,9 +43,9 @@ class PhotoNetwork:
         return self.layers[max(self.layers)]
 
 
-def open_own(weights: Path, device: torch.device) -> PhotoNetwork:
+def open_trained(weights: Path, device: torch.device) -> PhotoNetwork:
     """A network that zfrepro trained. Raises UserError for another file."""
-    from zfrepro.models.opened import TrainedNetwork
+    from zfrepro.models.trained_network import TrainedNetwork
 
     if weights.suffix in (".pth", ".pt"):
         raise UserError(f"{weights}: for torchvision weights pass --network alexnet or --network vgg16")
@@ -62,7 +62,7 @@ def open_own(weights: Path, device: torch.device) -> PhotoNetwork:
         lambda image: trained.cut(stored_pixels(image, stored)[None], np.zeros(1, dtype=np.int64))[0],
         trained.inputs,
     )
-    return _checked(network)
+    return _check(network)
 
 
 def open_torchvision(name: str, weights: Path, names: tuple[str, ...] | None, device: torch.device) -> PhotoNetwork:
@@ -70,7 +70,7 @@ def open_torchvision(name: str, weights: Path, names: tuple[str, ...] | None, de
     from zfrepro.core import nets
 
     net, count = torchvision_networks.load(name, weights)
-    with naming_weights(weights):
+    with report_weights_file(weights):
         diverged.check_weights(net.state_dict())
     network = PhotoNetwork(
         weights,
@@ -83,11 +83,11 @@ def open_torchvision(name: str, weights: Path, names: tuple[str, ...] | None, de
         torchvision_networks.pixels,
         lambda crops: torchvision_networks.normalised(crops).to(device),
     )
-    return _checked(network)
+    return _check(network)
 
 
 @contextmanager
-def naming_weights(weights: Path) -> Iterator[None]:
+def report_weights_file(weights: Path) -> Iterator[None]:
     """Turn ValueError (a layer that the core cannot handle) and NotFiniteError into UserError naming the weights file."""
     try:
         yield
@@ -99,11 +99,11 @@ def naming_weights(weights: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked(network: PhotoNetwork) -> PhotoNetwork:
+def _check(network: PhotoNetwork) -> PhotoNetwork:
     """Raises UserError, naming the layer, for a network whose maps cannot be projected."""
     from zfrepro.core import deconvnet
 
-    with naming_weights(network.weights):
+    with report_weights_file(network.weights):
         deconvnet.check(network.net, list(network.layers.values()))
     return network
 
