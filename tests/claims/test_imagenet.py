@@ -199,7 +199,7 @@ def test_a_wide_network_joins_the_ensemble(tmp_path: Path) -> None:
         decide(6, files | disk.write(tmp_path, "wide", "improved-wide", sure)).verdict != "reproduced"
     )  # two against one
     mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "improved-wide", sure)
-    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.counted) == ("reproduced", imagenet.JOINED)
+    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.counted) == ("reproduced", imagenet.ADDED_NETWORK)
 
 
 def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_minima_against_those_of_other_images(files):
     value, expected, count = shown(files)["These minima more than 14 pixels apart (% of images with both clear)"]
     assert (value.value, count.value) == (40, 30)
     scores = Scores.load(files)
-    apart = scores.minima_apart()
+    apart = scores.distant_minima()
     assert np.diag(apart).tolist() == [False] * 18 + [True] * 12
     places = [
         np.stack([scores.values[f"{one}_top"], scores.values[f"{one}_left"]], 1)[scores.clear]
@@ -83,7 +83,7 @@ def test_minima_by_hand(files):
     keep(files, slice(20, 22))
     zero = np.zeros(2)
     change(files, map_top=zero, map_left=np.array([0, 20]), true_top=zero, true_left=zero)
-    apart = Scores.load(files).minima_apart()
+    apart = Scores.load(files).distant_minima()
     assert apart.tolist() == [[False, False], [True, True]]
     assert occlusion_score.unrelated(apart) == 50
     with pytest.raises(ValueError, match="two images"):

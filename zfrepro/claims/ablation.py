@@ -12,7 +12,7 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.networks import BOTH, ROWS, Networks
+from zfrepro.measurements.networks import FOUR_LAYERS, ROWS, Networks
 from zfrepro.paper.printed import Sum, printed_error, printed_errors, printed_text, total
 
 NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference that it comments on
@@ -21,7 +21,7 @@ LITTLE = 0.1  # of the same; less than what the paper calls slight
 CONV = {"baseline-without-3-4": 1, "baseline": -1}  # removed from the baseline: the rise
 FULL = {"baseline-without-6-7": 1, "baseline": -1}
 ONE_FULL = {"baseline-without-7": 1, "baseline": -1}
-SUPERADDITIVE = total((1, BOTH), (-1, CONV), (-1, FULL))
+SUPERADDITIVE = total((1, FOUR_LAYERS), (-1, CONV), (-1, FULL))
 BASELINE, WITHOUT_FULL, SHALLOW = "baseline", "baseline-without-6-7", "baseline-without-3-4-6-7"
 WIDE, WIDEST = "improved-wide", "improved-wide-8192"
 RESIZED = {  # of layers 6 and 7
@@ -63,7 +63,7 @@ def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
     """What removing `removed` adds to the error, compared with what removing layers 3, 4, 6, 7 adds."""
 
     def decide(networks: Networks) -> Finding:
-        rises, remainders = networks.errors(rows), networks.errors(total((SLIGHT, BOTH), (-1, rows)))
+        rises, remainders = networks.errors(rows), networks.errors(total((SLIGHT, FOUR_LAYERS), (-1, rows)))
         name = f"rise without {removed}, {{}}"
         printed = _label_tops(name, printed_errors(rows))
         return _compare_with_both(
@@ -74,8 +74,8 @@ def _slight(removed: str, rows: Sum) -> Callable[[Networks], Finding]:
 
 
 def _resized(networks: Networks) -> Finding:
-    limit = total((LITTLE, BOTH))
-    networks.require_same_recipe([row for rows in (BOTH, *RESIZED.values()) for row in rows])
+    limit = total((LITTLE, FOUR_LAYERS))
+    networks.require_same_recipe([row for rows in (FOUR_LAYERS, *RESIZED.values()) for row in rows])
     changes: dict[str, Estimate] = {}
     remainders: dict[str, Estimate] = {}
     printed: dict[str, float] = {}
@@ -93,27 +93,27 @@ def _label_tops(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compare_with_both(
-    networks: Networks, share: float, changes: Parts, remainders: Parts, printed: Mapping[str, float], what: str
+    networks: Networks, share: float, changes: Parts, remainders: Parts, printed: Mapping[str, float], quantity: str
 ) -> Finding:
     """Whether changes are small compared with the rise without layers 3, 4, 6, 7.
 
     remainders: that share of the rise minus the change, of the same names as `changes`; above 0 decides. The number shown is
     the change itself. Where the whole rise is not above 0 there is nothing to compare with, and the claim is inconclusive.
     """
-    rise = networks.errors(BOTH)
+    rise = networks.errors(FOUR_LAYERS)
     judged = base.judge_above(remainders)
     name = judged.part or next(iter(remainders))
     parts = {**changes, **_label_tops("rise without 3, 4, 6, 7, {}", rise)}
     finding = Finding(judged.verdict, "", changes[name], parts, name, make_effect(changes[name], printed[name]))
-    least = min(rise.values(), key=lambda estimate: estimate.ends[0])
-    if least.ends[0] <= 0:
-        return dataclasses.replace(finding, verdict="inconclusive", reason=_nothing_to_compare(least))
+    lowest = min(rise.values(), key=lambda estimate: estimate.ends[0])
+    if lowest.ends[0] <= 0:
+        return dataclasses.replace(finding, verdict="inconclusive", reason=_nothing_to_compare(lowest))
     position = {
         "reproduced": "lies above 0",
         "not reproduced": "lies at or below 0",
         "inconclusive": "includes 0",
     }
-    difference = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 minus {what}"
+    difference = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 minus {quantity}"
     reason = f"{difference} is {remainders[name].text()}, which {position[judged.verdict]}."
     return dataclasses.replace(finding, reason=reason)
 
@@ -130,9 +130,9 @@ def _nothing_to_compare(rise: Estimate) -> str:
 
 def _superadditive(networks: Networks) -> Sized:
     """Removing all four must also raise the error at all."""
-    beyond, whole = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
-    parts = _label_tops(beyond, networks.errors(SUPERADDITIVE)) | _label_tops(whole, networks.errors(BOTH))
-    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(whole, printed_errors(BOTH))
+    beyond, four_layers = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
+    parts = _label_tops(beyond, networks.errors(SUPERADDITIVE)) | _label_tops(four_layers, networks.errors(FOUR_LAYERS))
+    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(four_layers, printed_errors(FOUR_LAYERS))
 
 
 def _fits(networks: Networks) -> Sized:
@@ -184,16 +184,16 @@ def _least_exceeded(networks: Networks, row: str, measure: Callable[[Sum], Estim
     if not others:
         raise NotMeasured("The experiment trains no other network of Table 3.")
     excess = {other: measure({row: 1, other: -1}) for other in others}
-    least = min(excess, key=lambda other: excess[other].ends[0])
-    return least, excess[least]
+    closest = min(excess, key=lambda other: excess[other].ends[0])
+    return closest, excess[closest]
 
 
 def _gap_printed(row: str) -> float:
     return printed_error({row: 1}, "val_top1") - printed_error({row: 1}, "train_top1")
 
 
-def _printed_changes(parts: Mapping[str, Sum], what: str) -> str:
-    return ", ".join(f"{printed_error(rows, what):+.1f} ({name})" for name, rows in parts.items())
+def _printed_changes(parts: Mapping[str, Sum], quantity: str) -> str:
+    return ", ".join(f"{printed_error(rows, quantity):+.1f} ({name})" for name, rows in parts.items())
 
 
 def _slight_quantity(removed: str) -> str:
@@ -214,8 +214,8 @@ CLAIMS = (
         "Removing the fully connected layers 6 and 7 raises the error only slightly.",
         SECTION,
         _slight_quantity("6, 7"),
-        f"without 6, 7: {printed_text(FULL)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
-        for_networks((*BOTH, *FULL), _slight("6, 7", FULL)),
+        f"without 6, 7: {printed_text(FULL)}; without 3, 4, 6, 7: {printed_text(FOUR_LAYERS)}",
+        for_networks((*FOUR_LAYERS, *FULL), _slight("6, 7", FULL)),
         f"By itself the rise is not slight: {printed_error(FULL):.1f} points on top of {printed_error({BASELINE: 1}):.1f}, about a "
         "quarter of the error.",
     ),
@@ -232,8 +232,8 @@ CLAIMS = (
         "Removing the middle convolution layers 3 and 4 costs comparatively little.",
         SECTION,
         _slight_quantity("3, 4"),
-        f"without 3, 4: {printed_text(CONV)}; without 3, 4, 6, 7: {printed_text(BOTH)}",
-        for_networks((*BOTH, *CONV), _slight("3, 4", CONV)),
+        f"without 3, 4: {printed_text(CONV)}; without 3, 4, 6, 7: {printed_text(FOUR_LAYERS)}",
+        for_networks((*FOUR_LAYERS, *CONV), _slight("3, 4", CONV)),
     ),
     Claim(
         11,
@@ -261,8 +261,8 @@ CLAIMS = (
         SECTION,
         f"Change of error with 2048 or 8192 units: {_percent(LITTLE)} of the rise without layers 3, 4, 6, 7, minus the size of "
         "this change, above 0; inconclusive where that rise is not above 0",
-        f"top-5 error, points: {_printed_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed_error(BOTH):+.1f}",
-        for_networks(dict.fromkeys(row for rows in (BOTH, *RESIZED.values()) for row in rows), _resized),
+        f"top-5 error, points: {_printed_changes(RESIZED, 'val_top5')}; without 3, 4, 6, 7: {printed_error(FOUR_LAYERS):+.1f}",
+        for_networks(dict.fromkeys(row for rows in (FOUR_LAYERS, *RESIZED.values()) for row in rows), _resized),
     ),
     Claim(
         14,

@@ -188,5 +188,5 @@ def excuse_unconverged(finding: Finding, reason: str) -> Finding:
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """Verdict -> how many, in the order of VERDICTS."""
-    given = list(verdicts)
-    return {verdict: given.count(verdict) for verdict in VERDICTS}
+    listed = list(verdicts)
+    return {verdict: listed.count(verdict) for verdict in VERDICTS}

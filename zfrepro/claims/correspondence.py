@@ -22,7 +22,7 @@ from zfrepro.measurements.correspondence import MASKS, PARTS
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.storage import artifacts
 
-LEAST = 3  # images; two make a single pair, which a bootstrap cannot resample
+MIN_IMAGES = 3  # images; two make a single pair, which a bootstrap cannot resample
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -46,13 +46,13 @@ def _parts_agree(files: Mapping[str, Path]) -> Finding:
 def _less_in_layer_7(files: Mapping[str, Path]) -> Finding:
     arrays = parts.load_arrays(files["arrays"], "different_")
     count = artifacts.load_json(files["about"])["samples"]["all"]["pictures"]
-    if count < LEAST:
-        raise NotMeasured(f"{count} images were compared; {LEAST} are needed.")
+    if count < MIN_IMAGES:
+        raise NotMeasured(f"{count} images were compared; {MIN_IMAGES} are needed.")
     five, seven = (arrays[f"different_{layer}"] for layer in (5, 7))
     counts = np.vstack([np.ones(count, int), intervals.resampled_counts(count)])
     shares = [_margin(pairs, counts) for pairs in (five, seven)]
-    value, *drawn = 100 * (shares[0] - shares[1])
-    finite = np.array(drawn)[~np.isnan(drawn)]  # missing where random squares change nothing in the images drawn
+    value, *resamples = 100 * (shares[0] - shares[1])
+    finite = np.array(resamples)[~np.isnan(resamples)]  # missing where random squares change nothing in the images drawn
     if np.isnan(value) or not len(finite):
         raise NotMeasured("Random squares change nothing in layer 5 or in layer 7.")
     low, high = intervals.percentile_ends(finite)
@@ -68,8 +68,8 @@ def _margin(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     pairs (3 + draws, N, N), an image with itself 0; both means are over the same pairs of different images.
     """
-    same, random = (_total(group.mean(axis=0), counts) for group in (pairs[: len(PARTS)], pairs[len(PARTS) :]))
-    return 1 - np.divide(same, random, out=np.full(len(counts), np.nan), where=random > 0)
+    part_changes, random_changes = (_total(group.mean(axis=0), counts) for group in (pairs[: len(PARTS)], pairs[len(PARTS) :]))
+    return 1 - np.divide(part_changes, random_changes, out=np.full(len(counts), np.nan), where=random_changes > 0)
 
 
 def _total(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:

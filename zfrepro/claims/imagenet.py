@@ -22,11 +22,11 @@ from zfrepro.storage import artifacts
 MATCH = 1.0  # points; well below the 1.6 that separate the paper's two networks
 BASELINE, IMPROVED, WIDE = "baseline", "improved", "improved-wide"
 BETTER, WIDER = {BASELINE: 1, IMPROVED: -1}, {IMPROVED: 1, WIDE: -1}
-ALL = 1_200_000  # training images; ImageNet 2012 has slightly more
+FULL_IMAGES = 1_200_000  # training images; ImageNet 2012 has slightly more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
 REDUCED = {"width": "{:g} of the maps", "input_size": "{} pixels", "epochs": "{} epochs"}
 ENSEMBLE = "validation images, of these networks only"  # which seeds they were trained from is not in the interval
-JOINED = "validation images, with the seed of the added network"
+ADDED_NETWORK = "validation images, with the seed of the added network"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _reduced(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
     classes, count = len(source["classes"]), source["splits"]["train"][1] - source["splits"]["train"][0]
     differences = [] if source["dataset"] == "imagenet" else [f"images of {source['dataset']}"]
     differences += [] if classes == 1000 else [f"{classes} classes"]
-    differences += [] if count >= ALL else [f"{count:,} training images"]
+    differences += [] if count >= FULL_IMAGES else [f"{count:,} training images"]
     return differences + [REDUCED[key].format(spec[key]) for key, full in FULL.items() if spec[key] < full]
 
 
@@ -88,9 +88,9 @@ def _wide_joins(networks: Networks) -> Finding:
     """Another seed of an added network changes the error by its share of the members; the original members' seeds cancel."""
     networks.require_same_recipe({IMPROVED: 1, WIDE: 1})
     members, wide = _members(networks, IMPROVED), networks.row(WIDE)
-    joined = _wrong_together(networks, [*members, *wide])
+    together = _wrong_together(networks, [*members, *wide])
     share = len(wide) / (len(members) + len(wide))
-    fall = _fall(networks, _wrong_together(networks, members), joined, (share, len(wide)))
+    fall = _fall(networks, _wrong_together(networks, members), together, (share, len(wide)))
     return judge_above_zero(fall, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
 
 
@@ -119,7 +119,7 @@ def _fall(
     for name, k in networks.tops().items():
         spread = networks.spread_of_error(k, networks.views) if joining else None
         fall = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
-        falls[name] = dataclasses.replace(fall, counted=JOINED if spread else ENSEMBLE)
+        falls[name] = dataclasses.replace(fall, counted=ADDED_NETWORK if spread else ENSEMBLE)
     return falls
 
 

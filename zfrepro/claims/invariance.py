@@ -36,7 +36,7 @@ SMALL = {
     kind: step for kind, step in SMALL_STEPS.items() if step is not None
 }  # of shift and scale, which have a small step
 EXPLAINED = 0.5  # R\u00b2: a straight line explains at least half of the variance
-KEPT = 50  # percent of the original image's probability: a stable output keeps more, an unstable one less
+STABLE = 50  # percent of the original image's probability: a stable output keeps more, an unstable one less
 NAMES = {"shift": "translation", "scale": "scale", "turn": "rotation"}
 
 
@@ -83,16 +83,16 @@ def _mean(values: np.ndarray) -> Estimate:
 
 def _stability(files: Mapping[str, Path]) -> Finding:
     arrays = _arrays(files)
-    kept = {kind: 100 * arrays[f"probability_{kind}"].mean(axis=1) for kind in NAMES}
-    half = KEPT * arrays["probability_turn"][:, 0]
+    probabilities = {kind: 100 * arrays[f"probability_{kind}"].mean(axis=1) for kind in NAMES}
+    half = STABLE * arrays["probability_turn"][:, 0]
     original = 100 * float(arrays["probability_turn"][:, 0].mean())  # the most that can be kept or lost
-    most = {"all": original, "half": original * KEPT / 100}
-    measured = {"half minus rotation": make_part(_points(half - kept["turn"]), most["half"], "the most possible")}
+    largest = {"all": original, "half": original * STABLE / 100}
+    measured = {"half minus rotation": make_part(_points(half - probabilities["turn"]), largest["half"], "the most possible")}
     for kind in SMALL:
-        against_rotation, against_half = _points(kept[kind] - kept["turn"]), _points(kept[kind] - half)
-        measured[f"{NAMES[kind]} minus rotation"] = make_part(against_rotation, most["all"], "the most possible")
-        measured[f"{NAMES[kind]} minus half"] = make_part(against_half, most["half"], "the most possible")
-    means = ", ".join(f"{kept[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
+        against_rotation, against_half = _points(probabilities[kind] - probabilities["turn"]), _points(probabilities[kind] - half)
+        measured[f"{NAMES[kind]} minus rotation"] = make_part(against_rotation, largest["all"], "the most possible")
+        measured[f"{NAMES[kind]} minus half"] = make_part(against_half, largest["half"], "the most possible")
+    means = ", ".join(f"{probabilities[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
     return parts.add_sentence(
         margins.judge_above(measured), f"Mean probability: {original:.1f} % on the original image, {means}."
     )
@@ -110,16 +110,16 @@ def _symmetry(files: Mapping[str, Path]) -> Finding:
     measured = {}
     for name, curve, sign in (("P(true class)", "probability_turn", 1), ("layer 7", "distance7_turn", -1)):
         curves = (arrays[f"symmetric_{curve}"], arrays[curve])
-        symmetric, rest = (sign * _gain(values, arrays["turn"]) for values in curves)
+        symmetric_gains, other_gains = (sign * _gain(values, arrays["turn"]) for values in curves)
         printed = abs(TURNED[name][0] - TURNED[name][1])
-        gain = intervals.mean(symmetric, "images of symmetric objects")
-        excess = intervals.difference_of_means(symmetric, rest[others], "images")
+        gain = intervals.mean(symmetric_gains, "images of symmetric objects")
+        excess = intervals.difference_of_means(symmetric_gains, other_gains[others], "images")
         measured[name] = make_part(gain, printed, "the paper's")
         measured[f"{name}, minus other objects"] = make_part(excess, printed, "the paper's")
-    kept, lost = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
+    symmetric_mean, other_mean = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
     return parts.add_sentence(
         margins.judge_above(measured),
-        f"P(true class) over all rotations: {kept:.1f} % ({', '.join(about['symmetric'])}), {lost:.1f} % (other objects).",
+        f"P(true class) over all rotations: {symmetric_mean:.1f} % ({', '.join(about['symmetric'])}), {other_mean:.1f} % (other objects).",
     )
 
 

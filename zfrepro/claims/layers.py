@@ -32,8 +32,8 @@ def needs(config: Any) -> dict[str, str]:
     sets = {name: transfers.needs(config, name) for name in SETS if name in config.folds}
     if not sets:
         raise LookupError("folds.caltech101 or folds.caltech256")
-    own = {f"{name}/{label}": files[label] for name, files in sets.items() for label in ("folds", "pretrained")}
-    return own | convergence.needs(config)
+    set_files = {f"{name}/{label}": files[label] for name, files in sets.items() for label in ("folds", "pretrained")}
+    return set_files | convergence.needs(config)
 
 
 def _for_trained(decide: parts.Decide) -> parts.Decide:
@@ -57,7 +57,7 @@ class Layers:
         return self.paired_difference(self.folds(high, classifier), self.folds(low, classifier))
 
     def paired_difference(self, first: list[float], second: list[float]) -> Estimate:
-        return self.target.sum([(1, first), (-1, second)], self.target.most, same_network=True)
+        return self.target.sum([(1, first), (-1, second)], self.target.largest_training, same_network=True)
 
     def over_best_below(self, classifier: str) -> tuple[int, Estimate]:
         """The best of the layers below, and by how much the deepest is above it."""
@@ -68,8 +68,8 @@ class Layers:
         return best, self.rise(best, DEEP, classifier)
 
     def _folds(self, layer: int, classifier: str) -> list[float] | None:
-        wanted = {"method": "pretrained", "layer": layer, "classifier": classifier}
-        return self.target.folds(**wanted, per_class=self.target.most)
+        values = {"method": "pretrained", "layer": layer, "classifier": classifier}
+        return self.target.folds(**values, per_class=self.target.largest_training)
 
 
 def _load_layers(files: Mapping[str, Path]) -> dict[str, Layers]:

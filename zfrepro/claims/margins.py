@@ -51,9 +51,9 @@ def judge_above(parts: Mapping[str, Part], threshold: float = 0.0) -> Finding:
     """All parts must exceed the threshold by more than their margin; the smallest decides, and its effect counts."""
     finding = base.judge_above({name: _widen(part) for name, part in parts.items()}, threshold)
     deciding = parts[finding.part] if finding.part else next(iter(parts.values()))
-    shown = {name: part.estimate for name, part in parts.items()} if len(parts) > 1 else None
+    estimates = {name: part.estimate for name, part in parts.items()} if len(parts) > 1 else None
     reason = _reason(finding, deciding, threshold)
-    finding = dataclasses.replace(finding, estimate=deciding.estimate, parts=shown, reason=reason)
+    finding = dataclasses.replace(finding, estimate=deciding.estimate, parts=estimates, reason=reason)
     return finding if deciding.effect is None else base.with_effect(finding, _largest(deciding.effect))
 
 

@@ -21,12 +21,12 @@ from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 
-MOST = 50  # percent
-SOME = 5  # percent of images, one in twenty; fewer would be rare exceptions, while the paper shows it in two images of three
-SOME_MARGIN = 2.5  # points: half of that
+MAJORITY = 50  # percent
+SHARE_LIMIT = 5  # percent of images, one in twenty; fewer would be rare exceptions, while the paper shows it in two images of three
+SHARE_MARGIN = 2.5  # points: half of that
 PRINTED_APART = 100 * 2 / 3  # percent of the paper's three images
-LEAST = 10  # images with clear minima
-POSITIONS, KEPT = 900, (879, 129, 762)  # in the paper's three images: all, and those that keep the label
+MIN_IMAGES = 10  # images with clear minima
+POSITIONS, LABEL_KEPT = 900, (879, 129, 762)  # in the paper's three images: all, and those that keep the label
 PARTS = {"scores": ("occlusion", measured_files.occlusion_scores)}
 EASY = "images, the half with the highest P(true class)"
 
@@ -55,31 +55,31 @@ def _localises(files: Mapping[str, Path]) -> Finding:
         measured[name] = Part(intervals.share(values[on] < values[off], "images"), effect, margins.SHARE)
     change = float((values["inside"] - values["outside"]).mean())
     return parts.add_sentence(
-        margins.judge_above(measured, MOST), f"On average P(true class) is {-change:.3f} lower on the object."
+        margins.judge_above(measured, MAJORITY), f"On average P(true class) is {-change:.3f} lower on the object."
     )
 
 
 def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float]:
     """Percent by which the mean of `on` lies below that of `off`, both (N,), and its upper end; bootstrap over images."""
-    drawn = np.random.default_rng(0).integers(len(on), size=(intervals.RESAMPLES, len(on)))
-    falls = 100 * (1 - on[drawn].mean(axis=1) / off[drawn].mean(axis=1))
+    resamples = np.random.default_rng(0).integers(len(on), size=(intervals.RESAMPLES, len(on)))
+    falls = 100 * (1 - on[resamples].mean(axis=1) / off[resamples].mean(axis=1))
     return 100 * float(1 - on.mean() / off.mean()), intervals.percentile_ends(falls)[1]
 
 
 def _minima(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
-    apart = scores.minima_apart()
-    if len(apart) < LEAST:
+    distant = scores.distant_minima()
+    if len(distant) < MIN_IMAGES:
         raise NotMeasured(
-            f"Both minima are clear in {len(apart)} of {len(scores)} images; {LEAST} are needed to compare them."
+            f"Both minima are clear in {len(distant)} of {len(scores)} images; {MIN_IMAGES} are needed to compare them."
         )
-    share, difference = intervals.share(np.diag(apart), "images with clear minima"), _unrelated_minus_observed(apart)
+    share, difference = intervals.share(np.diag(distant), "images with clear minima"), _unrelated_minus_observed(distant)
     effect = Effect(share.value, PRINTED_APART, "the paper's", "%", high=share.high)
-    finding = margins.judge_above({"": Part(share, effect, SOME_MARGIN)}, SOME)
+    finding = margins.judge_above({"": Part(share, effect, SHARE_MARGIN)}, SHARE_LIMIT)
     finding = dataclasses.replace(finding, parts={"apart": share, "unrelated minima minus observed": difference})
     sentence = (
-        f"{len(apart)} of {len(scores)} images have clear minima. Minima of different images are as far apart in "
-        f"{unrelated(apart):.1f} %, {difference.text()} more."
+        f"{len(distant)} of {len(scores)} images have clear minima. Minima of different images are as far apart in "
+        f"{unrelated(distant):.1f} %, {difference.text()} more."
     )
     if difference.ends[0] <= 0:
         finding = dataclasses.replace(
@@ -90,31 +90,31 @@ def _minima(files: Mapping[str, Path]) -> Finding:
     return parts.add_sentence(finding, sentence)
 
 
-def _unrelated_minus_observed(apart: np.ndarray) -> Estimate:
+def _unrelated_minus_observed(distant: np.ndarray) -> Estimate:
     """Share of unrelated minima that are apart minus the observed share, in points; bootstrap over images.
 
     An image drawn several times forms no pair with itself; a draw of a single image is left out.
     """
-    count = len(apart)
+    count = len(distant)
     resamples = intervals.resampled_counts(count)
     counts = np.vstack([np.ones(count, int), resamples[resamples.max(axis=1) < count]])
-    observed, pairs = counts @ np.diag(apart) / count, apart * ~np.eye(count, dtype=bool)
+    observed, pairs = counts @ np.diag(distant) / count, distant * ~np.eye(count, dtype=bool)
     chance = ((counts @ pairs) * counts).sum(axis=1) / (count**2 - (counts**2).sum(axis=1))
-    value, *drawn = 100 * (chance - observed)
-    low, high = intervals.percentile_ends(np.array(drawn))
+    value, *draws = 100 * (chance - observed)
+    low, high = intervals.percentile_ends(np.array(draws))
     return Estimate(float(value), low, high, count, "images with clear minima", unit="points")
 
 
 def _label(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
     values = scores.values
-    kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%")
+    label_kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%")
     changed = intervals.mean_of_images(100 * (values["kept_outside"] - values["kept_inside"]), "images", unit="points")
     positions = {
-        f"label kept, minus {MOST}": margins.make_part(_subtract(kept, MOST), 100 - MOST, "the most possible"),
+        f"label kept, minus {MAJORITY}": margins.make_part(_subtract(label_kept, MAJORITY), 100 - MAJORITY, "the most possible"),
         "changed on the object": margins.make_part(changed, _all_on_object(values), "the most possible"),
     }
-    return parts.add_sentence(margins.judge_above(positions), f"The label is kept at {kept.text()} of the positions.")
+    return parts.add_sentence(margins.judge_above(positions), f"The label is kept at {label_kept.text()} of the positions.")
 
 
 def _subtract(estimate: Estimate, threshold: float) -> Estimate:
@@ -134,7 +134,7 @@ CLAIMS = (
         "The network depends on the object: the true class becomes less probable when the object is covered.",
         "Figure 7 (d), section 4.2",
         "Correctly classified images whose true class is less probable with the square on the object than elsewhere: above "
-        f"{MOST} % by more than {margins.SHARE:g} points; effect: the fall, as a share of P(true class) elsewhere",
+        f"{MAJORITY} % by more than {margins.SHARE:g} points; effect: the fall, as a share of P(true class) elsewhere",
         "",
         parts.for_trained_networks(_localises, "scores/scores"),
     ),
@@ -144,8 +144,8 @@ CLAIMS = (
         "Figure 7 (b), (d), rows 2 and 3",
         f"Of the images in which both minima are clear (a fall of {100 * FALL:.0f} % or more, and no position further away than the "
         f"square's side falls by more than {100 * RIVAL:.0f} % of it), the share in which the minima of that map and of the true class "
-        f"are further apart than the square's side: above {SOME} % by more than {SOME_MARGIN:g} points, as fewer would be rare exceptions; "
-        "inconclusive unless it is below the share expected by chance, of the map's minimum in one image and the class's in another",
+        f"are further apart than the square's side: above {SHARE_LIMIT} % by more than {SHARE_MARGIN:g} points, "
+        "as fewer would be rare exceptions; inconclusive unless it is below the share expected by chance, of the map's minimum in one image and the class's in another",
         f"in two of its three images ({PRINTED_APART:.0f} %)",
         _minima,
     ),
@@ -153,9 +153,9 @@ CLAIMS = (
         29,
         "In an easy image most positions of the square do not change the label; it changes where the object is covered.",
         "Figure 7 (e)",
-        f"Positions that keep the label in the half of the images with the highest P(true class), above {MOST} %; and positions that "
+        f"Positions that keep the label in the half of the images with the highest P(true class), above {MAJORITY} %; and positions that "
         "change it, of those on the object minus of those off it, above 0; each by more than a twentieth of the largest possible value",
-        f"{' / '.join(f'{100 * count / POSITIONS:.1f}' for count in KEPT)} % of the positions of its three images keep the label",
+        f"{' / '.join(f'{100 * count / POSITIONS:.1f}' for count in LABEL_KEPT)} % of the positions of its three images keep the label",
         parts.for_trained_networks(_label, "scores/scores"),
     ),
 )  # fmt: skip

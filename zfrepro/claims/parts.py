@@ -44,10 +44,10 @@ def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[st
 
 def select_part(files: Mapping[str, Path], part: str, without: str) -> dict[str, Path]:
     """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
-    own = measured_files.select(files, part)
-    if not own:
+    part_files = measured_files.select(files, part)
+    if not part_files:
         raise NotMeasured(without)
-    return own
+    return part_files
 
 
 def add_sentence(finding: Finding, sentence: str) -> Finding:
@@ -82,13 +82,13 @@ def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
     for name, values in arrays.items():
         if values.dtype.kind != "f":
             continue
-        wrong = ~np.isfinite(values) if name.startswith(full) else np.isinf(values)
-        if wrong.any():
-            raise UserError(f"{path}: {name} holds {wrong.sum()} values that are not finite; delete it and run again")
+        invalid = ~np.isfinite(values) if name.startswith(full) else np.isinf(values)
+        if invalid.any():
+            raise UserError(f"{path}: {name} holds {invalid.sum()} values that are not finite; delete it and run again")
     return arrays
 
 
-def with_missing_sets(finding: Finding, names: Sequence[str], tried: Sequence[str]) -> Finding:
+def with_missing_sets(finding: Finding, names: Sequence[str], available: Sequence[str]) -> Finding:
     """The finding; its reason names the sets that the claim is about and the experiment lacks."""
-    missing = [transfers.NAMES[name] for name in names if name not in tried]
+    missing = [transfers.NAMES[name] for name in names if name not in available]
     return add_sentence(finding, f"No set here stands in for {' or '.join(missing)}.") if missing else finding

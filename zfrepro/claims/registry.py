@@ -56,8 +56,8 @@ def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
     """Every claim in the paper's order; those of a group left out are not attempted."""
     judged = []
     for name, group in GROUPS.items():
-        own = measured_files.select(files, name)
-        judged += [JudgedClaim(name, claim, _decide(group, claim, own)) for claim in group.module.CLAIMS]
+        group_files = measured_files.select(files, name)
+        judged += [JudgedClaim(name, claim, _decide(group, claim, group_files)) for claim in group.module.CLAIMS]
     return judged
 
 

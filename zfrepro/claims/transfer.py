@@ -21,7 +21,7 @@ from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.transfers import BASELINES, NAMES, Target, load_target, load_targets, name_method
 from zfrepro.storage import artifacts
 
-BOTH = ("caltech101", "caltech256")
+CALTECH_SETS = ("caltech101", "caltech256")
 TENTH = 10  # the paper: 6 images per class against 60
 TRAINING_MARGIN = 1.0  # point of accuracy: margin for another training
 
@@ -30,13 +30,13 @@ def needs(config: Any) -> dict[str, str]:
     sets = {name: transfers.needs(config, name) for name in NAMES if name in config.folds}
     if not sets:
         raise LookupError("folds")
-    own = {
+    set_files = {
         f"{name}/{label}": path
         for name, files in sets.items()
         for label, path in files.items()
         if not label.startswith("run/")  # those are Table 7's
     }
-    return own | convergence.needs(config)
+    return set_files | convergence.needs(config)
 
 
 def _part(estimate: Estimate, paper: float) -> margins.Part:
@@ -55,26 +55,26 @@ def _pretraining(files: Mapping[str, Path], name: str) -> Finding:
     pairs = zip(gains.items(), shared, strict=True)
     finding = margins.judge_above({key: _part(gain, printed.gain(name, k)) for (key, gain), k in pairs})
     finding = from_scratch.excuse_failure(finding, from_scratch.describe_failure(target, shared))
-    few, most = shared[0], shared[-1]
-    if few == most:
+    fewest, largest = shared[0], shared[-1]
+    if fewest == largest:
         return finding
     curves = ((1, target.curve("pretrained")), (-1, target.curve("scratch")))
-    terms = [(sign * weight, curve[k]) for k, sign in ((few, 1), (most, -1)) for weight, curve in curves]
-    rise = {f"gain with {few} minus that with {most} (not judged)": target.sum(terms, most)}
+    terms = [(sign * weight, curve[k]) for k, sign in ((fewest, 1), (largest, -1)) for weight, curve in curves]
+    rise = {f"gain with {fewest} minus that with {largest} (not judged)": target.sum(terms, largest)}
     return dataclasses.replace(finding, parts={**gains, **rise})
 
 
 def _exceeds_published(files: Mapping[str, Path]) -> Finding:
     """With the most images that both were measured with."""
-    targets = load_targets(files, BOTH)
+    targets = load_targets(files, CALTECH_SETS)
     gains = {name: list(target.differences("pretrained", "hog").values())[-1] for name, target in targets.items()}
     measured = {NAMES[name]: _part(gain, printed.above_published(name)) for name, gain in gains.items()}
-    return parts.with_missing_sets(margins.judge_above(measured), BOTH, tuple(targets))
+    return parts.with_missing_sets(margins.judge_above(measured), CALTECH_SETS, tuple(targets))
 
 
 def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
     """On the sets on which a network was trained from scratch; where there is none, NotMeasured names the first."""
-    targets = load_targets(files, BOTH)
+    targets = load_targets(files, CALTECH_SETS)
     trained = {name: target for name, target in targets.items() if target.curve("scratch")} or targets
     gaps: dict[str, margins.Part] = {}
     for name, target in trained.items():
@@ -86,7 +86,7 @@ def _scratch_is_poor(files: Mapping[str, Path]) -> Finding:
     untrained = [NAMES[name] for name in targets if name not in trained]
     if untrained:
         finding = parts.add_sentence(finding, f"The experiment trains no network from scratch on {untrained[0]}.")
-    return parts.with_missing_sets(finding, BOTH, tuple(targets))
+    return parts.with_missing_sets(finding, CALTECH_SETS, tuple(targets))
 
 
 def _describe_failure(name: str, target: Target, sizes: Sequence[int]) -> str:
@@ -100,29 +100,29 @@ def _few_images_exceed(files: Mapping[str, Path]) -> Finding:
     if method is None:
         raise NotMeasured("The experiment has neither HOG features nor a network trained from scratch to compare with.")
     pretrained, rival = target.curve("pretrained"), target.curve(method)
-    most = max(rival)
-    few = max((k for k in pretrained if TENTH * k <= most), default=None)
-    if few is None:
-        raise NotMeasured(f"No accuracy was measured with a tenth of {most} images per class or fewer.")
+    largest = max(rival)
+    tenth = max((k for k in pretrained if TENTH * k <= largest), default=None)
+    if tenth is None:
+        raise NotMeasured(f"No accuracy was measured with a tenth of {largest} images per class or fewer.")
     paper = printed.curve(6) - printed.best_published("caltech256", 60)
-    finding = margins.judge_above({"": _part(target.sum([(1, pretrained[few]), (-1, rival[most])], most), paper)})
+    finding = margins.judge_above({"": _part(target.sum([(1, pretrained[tenth]), (-1, rival[largest])], largest), paper)})
     if method == "scratch":
-        finding = from_scratch.excuse_failure(finding, from_scratch.describe_failure(target, [most]))
-    level = statistics.fmean(rival[most])
+        finding = from_scratch.excuse_failure(finding, from_scratch.describe_failure(target, [largest]))
+    level = statistics.fmean(rival[largest])
     above = [k for k in sorted(pretrained) if statistics.fmean(pretrained[k]) > level]
     exceeded = f"on average exceeded from {above[0]} per class on" if above else "on average never exceeded"
-    comparison = f"Compared: {few} per class with {BASELINES[method]} on {most}, {level:.1f} %, {exceeded}."
+    comparison = f"Compared: {tenth} per class with {BASELINES[method]} on {largest}, {level:.1f} %, {exceeded}."
     return parts.add_sentence(finding, comparison)
 
 
 def _saturates(files: Mapping[str, Path]) -> Finding:
     target = load_target(files, "caltech256")
-    curve, most = target.curve("pretrained"), target.most
-    if not {1, 10, most} <= set(curve) or most <= 10:
+    curve, largest = target.curve("pretrained"), target.largest_training
+    if not {1, 10, largest} <= set(curve) or largest <= 10:
         raise NotMeasured("Accuracies with 1, 10 and more training images per class are needed.")
-    rises = [(2, curve[10]), (-1, curve[1]), (-1, curve[most])]  # from 1 to 10 minus that from 10 to the most
+    rises = [(2, curve[10]), (-1, curve[1]), (-1, curve[largest])]  # from 1 to 10 minus that from 10 to the most
     paper = (printed.curve(10) - printed.curve(1)) - (printed.curve(60) - printed.curve(10))
-    return margins.judge_above({"": _part(target.sum(rises, most), paper)})
+    return margins.judge_above({"": _part(target.sum(rises, largest), paper)})
 
 
 def _scene_like(files: Mapping[str, Path]) -> Finding:
@@ -191,7 +191,7 @@ CLAIMS = (
         "training images, above 0 on both sets",
         f"points above the best published: {printed.above_published('caltech101'):+.1f} (Caltech-101, 30 per class), "
         f"{printed.above_published('caltech256'):+.1f} (Caltech-256, 60)",
-        _trained(_exceeds_published, *BOTH),
+        _trained(_exceeds_published, *CALTECH_SETS),
         remark=f"On Caltech-101 the text names Bo et al. ({printed.value('caltech101', 'bo-2013', 30)} %) as the best "
         f"published; in Table 4 it is Yang et al. ({printed.value('caltech101', 'yang-2009', 30)} %).",
     ),
@@ -219,7 +219,7 @@ CLAIMS = (
         f"Tables 4 and 5, {SECTION}",
         "Accuracy of HOG with a linear SVM, our stand-in for hand-crafted features, minus that of the network trained from scratch, "
         "above 0 at every number of training images that both were measured with",
-        printed.scratch_below(BOTH),
+        printed.scratch_below(CALTECH_SETS),
         _scratch_is_poor,
     ),
     Claim(

@@ -52,8 +52,8 @@ def best_published(name: str, per_class: int) -> float:
 
 
 def above_published(name: str) -> float:
-    most = sizes(name)[-1]
-    return value(name, PRINTED[name][2], most) - best_published(name, most)
+    largest = sizes(name)[-1]
+    return value(name, PRINTED[name][2], largest) - best_published(name, largest)
 
 
 def scratch_below(names: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from zfrepro.measurements.first_layers import Layers
 from zfrepro.measurements.occlusion_scores import Scores
 from zfrepro.storage import artifacts
 
-MOST = 50  # percent
+MAJORITY = 50  # percent
 ENDS = 2  # layers that count as lower, and as upper
 EPOCHS, LATE, EARLY = (
     70,
@@ -60,24 +60,24 @@ def _aliasing(files: Mapping[str, Path]) -> Finding:
     for name in ("lines", "squares"):
         first, second = baseline.grids(name), improved.grids(name)
         difference = intervals.difference_of_means(first, second, "maps of layer 2", 1, "dB")
-        most = float(np.nanmean(first))  # all of the baseline's is gone
-        measured[name] = make_part(difference, most, "the most possible", DECIBEL)
-        means.append(f"{name} {most:.1f} and {float(np.nanmean(second)):.1f} dB")
+        largest = float(np.nanmean(first))  # all of the baseline's is gone
+        measured[name] = make_part(difference, largest, "the most possible", DECIBEL)
+        means.append(f"{name} {largest:.1f} and {float(np.nanmean(second)):.1f} dB")
     return parts.add_sentence(margins.judge_above(measured), f"Baseline and improved: {'; '.join(means)}.")
 
 
 def _frequencies(files: Mapping[str, Path]) -> Finding:
     baseline, improved = _layers(files, "baseline", "improved")
     middle, dead = _middle_band(improved), _dead_filters(baseline)
-    outside, gone = (
+    outside, dead_share = (
         100 * float(np.mean(~_middle_band(baseline))),
         100 * float(np.mean(dead)),
     )  # of the baseline's filters
-    more = intervals.difference_of_shares(middle, _middle_band(baseline), "filters")
-    fewer = intervals.difference_of_shares(dead, _dead_filters(improved), "filters")
+    more_in_band = intervals.difference_of_shares(middle, _middle_band(baseline), "filters")
+    fewer_dead = intervals.difference_of_shares(dead, _dead_filters(improved), "filters")
     measured = {
-        "middle band": make_part(more, outside, "the most possible"),
-        "dead": make_part(fewer, gone, "the most possible"),
+        "middle band": make_part(more_in_band, outside, "the most possible"),
+        "dead": make_part(fewer_dead, dead_share, "the most possible"),
     }
     counts = f"Dead: {baseline.dead} of {len(baseline.rms)} and {improved.dead} of {len(improved.rms)}."
     return parts.add_sentence(margins.judge_above(measured), counts)
@@ -96,12 +96,12 @@ def _dead_filters(layers: Layers) -> np.ndarray:
 def _dominance(files: Mapping[str, Path]) -> Finding:
     if "arrays/unclipped" not in parts.select_part(files, "first", NO_PAIR):
         raise NotMeasured("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
-    free, clipped = _layers(files, "unclipped", "improved")
-    if np.array_equal(free.filters, clipped.filters):
-        return _never_clipped(free, clipped)
-    value = free.ratio / clipped.ratio
-    low, high = intervals.percentile_ends(_ratios(free.rms, 0) / _ratios(clipped.rms, 1))
-    n = len(free.rms) + len(clipped.rms)
+    unclipped, clipped = _layers(files, "unclipped", "improved")
+    if np.array_equal(unclipped.filters, clipped.filters):
+        return _never_clipped(unclipped, clipped)
+    value = unclipped.ratio / clipped.ratio
+    low, high = intervals.percentile_ends(_ratios(unclipped.rms, 0) / _ratios(clipped.rms, 1))
+    n = len(unclipped.rms) + len(clipped.rms)
     estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.add_sentence(
@@ -110,19 +110,19 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     )
 
 
-def _never_clipped(free: Layers, clipped: Layers) -> Finding:
+def _never_clipped(unclipped: Layers, clipped: Layers) -> Finding:
     return Finding(
         "inconclusive",
         f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are equal. The largest "
-        f"filter has {free.ratio:.1f} times the median RMS.",
-        Estimate(1.0, None, None, len(free.rms), "filters", 2),
+        f"filter has {unclipped.ratio:.1f} times the median RMS.",
+        Estimate(1.0, None, None, len(unclipped.rms), "filters", 2),
     )
 
 
 def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
     """(RESAMPLES,): largest over median RMS of resampled filters."""
-    drawn = np.random.default_rng(seed).choice(rms, (intervals.RESAMPLES, len(rms)))
-    return drawn.max(axis=1) / np.median(drawn, axis=1)
+    resamples = np.random.default_rng(seed).choice(rms, (intervals.RESAMPLES, len(rms)))
+    return resamples.max(axis=1) / np.median(resamples, axis=1)
 
 
 def _grouping(files: Mapping[str, Path]) -> Finding:
@@ -136,8 +136,8 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
         projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
         similar = similarity.beyond_chance(projections)
         filtered = similarity.beyond_chance(similarity.matched(patches, projections))
-        excess, most = intervals.mean(similar - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
-        measured[f"layer {layer}"] = make_part(excess, most, "the most possible")
+        excess, largest = intervals.mean(similar - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
+        measured[f"layer {layer}"] = make_part(excess, largest, "the most possible")
         unfiltered.append(np.nanmean(similar - similarity.beyond_chance(patches)) <= 0)
     if len(layers) > 1:
         variety = _variety([arrays[f"patches_{layer}"] for layer in layers], layers)
@@ -192,7 +192,7 @@ def _projected(files: Mapping[str, Path]) -> Finding:
     effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
     measured = {"": Part(intervals.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
-    return parts.add_sentence(margins.judge_above(measured, MOST), mean)
+    return parts.add_sentence(margins.judge_above(measured, MAJORITY), mean)
 
 
 CLAIMS = (
@@ -246,7 +246,7 @@ CLAIMS = (
         22,
         "A projection shows what activates its map: the activation falls when just that is covered.",
         "Figure 7 (b), (c), section 4.2",
-        f"Images whose strongest map is weaker than on average where the square covers its projection: above {MOST} % by more than "
+        f"Images whose strongest map is weaker than on average where the square covers its projection: above {MAJORITY} % by more than "
         f"{margins.SHARE:g} points; effect: the fall there, as a share of that average",
         "",
         parts.for_trained_networks(_projected, "covered/scores"),

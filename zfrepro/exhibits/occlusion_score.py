@@ -96,7 +96,7 @@ def _rows(scores: Scores) -> list[Row]:
 
 
 def _minima(scores: Scores) -> list[Row]:
-    distant = scores.minima_apart()
+    distant = scores.distant_minima()
     if len(distant) < 2:
         return []
     label = f"These minima more than {scores.square} pixels apart (% of images with both clear)"

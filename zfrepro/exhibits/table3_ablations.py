@@ -24,7 +24,7 @@ from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, na
 from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import NotMeasured
-from zfrepro.measurements.networks import BOTH, Networks
+from zfrepro.measurements.networks import FOUR_LAYERS, Networks
 from zfrepro.paper.printed import printed_error
 
 TITLE = "Ablations: layers removed and resized"
@@ -150,10 +150,10 @@ def _alt(ran: list[Row]) -> str:
 def _highlights(networks: Networks) -> tuple[Highlight, ...]:
     """How much removing the middle and the fully connected layers raises the error, if that was run; claims 8 to 13 print it too."""
     try:
-        rise = networks.errors(BOTH)["top-1"]
+        rise = networks.errors(FOUR_LAYERS)["top-1"]
     except NotMeasured:
         return ()
-    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed_error(BOTH, "val_top1")))
+    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed_error(FOUR_LAYERS, "val_top1")))
     return (Highlight("Top-1 error (points) added by removing layers 3, 4, 6, 7", ours, theirs),)
 
 

@@ -58,10 +58,10 @@ def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
 
     `files` holds, among others, the labels of `needs`; diverged runs are skipped. Raises UserError for a broken history.
     """
-    own = measured_files.select(files, GROUP)
-    measured = [run for run in runs.load(own) if not run.diverged]
-    wanted = set(names)
-    histories = {run.name: own[f"history/{run.name}"] for run in measured if run.name in wanted}
+    group_files = measured_files.select(files, GROUP)
+    measured = [run for run in runs.load(group_files) if not run.diverged]
+    selected = set(names)
+    histories = {run.name: group_files[f"history/{run.name}"] for run in measured if run.name in selected}
     return " and ".join(part for part in (_falling(measured, histories), shallow_fits_better(measured)) if part)
 
 
@@ -105,9 +105,9 @@ def _falling(measured: Iterable[Run], histories: Mapping[str, Path]) -> str:
     clear = [fall for fall in falls.values() if fall and fall.clear]
     if not clear:
         return ""
-    most = max(clear, key=lambda fall: fall.errors[0] - fall.errors[1] - fall.noise)
+    clearest = max(clear, key=lambda fall: fall.errors[0] - fall.errors[1] - fall.noise)
     which = f"{len(clear)} of {len(falls)} networks" if len(falls) > 1 else "the network"
-    return f"the validation top-1 error of {which} still falls by more than its noise ({most.text()})"
+    return f"the validation top-1 error of {which} still falls by more than its noise ({clearest.text()})"
 
 
 def _errors(path: Path) -> list[float]:
@@ -116,6 +116,6 @@ def _errors(path: Path) -> list[float]:
         errors = pd.read_csv(path)[ERROR].astype(float).to_list()
     except (ValueError, KeyError) as error:
         raise UserError(f"{path}: not a history of training ({error}); delete it and run again") from error
-    if not errors or not all(math.isfinite(one) for one in errors):
+    if not errors or not all(math.isfinite(error) for error in errors):
         raise UserError(f"{path}: lacks the validation error of an epoch; delete it and run again")
     return errors

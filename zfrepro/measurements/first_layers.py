@@ -41,7 +41,7 @@ class Layers:
     def peaks(self) -> list[float]:
         """Percent of the filters whose strongest frequency lies in the low, the middle, the high band."""
         band = np.digitize(self.arrays["peaks_1"], self.about["bands"])
-        return [100 * float((band == one).mean()) for one in range(3)]
+        return [100 * float((band == number).mean()) for number in range(3)]
 
     def grids(self, name: str) -> np.ndarray:
         """float64 (M,), dB: how far the stride's `lines` or `squares` stand out in each map of layer 2; NaN where that is none."""

@@ -22,37 +22,37 @@ def present(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if np.isinf(values).any():
         raise ValueError(f"{np.isinf(values).sum()} of {values.size} values are infinite")
-    kept: np.ndarray = values[~np.isnan(values)]
-    return kept
+    finite: np.ndarray = values[~np.isnan(values)]
+    return finite
 
 
 def mean_of_images(values: np.ndarray, counted: str = "images", digits: int = 1, unit: str = "") -> Estimate:
     """Mean, percentile bootstrap, seeded. Raises ValueError for infinite values, and where all are missing."""
-    kept = present(values)
-    if not len(kept):
+    finite = present(values)
+    if not len(finite):
         raise ValueError("no finite value")
-    low, high = _bootstrap(kept)
-    return Estimate(float(kept.mean()), low, high, len(kept), counted, digits, unit)
+    low, high = _bootstrap(finite)
+    return Estimate(float(finite.mean()), low, high, len(finite), counted, digits, unit)
 
 
 def mean(values: np.ndarray, counted: str, digits: int = 2, unit: str = "") -> Estimate:
     """Mean of a few, maps or filters; Student's t. Raises NotMeasured where all are missing."""
-    kept = _require_present(values, counted)
-    value, n = float(kept.mean()), len(kept)
+    finite = _require_present(values, counted)
+    value, n = float(finite.mean()), len(finite)
     if n < 2:
         return Estimate(value, None, None, n, counted, digits, unit)
-    return student(value, [_variance_of_mean(kept)], n, counted, unit, digits)
+    return student(value, [_variance_of_mean(finite)], n, counted, unit, digits)
 
 
 def difference_of_means(
     first: np.ndarray, second: np.ndarray, counted: str, digits: int = 2, unit: str = ""
 ) -> Estimate:
     """Mean of first minus that of second, unpaired; Welch's t. Raises NotMeasured where all of one are missing."""
-    one, other = _require_present(first, counted), _require_present(second, counted)
-    value, n = float(one.mean() - other.mean()), len(one) + len(other)
-    if min(len(one), len(other)) < 2:
+    first_values, second_values = _require_present(first, counted), _require_present(second, counted)
+    value, n = float(first_values.mean() - second_values.mean()), len(first_values) + len(second_values)
+    if min(len(first_values), len(second_values)) < 2:
         return Estimate(value, None, None, n, counted, digits, unit)
-    return student(value, [_variance_of_mean(one), _variance_of_mean(other)], n, counted, unit, digits)
+    return student(value, [_variance_of_mean(first_values), _variance_of_mean(second_values)], n, counted, unit, digits)
 
 
 def share(hits: np.ndarray, counted: str) -> Estimate:
@@ -61,32 +61,32 @@ def share(hits: np.ndarray, counted: str) -> Estimate:
         raise NotMeasured(f"There are no {counted}.")
     from scipy import stats  # here, since it takes two seconds to import
 
-    found = stats.binomtest(int(np.sum(hits)), len(hits)).proportion_ci(2 * LEVEL - 1, "wilson")
+    interval = stats.binomtest(int(np.sum(hits)), len(hits)).proportion_ci(2 * LEVEL - 1, "wilson")
     return Estimate(
-        100 * float(np.mean(hits)), 100 * float(found.low), 100 * float(found.high), len(hits), counted, unit="%"
+        100 * float(np.mean(hits)), 100 * float(interval.low), 100 * float(interval.high), len(hits), counted, unit="%"
     )
 
 
 def difference_of_shares(first: np.ndarray, second: np.ndarray, counted: str) -> Estimate:
     """Percent of first that are true minus that of second, in points; Newcombe's hybrid of two Wilson intervals."""
-    one, other = share(first, counted), share(second, counted)
-    (low, high), (other_low, other_high) = one.ends, other.ends
-    value = one.value - other.value
-    down = float(np.hypot(one.value - low, other_high - other.value))
-    up = float(np.hypot(high - one.value, other.value - other_low))
-    return Estimate(value, value - down, value + up, one.n + other.n, counted, unit="points")
+    first_share, second_share = share(first, counted), share(second, counted)
+    (low, high), (second_low, second_high) = first_share.ends, second_share.ends
+    value = first_share.value - second_share.value
+    down = float(np.hypot(first_share.value - low, second_high - second_share.value))
+    up = float(np.hypot(high - first_share.value, second_share.value - second_low))
+    return Estimate(value, value - down, value + up, first_share.n + second_share.n, counted, unit="points")
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray, counted: str) -> Estimate:
     """Spearman's; Fisher's transformation with the variance of Bonett and Wright (2000). Raises NotMeasured for too few."""
     from scipy import stats
 
-    both = np.isfinite(first) & np.isfinite(second)
-    one, other = np.asarray(first)[both], np.asarray(second)[both]
-    n = len(one)
-    if n < 5 or np.ptp(one) == 0 or np.ptp(other) == 0:
+    defined = np.isfinite(first) & np.isfinite(second)
+    first_values, second_values = np.asarray(first)[defined], np.asarray(second)[defined]
+    n = len(first_values)
+    if n < 5 or np.ptp(first_values) == 0 or np.ptp(second_values) == 0:
         raise NotMeasured(f"Too few different {counted} to rank.")
-    value = float(np.clip(stats.spearmanr(one, other).statistic, -1, 1))
+    value = float(np.clip(stats.spearmanr(first_values, second_values).statistic, -1, 1))
     half = Z * np.sqrt((1 + value**2 / 2) / (n - 3))
     middle = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
     return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)), n, counted, digits=2)
@@ -97,9 +97,9 @@ def resampled_counts(n: int) -> np.ndarray:
     return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
 
 
-def percentile_ends(drawn: np.ndarray) -> tuple[float, float]:
+def percentile_ends(resamples: np.ndarray) -> tuple[float, float]:
     """The ends of the 95 % interval of what a bootstrap has drawn."""
-    low, high = np.percentile(drawn, (100 * (1 - LEVEL), 100 * LEVEL)).tolist()
+    low, high = np.percentile(resamples, (100 * (1 - LEVEL), 100 * LEVEL)).tolist()
     return low, high
 
 
@@ -121,7 +121,7 @@ def student(
     total = sum(variance for variance, _ in parts)
     if total == 0:
         return Estimate(value, value, value, n, counted, digits, unit)
-    freedom = total**2 / sum(variance**2 / free for variance, free in parts if variance)
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts if variance)
     half = float(stdtrit(freedom, LEVEL) * np.sqrt(total))
     return Estimate(value, value - half, value + half, n, counted, digits, unit)
 
@@ -140,10 +140,10 @@ def _bootstrap(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
 
 def _require_present(values: np.ndarray, counted: str) -> np.ndarray:
     """Raises ValueError for infinite values, NotMeasured where all are missing."""
-    kept = present(values)
-    if not len(kept):
+    finite = present(values)
+    if not len(finite):
         raise NotMeasured(f"None of the {counted} gives a number.")
-    return kept
+    return finite
 
 
 def _variance_of_mean(values: np.ndarray) -> tuple[float, int]:

@@ -39,16 +39,16 @@ def share_of_largest(curve: np.ndarray, amount: np.ndarray, small: float) -> np.
 
     NaN where no step comes within half of the small one: the nearest would be the untouched view or a large step.
     """
-    near = np.abs(amount - small * amount.max())
-    if near.min() > small * amount.max() / 2:
+    distance = np.abs(amount - small * amount.max())
+    if distance.min() > small * amount.max() / 2:
         return np.full(len(curve), np.nan)
-    at, ends = near <= near.min() + 1e-9, amount >= amount.max() - 1e-9
-    return ratio(curve[:, at].mean(1), curve[:, ends].mean(1))
+    nearest, ends = distance <= distance.min() + 1e-9, amount >= amount.max() - 1e-9
+    return ratio(curve[:, nearest].mean(1), curve[:, ends].mean(1))
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """float64 (N,): part / whole; NaN where the whole is 0."""
-    shares: np.ndarray = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+def ratio(part: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """float64 (N,): part / total; NaN where the total is 0."""
+    shares: np.ndarray = np.divide(part, total, out=np.full(len(part), np.nan), where=total != 0)
     return shares
 
 

@@ -68,9 +68,9 @@ def sum_of_gaps(
 
     images: how many training images the training errors are measured on.
     """
-    wrong, trained = [(w, one) for w, one, _ in terms], [(w, percents) for w, _, percents in terms]
+    wrong, trained = [(w, seeds_wrong) for w, seeds_wrong, _ in terms], [(w, percents) for w, _, percents in terms]
     value = _sum(wrong) - sum(weight * float(np.mean(percents)) for weight, percents in trained)
-    seeds = _over_seeds([(weight, len(one)) for weight, one in wrong], spread)
+    seeds = _over_seeds([(weight, len(seeds_wrong)) for weight, seeds_wrong in wrong], spread)
     parts = [_over_images(wrong), _of_shares(trained, images), *seeds]
     return student(value, parts, terms[0][1].shape[1], _counted("validation and training", spread), "points")
 

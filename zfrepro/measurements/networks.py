@@ -36,7 +36,7 @@ ENOUGH_CLASSES = 100  # with fewer, five guesses are more than a twentieth of th
 
 
 BASELINE, SHALLOW = "baseline", "baseline-without-3-4-6-7"
-BOTH = {SHALLOW: 1, BASELINE: -1}  # what removing layers 3, 4, 6, 7 adds
+FOUR_LAYERS = {SHALLOW: 1, BASELINE: -1}  # what removing layers 3, 4, 6, 7 adds
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Networks:
     def below(self, rows: Sum, limit: Sum) -> dict[str, Estimate]:
         """By how much the size of the sum of `rows` stays below that of `limit`: the less certain of both signs."""
         sides = [self.errors(total((1, limit), (sign, rows))) for sign in (-1, 1)]
-        return {name: min((side[name] for side in sides), key=lambda one: one.ends[0]) for name in sides[0]}
+        return {name: min((side[name] for side in sides), key=lambda estimate: estimate.ends[0]) for name in sides[0]}
 
     def training(self, rows: Sum) -> Estimate:
         """The weighted sum of training errors, top-1, centre view."""

@@ -30,12 +30,12 @@ class Scores:
     def load(cls, files: Mapping[str, Path]) -> Scores:
         """Of the labels of `files.occlusion_scores`. Raises UserError where a number is infinite, or a probability is not one."""
         arrays, about = artifacts.load_arrays(files["scores"]), artifacts.load_json(files["about"])
-        wrong = [name for name, values in arrays.items() if np.isinf(values).any()]
-        wrong += ["clean"] * bool(len(arrays["clean"]) and not np.isfinite(arrays["clean"]).all())
-        if wrong:
-            raise UserError(f"{files['scores']}: {wrong[0]} holds values that are not finite; delete it and run again")
-        known = np.all([np.isfinite(arrays[name]) for name in NEEDED], axis=0)
-        return cls({name: values[known] for name, values in arrays.items()}, int((~known).sum()), about["square"])
+        invalid = [name for name, values in arrays.items() if np.isinf(values).any()]
+        invalid += ["clean"] * bool(len(arrays["clean"]) and not np.isfinite(arrays["clean"]).all())
+        if invalid:
+            raise UserError(f"{files['scores']}: {invalid[0]} holds values that are not finite; delete it and run again")
+        defined = np.all([np.isfinite(arrays[name]) for name in NEEDED], axis=0)
+        return cls({name: values[defined] for name, values in arrays.items()}, int((~defined).sum()), about["square"])
 
     def __len__(self) -> int:
         return len(self.values["clean"])
@@ -49,26 +49,26 @@ class Scores:
     @property
     def clear(self) -> np.ndarray:
         """bool (N,): both minima are clear, that of the strongest map and that of P(true class)."""
-        both = [
+        clear = [
             (self.values[f"{name}_fall"] >= FALL) & (self.values[f"{name}_rival"] <= RIVAL) for name in ("map", "true")
         ]
-        return both[0] & both[1]
+        return clear[0] & clear[1]
 
-    def minima_apart(self) -> np.ndarray:
+    def distant_minima(self) -> np.ndarray:
         """bool (C, C), of the C images that are `clear`: the minimum of the strongest map of image i and that of P(true class)
         of image j lie further apart than the square's side. The diagonal is what is observed; off it, what unrelated minima
         would give."""
-        places = {
+        minima = {
             name: [self.values[f"{name}_{side}"][self.clear] for side in ("top", "left")] for name in ("map", "true")
         }
-        rows, columns = (one[:, None] - other for one, other in zip(places["map"], places["true"], strict=True))
+        rows, columns = (first[:, None] - second for first, second in zip(minima["map"], minima["true"], strict=True))
         distant: np.ndarray = np.hypot(rows, columns) > self.square
         return distant
 
 
-def unrelated(apart: np.ndarray) -> float:
+def unrelated(distant: np.ndarray) -> float:
     """Percent of the pairs of different images, (C, C) bool, that are apart. Raises ValueError for fewer than two images."""
-    count = len(apart)
+    count = len(distant)
     if count < 2:
         raise ValueError("minima are compared between two images or more")
-    return 100 * float(apart.sum() - np.trace(apart)) / (count * (count - 1))
+    return 100 * float(distant.sum() - np.trace(distant)) / (count * (count - 1))

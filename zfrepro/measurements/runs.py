@@ -38,10 +38,10 @@ class Run:
         record = self.errors.get("diverged")
         return f"{self.name} diverged in epoch {record['epoch']} ({record['what']})" if record else ""
 
-    def error(self, what: str, views: int) -> float | None:
-        """Percent; `what` is top1 or top5. None where that many views were not taken."""
+    def error(self, name: str, views: int) -> float | None:
+        """Percent; `name` is top1 or top5. None where that many views were not taken."""
         errors = self.errors["views"].get(str(views))
-        return float(errors[what]) if errors else None
+        return float(errors[name]) if errors else None
 
 
 def needs(config: Any, scores: bool = False) -> dict[str, str]:
@@ -60,13 +60,13 @@ def find_row(config: Any, names: Iterable[str], row: str) -> str:
 
     Raises LookupError for no names.
     """
-    wanted = full_description(paper.VARIANTS[row])
+    network = full_description(paper.VARIANTS[row])
     trainings = {name: config.training(name) for name in names}
     if not trainings:
         raise LookupError("no run is named for it")
     return min(
         trainings,
-        key=lambda name: (full_description(trainings[name].network.model_dump()) != wanted, trainings[name].seed, name),
+        key=lambda name: (full_description(trainings[name].network.model_dump()) != network, trainings[name].seed, name),
     )
 
 

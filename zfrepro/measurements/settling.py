@@ -25,12 +25,12 @@ def likeness(arrays: Mapping[str, np.ndarray], layer: str) -> np.ndarray:
 def epochs(similar: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
     """(M,): the epoch from which on each map's likeness `similar` (E, M) stays at `settled` or above, linear between snapshots."""
     times = np.array([*about["epochs"], about["training"]], dtype=float)
-    known = np.vstack([similar, np.ones(similar.shape[1])])
+    likenesses = np.vstack([similar, np.ones(similar.shape[1])])
     settled = []
-    for one in known.T:
-        below = np.flatnonzero(one < about["settled"])
+    for curve in likenesses.T:
+        below = np.flatnonzero(curve < about["settled"])
         last = below[-1] if len(below) else None
-        settled.append(times[0] if last is None else np.interp(about["settled"], one[last:][:2], times[last:][:2]))
+        settled.append(times[0] if last is None else np.interp(about["settled"], curve[last:][:2], times[last:][:2]))
     return np.array(settled)
 
 

@@ -18,7 +18,7 @@ def within_maps(tiles: np.ndarray) -> np.ndarray:
     """(M,): mean correlation between two tiles of a map, pixel by pixel; tiles (M, T, h, w, C). NaN where one is uniform."""
     pairs = _correlations(tiles)
     rows, columns = np.triu_indices(tiles.shape[1], 1)
-    return np.array([pairs[one, rows, one, columns].mean() for one in range(len(pairs))])
+    return np.array([pairs[i, rows, i, columns].mean() for i in range(len(pairs))])
 
 
 def beyond_chance(tiles: np.ndarray) -> np.ndarray:
@@ -27,8 +27,8 @@ def beyond_chance(tiles: np.ndarray) -> np.ndarray:
     A uniform tile, say a black patch, has no correlation; it is left out of the means of the other maps.
     """
     pairs = _correlations(tiles)
-    known = np.isfinite(pairs) & ~np.eye(len(pairs), dtype=bool)[:, None, :, None]
-    counts, sums = known.sum(axis=(1, 2, 3)), np.where(known, pairs, 0).sum(axis=(1, 2, 3))
+    usable = np.isfinite(pairs) & ~np.eye(len(pairs), dtype=bool)[:, None, :, None]
+    counts, sums = usable.sum(axis=(1, 2, 3)), np.where(usable, pairs, 0).sum(axis=(1, 2, 3))
     beyond: np.ndarray = within_maps(tiles) - sums / np.maximum(1, counts)
     return beyond
 
@@ -39,8 +39,8 @@ def matched(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
     Smooth images correlate by being smooth, and projections are all edges; so neither has that advantage.
     """
     spectra = np.fft.fft2(_centred(patches), axes=(2, 3))
-    wanted, given = _energy(np.fft.fft2(_centred(projections), axes=(2, 3))), _energy(spectra)
-    gain = np.sqrt(np.divide(wanted, given, out=np.zeros_like(wanted), where=given > 1e-12 * given.max()))
+    target, current = _energy(np.fft.fft2(_centred(projections), axes=(2, 3))), _energy(spectra)
+    gain = np.sqrt(np.divide(target, current, out=np.zeros_like(target), where=current > 1e-12 * current.max()))
     return np.fft.ifft2(spectra * gain[..., None], axes=(2, 3)).real
 
 

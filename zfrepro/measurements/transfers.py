@@ -75,11 +75,11 @@ class Target:
     @classmethod
     def load(cls, files: Mapping[str, Path], name: str) -> Target:
         """Of labels `<name>/<label of needs>`."""
-        own = measured_files.select(files, name)
-        return cls(artifacts.load_json(own["folds"]), load_accuracies(own))
+        target_files = measured_files.select(files, name)
+        return cls(artifacts.load_json(target_files["folds"]), load_accuracies(target_files))
 
     @property
-    def most(self) -> int:
+    def largest_training(self) -> int:
         """Training images per class."""
         return int(max(self.record["per_class"]))
 
@@ -87,15 +87,15 @@ class Target:
         """Training images per class -> accuracy of each fold, of the classifier that Tables 4 and 5 show; empty: not run."""
         return shown_curve(self.accuracies, method)
 
-    def folds(self, **wanted: Any) -> list[float] | None:
+    def folds(self, **values: Any) -> list[float] | None:
         """`select_folds` of this set."""
-        return select_folds(self.accuracies, **wanted)
+        return select_folds(self.accuracies, **values)
 
     def still_falling(self, per_class: int) -> float | None:
         """Points by which the training error from scratch fell over the last fifth of training, mean over folds; None: not known."""
         scratch = self.accuracies[self.accuracies["method"] == "scratch"]
-        own = scratch[scratch["per_class"] == per_class]
-        falls = own["still_falling"].iloc[0] if len(own) else None
+        rows = scratch[scratch["per_class"] == per_class]
+        falls = rows["still_falling"].iloc[0] if len(rows) else None
         return statistics.fmean(falls) if isinstance(falls, list) and falls else None
 
     def shared(self, first: str, second: str) -> list[int]:
@@ -104,12 +104,12 @@ class Target:
         for method, curve in zip((first, second), curves, strict=True):
             if not curve:
                 raise NotMeasured(f"The experiment does not measure {name_method(method)} on this set.")
-        both = sorted(set(curves[0]) & set(curves[1]))
-        if not both:
+        shared = sorted(set(curves[0]) & set(curves[1]))
+        if not shared:
             raise NotMeasured(
                 f"{name_method(first)} and {name_method(second)} were measured with different numbers of training images."
             )
-        return both
+        return shared
 
     def differences(self, first: str, second: str, prefix: str = "") -> dict[str, Estimate]:
         """`15 per class` -> first minus second, for all that are `shared`."""
@@ -177,27 +177,27 @@ def _require_finite(accuracy: Mapping[str, Any], path: Path) -> Mapping[str, Any
 def shown_curve(accuracies: pd.DataFrame, method: str) -> dict[int, list[float]]:
     """Training images per class -> accuracy of each fold, fewest first, as Tables 4, 5 and Fig 9 show it: the softmax on the
     deepest layer, the linear SVM on hand-crafted features. Empty where the method was not run."""
-    own = accuracies[accuracies["method"] == method]
+    rows = accuracies[accuracies["method"] == method]
     if method != "scratch":
-        deepest, classifier = own["layer"].max(), "svm" if method == "hog" else "softmax"
-        own = own[(own["layer"] == deepest) & (own["classifier"] == classifier)]
-    own = own.sort_values("per_class")
-    return {int(k): list(folds) for k, folds in zip(own["per_class"], own["folds"], strict=True)}
+        deepest, classifier = rows["layer"].max(), "svm" if method == "hog" else "softmax"
+        rows = rows[(rows["layer"] == deepest) & (rows["classifier"] == classifier)]
+    rows = rows.sort_values("per_class")
+    return {int(k): list(folds) for k, folds in zip(rows["per_class"], rows["folds"], strict=True)}
 
 
-def select_folds(accuracies: pd.DataFrame, **wanted: Any) -> list[float] | None:
+def select_folds(accuracies: pd.DataFrame, **values: Any) -> list[float] | None:
     """Accuracy of each fold, of the one measurement that fits; None if it was not made.
 
     `select_folds(accuracies, method="pretrained", layer=7, classifier="softmax", per_class=15)`
     """
-    for column, value in wanted.items():
+    for column, value in values.items():
         accuracies = accuracies[accuracies[column] == value]
     return None if accuracies.empty else list(accuracies["folds"].iloc[0])
 
 
 def fold_by_fold(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """First minus second on the folds that both have."""
-    return [one - other for one, other in zip(first, second, strict=False)]
+    return [accuracy - subtracted for accuracy, subtracted in zip(first, second, strict=False)]
 
 
 def sum_over_folds(
@@ -214,11 +214,11 @@ def sum_over_folds(
     """
     shared = min(len(folds) for _, folds in terms)
     weights, values = np.array([weight for weight, _ in terms]), np.array([folds[:shared] for _, folds in terms])
-    each = weights @ values
-    value = float(each.mean())
+    sums = weights @ values
+    value = float(sums.mean())
     if shared < 2:
         return Estimate(value, None, None, shared, "fold", unit="points")
-    between = float(each.var(ddof=1))
+    between = float(sums.var(ddof=1))
     if independent is not None:
         means = values.mean(axis=1)
         between = max(between, float((weights**2 * means * (100 - means)).sum()) / independent)
