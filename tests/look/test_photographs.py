@@ -38,14 +38,6 @@ def test_load_names_every_bad_file_and_no_other(tmp_path):
     assert [line.partition(": ")[0].rpartition("/")[2] for line in lines] == ["words.txt", "none.png"]
 
 
-def test_names_are_made_printable():
-    assert (
-        photographs.printable("Käse 猫 \u0645\u06cc\u200c\u062e 👩\u200d🚀.jpg")
-        == "Käse 猫 \u0645\u06cc\u200c\u062e 👩\u200d🚀.jpg"
-    )
-    assert photographs.printable("a\nb\x1b[31m\u202ec\udcffd\ud800") == "a\ufffdb\ufffd[31m\ufffdc\ufffdd\ufffd"
-
-
 def test_photographs_are_upright_and_transparency_lies_on_white(tmp_path):
     """Read by the one decoder that also prepares the data sets (tests/datasets/test_decoding.py)."""
     exif = Image.Exif()

@@ -383,6 +383,8 @@ def test_the_code_of_one_data_set_is_not_that_of_another():
     assert {name for name in closure("stages.prepare") if name.startswith("datasets.")} == {
         "datasets.base",
         "datasets.decoding",
+        "datasets.exif",
+        "datasets.formats",
         "datasets.parallel",
     }
     assert "datasets.imagenet" not in closure("stages.prepare", "datasets.caltech101")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from zfrepro.errors import UserError
 from zfrepro.look import photographs
-from zfrepro.look.photographs import printable
 from zfrepro.models import devices
 from zfrepro.storage import artifacts
+from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
     from zfrepro.look.inspect import Inspection

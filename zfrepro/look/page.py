@@ -12,8 +12,8 @@ import numpy as np
 from zfrepro.exhibits.kit import draw
 from zfrepro.look.draw import heat, number, percent, percents, ramp, rgb, sharp, source
 from zfrepro.look.inspect import GREY
-from zfrepro.look.photographs import printable
 from zfrepro.report import html
+from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
     from zfrepro.look.inspect import Feature, Inspection, OcclusionMaps

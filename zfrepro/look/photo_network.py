@@ -15,8 +15,8 @@ from zfrepro.core.finite import NotFiniteError
 from zfrepro.core.images import stored_pixels
 from zfrepro.errors import UserError
 from zfrepro.look import torchvision_networks
-from zfrepro.look.photographs import printable
 from zfrepro.storage import diverged
+from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,7 @@ from PIL import Image
 
 from zfrepro.datasets.decoding import UnreadableImageError, decode
 from zfrepro.errors import UserError
-
-JOINERS = "\u200c\u200d"  # invisible, but part of words and emoji
+from zfrepro.storage.paths import printable
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,6 @@ def load(paths: Sequence[Path], crop: Callable[[Image.Image], np.ndarray]) -> li
     if faults:
         raise UserError("\n".join(faults))
     return loaded
-
-
-def printable(text: Path | str) -> str:
-    """One line of text that can be printed: what steers a terminal or is no Unicode becomes U+FFFD."""
-    return "".join(one if one.isprintable() or one in JOINERS else "\ufffd" for one in os.fspath(text))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
