@@ -108,7 +108,7 @@ def test_wrong_layouts_are_named(tmp_path, split_tree):
     archive.write_bytes(b"")
     with pytest.raises(UserError, match=r"images.tar: is a file, not a folder; unpack it if it is an archive"):
         listed(archive)
-    with pytest.raises(UserError, match="ant: contains no class folders"):
+    with pytest.raises(UserError, match="ant: contains images directly, without class folders"):
         listed(split_tree / "train" / "ant")
 
 

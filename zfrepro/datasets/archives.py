@@ -24,7 +24,7 @@ from typing import IO, cast
 
 from zfrepro.datasets import folders
 from zfrepro.errors import UserError
-from zfrepro.storage import artifacts, guards
+from zfrepro.storage import artifacts, guards, paths
 
 # Errors of the two libraries on archives that are truncated, damaged, encrypted or of an unsupported compression.
 BAD_ARCHIVE = (
@@ -49,7 +49,7 @@ def unpack(archive: Path, target: Path, sha256: str | None = None, inside: str =
     Unpacks into a temporary folder next to `target`, then renames it. Raises UserError and leaves nothing if the sha256
     differs, a member is a link, a device or has a path outside the target, or the archive is damaged.
     """
-    archive, target = Path(archive).expanduser(), Path(target).expanduser()
+    archive, target = paths.resolve(archive), paths.resolve(target)
     if target.exists():
         raise UserError(f"{target}: already exists; remove it to unpack {archive} there")
     digest = _check_sha256(archive, sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -35,6 +36,7 @@ class Listing:
 
     classes: list[str]
     splits: dict[str, list[Item]]
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reason -> files that are there and not taken
 
 
 @dataclass(frozen=True)

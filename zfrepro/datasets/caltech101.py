@@ -13,7 +13,9 @@ from pydantic import Field
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.walk import Walk
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 LAYOUT = "caltech101/101_ObjectCategories/<category>/image_0001.jpg in `root`"
 FOLDER = "caltech101/101_ObjectCategories"
@@ -32,12 +34,14 @@ def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
     root = _require_root(spec)
-    names = folders.list_class_folders(root, LAYOUT)
+    walk = Walk()
+    names = folders.list_class_folders(walk, root, LAYOUT)
     if spec.background and BACKGROUND not in names:
         raise UserError(f"{root}: no folder {BACKGROUND}; add it or set the option `background` to false")
     categories = [name for name in names if spec.background or name != BACKGROUND]
     classes = folders.choose_classes(categories, spec.classes, root)
-    return Listing(classes, {"all": folders.list_images(root, root, classes, spec.per_class)})
+    items = folders.list_images(walk, root, root, classes, spec.per_class)
+    return Listing(classes, {"all": items}, dict(+walk.left_out))
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
@@ -49,7 +53,7 @@ def _require_root(spec: Spec) -> Path:
 
 
 def _download(spec: Spec) -> None:
-    target = spec.root.expanduser() / "caltech101"
+    target = paths.resolve(spec.root) / "caltech101"
     if target.is_dir():
         return
     from zfrepro.models import torchvision_import

@@ -14,7 +14,9 @@ from pydantic import Field
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.walk import Walk
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 LAYOUT = "caltech256/256_ObjectCategories/<NNN.name>/<NNN>_0001.jpg in `root`"
 FOLDER = "caltech256/256_ObjectCategories"
@@ -42,7 +44,8 @@ def listing(spec: Spec) -> Listing:
     if (spec.archive or spec.download) and not folders.find_folder(spec.root, FOLDER):
         _obtain(spec)
     root = _require_root(spec)
-    names = folders.list_class_folders(root, LAYOUT)
+    walk = Walk()
+    names = folders.list_class_folders(walk, root, LAYOUT)
     if spec.clutter and CLUTTER not in names:
         raise UserError(f"{root}: no folder {CLUTTER}; add it or set the option `clutter` to false")
     categories = [name for name in names if spec.clutter or name != CLUTTER]
@@ -50,21 +53,24 @@ def listing(spec: Spec) -> Listing:
         _check_count(spec, root, categories)
     titles = folders.unique_titles({name: [re.sub(r"^\d{3}\.", "", name)] for name in categories})
     classes = folders.choose_classes(categories, spec.classes, root, titles)
-    items = folders.take_per_class(_list_images(root, classes), spec.per_class)
-    return Listing([titles[name] for name in classes], {"all": items})
+    items = folders.take_per_class(_list_images(walk, root, classes), spec.per_class)
+    return Listing([titles[name] for name in classes], {"all": items}, dict(+walk.left_out))
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
     return decode(_require_root(spec) / item.key)
 
 
-def _list_images(root: Path, classes: list[str]) -> list[Item]:
+def _list_images(walk: Walk, root: Path, classes: list[str]) -> list[Item]:
     """Images directly in a category's folder: some copies of the archive contain other files in folders below."""
-    return [item for item in folders.list_images(root, root, classes) if len(Path(item.key).parts) == 2]
+    every = folders.list_images(walk, root, root, classes)
+    items = [item for item in every if len(Path(item.key).parts) == 2]
+    walk.left_out["in a folder below a category's"] += len(every) - len(items)
+    return items
 
 
 def _check_count(spec: Spec, root: Path, categories: list[str]) -> None:
-    if (count := len(_list_images(root, categories))) != spec.pictures:
+    if (count := len(_list_images(Walk(), root, categories))) != spec.pictures:
         raise UserError(
             f"{root}: contains {count} images in {len(categories)} categories, but the option `pictures` is "
             f"{spec.pictures}; complete the set or fix the option"
@@ -78,7 +84,7 @@ def _require_root(spec: Spec) -> Path:
 def _obtain(spec: Spec) -> None:
     from zfrepro.datasets import archives
 
-    target = spec.root.expanduser() / "caltech256"
+    target = paths.resolve(spec.root) / "caltech256"
     if spec.archive:
         archives.unpack(spec.archive, target, spec.sha256)
     else:

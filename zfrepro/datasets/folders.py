@@ -12,9 +12,10 @@ from typing import Annotated
 from pydantic import Field
 
 from zfrepro.datasets.base import Item
+from zfrepro.datasets.walk import Walk, describe
 from zfrepro.errors import UserError
-from zfrepro.models import torchvision_import
 from zfrepro.spec import Base
+from zfrepro.storage import paths
 
 Limit = Annotated[int, Field(gt=0)] | None
 Choice = Annotated[int, Field(gt=0)] | Annotated[list[str], Field(min_length=1)] | None
@@ -22,7 +23,9 @@ SHOWN = 10  # names listed in a message
 
 
 class FolderSpec(Base):
-    root: Path = Field(description="folder of the data set")
+    root: Path = Field(
+        description="folder of the data set; ~ and $NAME are replaced, a relative path starts at the current folder"
+    )
     classes: Choice = Field(None, description="number of classes to take, in sorted order, or their names")
 
 
@@ -36,13 +39,16 @@ class SplitFolderSpec(FolderSpec):
 
 def require_folder(path: Path, expected: str) -> Path:
     """`path` if it is a folder, else UserError; `expected` describes what should be there."""
-    path = path.expanduser()
+    named, path = path, paths.resolve(path)
     if path.is_file():
         raise UserError(
             f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder (expected: {expected})"
         )
     if not path.is_dir():
-        raise UserError(f"{path}: no such folder; check the path, or place the data there (expected: {expected})")
+        hint = paths.explain_missing(named)
+        raise UserError(
+            f"{path}: no such folder{f' ({hint})' if hint else ''}; check the path, or place the data there (expected: {expected})"
+        )
     if not os.access(path, os.R_OK | os.X_OK):
         raise UserError(f"{path}: cannot be read; change the permissions of the folder")
     return path
@@ -54,7 +60,7 @@ def find_folder(root: Path, path: str, marker: str = "") -> Path | None:
     It contains the folder `marker`; without a marker, it must have the name that `path` ends with.
     """
     parts = Path(path).parts
-    candidates = [root.expanduser().joinpath(*parts[start:]) for start in range(len(parts) + 1)]
+    candidates = [paths.resolve(root).joinpath(*parts[start:]) for start in range(len(parts) + 1)]
     matching = (folder for folder in candidates if marker or folder.name == parts[-1])
     return next((folder for folder in matching if (folder / marker).is_dir()), None)
 
@@ -87,17 +93,13 @@ def require_file(path: Path, expected: str) -> Path:
     return path
 
 
-def list_class_folders(path: Path, expected: str) -> list[str]:
-    """Names of the class folders in `path`, sorted, without hidden ones; UserError if there are none."""
-    torchvision_import.ensure()
-    from torchvision.datasets.folder import find_classes
-
-    try:
-        names = [name for name in find_classes(require_folder(path, expected))[0] if not name.startswith(".")]
-    except FileNotFoundError:
-        names = []
+def list_class_folders(walk: Walk, path: Path, expected: str) -> list[str]:
+    """Names of the class folders in `path`, sorted, claimed for the walk; UserError if there are none."""
+    names = walk.folders(require_folder(path, expected))
     if not names:
         raise UserError(f"{path}: contains no class folders; name the folder of the data set (expected: {expected})")
+    walk.loose_files(path, "outside the class folders")
+    walk.claim(*(path / name for name in names))
     return names
 
 
@@ -116,22 +118,26 @@ def choose_classes(
     return sorted(names)[:wanted]
 
 
-def list_images(root: Path, path: Path, classes: list[str], limit: int | None = None) -> list[Item]:
-    """The images of each class folder in `path`, with keys relative to `root`; UserError if a class is empty."""
-    torchvision_import.ensure()
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+def list_images(
+    walk: Walk, root: Path, path: Path, classes: list[str], limit: int | None = None, known: tuple[str, ...] = ()
+) -> list[Item]:
+    """The images of each class folder in `path`, with keys relative to `root`; UserError if a class is empty.
 
-    def is_image(name: str) -> bool:
-        return name.lower().endswith(IMG_EXTENSIONS) and not os.path.basename(name).startswith(".")
-
-    for name in classes:
-        require_folder(path / name, f"the images of class {name}")
-    labels = {name: label for label, name in enumerate(classes)}
-    samples = make_dataset(path, labels, is_valid_file=is_image, allow_empty=True)
-    present = {label for _, label in samples}
-    if empty := [name for name in classes if labels[name] not in present]:
-        raise UserError(f"{path}: no image in class {_join(empty)}; add {', '.join(IMG_EXTENSIONS)} files or remove it")
-    return take_per_class((Item(os.path.relpath(file, root), label) for file, label in samples), limit)
+    known: endings of the set's other files, which are not counted as left out.
+    """
+    items, empty = [], []
+    for label, name in enumerate(classes):
+        folder = require_folder(path / name, f"the images of class {name}")
+        walk.claim(folder)
+        images = walk.images(folder, known)
+        items += [Item(os.path.relpath(image, root), label) for image in images]
+        empty += [] if images else [name]
+    if empty:
+        reasons = f" ({describe(left_out)})" if (left_out := +walk.left_out) else ""
+        raise UserError(
+            f"{path}: no image in class {_join(empty)}{reasons}; add images, such as .jpg files, or remove it"
+        )
+    return take_per_class(items, limit)
 
 
 def take_per_class(items: Iterable[Item], limit: int | None) -> list[Item]:

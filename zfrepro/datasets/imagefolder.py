@@ -1,7 +1,11 @@
-"""Your own images: root/{train,val}/<class>/*, or root/<class>/* as one split "all" or divided by `val_fraction`."""
+"""Your own images: root/{train,val}/<class>/*, or root/<class>/* as one split "all" or divided by `val_fraction`.
+
+Images are found at any depth in their class's folder. Which formats are read, and which files are not, see formats.py and walk.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -10,12 +14,15 @@ from pydantic import Field
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.layout import LAYOUT, has_splits
+from zfrepro.datasets.walk import Walk
 from zfrepro.errors import UserError
-
-LAYOUT = "train/<class>/<image> and val/<class>/<image>, or <class>/<image>"
+from zfrepro.storage import paths
 
 
 class Spec(folders.SplitFolderSpec):
+    train: str = Field("train", min_length=1, description="folder of the training images, in root")
+    val: str = Field("val", min_length=1, description="folder of the validation images, in root")
     per_class: folders.Limit = Field(None, description="without train/ and val/: take only the first so many images")
     val_fraction: float = Field(
         0.0, ge=0, lt=1, description="without train/ and val/: fraction of each class for validation; 0: no split"
@@ -24,47 +31,59 @@ class Spec(folders.SplitFolderSpec):
 
 def listing(spec: Spec) -> Listing:
     root = folders.require_folder(spec.root, LAYOUT)
-    splits = [name for name in ("train", "val") if (root / name).is_dir()]
-    if len(splits) == 1:
-        missing = "val" if splits == ["train"] else "train"
-        raise UserError(
-            f"{root}: contains {splits[0]}/ but no {missing}/; add it, or for a single split name {root / splits[0]} as "
-            f"`root` (expected: {LAYOUT})"
-        )
-    return _list_splits(spec, root) if splits else _list_classes(spec, root)
+    return _list_splits(spec, root) if has_splits(root, spec.train, spec.val) else _list_classes(spec, root)
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(spec.root.expanduser() / item.key)
+    return decode(paths.resolve(spec.root) / item.key)
 
 
 def _list_splits(spec: Spec, root: Path) -> Listing:
-    _refuse(spec, ["val_fraction", "per_class"], f"{root} contains train/ and val/")
-    names = folders.list_class_folders(root / "train", LAYOUT)
-    if unpaired := sorted(set(names) ^ set(folders.list_class_folders(root / "val", LAYOUT))):
+    walk, parts = Walk(), {"train": spec.train, "val": spec.val}
+    _refuse(spec, ["val_fraction", "per_class"], f"{root} contains {spec.train}/ and {spec.val}/")
+    names, others = (folders.list_class_folders(walk, root / folder, LAYOUT) for folder in parts.values())
+    if unpaired := sorted(set(names) ^ set(others)):
         raise UserError(
-            f"{root}: class {unpaired[0]} is in only one of train/ and val/ ({len(unpaired)} such classes); add it to the "
+            f"{root}: class {unpaired[0]} is in only one of {spec.train}/ and {spec.val}/ ({len(unpaired)} such classes); add it to the "
             "other or remove it"
         )
     classes = folders.choose_classes(names, spec.classes, root)
-    splits = ("train", "val")
-    return Listing(classes, {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in splits})
+    splits = {
+        split: folders.list_images(walk, root, root / folder, classes, spec.limit(split))
+        for split, folder in parts.items()
+    }
+    _count_others(walk, root, parts.values())
+    return Listing(classes, splits, dict(+walk.left_out))
+
+
+def _count_others(walk: Walk, root: Path, splits: Iterable[str]) -> None:
+    """Count the images of further folders, such as test/."""
+    used = {Path(split).parts[0] for split in splits}
+    for name in walk.folders(root):
+        if name not in used and not (root / name).is_symlink():
+            other = Walk()
+            other.claim(root / name)
+            walk.left_out[f"in {name}/, which is neither split"] += len(other.images(root / name))
+    walk.loose_files(root, "outside the class folders")
 
 
 def _list_classes(spec: Spec, root: Path) -> Listing:
-    classes = folders.choose_classes(folders.list_class_folders(root, LAYOUT), spec.classes, root)
-    items = folders.list_images(root, root, classes, spec.per_class)
+    walk = Walk()
+    classes = folders.choose_classes(folders.list_class_folders(walk, root, LAYOUT), spec.classes, root)
+    items = folders.list_images(walk, root, root, classes, spec.per_class)
+    left_out = dict(+walk.left_out)
     if not spec.val_fraction:
         _refuse(
             spec, ["train_per_class", "val_per_class"], f"{root} contains no train/ and val/, and val_fraction is 0"
         )
-        return Listing(classes, {"all": items})
+        return Listing(classes, {"all": items}, left_out)
     splits: dict[str, list[Item]] = {"train": [], "val": []}
     for label, group in groupby(items, key=lambda item: item.label):
         train, val = _divide(list(group), spec.val_fraction, root / classes[label])
         splits["train"] += train
         splits["val"] += val
-    return Listing(classes, {split: folders.take_per_class(part, spec.limit(split)) for split, part in splits.items()})
+    limited = {split: folders.take_per_class(part, spec.limit(split)) for split, part in splits.items()}
+    return Listing(classes, limited, left_out)
 
 
 def _divide(items: list[Item], fraction: float, path: Path) -> tuple[list[Item], list[Item]]:

@@ -15,7 +15,9 @@ from pathlib import Path
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.walk import Walk
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 LAYOUT = "train/<wnid>/*.JPEG and val/<wnid>/*.JPEG, or the archives ILSVRC2012_img_{train,val}.tar with the devkit"
 
@@ -29,16 +31,17 @@ def listing(spec: Spec) -> Listing:
     for split in ("train", "val"):
         if not (root / split).is_dir():
             _unpack(root, split)
-    names = folders.list_class_folders(root / "train", LAYOUT)
-    folders.list_class_folders(root / "val", LAYOUT)
+    walk = Walk()
+    names = folders.list_class_folders(walk, root / "train", LAYOUT)
+    folders.list_class_folders(walk, root / "val", LAYOUT)
     titles = _titles(root, names)
     classes = folders.choose_classes(names, spec.classes, root / "train", titles)
-    splits = {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
-    return Listing([titles[name] for name in classes], splits)
+    splits = {s: folders.list_images(walk, root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    return Listing([titles[name] for name in classes], splits, dict(+walk.left_out))
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
-    return decode(spec.root.expanduser() / item.key)
+    return decode(paths.resolve(spec.root) / item.key)
 
 
 def _titles(root: Path, names: list[str]) -> dict[str, str]:

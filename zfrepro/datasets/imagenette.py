@@ -10,6 +10,8 @@ from pydantic import Field
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.walk import Walk
+from zfrepro.storage import paths
 
 EDITIONS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
 TITLES = {
@@ -35,12 +37,13 @@ def listing(spec: Spec) -> Listing:
     if spec.download:
         _download(spec)
     root = _require_root(spec)
-    names = folders.list_class_folders(root / "train", _layout(spec))
-    folders.list_class_folders(root / "val", _layout(spec))
+    walk = Walk()
+    names = folders.list_class_folders(walk, root / "train", _layout(spec))
+    folders.list_class_folders(walk, root / "val", _layout(spec))
     titles = {name: TITLES.get(name, name) for name in names}
     classes = folders.choose_classes(names, spec.classes, root / "train", titles)
-    splits = {s: folders.list_images(root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
-    return Listing([titles[name] for name in classes], splits)
+    splits = {s: folders.list_images(walk, root, root / s, classes, spec.limit(s)) for s in ("train", "val")}
+    return Listing([titles[name] for name in classes], splits, dict(+walk.left_out))
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
@@ -56,7 +59,7 @@ def _layout(spec: Spec) -> str:
 
 
 def _download(spec: Spec) -> None:
-    target = spec.root.expanduser() / EDITIONS[spec.edition]
+    target = paths.resolve(spec.root) / EDITIONS[spec.edition]
     if target.is_dir():
         return
     from zfrepro.models import torchvision_import

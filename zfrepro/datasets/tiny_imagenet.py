@@ -8,7 +8,9 @@ from pathlib import Path
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
+from zfrepro.datasets.walk import Walk
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 LAYOUT = "tiny-imagenet-200/ with wnids.txt, words.txt, train/<wnid>/images/ and val/images/ in `root`"
 
@@ -22,8 +24,9 @@ def listing(spec: Spec) -> Listing:
     names = [fields[0] for _, fields in _rows(root / "wnids.txt", 1, "the list of classes")]
     titles = _titles(root, names)
     classes = folders.choose_classes(names, spec.classes, root / "wnids.txt", titles)
-    splits = {"train": _train(spec, root, classes), "val": _val(spec, root, names, classes)}
-    return Listing([titles[name] for name in classes], splits)
+    walk = Walk()
+    splits = {"train": _train(walk, spec, root, classes), "val": _val(spec, root, names, classes)}
+    return Listing([titles[name] for name in classes], splits, dict(+walk.left_out))
 
 
 def load(spec: Spec, item: Item) -> DecodedImage:
@@ -40,14 +43,14 @@ def _titles(root: Path, names: list[str]) -> dict[str, str]:
     return folders.unique_titles({name: words.get(name, [name]) for name in names})
 
 
-def _train(spec: Spec, root: Path, classes: list[str]) -> list[Item]:
+def _train(walk: Walk, spec: Spec, root: Path, classes: list[str]) -> list[Item]:
     """Images in class folders, each with its line in <wnid>_boxes.txt."""
     boxes: dict[str, Box] = {}
     for name in classes:
         path = root / "train" / name / f"{name}_boxes.txt"
         for where, (image, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
             boxes[image] = _box(edges, where)
-    items = folders.list_images(root, root / "train", classes, spec.train_per_class)
+    items = folders.list_images(walk, root, root / "train", classes, spec.train_per_class, known=("_boxes.txt",))
     return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in items]
 
 
@@ -76,7 +79,7 @@ def _box(edges: list[str], where: str) -> Box:
 
 def _rows(path: Path, columns: int, expected: str, separator: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """Position ("file, line 3") and fields of each line."""
-    for number, line in enumerate(folders.require_file(path, expected).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(paths.read_text(folders.require_file(path, expected)).splitlines(), 1):
         fields = line.strip().split(separator)
         if len(fields) != columns and line.strip():
             raise UserError(

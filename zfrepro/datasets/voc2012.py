@@ -21,6 +21,7 @@ from zfrepro.datasets import folders
 from zfrepro.datasets.base import Box, DecodedImage, Item, Listing
 from zfrepro.datasets.decoding import decode
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 LAYOUT = "VOCdevkit/VOC2012/ with JPEGImages/, Annotations/ and ImageSets/Main/ in `root`"
 FOLDER, MARKER = "VOCdevkit/VOC2012", "Annotations"
@@ -93,8 +94,8 @@ def _item(root: Path, name: str, classes: list[str]) -> Item | None:
 def _read_names(root: Path, split: str) -> list[str]:
     """The images of a split, in the order of its file."""
     path = root / "ImageSets" / "Main" / f"{split}.txt"
-    lines = folders.require_file(path, f"the names of the {split} images, one per line").read_text("utf-8", "replace")
-    names = [line.strip() for line in lines.splitlines() if line.strip()]
+    text = paths.read_text(folders.require_file(path, f"the names of the {split} images, one per line"))
+    names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         raise UserError(f"{path}: lists no image; download the set again")
     for name in names:
@@ -131,7 +132,7 @@ def _check(spec: Spec, root: Path, names: dict[str, list[str]]) -> None:
 def _read_objects(path: Path) -> list[_Object]:
     content = folders.require_file(path, "the annotation of a listed image").read_bytes()
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         if "\0" in text:
             raise ValueError("not text in UTF-8")
         if "<!DOCTYPE" in text:  # its entities may expand without bound
@@ -175,7 +176,7 @@ def _obtain(spec: Spec) -> None:
     from zfrepro.datasets import archives
     from zfrepro.models import torchvision_import
 
-    target = spec.root.expanduser() / "VOCdevkit"
+    target = paths.resolve(spec.root) / "VOCdevkit"
     if spec.archive:
         return archives.unpack(spec.archive, target, spec.sha256, "VOCdevkit")
     torchvision_import.ensure()

@@ -52,6 +52,8 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
     listing = dataset.listing(options)
     items = [item for split in listing.splits.values() for item in split]
     _check_classes(listing)
+    if listing.left_out:
+        print(json.dumps({"left_out": listing.left_out}), flush=True)
     _remove_leftovers(out)
     purpose = f"{len(items)} images at {spec.size} x {spec.size}"
     guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), purpose)
@@ -165,6 +167,7 @@ def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, ou
         "object_boxes": sum(box[0] == box[0] for box in content.boxes),
         "part_boxes": len(content.parts),
         "skipped": content.skipped,
+        **({"left_out": dict(listing.left_out)} if listing.left_out else {}),
         "sha256": {name: artifacts.sha256(out / name) for name in FILES},
         "versions": {"pillow": PIL.__version__, "libjpeg_turbo": _turbo(), "numpy": np.__version__},
     }
