@@ -18,7 +18,7 @@ from rich.console import Console
 from zfrepro.__main__ import main
 from zfrepro.claims.base import VERDICTS
 from zfrepro.commands import compare
-from zfrepro.exhibits.claims import LOOK
+from zfrepro.exhibits.claims import STYLES
 from zfrepro.site import comparison, comparison_text, verdicts
 from zfrepro.site.summaries import Claim
 from zfrepro.storage import artifacts
@@ -256,7 +256,7 @@ def test_on_a_terminal_lines_fit_and_nothing_is_cut(tmp_path: Path, columns: int
 
 def test_symbols_are_those_of_the_report_and_every_verdict_has_one() -> None:
     assert {verdict: symbol for verdict, (symbol, *_) in comparison_text.SYMBOLS.items()} == {
-        verdict: look[1] for verdict, look in LOOK.items()
+        verdict: look[1] for verdict, look in STYLES.items()
     }
     assert tuple(comparison_text.SYMBOLS) == VERDICTS
 

@@ -65,10 +65,12 @@ def test_the_csv_has_the_columns_that_readers_expect(toy: Table) -> None:
 def test_the_picture_distinguishes_verdicts_without_colour(toy: Table) -> None:
     shown = np.asarray(Image.open(io.BytesIO(toy.png)).convert("RGB"))
     counts = toy.data["counts"]
-    grounds = {verdict: tuple(int(look[0][i : i + 2], 16) for i in (1, 3, 5)) for verdict, look in claims.LOOK.items()}
+    grounds = {
+        verdict: tuple(int(look[0][i : i + 2], 16) for i in (1, 3, 5)) for verdict, look in claims.STYLES.items()
+    }
     pixels = {verdict: int((shown == ground).all(axis=2).sum()) for verdict, ground in grounds.items()}
-    assert len({look[1] for look in claims.LOOK.values()}) == len(VERDICTS)
-    assert tuple(claims.LOOK) == VERDICTS
+    assert len({look[1] for look in claims.STYLES.values()}) == len(VERDICTS)
+    assert tuple(claims.STYLES) == VERDICTS
     some = [verdict for verdict in VERDICTS if counts[verdict]]
     assert len(some) > 1
     area = [pixels[verdict] / (counts[verdict] + 0.29) for verdict in some]  # the legend's square is smaller

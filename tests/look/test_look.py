@@ -408,7 +408,7 @@ def test_the_legend_names_the_commonest_labels_first(seeing):
     legend, codes = look_page._legend(many, dataclasses.replace(covered, labels=labels))
     assert [name for _, name, _ in legend] == ["a", "b", "c", "d", "e", "2 others"]
     assert [share for _, _, share in legend] == ["25.0 %"] + ["12.5 %"] * 4 + ["25.0 %"]
-    assert (codes[0, -2:] == look_draw.rgb(look_page.OTHERS)).all()
+    assert (codes[0, -2:] == look_draw.rgb(look_page.OTHER_COLOUR)).all()
 
 
 def test_importing_the_command_does_not_import_torch_or_matplotlib():

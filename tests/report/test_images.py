@@ -52,15 +52,15 @@ FORMS = (images.for_page, images.for_print)
 @pytest.mark.parametrize("name", DRAWN)
 def test_never_larger_as_many_pixels_the_same_bytes_twice(name: str, form) -> None:
     given = png(DRAWN[name]())
-    made = form(images.opened(given))
+    made = form(images.open_png(given))
     assert len(made.content) <= len(given)
     assert read(made.content).shape == read(given).shape
-    assert made == form(images.opened(given))
+    assert made == form(images.open_png(given))
     assert Image.open(io.BytesIO(made.content)).get_format_mimetype() == made.mime
 
 
 def test_a_plot_keeps_its_edges_and_a_photograph_goes_with_losses() -> None:
-    drawn, taken = images.opened(png(plot())), images.opened(png(photograph()))
+    drawn, taken = images.open_png(png(plot())), images.open_png(png(photograph()))
     assert images.for_print(drawn).mime == "image/png"
     assert np.abs(read(images.for_page(drawn).content) - read(drawn.png)).max() <= 12
     assert images.for_print(taken).mime == "image/jpeg"
@@ -105,17 +105,17 @@ def test_a_photograph_is_told_by_its_colours() -> None:
 def test_what_is_seen_through_stays_as_it_is() -> None:
     made = photograph().convert("RGBA")
     made.putpixel((3, 3), (0, 0, 0, 0))
-    given = images.opened(png(made))
+    given = images.open_png(png(made))
     assert images.for_page(given) == images.for_print(given) == images.Coded(png(made), "image/png")
     assert images.for_file(given) == png(made)
     made.putalpha(255)
-    assert images.for_print(images.opened(png(made))).mime == "image/jpeg"
+    assert images.for_print(images.open_png(png(made))).mime == "image/jpeg"
 
 
 def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = images.opened(png(grain()))
+    whole = images.open_png(png(grain()))
     assert images.for_file(whole) == whole.png
-    assert len(images.for_file(images.opened(png(plot())))) < len(png(plot()))
+    assert len(images.for_file(images.open_png(png(plot())))) < len(png(plot()))
     monkeypatch.setattr(images, "FILE", 100_000)
     monkeypatch.setattr(images, "AIM", 80_000)
     made = Image.open(io.BytesIO(images.for_file(whole)))
@@ -127,4 +127,4 @@ def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large(monkeypatch: 
 @pytest.mark.parametrize("damaged", [b"", b"no picture", png(plot())[:900]])
 def test_a_damaged_picture_is_an_error(damaged: bytes) -> None:
     with pytest.raises(OSError, match=r"identify|truncated"):
-        images.opened(damaged)
+        images.open_png(damaged)

@@ -132,7 +132,9 @@ def _superadditive(networks: Networks) -> Sized:
     """Removing all four must also raise the error at all."""
     beyond, four_layers = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
     parts = _label_tops(beyond, networks.errors(SUPERADDITIVE)) | _label_tops(four_layers, networks.errors(FOUR_LAYERS))
-    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(four_layers, printed_errors(FOUR_LAYERS))
+    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(
+        four_layers, printed_errors(FOUR_LAYERS)
+    )
 
 
 def _fits(networks: Networks) -> Sized:

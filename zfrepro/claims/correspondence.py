@@ -52,7 +52,9 @@ def _less_in_layer_7(files: Mapping[str, Path]) -> Finding:
     counts = np.vstack([np.ones(count, int), intervals.resampled_counts(count)])
     shares = [_margin(pairs, counts) for pairs in (five, seven)]
     value, *resamples = 100 * (shares[0] - shares[1])
-    finite = np.array(resamples)[~np.isnan(resamples)]  # missing where random squares change nothing in the images drawn
+    finite = np.array(resamples)[
+        ~np.isnan(resamples)
+    ]  # missing where random squares change nothing in the images drawn
     if np.isnan(value) or not len(finite):
         raise NotMeasured("Random squares change nothing in layer 5 or in layer 7.")
     low, high = intervals.percentile_ends(finite)
@@ -68,7 +70,9 @@ def _margin(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     pairs (3 + draws, N, N), an image with itself 0; both means are over the same pairs of different images.
     """
-    part_changes, random_changes = (_total(group.mean(axis=0), counts) for group in (pairs[: len(PARTS)], pairs[len(PARTS) :]))
+    part_changes, random_changes = (
+        _total(group.mean(axis=0), counts) for group in (pairs[: len(PARTS)], pairs[len(PARTS) :])
+    )
     return 1 - np.divide(part_changes, random_changes, out=np.full(len(counts), np.nan), where=random_changes > 0)
 
 

@@ -87,9 +87,14 @@ def _stability(files: Mapping[str, Path]) -> Finding:
     half = STABLE * arrays["probability_turn"][:, 0]
     original = 100 * float(arrays["probability_turn"][:, 0].mean())  # the most that can be kept or lost
     largest = {"all": original, "half": original * STABLE / 100}
-    measured = {"half minus rotation": make_part(_points(half - probabilities["turn"]), largest["half"], "the most possible")}
+    measured = {
+        "half minus rotation": make_part(_points(half - probabilities["turn"]), largest["half"], "the most possible")
+    }
     for kind in SMALL:
-        against_rotation, against_half = _points(probabilities[kind] - probabilities["turn"]), _points(probabilities[kind] - half)
+        against_rotation, against_half = (
+            _points(probabilities[kind] - probabilities["turn"]),
+            _points(probabilities[kind] - half),
+        )
         measured[f"{NAMES[kind]} minus rotation"] = make_part(against_rotation, largest["all"], "the most possible")
         measured[f"{NAMES[kind]} minus half"] = make_part(against_half, largest["half"], "the most possible")
     means = ", ".join(f"{probabilities[kind].mean():.1f} % under {name}" for kind, name in NAMES.items())
@@ -116,7 +121,10 @@ def _symmetry(files: Mapping[str, Path]) -> Finding:
         excess = intervals.difference_of_means(symmetric_gains, other_gains[others], "images")
         measured[name] = make_part(gain, printed, "the paper's")
         measured[f"{name}, minus other objects"] = make_part(excess, printed, "the paper's")
-    symmetric_mean, other_mean = 100 * arrays["symmetric_probability_turn"].mean(), 100 * arrays["probability_turn"][others].mean()
+    symmetric_mean, other_mean = (
+        100 * arrays["symmetric_probability_turn"].mean(),
+        100 * arrays["probability_turn"][others].mean(),
+    )
     return parts.add_sentence(
         margins.judge_above(measured),
         f"P(true class) over all rotations: {symmetric_mean:.1f} % ({', '.join(about['symmetric'])}), {other_mean:.1f} % (other objects).",

@@ -73,7 +73,10 @@ def _minima(files: Mapping[str, Path]) -> Finding:
         raise NotMeasured(
             f"Both minima are clear in {len(distant)} of {len(scores)} images; {MIN_IMAGES} are needed to compare them."
         )
-    share, difference = intervals.share(np.diag(distant), "images with clear minima"), _unrelated_minus_observed(distant)
+    share, difference = (
+        intervals.share(np.diag(distant), "images with clear minima"),
+        _unrelated_minus_observed(distant),
+    )
     effect = Effect(share.value, PRINTED_APART, "the paper's", "%", high=share.high)
     finding = margins.judge_above({"": Part(share, effect, SHARE_MARGIN)}, SHARE_LIMIT)
     finding = dataclasses.replace(finding, parts={"apart": share, "unrelated minima minus observed": difference})
@@ -111,10 +114,14 @@ def _label(files: Mapping[str, Path]) -> Finding:
     label_kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%")
     changed = intervals.mean_of_images(100 * (values["kept_outside"] - values["kept_inside"]), "images", unit="points")
     positions = {
-        f"label kept, minus {MAJORITY}": margins.make_part(_subtract(label_kept, MAJORITY), 100 - MAJORITY, "the most possible"),
+        f"label kept, minus {MAJORITY}": margins.make_part(
+            _subtract(label_kept, MAJORITY), 100 - MAJORITY, "the most possible"
+        ),
         "changed on the object": margins.make_part(changed, _all_on_object(values), "the most possible"),
     }
-    return parts.add_sentence(margins.judge_above(positions), f"The label is kept at {label_kept.text()} of the positions.")
+    return parts.add_sentence(
+        margins.judge_above(positions), f"The label is kept at {label_kept.text()} of the positions."
+    )
 
 
 def _subtract(estimate: Estimate, threshold: float) -> Estimate:
@@ -145,7 +152,8 @@ CLAIMS = (
         f"Of the images in which both minima are clear (a fall of {100 * FALL:.0f} % or more, and no position further away than the "
         f"square's side falls by more than {100 * RIVAL:.0f} % of it), the share in which the minima of that map and of the true class "
         f"are further apart than the square's side: above {SHARE_LIMIT} % by more than {SHARE_MARGIN:g} points, "
-        "as fewer would be rare exceptions; inconclusive unless it is below the share expected by chance, of the map's minimum in one image and the class's in another",
+        "as fewer would be rare exceptions; inconclusive unless it is below the share "
+        "expected by chance, of the map's minimum in one image and the class's in another",
         f"in two of its three images ({PRINTED_APART:.0f} %)",
         _minima,
     ),

@@ -105,7 +105,9 @@ def _few_images_exceed(files: Mapping[str, Path]) -> Finding:
     if tenth is None:
         raise NotMeasured(f"No accuracy was measured with a tenth of {largest} images per class or fewer.")
     paper = printed.curve(6) - printed.best_published("caltech256", 60)
-    finding = margins.judge_above({"": _part(target.sum([(1, pretrained[tenth]), (-1, rival[largest])], largest), paper)})
+    finding = margins.judge_above(
+        {"": _part(target.sum([(1, pretrained[tenth]), (-1, rival[largest])], largest), paper)}
+    )
     if method == "scratch":
         finding = from_scratch.excuse_failure(finding, from_scratch.describe_failure(target, [largest]))
     level = statistics.fmean(rival[largest])

@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> None:
     rows = comparison.compare([run.claims for run in runs])
     if options.csv:
         artifacts.save_text(options.csv, comparison_text.to_csv(runs, rows))
-    shown = [row for row in rows if row.differ] if options.only_changes else rows
-    comparison_text.show(runs, shown, sys.stdout)
+    selected = [row for row in rows if row.differ] if options.only_changes else rows
+    comparison_text.show(runs, selected, sys.stdout)
     print("\n".join(comparison_text.summary(runs, rows)))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zfrepro.look.inspect import Inspection
     from zfrepro.look.photo_network import PhotoNetwork
 
-OWN = "zfrepro"
+ZFREPRO = "zfrepro"
 
 
 def main(arguments: list[str]) -> None:
@@ -44,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write index.html to")
     parser.add_argument(
         "--network",
-        choices=(OWN, "alexnet", "vgg16"),
-        default=OWN,
+        choices=(ZFREPRO, "alexnet", "vgg16"),
+        default=ZFREPRO,
         help="network that the weights belong to: zfrepro (default), or torchvision's alexnet or vgg16",
     )
     parser.add_argument(
@@ -107,7 +107,7 @@ def _open_network(options: argparse.Namespace) -> PhotoNetwork:
     from zfrepro.look import photo_network
 
     device = devices.choose(options.device, options.threads)
-    if options.network != OWN:
+    if options.network != ZFREPRO:
         names = None if options.classes is None else _class_names(options.classes)
         return photo_network.open_torchvision(options.network, options.weights, names, device)
     if options.classes is not None:

@@ -23,7 +23,7 @@ from zfrepro.running.snakemake_log import Job, Reader, explain_reason
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     config = loading.load(options.config)
-    jobs = planned(options.config)
+    jobs = plan_jobs(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     needs = cost.estimate_cost(config, jobs)
@@ -74,18 +74,18 @@ def format_fading(groups: list[cost.Fading]) -> Iterator[str]:
 def format_cost(needs: cost.Cost) -> Iterator[str]:
     """`needs images: source 1,331,167`, `needs disk: ...`, `needs operations: ...`; only the lines that are not empty."""
     if needs.images:
-        yield f"needs images: {_listed({name: _image_count(count) for name, count in needs.images.items()})}"
+        yield f"needs images: {_join({name: _image_count(count) for name, count in needs.images.items()})}"
     if needs.bytes:
-        yield f"needs disk: {_listed({purpose: f'{count / 1e9:.1f} GB' for purpose, count in needs.bytes.items()})}"
+        yield f"needs disk: {_join({purpose: f'{count / 1e9:.1f} GB' for purpose, count in needs.bytes.items()})}"
     if needs.operations:
-        yield f"needs operations: {_listed({purpose: f'{count:.1e}' for purpose, count in needs.operations.items()})}"
+        yield f"needs operations: {_join({purpose: f'{count:.1e}' for purpose, count in needs.operations.items()})}"
 
 
 def _image_count(count: int | None) -> str:
     return "all in its folder" if count is None else f"{count:,}"
 
 
-def _listed(amounts: dict[str, str]) -> str:
+def _join(amounts: dict[str, str]) -> str:
     return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
 
 
@@ -97,7 +97,7 @@ def format_hours(needs: cost.Cost, config: Config, options: argparse.Namespace) 
         return f"needs hours: {hours} at {options.tflops:g} TFLOP/s sustained in training"
     if not options.measure:
         return "needs hours: pass --measure to measure this machine, or --tflops N for other hardware"
-    speed = _measured(config, next(iter(config.train.runs)), options.device)
+    speed = _measure_in_process(config, next(iter(config.train.runs)), options.device)
     return (
         f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
         f"measured now: training {speed.run} at {speed.images_per_second:.3g} images per second, "
@@ -105,7 +105,7 @@ def format_hours(needs: cost.Cost, config: Config, options: argparse.Namespace) 
     )
 
 
-def _measured(config: Config, run: str, device: str) -> throughput.Throughput:
+def _measure_in_process(config: Config, run: str, device: str) -> throughput.Throughput:
     """Measure in a process that has the environment of a run's jobs."""
     manager.adopt_job_environment()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -116,7 +116,7 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f}" if seconds < 36e4 else f"{seconds / 3600:,.0f}"
 
 
-def planned(config: Path) -> list[Job]:
+def plan_jobs(config: Path) -> list[Job]:
     """Every job that a run would start now, in Snakemake's order."""
     command = manager.snakemake_command(config, "--cores", "1", "--dry-run")
     process = subprocess.run(command, capture_output=True, text=True, env=manager.environment(), check=False)

@@ -24,9 +24,9 @@ WARN_BYTES = 10e6  # a larger report makes a repository slow to clone
 
 def main(arguments: list[str]) -> None:
     parser = manager.experiment_parser("publish", __doc__)
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--check", action="store_true", help="only verify the checksums of the published reports")
-    only.add_argument("--site", action="store_true", help="only rebuild the site of the published reports")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--check", action="store_true", help="only verify the checksums of the published reports")
+    mode.add_argument("--site", action="store_true", help="only rebuild the site of the published reports")
     options = parser.parse_args(arguments)
     if options.check:
         check(REPORTS)

@@ -83,10 +83,10 @@ def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterat
     """Events as Snakemake writes them, None after each read, until it ends or a stop signal arrives."""
     reader = Reader()
     with open(output, encoding="utf-8", errors="replace") as file:
-        ended, rest = False, ""
+        ended, incomplete = False, ""
         while not stops:
-            rest += file.read()
-            *lines, rest = rest.split("\n")
+            incomplete += file.read()
+            *lines, incomplete = incomplete.split("\n")
             yield from reader.events(lines)
             if ended:
                 return

@@ -57,15 +57,15 @@ def unpack(archive: Path, target: Path, sha256: str | None = None, inside: str =
     with _name_archive(archive), guards.stopped_by_sigterm(), guards.report_disk_full(target.parent):
         folders.create_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
-            whole = Path(temporary) / "whole"
-            with _opened(archive) as members:
+            unpacked = Path(temporary) / "unpacked"
+            with _open_members(archive) as members:
                 _check(archive, members, target)
-                _write(archive, members, whole)
-            if not (whole / inside).is_dir():
+                _write(archive, members, unpacked)
+            if not (unpacked / inside).is_dir():
                 raise UserError(
                     f"{archive}: contains no folder {inside}, so it is not the archive of {target}; name the right one"
                 )
-            os.replace(whole / inside, target)
+            os.replace(unpacked / inside, target)
 
 
 def download(url: str, md5: str, target: Path, sha256: str | None = None, inside: str = "") -> None:
@@ -108,31 +108,31 @@ def _name_archive(archive: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[list[_Member]]:
+def _open_members(archive: Path) -> Iterator[list[_Member]]:
     if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as opened:
-            yield [_tar_member(opened, entry) for entry in opened.getmembers()]
+        with tarfile.open(archive) as tar:
+            yield [_tar_member(tar, entry) for entry in tar.getmembers()]
     elif zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield [_zip_member(opened, entry) for entry in opened.infolist()]
+        with zipfile.ZipFile(archive) as tar:
+            yield [_zip_member(tar, entry) for entry in tar.infolist()]
     else:
         raise UserError(f"{archive}: neither a tar nor a zip archive, or truncated; download it again")
 
 
-def _tar_member(opened: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
+def _tar_member(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
     kind = "file" if entry.isreg() else "folder" if entry.isdir() else "link" if _is_link(entry) else "device"
-    return _Member(entry.name, kind, entry.size, lambda: cast(IO[bytes], opened.extractfile(entry)))
+    return _Member(entry.name, kind, entry.size, lambda: cast(IO[bytes], tar.extractfile(entry)))
 
 
 def _is_link(entry: tarfile.TarInfo) -> bool:
     return entry.issym() or entry.islnk()
 
 
-def _zip_member(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
+def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
     mode = stat.S_IFMT(entry.external_attr >> 16)  # 0 if packed on a system without such modes
     plain = "folder" if entry.is_dir() else "file"
     kind = {0: plain, stat.S_IFREG: plain, stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}.get(mode, "device")
-    return _Member(entry.filename, kind, entry.file_size, lambda: opened.open(entry))
+    return _Member(entry.filename, kind, entry.file_size, lambda: archive.open(entry))
 
 
 def _check(archive: Path, members: list[_Member], target: Path) -> None:
@@ -149,10 +149,10 @@ def _check(archive: Path, members: list[_Member], target: Path) -> None:
     guards.check_space(target.parent, sum(member.size for member in members), f"the files of {archive.name}")
 
 
-def _write(archive: Path, members: list[_Member], whole: Path) -> None:
-    whole.mkdir()
+def _write(archive: Path, members: list[_Member], folder: Path) -> None:
+    folder.mkdir()
     for member in members:
-        path = whole / PurePosixPath(member.name)
+        path = folder / PurePosixPath(member.name)
         try:
             if member.kind == "folder":
                 path.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from zfrepro.storage import paths
 
 Limit = Annotated[int, Field(gt=0)] | None
 Choice = Annotated[int, Field(gt=0)] | Annotated[list[str], Field(min_length=1)] | None
-SHOWN = 10  # names listed in a message
+MAX_LISTED = 10  # names listed in a message
 
 
 class FolderSpec(Base):
@@ -104,18 +104,18 @@ def list_class_folders(walk: Walk, path: Path, expected: str) -> list[str]:
 
 
 def choose_classes(
-    names: list[str], wanted: int | list[str] | None, path: Path, titles: Mapping[str, str] = {}
+    names: list[str], classes: int | list[str] | None, path: Path, titles: Mapping[str, str] = {}
 ) -> list[str]:
     """The class folders to use, sorted. `wanted` may name them by folder or by title."""
-    if isinstance(wanted, list):
+    if isinstance(classes, list):
         by_title = {title: name for name, title in titles.items()}
-        selected = {by_title.get(name, name) for name in wanted}
+        selected = {by_title.get(name, name) for name in classes}
         if unknown := sorted(selected - set(names)):
             raise UserError(f"{path}: no class {_join(unknown)}; choose in the option `classes` from {_join(names)}")
         return sorted(selected)
-    if wanted is not None and wanted > len(names):
-        raise UserError(f"{path}: contains {len(names)} classes, but the option `classes` is {wanted}; lower it")
-    return sorted(names)[:wanted]
+    if classes is not None and classes > len(names):
+        raise UserError(f"{path}: contains {len(names)} classes, but the option `classes` is {classes}; lower it")
+    return sorted(names)[:classes]
 
 
 def list_images(
@@ -142,13 +142,13 @@ def list_images(
 
 def take_per_class(items: Iterable[Item], limit: int | None) -> list[Item]:
     """The first `limit` items of each class, in their order."""
-    taken: Counter[int] = Counter()
-    kept = []
+    counts: Counter[int] = Counter()
+    selected = []
     for item in items:
-        if limit is None or taken[item.label] < limit:
-            taken[item.label] += 1
-            kept.append(item)
-    return kept
+        if limit is None or counts[item.label] < limit:
+            counts[item.label] += 1
+            selected.append(item)
+    return selected
 
 
 def unique_titles(synonyms: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -172,4 +172,4 @@ def download(target: Path, fetch: Callable[[str], object]) -> None:
 
 
 def _join(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")

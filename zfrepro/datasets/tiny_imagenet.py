@@ -48,8 +48,8 @@ def _train(walk: Walk, spec: Spec, root: Path, classes: list[str]) -> list[Item]
     boxes: dict[str, Box] = {}
     for name in classes:
         path = root / "train" / name / f"{name}_boxes.txt"
-        for where, (image, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
-            boxes[image] = _box(edges, where)
+        for line, (image, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
+            boxes[image] = _box(edges, line)
     items = folders.list_images(walk, root, root / "train", classes, spec.train_per_class, known=("_boxes.txt",))
     return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in items]
 
@@ -60,20 +60,20 @@ def _val(spec: Spec, root: Path, names: list[str], classes: list[str]) -> list[I
     folders.require_folder(root / "val" / "images", LAYOUT)
     labels = {name: label for label, name in enumerate(classes)}
     items = []
-    for where, (image, name, *edges) in _rows(path, 6, "class and box of each validation image"):
+    for line, (image, name, *edges) in _rows(path, 6, "class and box of each validation image"):
         if name not in names:
-            raise UserError(f"{where}: class {name} is not in wnids.txt; download the set again")
+            raise UserError(f"{line}: class {name} is not in wnids.txt; download the set again")
         if name in labels:
-            items.append(Item(f"val/images/{image}", labels[name], _box(edges, where)))
+            items.append(Item(f"val/images/{image}", labels[name], _box(edges, line)))
     return folders.take_per_class(sorted(items, key=lambda item: (item.label, item.key)), spec.val_per_class)
 
 
-def _box(edges: list[str], where: str) -> Box:
+def _box(edges: list[str], line: str) -> Box:
     """The files give the first and the last pixel inside; our boxes have edges, so the end is one more."""
     try:
         x0, y0, x1, y1 = map(float, edges)
     except ValueError as error:
-        raise UserError(f"{where}: the box {' '.join(edges)} is not four numbers; download the set again") from error
+        raise UserError(f"{line}: the box {' '.join(edges)} is not four numbers; download the set again") from error
     return x0, y0, x1 + 1, y1 + 1
 
 

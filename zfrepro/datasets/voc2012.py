@@ -109,9 +109,9 @@ def _read_names(root: Path, split: str) -> list[str]:
 
 def _check(spec: Spec, root: Path, names: dict[str, list[str]]) -> None:
     """Every image is in one split and exists, and their number is that of the option `pictures`."""
-    if both := sorted(set(names["train"]) & set(names["val"])):
+    if shared := sorted(set(names["train"]) & set(names["val"])):
         raise UserError(
-            f"{root / 'ImageSets' / 'Main'}: {both[0]} is in train.txt and in val.txt ({len(both)} such images); "
+            f"{root / 'ImageSets' / 'Main'}: {shared[0]} is in train.txt and in val.txt ({len(shared)} such images); "
             "remove it from one"
         )
     images = folders.require_folder(root / "JPEGImages", LAYOUT)

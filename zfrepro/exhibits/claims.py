@@ -24,7 +24,7 @@ from zfrepro.measurements.estimate import Estimate
 
 TITLE = "The paper's claims"
 PAPER = "Throughout"
-LOOK = {  # verdict -> ground of its cell, symbol
+STYLES = {  # verdict -> ground of its cell, symbol
     "reproduced": ("#4dbb99", "\u2713"),
     "reproduced, small": ("#bfe6d9", "+"),
     "not reproduced": ("#ea8a4c", "\u2717"),
@@ -85,16 +85,16 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     judged = registry.judge(files)
-    number = counts(one.finding.verdict for one in judged)
+    number = counts(claim.finding.verdict for claim in judged)
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
         "at the scale of this experiment. A cell is a claim, by its number in the list.",
         columns=COLUMNS,
-        rows=tuple(_row(one) for one in judged),
+        rows=tuple(_row(claim) for claim in judged),
         png=_board(judged, number),
         alt=_alt(judged),
         notes=NOTES,
-        data={"claims": [_plain(one) for one in judged], "counts": number},
+        data={"claims": [_to_record(claim) for claim in judged], "counts": number},
     )
 
 
@@ -123,8 +123,8 @@ NOTES = (
 )
 
 
-def _row(one: JudgedClaim) -> Row:
-    claim, finding = one.claim, one.finding
+def _row(judged: JudgedClaim) -> Row:
+    claim, finding = judged.claim, judged.finding
     cells = (
         Number(claim.number, 0), claim.where, claim.statement, claim.quantity, claim.paper, finding.part,
         *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
@@ -147,26 +147,26 @@ def _effect(effect: Effect | None) -> tuple[Number | str | None, ...]:
     return (Number(effect.value, effect.digits), Number(effect.yardstick, effect.digits), effect.relative_to)
 
 
-def _plain(one: JudgedClaim) -> dict[str, Any]:
-    claim, finding = one.claim, one.finding
+def _to_record(judged: JudgedClaim) -> dict[str, Any]:
+    claim, finding = judged.claim, judged.finding
     estimate = finding.estimate
-    measured = {key: getattr(estimate, key, None) for key in ("value", "low", "high", "n", "unit")}
-    measured["of"] = None if estimate is None else estimate.counted
+    numbers = {key: getattr(estimate, key, None) for key in ("value", "low", "high", "n", "unit")}
+    numbers["of"] = None if estimate is None else estimate.counted
     return {
         "number": claim.number,
-        "topic": GROUPS[one.group].topic,
+        "topic": GROUPS[judged.group].topic,
         "says": claim.statement,
         "where": claim.where,
         "quantity": claim.quantity,
         "paper": claim.paper,
         "verdict": finding.verdict,
-        "symbol": LOOK[finding.verdict][1],
+        "symbol": STYLES[finding.verdict][1],
         "effect": "" if finding.effect is None else finding.effect.text(),
         "reason": finding.reason,
         "contradicted": claim.contradicted,
         "remark": claim.remark,
         "estimate": "" if estimate is None else estimate.text(),
-        **measured,
+        **numbers,
         "part": finding.part,
         "parts": [{"name": name, "said": part.text()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
@@ -176,7 +176,7 @@ def _plain(one: JudgedClaim) -> dict[str, Any]:
 def _alt(judged: Sequence[JudgedClaim]) -> str:
     lines = []
     for verdict in VERDICTS:
-        numbers = [str(one.claim.number) for one in judged if one.finding.verdict == verdict]
+        numbers = [str(claim.claim.number) for claim in judged if claim.finding.verdict == verdict]
         lines.append(f"{verdict}: {', '.join(numbers) or 'none'}")
     return f"Scoreboard of {len(judged)} claims by number. {'; '.join(lines)}."
 
@@ -209,7 +209,7 @@ def _legend(ax: Axes, number: Mapping[str, int]) -> None:
     room = {verdict: 5 + len(verdict) for verdict in number}
     left = 0.05
     for verdict, count in number.items():
-        ground, symbol = LOOK[verdict]
+        ground, symbol = STYLES[verdict]
         _box(ax, left, 0.12, 0.3, ground)
         ax.text(left + 0.15, 0.27, symbol, fontsize=10, weight="bold", ha="center", va="center")
         ax.text(left + 0.38, 0.39, f"{count}\n{verdict}", fontsize=9, va="baseline", linespacing=1.1)
@@ -217,7 +217,7 @@ def _legend(ax: Axes, number: Mapping[str, int]) -> None:
 
 
 def _cell(ax: Axes, left: float, top: float, one: JudgedClaim) -> None:
-    ground, symbol = LOOK[one.finding.verdict]
+    ground, symbol = STYLES[one.finding.verdict]
     _box(ax, left, top, CELL, ground)
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
     ax.text(left + CELL / 2, top + 0.37 * CELL, symbol, fontsize=14, weight="bold", **middle)

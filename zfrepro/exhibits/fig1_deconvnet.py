@@ -58,7 +58,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "code as it ran.",
         columns=COLUMNS,
         rows=tuple(_row(step) for step in about["path"]),
-        png=draw.encoded(_whole([paths, pooling])),
+        png=draw.encoded(_sheet([paths, pooling])),
         alt=f"Two stacks of boxes. {_describe_passes(layer)} Below, two worked examples of pooling.",
         notes=(
             (
@@ -90,9 +90,9 @@ def _describe_passes(layer: Sequence[Mapping[str, Any]]) -> str:
 
 def _describe_pooling(examples: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(
-        f"Regions of {one['kernel']} x {one['kernel']}: {one['values']} is pooled to {one['pooled']}; {one['above']} from above is "
-        f"unpooled to {one['unpooled']} and rectified to {one['rectified']}."
-        for one in examples
+        f"Regions of {example['kernel']} x {example['kernel']}: {example['values']} is pooled to {example['pooled']}; "
+        f"{example['above']} from above is unpooled to {example['unpooled']} and rectified to {example['rectified']}."
+        for example in examples
     )
 
 
@@ -108,8 +108,8 @@ def _operation(step: Mapping[str, Any]) -> str:
     return OPERATIONS.get(step["kind"], step["kind"]) + window
 
 
-def _whole(pngs: Sequence[bytes]) -> Image.Image:
-    return draw.below([Image.open(io.BytesIO(one)).convert("RGB") for one in pngs], 30)
+def _sheet(pngs: Sequence[bytes]) -> Image.Image:
+    return draw.below([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs], 30)
 
 
 def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
@@ -158,25 +158,25 @@ def _size(step: Mapping[str, Any], end: str) -> str:
 
 def _box(ax: Axes, x: float, level: int, name: str, size: str, colour: str) -> None:
     y = level * STEP
-    look: dict[str, Any] = {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
-    ax.add_patch(FancyBboxPatch((x - BOX[0] / 2, y), *BOX, boxstyle="round,pad=0,rounding_size=0.07", **look))
+    style: dict[str, Any] = {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
+    ax.add_patch(FancyBboxPatch((x - BOX[0] / 2, y), *BOX, boxstyle="round,pad=0,rounding_size=0.07", **style))
     ax.text(x, y + 0.65 * BOX[1], name, ha="center", va="center", fontsize=8)
     ax.text(x, y + 0.27 * BOX[1], size, ha="center", va="center", fontsize=6.8, color=draw.MUTED)
 
 
-def _arrow(ax: Axes, x: float, level: int, way: int, text: str, colour: str) -> None:
+def _arrow(ax: Axes, x: float, level: int, direction: int, text: str, colour: str) -> None:
     """From a box to the one above (way 1) or below (-1), and the operation between them."""
-    start = level * STEP + (BOX[1] if way > 0 else 0)
-    end = start + way * (STEP - BOX[1])
-    look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
-    ax.annotate("", (x, end), (x, start), arrowprops=look)
+    start = level * STEP + (BOX[1] if direction > 0 else 0)
+    end = start + direction * (STEP - BOX[1])
+    style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
+    ax.annotate("", (x, end), (x, start), arrowprops=style)
     ax.text(x + 0.12, (start + end) / 2, text, ha="left", va="center", fontsize=7.8, color=colour)
 
 
 def _switches(ax: Axes, left: float, right: float, level: int) -> None:
     y = level * STEP + (STEP + BOX[1]) / 2
-    look = {"arrowstyle": "-|>", "color": draw.GREEN, "linewidth": 1.4, "linestyle": (0, (4, 2))}
-    ax.annotate("", (left + 1.28, y), (right - 0.12, y), arrowprops=look)
+    style = {"arrowstyle": "-|>", "color": draw.GREEN, "linewidth": 1.4, "linestyle": (0, (4, 2))}
+    ax.annotate("", (left + 1.28, y), (right - 0.12, y), arrowprops=style)
     ax.text((left + right) / 2 + 0.55, y + 0.07, "switches", ha="center", va="bottom", fontsize=7.8, color=draw.GREEN)
 
 
@@ -201,8 +201,8 @@ def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:
     ax.patch.set_alpha(0)
     ax.set_title(head, fontsize=7.5, weight="normal", loc="center", pad=3)
     if head not in ("Map", "From above"):
-        look = {"arrowstyle": "-|>", "color": draw.MUTED}
-        ax.annotate("", (-0.03, 0.5), (-0.2, 0.5), xycoords="axes fraction", arrowprops=look)
+        style = {"arrowstyle": "-|>", "color": draw.MUTED}
+        ax.annotate("", (-0.03, 0.5), (-0.2, 0.5), xycoords="axes fraction", arrowprops=style)
     key = HEADS[head]
     cells = np.array(example[key]) if key else np.zeros((side, side), dtype=int)
     off = (side - len(cells)) / 2
@@ -238,8 +238,8 @@ def _outlines(ax: Axes, example: Mapping[str, Any]) -> None:
 
 def _points(ax: Axes, switches: Sequence[Sequence[Sequence[int]]]) -> None:
     """A point per region at its maximum; two at the same position are drawn side by side."""
-    places = [tuple(place) for line in switches for place in line]
-    for region, (row, column) in enumerate(places):
-        same = [other for other, place in enumerate(places) if place == (row, column)]
+    positions = [tuple(position) for line in switches for position in line]
+    for region, (row, column) in enumerate(positions):
+        same = [i for i, position in enumerate(positions) if position == (row, column)]
         shift = 0.44 * (same.index(region) - (len(same) - 1) / 2)
         ax.plot([column + 0.5 + shift], [row + 0.5], "o", color=COLOURS[region], markersize=6)

@@ -55,7 +55,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_rows(layers, arrays, about)),
-        png=draw.encoded(_whole(pictures)),
+        png=draw.encoded(_sheet(pictures)),
         alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
         notes=(f"Maps that no image of the split activates: {dead}.",),
         pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
@@ -98,10 +98,10 @@ def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face
     if layer == 1:
         return ()
     projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
-    shown = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
+    contents = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
     return tuple(
-        Face(what, draw.encoded(_face(layer, *drawn), EXACT), f"{alt}, only the {what}.")
-        for what, drawn in shown.items()
+        Face(name, draw.encoded(_face(layer, *content), EXACT), f"{alt}, only the {name}.")
+        for name, content in contents.items()
     )
 
 
@@ -115,23 +115,23 @@ def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> I
     return draw.arranged(pairs, columns, GAP)
 
 
-def _whole(pictures: Mapping[int, Image.Image]) -> Image.Image:
+def _sheet(pictures: Mapping[int, Image.Image]) -> Image.Image:
     """All layers on one sheet; layers 4 and 5 side by side as in the paper."""
-    named = {n: draw.titled(image, f"Layer {n}", 24) for n, image in pictures.items()}
-    lines = [image for n, image in named.items() if n not in SHARE]
-    last = [image for n, image in named.items() if n in SHARE]
+    titled = {n: draw.titled(image, f"Layer {n}", 24) for n, image in pictures.items()}
+    lines = [image for n, image in titled.items() if n not in SHARE]
+    last = [image for n, image in titled.items() if n in SHARE]
     return draw.below([*lines, *([draw.beside(last, WIDTH["full"] - 2 * WIDTH["half"])] if last else [])], 30)
 
 
 def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
-    shown = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
-    classes = sorted({name for row in shown for name in row})
-    what = "filters and the patches with the highest activation" if layer == 1 else "projections beside patches"
-    maps = f"Layer {layer}: {len(shown)} maps"
+    map_classes = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
+    classes = sorted({name for row in map_classes for name in row})
+    content = "filters and the patches with the highest activation" if layer == 1 else "projections beside patches"
+    maps = f"Layer {layer}: {len(map_classes)} maps"
     return Piece(
         f"layer{layer}",
         draw.encoded(image, EXACT),
-        f"{maps}, {what}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
+        f"{maps}, {content}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),
         560 if layer not in SHARE else 0,

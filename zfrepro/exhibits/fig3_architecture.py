@@ -57,15 +57,15 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     network = artifacts.load_json(files["network"])
-    full, here, spec = network["full_size"], network, network["spec"]
+    full, trained, spec = network["full_size"], network, network["spec"]
     as_printed = runs.full_description(spec["network"]) == runs.full_description(paper.VARIANTS["improved"])
-    pictures = {"At full size": full["rows"], "As trained here": here["rows"]}
+    pictures = {"At full size": full["rows"], "As trained here": trained["rows"]}
     return Picture(
         caption=f"At full size: {full['rows'][0]['input_size']} pixels, {full['parameters']:,} parameters. As trained here: "
-        f"{spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {here['parameters']:,} parameters. "
+        f"{spec['input_size']} pixels, width {spec['width']:g}, {network['classes']} classes, {trained['parameters']:,} parameters. "
         "Both are drawn from the network that the code built.",
         columns=COLUMNS,
-        rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], here["rows"], strict=True)),
+        rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], trained["rows"], strict=True)),
         png=_draw(pictures),
         alt=_alt(full["rows"]),
         notes=("Boxes: height by the side of a map, depth by the logarithm of the number of maps.",),
@@ -77,7 +77,7 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
 
 
-def _row(full: dict[str, Any], here: dict[str, Any], as_printed: bool) -> Row:
+def _row(full: dict[str, Any], trained: dict[str, Any], as_printed: bool) -> Row:
     maps, size = PRINTED.get(full["name"], (None, None)) if as_printed else (None, None)
     flat = full["kind"] == "full"
     last = full["layer"] == 8
@@ -90,7 +90,7 @@ def _row(full: dict[str, Any], here: dict[str, Any], as_printed: bool) -> Row:
         "size_paper": _count(size),
         "field_full": None if flat else _count(full["field"]),
     }
-    for which, row in (("full", full), ("here", here)):
+    for which, row in (("full", full), ("here", trained)):
         cells |= {
             f"maps_{which}": _count(row["outputs"]),
             f"size_{which}": None if flat else _count(row["size"]),

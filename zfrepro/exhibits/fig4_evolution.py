@@ -46,7 +46,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=_caption(arrays, about),
         columns=COLUMNS,
         rows=tuple(_rows(about)),
-        png=draw.encoded(_whole(blocks, curves)),
+        png=draw.encoded(_sheet(blocks, curves)),
         alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, one column per epoch; "
         f"then similarity to the final network over training. {_settled(about)}",
         notes=tuple(_notes(about)),
@@ -78,23 +78,23 @@ def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
     """Projections (E, M, side, side, 3): a row per map, a column per epoch, the epochs above."""
     count, maps = projections.shape[:2]
     side = (WIDTH + GAP) // count - GAP
-    tiles = [draw.grey_zero(projections[epoch, one]) for one in range(maps) for epoch in range(count)]
+    tiles = [draw.grey_zero(projections[epoch, number]) for number in range(maps) for epoch in range(count)]
     grid = draw.block(tiles, count, side, GAP)
-    whole = Image.new("RGB", (grid.width, grid.height + round(1.5 * HEAD)), "white")
-    whole.paste(grid, (0, round(1.5 * HEAD)))
-    font, pen = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), HEAD), ImageDraw.Draw(whole)
+    sheet = Image.new("RGB", (grid.width, grid.height + round(1.5 * HEAD)), "white")
+    sheet.paste(grid, (0, round(1.5 * HEAD)))
+    font, pen = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), HEAD), ImageDraw.Draw(sheet)
     for column, epoch in enumerate(epochs):
         pen.text((column * (side + GAP) + side / 2, 0), f"{epoch:g}", fill=draw.INK, font=font, anchor="ma")
-    return whole
+    return sheet
 
 
-def _whole(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
+def _sheet(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
     """Two blocks per line, the curves last."""
-    named = [draw.titled(block, f"Layer {layer}", 24) for layer, block in blocks.items()]
+    titled = [draw.titled(block, f"Layer {layer}", 24) for layer, block in blocks.items()]
     plot = Image.open(io.BytesIO(curves)).convert("RGB")
     plot = plot.resize((WIDTH, round(plot.height * WIDTH / plot.width)), Image.Resampling.LANCZOS)
-    named.append(draw.titled(plot, SETTLED, 24))
-    return draw.below([draw.beside(named[i : i + 2], 32) for i in range(0, len(named), 2)], 30)
+    titled.append(draw.titled(plot, SETTLED, 24))
+    return draw.below([draw.beside(titled[i : i + 2], 32) for i in range(0, len(titled), 2)], 30)
 
 
 def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
@@ -120,8 +120,8 @@ def _curve_piece(curves: bytes, about: Mapping[str, Any]) -> Piece:
 
 
 def _curves(about: Mapping[str, Any]) -> bytes:
-    with draw.figure(3.62, 3.1) as drawn:
-        ax = drawn.subplots()
+    with draw.figure(3.62, 3.1) as figure:
+        ax = figure.subplots()
         ax.axhline(about["settled"], color=draw.LINE, linestyle=(0, (4, 3)), linewidth=1)
         for (layer, record), colour in zip(sorted(about["layers"].items()), draw.CYCLE, strict=False):
             if record["settled"]["responses"] is not None:
@@ -129,7 +129,7 @@ def _curves(about: Mapping[str, Any]) -> bytes:
         ax.set(xlim=(0, 100), ylim=(min(0.0, ax.get_ylim()[0]), 1.03), xlabel="share of training (%)")
         ax.set_ylabel("correlation with final responses")
         ax.legend(loc="lower right")
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
 def _curve(ax: Axes, about: Mapping[str, Any], record: Mapping[str, Any], colour: str, label: str) -> None:
@@ -177,13 +177,13 @@ def _rows(about: Mapping[str, Any]) -> list[Row]:
     rows = []
     for layer, record in sorted(about["layers"].items()):
         for i, epoch in enumerate(about["epochs"]):
-            same = record["same_picture"][i]
+            same_picture = record["same_picture"][i]
             cells = {
                 "layer": Number(int(layer), 0),
                 "epoch": Number(epoch, 2),
                 "training": Number(100 * epoch / about["training"], 1),
                 "responses": _number(record["responses"][i], 2),
-                "same_picture": _number(None if same is None else 100 * same, 0),
+                "same_picture": _number(None if same_picture is None else 100 * same_picture, 0),
                 "projections": _number(record["projections"][i], 2),
                 "filters": _number(record["filters"][i], 3),
             }

@@ -96,10 +96,10 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
 
 def _distances(label: str, layers: list[np.ndarray], paired: bool = False, paper: str | None = None) -> Row:
     """Means over the images of layers 1 and 7 and, if `paired`, of their differences. layers: two of (images,)."""
-    one, seven = layers
-    cells: dict[str, Cell] = {"measure": label, "layer1": mean_number(one, 2), "layer7": mean_number(seven, 2)}
+    first, last = layers
+    cells: dict[str, Cell] = {"measure": label, "layer1": mean_number(first, 2), "layer7": mean_number(last, 2)}
     if paired:
-        cells["difference"] = mean_number(seven - one, 2, signed=True)
+        cells["difference"] = mean_number(last - first, 2, signed=True)
     return make_row(COLUMNS, cells | {"paper": paper}, partial=True)
 
 
@@ -109,9 +109,9 @@ def _probability(label: str, values: np.ndarray, paper: str | None = None) -> Ro
 
 
 def _at_the_end(kind: str, curves: list[np.ndarray], amount: np.ndarray) -> Row:
-    whole = kind == "turn"
-    ends = np.ones(len(amount), dtype=bool) if whole else amount >= amount.max() - 1e-9
-    label = "Distance, mean over all angles" if whole else "Distance at the end of the range"
+    full_turn = kind == "turn"
+    ends = np.ones(len(amount), dtype=bool) if full_turn else amount >= amount.max() - 1e-9
+    label = "Distance, mean over all angles" if full_turn else "Distance at the end of the range"
     return _distances(label, [curve[:, ends].mean(1) for curve in curves], paper=PRINTED[kind, "largest"])
 
 
@@ -123,15 +123,15 @@ def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.nd
         _distances(label, shares, paper=PRINTED["turn", "quarters"]),
         *(
             _probability(
-                f"P(true class) at {text} degrees", at(probability, degrees, some), PRINTED["turn", f"at {name}"]
+                f"P(true class) at {text} degrees", at(probability, degrees, angle), PRINTED["turn", f"at {name}"]
             )
-            for name, (text, some) in angles.items()
+            for name, (text, angle) in angles.items()
         ),
     ]
 
 
 def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
-    names = ", ".join(one["class"] for one in about["pictures"][: about["shown"]])
+    names = ", ".join(picture["class"] for picture in about["pictures"][: about["shown"]])
     ends = arrays[f"distance7_{kind}"].mean(0)
     return Piece(
         kind,
@@ -169,7 +169,7 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
 def _thumbnails(ax: Axes, views: np.ndarray) -> None:
     """An image per row, with the colour of its curves at the left edge."""
     side = 60
-    lines = [draw.block(list(one), len(one), side, 2) for one in views]
+    lines = [draw.block(list(image_views), len(image_views), side, 2) for image_views in views]
     sheet = np.array(draw.below(lines, 2))
     ax.imshow(sheet, interpolation="antialiased", aspect="equal", extent=(0, sheet.shape[1], sheet.shape[0], 0))
     for line, colour in zip(range(len(views)), draw.CYCLE, strict=False):
@@ -194,8 +194,11 @@ def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> No
 
 def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Colour and label of every line."""
-    shown = about["pictures"][: about["shown"]]
-    names = [draw.shortened(one["class"], 22) + ("" if one["correct"] else " (misclassified)") for one in shown]
+    pictures = about["pictures"][: about["shown"]]
+    names = [
+        draw.shortened(picture["class"], 22) + ("" if picture["correct"] else " (misclassified)")
+        for picture in pictures
+    ]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
     return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
 
@@ -203,8 +206,8 @@ def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:
     highlights = []
     for kind in ("shift", "scale"):
-        seven, one = (mean_number(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1))
-        if seven and one:
-            fits = f"{seven.texts()['text']} against {one.texts()['text']}"
+        last, first = (mean_number(linearity(arrays[f"distance{n}_{kind}"], amounts(arrays, kind)), 2) for n in (7, 1))
+        if last and first:
+            fits = f"{last.texts()['text']} against {first.texts()['text']}"
             highlights.append(Highlight(f"Straightness (R\u00b2) of layer 7 against layer 1, {kind}", fits))
     return tuple(highlights)

@@ -56,7 +56,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=_caption(layers_of),
         columns=COLUMNS,
         rows=tuple(_row(label, layers) for label, layers in layers_of.items()),
-        png=draw.encoded(_whole(pieces)),
+        png=draw.encoded(_sheet(pieces)),
         alt="First-layer filters and layer-2 projections of the baseline and the improved network, and their spectra. "
         + " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items()),
         notes=tuple(_notes(layers_of)),
@@ -87,8 +87,8 @@ def _sizes_piece(layers_of: Mapping[str, Layers]) -> Piece:
 
 
 def _unclipped_piece(layers_of: Mapping[str, Layers]) -> Piece:
-    one_scale = list(draw.grey_zero(layers_of["unclipped"].filters, 100))
-    return _grid("a", "(a) Not clipped, one scale", one_scale, layers_of["unclipped"])
+    tiles = list(draw.grey_zero(layers_of["unclipped"].filters, 100))
+    return _grid("a", "(a) Not clipped, one scale", tiles, layers_of["unclipped"])
 
 
 def _filter_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
@@ -96,7 +96,7 @@ def _filter_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
         _grid(
             letter,
             f"({letter}) Layer 1, {label}",
-            [draw.stretched(one) for one in layers_of[label].filters],
+            [draw.stretched(weights) for weights in layers_of[label].filters],
             layers_of[label],
         )
         for letter, label in (("b", "baseline"), ("c", "improved"))
@@ -124,35 +124,35 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     """5 x 5 maps, each a block of 3 x 3 projections."""
     maps = layers.arrays["projections_2"][:MAPS]
     side = ((WIDTH + INNER) // 5 - INNER - 2) // 3
-    whole = draw.arranged([draw.block(list(draw.grey_zero(one)), 3, side, 1, "#9a9a9a") for one in maps], 5, INNER)
+    sheet = draw.arranged([draw.block(list(draw.grey_zero(tiles)), 3, side, 1, "#9a9a9a") for tiles in maps], 5, INNER)
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
-    return Piece(letter, draw.encoded(whole, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
+    return Piece(letter, draw.encoded(sheet, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
 
 
 def _spectra_piece(layers_of: Mapping[str, Layers]) -> Piece:
-    both = {label: layers_of[label] for label in BASES}
+    compared = {label: layers_of[label] for label in BASES}
     alt = (
         "Two plots of energy over spatial frequency, baseline and improved: first-layer filters, layer-2 projections. "
         + " ".join(
             f"{label.capitalize()}: {layers.peaks[1]:.0f} % of the filters peak in the middle band."
-            for label, layers in both.items()
+            for label, layers in compared.items()
         )
     )
-    return Piece("spectra", first_layer_plots.spectra(both), alt, "Spectra", "full", 560)
+    return Piece("spectra", first_layer_plots.spectra(compared), alt, "Spectra", "full", 560)
 
 
-def _whole(pieces: Sequence[Piece]) -> Image.Image:
+def _sheet(pieces: Sequence[Piece]) -> Image.Image:
     """Two half pieces per line, a full piece on a line of its own."""
-    opened = [Image.open(io.BytesIO(piece.png)).convert("RGB") for piece in pieces]
+    images = [Image.open(io.BytesIO(piece.png)).convert("RGB") for piece in pieces]
     wide = {"half": WIDTH, "full": 2 * WIDTH + 32}
-    named = [
+    titled = [
         draw.titled(_fit_width(image, wide[piece.share]), piece.title, 24)
-        for piece, image in zip(pieces, opened, strict=True)
+        for piece, image in zip(pieces, images, strict=True)
     ]
-    halves = [image for piece, image in zip(pieces, named, strict=True) if piece.share == "half"]
+    halves = [image for piece, image in zip(pieces, titled, strict=True) if piece.share == "half"]
     lines = [draw.beside(halves[i : i + 2], 32) for i in range(0, len(halves), 2)]
     return draw.below(
-        [*lines, *(image for piece, image in zip(pieces, named, strict=True) if piece.share == "full")], 30
+        [*lines, *(image for piece, image in zip(pieces, titled, strict=True) if piece.share == "full")], 30
     )
 
 
@@ -160,9 +160,9 @@ def _fit_width(image: Image.Image, width: int) -> Image.Image:
     """Shrink what is wider, as plots are; pad what is narrower, as grids of tiles may be."""
     if image.width > width:
         return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
-    whole = Image.new("RGB", (width, image.height), "white")
-    whole.paste(image, (0, 0))
-    return whole
+    sheet = Image.new("RGB", (width, image.height), "white")
+    sheet.paste(image, (0, 0))
+    return sheet
 
 
 def _row(label: str, layers: Layers) -> Row:

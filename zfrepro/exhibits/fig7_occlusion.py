@@ -25,7 +25,7 @@ TITLE = "Covering parts of the image"
 PAPER = "Figure 7"
 HEADS = ("(a) Input", "(b) Strongest map", "(c) Its projections", "(d) P(true class)", "(e) Top label")
 LABEL_COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.RED, draw.PURPLE, draw.SKY)
-OTHERS = "#b9bec6"
+OTHER_COLOUR = "#b9bec6"
 WIDE, TOP, HIGH = 7.4, 0.2, 1.85  # inches: the figure, the heads, a line of panels
 COLUMNS = (
     Column("picture", "Image", "label"),
@@ -55,7 +55,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "(e) most probable class.",
         columns=COLUMNS,
         rows=tuple(numbers),
-        png=_whole(arrays, about),
+        png=_sheet(arrays, about),
         alt=f"{count} rows of five panels: input, activation map, projections, probability map, label map.",
         notes=(
             "In (a) the square is where it lowers the probability of the true class most. Maps are enlarged to the size of the image, "
@@ -73,7 +73,7 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
     record, probability = about["pictures"][i], arrays["probability"][i]
-    kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
+    label_kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
     shares = {
         "p_clean": arrays["clean_probability"][i],
         "p_least": probability.min(),
@@ -82,7 +82,7 @@ def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> 
     }
     cells = {key: "no position" if share is None else Number(float(share), 3) for key, share in shares.items()}
     cells |= {"picture": record["file"], "true": record["true"], "map": Number(int(arrays["map"][i]), 0)}
-    return make_row(COLUMNS, cells | {"label_kept": Number(kept)})
+    return make_row(COLUMNS, cells | {"label_kept": Number(label_kept)})
 
 
 def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
@@ -109,12 +109,12 @@ def _grids(
     panels: where each panel lies, in shares of the figure, from the lower left.
     """
     half, stride, side = about["square"] / 2, about["stride"], about["input_size"]
-    places = [f"{n * stride + half:g}" for n in range(about["positions"])]
+    centres = [f"{n * stride + half:g}" for n in range(about["positions"])]
     activation, classes = arrays["activation"][i], about["classes"]
     digits = 1 if activation.max() >= 10 else 3
     first, across = (half - stride / 2) / side, about["positions"] * stride / side
     return (
-        _grid(panels[0], [[f"square at x {x}, y {y}" for x in places] for y in places], first, across),
+        _grid(panels[0], [[f"square at x {x}, y {y}" for x in centres] for y in centres], first, across),
         _grid(panels[1], [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
         _grid(panels[3], [[f"P(true) {number:.3f}" for number in line] for line in arrays["probability"][i].tolist()]),
         _grid(panels[4], [[f"predicted: {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
@@ -128,7 +128,7 @@ def _grid(panel: Bbox, cells: list[list[str]], first: float = 0.0, across: float
     return Grid(round(left, 5), round(top, 5), round(width, 5), round(height, 5), tuple(map(tuple, cells)))
 
 
-def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
     count = len(arrays["inputs"])
     with _figure(count) as figure:
         _panels(figure, range(count), arrays, about)
@@ -140,11 +140,11 @@ def _figure(lines: int) -> AbstractContextManager[Figure]:
 
 
 def _panels(
-    figure: Figure, chosen: Sequence[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+    figure: Figure, images: Sequence[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> np.ndarray:
     """Axes (images, 5): a row of panels per image, the heads above the first."""
-    axes = figure.subplots(len(chosen), len(HEADS), squeeze=False)
-    for line, i in zip(axes, chosen, strict=True):
+    axes = figure.subplots(len(images), len(HEADS), squeeze=False)
+    for line, i in zip(axes, images, strict=True):
         for ax in line:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
@@ -177,9 +177,9 @@ def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[st
 
 
 def _heat(ax: Axes, values: np.ndarray) -> None:
-    shown = ax.imshow(values, cmap="viridis")
+    image = ax.imshow(values, cmap="viridis")
     ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
-    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal", ticks=ticks)
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal", ticks=ticks)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6, length=2, pad=1)
 
@@ -198,12 +198,12 @@ def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None
     codes = np.full(labels.shape, len(largest))
     for code, label in enumerate(largest):
         codes[labels == label] = code
-    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(largest)], OTHERS]), vmin=0, vmax=len(largest))
+    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(largest)], OTHER_COLOUR]), vmin=0, vmax=len(largest))
     handles = [
         Patch(color=colour, label=draw.shortened(classes[label], 18) + (" (true)" if label == true else ""))
         for colour, label in zip(LABEL_COLOURS, largest, strict=False)
     ]
     if len(order) > len(largest):
-        handles.append(Patch(color=OTHERS, label=f"{len(order) - len(largest)} others"))
+        handles.append(Patch(color=OTHER_COLOUR, label=f"{len(order) - len(largest)} others"))
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1 + (len(handles) > 3), fontsize=5.5,
               handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip

@@ -47,14 +47,14 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
     count, random = len(arrays["inputs"]), min(RANDOM, about["draws"])
-    names = [one["class"] or one["file"] for one in about["pictures"][:count]]
+    names = [picture["class"] or picture["file"] for picture in about["pictures"][:count]]
     return Picture(
         caption=f"Left to right: the image as the network sees it, its right eye, left eye and nose covered by a grey square of "
         f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random places outside the three parts. Right "
         f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
-        png=draw.encoded(_whole(arrays, about, random)),
+        png=draw.encoded(_sheet(arrays, about, random)),
         alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
         "places covered by a grey square.",
         notes=(
@@ -64,7 +64,7 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
 
 
-def _whole(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int) -> Image.Image:
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int) -> Image.Image:
     """One column per mask: the original images, then with each mask that is shown."""
     heads = ["Original", *PARTS, *(f"Random {i + 1}" for i in range(random))]
     columns = []

@@ -32,13 +32,13 @@ NAMES = {  # label of `transfers.needs` -> series
 PRINTED = {"Our Model": NAMES["pretrained"], "Bo etal": "Bo et al., 2013", "Sohn etal": "Sohn et al., 2011"}
 BO = PRINTED["Bo etal"]
 BASELINES = ("hog", "scratch")  # the first that was run is the dashed line, which pretrained features should exceed
-LOOKS = {  # series -> colour, marker
+STYLES = {  # series -> colour, marker
     NAMES["pretrained"]: (draw.OURS, "o"),
     NAMES["hog"]: (draw.PURPLE, "s"),
     NAMES["scratch"]: (draw.GREEN, "^"),
     NAMES["random"]: (draw.ORANGE, "v"),
 }
-PRINTED_LOOKS = {NAMES["pretrained"]: (draw.PAPER, "o"), BO: (draw.MUTED, "s"), PRINTED["Sohn etal"]: ("#9aa1ac", "^")}
+PRINTED_STYLES = {NAMES["pretrained"]: (draw.PAPER, "o"), BO: (draw.MUTED, "s"), PRINTED["Sohn etal"]: ("#9aa1ac", "^")}
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -49,8 +49,8 @@ def build(files: Mapping[str, Path]) -> Picture:
     folds, curves, printed = transfers.Folds.load(files["folds"]), _ours(files), _printed()
     theirs, ours = Level.from_curves(BO, printed[BO], printed[NAMES["pretrained"]]), _level(curves)
     panels = (
-        Panel("Paper: ImageNet to Caltech-256", printed, theirs, PRINTED_LOOKS, hollow=True),
-        Panel(f"This experiment: {folds.target}", curves, ours, LOOKS, hollow=False),
+        Panel("Paper: ImageNet to Caltech-256", printed, theirs, PRINTED_STYLES, hollow=True),
+        Panel(f"This experiment: {folds.target}", curves, ours, STYLES, hollow=False),
     )
     bars = (
         "Bars: ± in the paper, standard deviation over the splits here" if folds.folds > 1 else "Bars: ± in the paper"
@@ -72,8 +72,8 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
     """Series -> measured curve, pretrained first."""
-    found = transfers.load_accuracies(files)
-    measured = {series: fold_curve(transfers.shown_curve(found, method)) for method, series in NAMES.items()}
+    accuracies = transfers.load_accuracies(files)
+    measured = {series: fold_curve(transfers.shown_curve(accuracies, method)) for method, series in NAMES.items()}
     return {series: curve for series, curve in measured.items() if curve}
 
 
@@ -130,10 +130,10 @@ def _levels(theirs: Level, ours: Level | None) -> list[Row]:
     return [heading(LEVELS, COLUMNS), *lines]
 
 
-def _describe(where: str, level: Level, curves: Mapping[str, Curve]) -> str:
+def _describe(name: str, level: Level, curves: Mapping[str, Curve]) -> str:
     """`Dashed, left: Bo et al., 2013, with 60 per class, 55.2 %; pretrained features exceed it with 6, not with 5.`"""
     curve = curves.get(NAMES["pretrained"], {})
-    head = f"{where}: {level.series}, with {level.per_class} per class, {level.value:.1f} %;"
+    head = f"{name}: {level.series}, with {level.per_class} per class, {level.value:.1f} %;"
     if level.exceeded_at is None:
         best = max(curve.items(), key=lambda point: point[1].value, default=None)
         top = f" (at best {best[1].value:.1f} %, with {best[0]})" if best else ""

@@ -28,7 +28,7 @@ COLUMNS = (
     Column("expected", "Expected by chance"),
     Column("images", "Images"),
 )
-LOWER, NONE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
+LOWER, NO_IMAGE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -41,7 +41,7 @@ def build(files: Mapping[str, Path]) -> Table:
     return Table(
         caption=_caption(scores, about),
         columns=COLUMNS,
-        rows=rows or (make_row(COLUMNS, {"quantity": NONE, "images": Number(0, 0)}, partial=True),),
+        rows=rows or (make_row(COLUMNS, {"quantity": NO_IMAGE, "images": Number(0, 0)}, partial=True),),
         png=_plot(scores),
         alt=_alt(rows),
         notes=(
@@ -122,8 +122,8 @@ def _mean(values: np.ndarray) -> Number:
 def _plot(scores: Scores) -> bytes:
     """One point per image: below the diagonal, the true class is less probable when the object is covered."""
     columns = scores.values
-    with draw.figure(6.6, 2.9) as drawn:
-        left, right = drawn.subplots(1, 2)
+    with draw.figure(6.6, 2.9) as figure:
+        left, right = figure.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=draw.LINE, linewidth=1)
         left.scatter(columns["outside"], columns["inside"], s=9, color=draw.OURS, alpha=0.6, linewidths=0)
         left.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title="Mean P(true class)")
@@ -136,7 +136,7 @@ def _plot(scores: Scores) -> bytes:
         )
         reach = max(20.0, 5 * np.ceil(np.abs(gain).max() / 5)) if len(gain) else 20.0
         right.set_xlim(-reach, reach)
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
 def _alt(rows: tuple[Row, ...]) -> str:

@@ -37,7 +37,7 @@ COLUMNS = (
     Column("most", "Most in a class", "ours"),
     Column("duplicates", "Copies within the set", "ours"),
 )
-SHOWN = 12  # pairs of a target
+MAX_PAIRS = 12  # pairs of a target
 SIDE, GAP = 106, 4  # pixels: an image, so that a line of pairs is as wide as the histograms; the space between two
 BINS = np.linspace(-0.2, 1, 61).tolist()
 
@@ -66,7 +66,7 @@ class _Target:
     @property
     def left_out(self) -> Counter[str]:
         """Class -> number of images left out as too similar."""
-        return Counter(one["class"] for one in self.record["overlap"]["left_out"])
+        return Counter(image["class"] for image in self.record["overlap"]["left_out"])
 
 
 def build(files: Mapping[str, Path]) -> Table:
@@ -76,14 +76,14 @@ def build(files: Mapping[str, Path]) -> Table:
     pieces = [
         Piece("correlations", _histograms(targets), _describe(targets), "Largest correlation per image", least=560)
     ]
-    pieces += [_pairs(one) for one in targets]
+    pieces += [_pairs(target) for target in targets]
     return Table(
         caption="Images of each target set whose thumbnail correlates with that of a training image of the source"
         f"{mirrored}, by at least {_thresholds(targets)}; thumbnails of {rule['size']} x {rule['size']} pixels, mean-subtracted per "
         "channel. They are in no fold.",
         columns=COLUMNS,
-        rows=(*(_row(one) for one in targets), *_by_class(targets)),
-        png=_whole(targets),
+        rows=(*(_row(target) for target in targets), *_by_class(targets)),
+        png=_sheet(targets),
         alt=_describe(targets),
         notes=(
             "The paper also finds such images by normalised correlation, gives no size or threshold, and removes them from ImageNet before "
@@ -104,32 +104,32 @@ def _load(files: Mapping[str, Path], name: str) -> _Target:
 
 
 def _thresholds(targets: Sequence[_Target]) -> str:
-    return " or ".join(f"{value:g}" for value in sorted({one.record["overlap"]["threshold"] for one in targets}))
+    return " or ".join(f"{value:g}" for value in sorted({target.record["overlap"]["threshold"] for target in targets}))
 
 
-def _row(one: _Target) -> Row:
-    printed = PRINTED.get(one.name)
-    overlap, largest = one.record["overlap"], one.record["overlap"]["largest"]
+def _row(target: _Target) -> Row:
+    printed = PRINTED.get(target.name)
+    overlap, largest = target.record["overlap"], target.record["overlap"]["largest"]
     return make_row(COLUMNS, {
-        "target": f"{one.title}: {one.record['target']}",
+        "target": f"{target.title}: {target.record['target']}",
         "paper_left_out": f"{printed[0]} of {printed[1]:,}" if printed else None,
         "paper_most": Number(printed[2], 0) if printed else None,
-        "pictures": f"{one.record['pictures']:,}",
+        "pictures": f"{target.record['pictures']:,}",
         "compared": f"{overlap['source_pictures']:,} of {overlap['source']}",
         "largest": None if largest is None else Number(largest, 3),
         "left_out": Number(len(overlap["left_out"]), 0),
-        "most": Number(max(one.left_out.values(), default=0), 0),
-        "duplicates": Number(len(one.record["duplicates"]), 0),
+        "most": Number(max(target.left_out.values(), default=0), 0),
+        "duplicates": Number(len(target.record["duplicates"]), 0),
     })  # fmt: skip
 
 
 def _by_class(targets: Sequence[_Target]) -> list[Row]:
     """For every target with images left out: how many of each class, most first."""
     rows = []
-    for one in targets:
-        if one.left_out:
-            rows.append(heading(f"Left out of {one.title}, by class", COLUMNS))
-            counts = sorted(one.left_out.items(), key=lambda item: (-item[1], item[0]))
+    for target in targets:
+        if target.left_out:
+            rows.append(heading(f"Left out of {target.title}, by class", COLUMNS))
+            counts = sorted(target.left_out.items(), key=lambda item: (-item[1], item[0]))
             rows += [
                 make_row(COLUMNS, {"target": name, "left_out": Number(count, 0)}, partial=True)
                 for name, count in counts
@@ -138,63 +138,70 @@ def _by_class(targets: Sequence[_Target]) -> list[Row]:
 
 
 def _histograms(targets: Sequence[_Target]) -> bytes:
-    with draw.figure(6.6, 2.1) as drawn:
-        axes = drawn.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-        for ax, one in zip(axes, targets, strict=True):
-            _histogram(ax, one)
+    with draw.figure(6.6, 2.1) as figure:
+        axes = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+        for ax, target in zip(axes, targets, strict=True):
+            _histogram(ax, target)
         axes[0].set_ylim(0.7, 8 * axes[0].get_ylim()[1])  # room for the legends
         axes[0].set_ylabel("images")
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
-def _histogram(ax: Axes, one: _Target) -> None:
-    threshold = one.record["overlap"]["threshold"]
-    ax.hist(one.correlations, bins=BINS, color=draw.OURS)
+def _histogram(ax: Axes, target: _Target) -> None:
+    threshold = target.record["overlap"]["threshold"]
+    ax.hist(target.correlations, bins=BINS, color=draw.OURS)
     ax.axvline(threshold, color=draw.PAPER, linewidth=1.1, linestyle=(0, (4, 3)), label=f"left out from {threshold:g}")
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
-    ax.set_xlim(min(0.0, float(one.correlations.min(initial=0))), 1.02)
-    ax.set_title(one.title)
+    ax.set_xlim(min(0.0, float(target.correlations.min(initial=0))), 1.02)
+    ax.set_title(target.title)
     ax.set_xlabel("largest correlation")
     ax.legend(loc="upper left")
 
 
-def _strip(one: _Target) -> np.ndarray:
+def _strip(target: _Target) -> np.ndarray:
     """(2 SIDE + GAP, ..., 3): target images above, source images below."""
-    pairs = one.pairs["pairs"][:SHOWN]
-    shown = [image for half in (0, 1) for image in pairs[:, half]]
-    return np.asarray(draw.block(shown, len(pairs), SIDE, GAP))
+    pairs = target.pairs["pairs"][:MAX_PAIRS]
+    images = [image for half in (0, 1) for image in pairs[:, half]]
+    return np.asarray(draw.block(images, len(pairs), SIDE, GAP))
 
 
-def _pairs(one: _Target) -> Piece:
+def _pairs(target: _Target) -> Piece:
     correlations = [
         f"{value:.3f}{' (left out)' if out else ''}"
-        for value, out in zip(one.pairs["correlation"], one.pairs["left_out"], strict=True)
-    ][:SHOWN]
-    title = f"{one.title}: the most similar pairs, target above, source below"
-    image = Image.fromarray(_strip(one))
+        for value, out in zip(target.pairs["correlation"], target.pairs["left_out"], strict=True)
+    ][:MAX_PAIRS]
+    title = f"{target.title}: the most similar pairs, target above, source below"
+    image = Image.fromarray(_strip(target))
     return Piece(
-        f"pairs_{one.name}", draw.encoded(image), f"{title}. Correlations: {', '.join(correlations)}.", title, least=560
+        f"pairs_{target.name}",
+        draw.encoded(image),
+        f"{title}. Correlations: {', '.join(correlations)}.",
+        title,
+        least=560,
     )
 
 
-def _whole(targets: Sequence[_Target]) -> bytes:
+def _sheet(targets: Sequence[_Target]) -> bytes:
     """Histograms above, pairs of every target below."""
     head = Image.open(io.BytesIO(_histograms(targets))).convert("RGB")
-    strips = [draw.titled(_widened(Image.fromarray(_strip(one)), head.width), _pairs(one).title, 18) for one in targets]
+    strips = [
+        draw.titled(_widened(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
+        for target in targets
+    ]
     return draw.encoded(draw.below([head, *strips], 3 * GAP))
 
 
 def _widened(image: Image.Image, width: int) -> Image.Image:
-    whole = Image.new("RGB", (max(width, image.width), image.height), "white")
-    whole.paste(image)
-    return whole
+    sheet = Image.new("RGB", (max(width, image.width), image.height), "white")
+    sheet.paste(image)
+    return sheet
 
 
 def _describe(targets: Sequence[_Target]) -> str:
     counts = [
-        f"{one.title}: {len(one.record['overlap']['left_out'])} of {one.record['pictures']} left out, largest correlation "
-        f"{one.record['overlap']['largest']}"
-        for one in targets
+        f"{target.title}: {len(target.record['overlap']['left_out'])} of {target.record['pictures']} left out, largest correlation "
+        f"{target.record['overlap']['largest']}"
+        for target in targets
     ]
     return "Histograms of each target image's largest correlation with a source image. " + "; ".join(counts)

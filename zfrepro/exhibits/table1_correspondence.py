@@ -32,9 +32,9 @@ DIGITS = 3
 COLUMNS = (
     Column("row", "Covered", "label"),
     *(
-        Column(f"layer{layer}_{who}", label, role, f"Layer {layer}")
+        Column(f"layer{layer}_{suffix}", label, role, f"Layer {layer}")
         for layer in LAYERS
-        for who, label, role in COMPARED
+        for suffix, label, role in COMPARED
     ),
     *(
         Column(f"layer{layer}_{key}", f"layer {layer}", "plain", f"{key.capitalize()} (%)")
@@ -77,7 +77,7 @@ def _describe_sample(sample: Mapping[str, Any], as_paper: bool) -> str:
 def _source(about: Mapping[str, Any]) -> str:
     if about["marked_by_hand"]:
         return "photographs marked by hand"
-    classes = sorted({one["class"] for one in about["pictures"]})
+    classes = sorted({picture["class"] for picture in about["pictures"]})
     return f"images of the class{'es' if len(classes) > 1 else ''} {', '.join(classes)}"
 
 
@@ -88,28 +88,28 @@ def _rows(sample: Mapping[str, Any], spread: bool) -> list[Row]:
 
 def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Row:
     cells: dict[str, Cell] = {"row": line["row_label"]}
-    found = [sample["layers"][str(layer)]["masks"][line["name"]] for layer in LAYERS]
-    for layer, one in zip(LAYERS, found, strict=True):
+    masks = [sample["layers"][str(layer)]["masks"][line["name"]] for layer in LAYERS]
+    for layer, mask in zip(LAYERS, masks, strict=True):
         theirs = Number(line[f"layer{layer}_mean_feature_sign_change"], DIGITS, spread=line[f"layer{layer}_pm"])
-        more = {"spread": one["spread"]} if spread else {"low": one["low"], "high": one["high"]}
-        ours = Number(one["mean"], DIGITS, **more)
+        ends = {"spread": mask["spread"]} if spread else {"low": mask["low"], "high": mask["high"]}
+        ours = Number(mask["mean"], DIGITS, **ends)
         cells |= {
             f"layer{layer}_paper": theirs,
             f"layer{layer}_ours": ours,
             f"layer{layer}_diff": difference(ours, theirs, DIGITS),
-            f"layer{layer}_opposite": _opposite(one, not spread),
-            f"layer{layer}_unchanged": Number(100 * one["unchanged"]),
+            f"layer{layer}_opposite": _opposite(mask, not spread),
+            f"layer{layer}_unchanged": Number(100 * mask["unchanged"]),
         }
     return make_row(COLUMNS, cells)
 
 
-def _opposite(found: Mapping[str, Any], interval: bool) -> Number | None:
-    if found["opposite"] is None:
+def _opposite(mask: Mapping[str, Any], interval: bool) -> Number | None:
+    if mask["opposite"] is None:
         return None
     low, high = (
-        100 * found[key] if interval and found[key] is not None else None for key in ("opposite_low", "opposite_high")
+        100 * mask[key] if interval and mask[key] is not None else None for key in ("opposite_low", "opposite_high")
     )
-    return Number(100 * found["opposite"], low=low, high=high)
+    return Number(100 * mask["opposite"], low=low, high=high)
 
 
 def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
@@ -177,7 +177,8 @@ def _highlights(sample: Mapping[str, Any]) -> tuple[Highlight, ...]:
     lines = paper.table("table1_correspondence").set_index("name")["layer5_mean_feature_sign_change"]
     ours = {mask: masks[mask]["mean"] for mask in MASKS}
     theirs = {mask: lines[mask] for mask in MASKS}
-    shown = [
-        f"{sum(one[part] for part in PARTS) / len(PARTS):.3f}, random {one['random']:.3f}" for one in (ours, theirs)
+    texts = [
+        f"{sum(means[part] for part in PARTS) / len(PARTS):.3f}, random {means['random']:.3f}"
+        for means in (ours, theirs)
     ]
-    return (Highlight("Sign change at layer 5 where eyes or nose are covered", *shown),)
+    return (Highlight("Sign change at layer 5 where eyes or nose are covered", *texts),)

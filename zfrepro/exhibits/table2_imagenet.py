@@ -41,10 +41,14 @@ IN_PLOT = {
     "improved-and-wide-ensemble": "(a) and (b) together",
 }
 GROUPS = {"prior": "Earlier work", "ours": "Zeiler & Fergus", "later": "Later entries (ECCV version of the paper only)"}
-SHOWN: tuple[tuple[str, str, Role], ...] = (*COMPARED, ("ours_single_view", "ours, 1 view", "plain"))
+SHOWN_COLUMNS: tuple[tuple[str, str, Role], ...] = (*COMPARED, ("ours_single_view", "ours, 1 view", "plain"))
 COLUMNS = (
     Column("row", "Network", "label"),
-    *(Column(f"{key}_{who}", label, role, group) for key, group in ERRORS.items() for who, label, role in SHOWN),
+    *(
+        Column(f"{key}_{suffix}", label, role, group)
+        for key, group in ERRORS.items()
+        for suffix, label, role in SHOWN_COLUMNS
+    ),
     Column("test_top5_paper", "paper", "paper", "Test top-5"),
     Column("networks", "Networks, ours"),
 )
@@ -56,36 +60,36 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
-    found, views = networks.runs, networks.views
+    trained, views = networks.runs, networks.views
     table = paper.rows("table2_imagenet_error")
     rows = [_row(line, networks) for line in table]
-    own = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
-    images = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in found}))
+    our_rows = [row for line, row in zip(table, rows, strict=True) if line["group"] == "ours"]
+    images = " or ".join(f"{n:,}" for n in sorted({run.errors["n"] for run in trained}))
     return Table(
         caption=f"Error in percent on {images} validation images; ours: {name_views(views)}, and the single centre view. "
         "The paper's numbers are for ImageNet 2012; its test labels are not public, so that column has the paper's numbers only.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(own, [_seeds(line["name"], networks) for line in table if line["group"] == "ours"]),
-        alt=_alt(own),
+        png=_plot(our_rows, [_seeds(line["name"], networks) for line in table if line["group"] == "ours"]),
+        alt=_alt(our_rows),
         notes=(
             interval_note(networks.spread_of_error(1, views) is not None),
             "An ensemble averages probabilities; the last column gives its number of networks, which may be smaller than the paper's. Its "
             "spread over seeds is assumed to be that of the mean of as many networks.",
-            *divergence_notes(found),
+            *divergence_notes(trained),
         ),
         highlights=_highlights(table, rows),
     )
 
 
 def _row(line: dict[str, Any], networks: Networks) -> Row:
-    measured, members = _measured(line["name"], networks)
+    errors, members = _errors(line["name"], networks)
     missing = _missing(line, networks)
     cells: dict[str, Cell] = {"row": line["row_label"]}
     for key in ERRORS:
         theirs = printed_number(line[f"{key}_err_pct"])
-        main = measured_number(measured.get((TOPS[key], networks.views)))
-        single = measured_number(measured.get((TOPS[key], 1)))
+        main = measured_number(errors.get((TOPS[key], networks.views)))
+        single = measured_number(errors.get((TOPS[key], 1)))
         cells |= {
             f"{key}_paper": theirs,
             f"{key}_ours": main or missing,
@@ -110,7 +114,7 @@ def _table3_rows(row: str) -> tuple[str, ...]:
     return (row,) if row in SINGLE else ENSEMBLES.get(row, ())
 
 
-def _measured(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
+def _errors(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
     """(k, views) -> our top-k error, and of how many networks."""
     parts = [runs.of_row(networks.runs, part) for part in _table3_rows(row)]
     members = [run for part in parts for run in part]
@@ -126,25 +130,25 @@ def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
     single = runs.of_row(networks.runs, row) if row in SINGLE else []
     errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
-    return [[error for error in one if error is not None] for one in errors]
+    return [[error for error in kind_errors if error is not None] for kind_errors in errors]
 
 
 def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, ...]:
-    placed: list[Row] = []
+    ordered: list[Row] = []
     for group, title in GROUPS.items():
-        placed.append(heading(title, COLUMNS))
-        placed += [row for line, row in zip(table, rows, strict=True) if line["group"] == group]
-    return tuple(placed)
+        ordered.append(heading(title, COLUMNS))
+        ordered += [row for line, row in zip(table, rows, strict=True) if line["group"] == group]
+    return tuple(ordered)
 
 
-def _plot(own: list[Row], seeds: list[list[list[float]]]) -> bytes:
-    panels = [compared(title, own, key) for key, title in ERRORS.items()]
+def _plot(our_rows: list[Row], seeds: list[list[list[float]]]) -> bytes:
+    panels = [compared(title, our_rows, key) for key, title in ERRORS.items()]
     by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
     return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)", seeds=by_panel)
 
 
-def _alt(own: list[Row]) -> str:
-    errors = [f"{row.label}: {row.text('val_top1_ours')}" for row in own if row.number("val_top1_ours")]
+def _alt(our_rows: list[Row]) -> str:
+    errors = [f"{row.label}: {row.text('val_top1_ours')}" for row in our_rows if row.number("val_top1_ours")]
     return "Dot plot of error, paper hollow, ours filled. Our validation top-1 error in percent: " + "; ".join(errors)
 
 

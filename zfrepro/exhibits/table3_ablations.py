@@ -33,7 +33,11 @@ ERRORS = {"train_top1": "Train top-1", "val_top1": "Validation top-1", "val_top5
 TOPS = {"val_top1": 1, "val_top5": 5}
 COLUMNS = (
     Column("row", "Network", "label"),
-    *(Column(f"{key}_{who}", label, role, group) for key, group in ERRORS.items() for who, label, role in COMPARED),
+    *(
+        Column(f"{key}_{suffix}", label, role, group)
+        for key, group in ERRORS.items()
+        for suffix, label, role in COMPARED
+    ),
     Column("parameters_full_size", "Parameters, full size (M)"),
     Column("runs", "Runs"),
 )
@@ -45,35 +49,35 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     networks = Networks.load(files)
-    found, views = networks.runs, networks.views
+    trained, views = networks.runs, networks.views
     table = paper.rows("table3_ablation")
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
-    images = sorted({run.errors["n"] for run in found})
+    images = sorted({run.errors["n"] for run in trained})
     seeds = {line["name"]: _seeds(line["name"], networks) for line in table}
     return Table(
         caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
-        f"{name_views(views)}, {_listed(images)} images; training error: centre crop, without dropout, "
-        f"{_listed(sorted({run.errors['train_n'] for run in found}))} images.",
+        f"{name_views(views)}, {_join(images)} images; training error: centre crop, without dropout, "
+        f"{_join(sorted({run.errors['train_n'] for run in trained}))} images.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
         png=_plot(table, rows, seeds),
         alt=_alt(ran),
         notes=(
             f"{interval_note(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
-            *_unfinished(found),
-            *divergence_notes(found),
+            *_unfinished(trained),
+            *divergence_notes(trained),
         ),
         highlights=_highlights(networks),
     )
 
 
-def _unfinished(found: Sequence[runs.Run]) -> list[str]:
+def _unfinished(trained: Sequence[runs.Run]) -> list[str]:
     """A warning where a shallower network fits its training set better: then the deep one is not fully trained."""
-    reason = convergence.shallow_fits_better(found)
+    reason = convergence.shallow_fits_better(trained)
     if not reason:
         return []
-    epochs = runs.of_row(found, convergence.FULL)[0].spec["epochs"]
+    epochs = runs.of_row(trained, convergence.FULL)[0].spec["epochs"]
     return [
         f"Not fully trained: {reason}. After {epochs} epochs the ranks show how fast networks learn, not how well they could."
     ]
@@ -82,12 +86,12 @@ def _unfinished(found: Sequence[runs.Run]) -> list[str]:
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     cells: dict[str, Cell] = {"row": _label(line)}
     name = line["name"]
-    own = runs.of_row(networks.runs, name)
+    row_runs = runs.of_row(networks.runs, name)
     missing = "diverged" if runs.diverged_in_row(networks.runs, name) else "not run"
     for key in ERRORS:
         theirs = printed_number(line[f"{key}_err_pct"])
         ours = None
-        if own:
+        if row_runs:
             error = networks.error(name, TOPS[key], networks.views) if key in TOPS else networks.training_error(name)
             ours = measured_number(error)
         cells |= {
@@ -95,17 +99,17 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
             f"{key}_ours": ours or missing,
             f"{key}_diff": difference(ours, theirs),
         }
-    cells["parameters_full_size"] = Number(own[0].full_size / 1e6) if own else None
-    cells["runs"] = Number(len(own), 0) if own else None
-    return make_row(COLUMNS, cells, "" if own else "unrun")
+    cells["parameters_full_size"] = Number(row_runs[0].full_size / 1e6) if row_runs else None
+    cells["runs"] = Number(len(row_runs), 0) if row_runs else None
+    return make_row(COLUMNS, cells, "" if row_runs else "unrun")
 
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
-    own = runs.of_row(networks.runs, row)
-    validation = [[run.error(f"top{k}", networks.views) for run in own] for k in TOPS.values()]
+    row_runs = runs.of_row(networks.runs, row)
+    validation = [[run.error(f"top{k}", networks.views) for run in row_runs] for k in TOPS.values()]
     return [
-        [run.errors["train_top1"] for run in own],
+        [run.errors["train_top1"] for run in row_runs],
         *([error for error in errors if error is not None] for errors in validation),
     ]
 
@@ -118,12 +122,12 @@ def _label(line: dict[str, Any]) -> str:
 
 def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, ...]:
     names = {"krizhevsky_replication": "Baseline: Krizhevsky et al.", "fig3": "Improved: Fig. 3"}
-    placed: list[Row] = []
+    ordered: list[Row] = []
     for i, (line, row) in enumerate(zip(table, rows, strict=True)):
         if i == 0 or line["base_model"] != table[i - 1]["base_model"]:
-            placed.append(heading(names[line["base_model"]], COLUMNS))
-        placed.append(row)
-    return tuple(placed)
+            ordered.append(heading(names[line["base_model"]], COLUMNS))
+        ordered.append(row)
+    return tuple(ordered)
 
 
 def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
@@ -131,9 +135,9 @@ def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list
     lines = _under_headings(table, rows)
     panels = [compared(title, lines, key) for key, title in ERRORS.items()]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
-    placed = iter(line["name"] for line in table)
+    names = iter(line["name"] for line in table)
     single: list[list[list[float]]] = [
-        [[] for _ in ERRORS] if row.kind == "heading" else seeds[next(placed)] for row in lines
+        [[] for _ in ERRORS] if row.kind == "heading" else seeds[next(names)] for row in lines
     ]
     by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
     return draw.dot_plot([row.label for row in lines], panels, "error (%)", headings, by_panel)
@@ -153,9 +157,11 @@ def _highlights(networks: Networks) -> tuple[Highlight, ...]:
         rise = networks.errors(FOUR_LAYERS)["top-1"]
     except NotMeasured:
         return ()
-    ours, theirs = (Number(one, signed=True).texts()["text"] for one in (rise.value, printed_error(FOUR_LAYERS, "val_top1")))
+    ours, theirs = (
+        Number(value, signed=True).texts()["text"] for value in (rise.value, printed_error(FOUR_LAYERS, "val_top1"))
+    )
     return (Highlight("Top-1 error (points) added by removing layers 3, 4, 6, 7", ours, theirs),)
 
 
-def _listed(numbers: list[int]) -> str:
+def _join(numbers: list[int]) -> str:
     return " or ".join(f"{number:,}" for number in numbers)

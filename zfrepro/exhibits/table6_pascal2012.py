@@ -38,7 +38,7 @@ OURS = {  # column -> label of `transfers.needs`, classifier, heading
     "hog": ("hog", "sigmoids", "HOG, sigmoids"),
     "random": ("random", "softmax", "random layers, softmax"),
 }
-LOOKS = {
+STYLES = {
     "paper": (draw.PAPER, "o", "paper, one softmax"),
     "softmax": (draw.OURS, "D", "this experiment, one softmax"),
     "sigmoids": (draw.SKY, "x", "this experiment, one sigmoid per class"),
@@ -64,39 +64,44 @@ def build(files: Mapping[str, Path]) -> Table:
     lines = {line["name"]: line for line in paper.rows("table6_pascal2012")}
     printed = {line["row_label"]: line for line in list(lines.values())[:CLASSES]}
     names = list(precisions["softmax"].classes)
-    same = {name: _printed_name(name) for name in names} if record["target"] == TARGET else {}
+    printed_names = {name: _printed_name(name) for name in names} if record["target"] == TARGET else {}
     columns = _columns(precisions)
-    rows = [_row("Mean", lines[MEAN], {name: one.mean for name, one in precisions.items()}, columns)]
-    if same:
-        rows += _beside(printed, same, precisions, columns)
-        rows.append(_won(lines["won-of-3"], printed, same, precisions, columns))
+    rows = [_row("Mean", lines[MEAN], {name: classifier.mean for name, classifier in precisions.items()}, columns)]
+    if printed_names:
+        rows += _rows_of_paper(printed, printed_names, precisions, columns)
+        rows.append(_count_wins(lines["won-of-3"], printed, printed_names, precisions, columns))
     else:
-        here = [_row(name, {}, {c: one.classes[name] for c, one in precisions.items()}, columns) for name in names]
+        class_rows = [
+            _row(name, {}, {c: classifier.classes[name] for c, classifier in precisions.items()}, columns)
+            for name in names
+        ]
         rows = [
             heading("Mean over the classes", columns), *rows,
-            heading("Classes of this experiment; the figure shows the paper's", columns), *here,
+            heading("Classes of this experiment; the figure shows the paper's", columns), *class_rows,
         ]  # fmt: skip
     return Table(
         caption=_caption(record, names),
         columns=columns,
         rows=tuple(rows),
-        png=_plot(printed, same, names, precisions, record["target"]),
+        png=_plot(printed, printed_names, names, precisions, record["target"]),
         alt=_alt(precisions),
-        notes=tuple(_notes(same)),
+        notes=tuple(_notes(printed_names)),
         highlights=_highlights(lines[MEAN], precisions["softmax"]),
     )
 
 
 def _load(files: Mapping[str, Path]) -> dict[str, _Precisions]:
     """Column -> average precisions, of the classifiers that were run."""
-    measured = {label: artifacts.load_json(path) for label, path in files.items() if label != "folds"}
+    records = {label: artifacts.load_json(path) for label, path in files.items() if label != "folds"}
     precisions = {}
     for column, (label, classifier, _) in OURS.items():
-        for one in measured.get(label, {"precisions": ()})["precisions"]:
-            if one["classifier"] == classifier:
-                numbers = [None if value is None else Number(value) for value in one["classes"]]
-                classes = dict(zip(measured[label]["class_names"], numbers, strict=True))
-                precisions[column] = _Precisions(classes, Number(one["mean"], low=one["low"], high=one["high"]))
+        for record in records.get(label, {"precisions": ()})["precisions"]:
+            if record["classifier"] == classifier:
+                numbers = [None if value is None else Number(value) for value in record["classes"]]
+                classes = dict(zip(records[label]["class_names"], numbers, strict=True))
+                precisions[column] = _Precisions(
+                    classes, Number(record["mean"], low=record["low"], high=record["high"])
+                )
     return precisions
 
 
@@ -120,34 +125,38 @@ def _row(
     return make_row(columns, cells, kind, partial=True)
 
 
-def _beside(
+def _rows_of_paper(
     printed: Mapping[str, Mapping[str, Any]],
-    same: Mapping[str, str],
+    printed_names: Mapping[str, str],
     precisions: Mapping[str, _Precisions],
     columns: Sequence[Column],
 ) -> list[Row]:
     """VOC itself: the paper's rows with our numbers, except for classes that were not used."""
-    own = {theirs: name for name, theirs in same.items()}
+    our_names = {theirs: name for name, theirs in printed_names.items()}
     return [
-        _row(
-            label, line, {c: one.classes[own[label]] for c, one in precisions.items()} if label in own else {}, columns
-        )
+        _row(label, line, {c: result.classes[our_names[label]] for c, result in precisions.items()}, columns)
+        if label in our_names
+        else _row(label, line, {}, columns)
         for label, line in printed.items()
     ]
 
 
-def _won(
+def _count_wins(
     line: Mapping[str, Any],
     printed: Mapping[str, Mapping[str, Any]],
-    same: Mapping[str, str],
+    printed_names: Mapping[str, str],
     precisions: Mapping[str, _Precisions],
     columns: Sequence[Column],
 ) -> Row:
     """Ours against the paper's two other methods, as the paper counts: theirs on the test set, ours on the validation set."""
     wins = {}
-    for name, one in precisions.items():
-        both = [(number, printed[theirs]) for own, theirs in same.items() if (number := one.classes[own])]
-        wins[name] = sum(number.value > max(others["A_sande2012"], others["B_yan2012"]) for number, others in both)
+    for name, classifier in precisions.items():
+        pairs = [
+            (number, printed[theirs])
+            for our_name, theirs in printed_names.items()
+            if (number := classifier.classes[our_name])
+        ]
+        wins[name] = sum(number.value > max(others["A_sande2012"], others["B_yan2012"]) for number, others in pairs)
     theirs = {key: Number(value, 0) for key in PRINTED if (value := printed_value(line.get(key))) is not None}
     cells: dict[str, Cell] = {"row": WON, **theirs, **{f"here_{name}": Number(n, 0) for name, n in wins.items()}}
     return make_row(columns, cells, partial=True)
@@ -167,43 +176,43 @@ def _caption(record: Mapping[str, Any], names: Sequence[str]) -> str:
     )
 
 
-def _notes(same: Mapping[str, str]) -> list[str]:
+def _notes(printed_names: Mapping[str, str]) -> list[str]:
     notes = [
         "Objects marked as difficult are ignored, as in VOC's evaluation.",
         "The paper's table has misprints: for dining table both other methods repeat the row above, Oquab's boat repeats bottle. "
         "Means and counts are as printed.",
     ]
-    if not same:
+    if not printed_names:
         notes.append("The classes here are not VOC's, so only the means can be compared.")
-    elif len(same) < CLASSES:
-        notes.append(f"{len(same)} of the {CLASSES} classes were used; our mean is over these.")
+    elif len(printed_names) < CLASSES:
+        notes.append(f"{len(printed_names)} of the {CLASSES} classes were used; our mean is over these.")
     return notes
 
 
 def _plot(
     printed: Mapping[str, Mapping[str, Any]],
-    same: Mapping[str, str],
+    printed_names: Mapping[str, str],
     names: Sequence[str],
     precisions: Mapping[str, _Precisions],
     target: str,
 ) -> bytes:
     theirs = {label: printed_number(line["ours"]) for label, line in printed.items()}
     ours = {
-        name: {same.get(label, label): number for label, number in precisions[name].classes.items()}
-        for name in LOOKS
+        name: {printed_names.get(label, label): number for label, number in precisions[name].classes.items()}
+        for name in STYLES
         if name in precisions
     }
     panels = [("Average precision", list(theirs), {"paper": theirs, **ours})]
-    if not same:
+    if not printed_names:
         panels = [("Paper: PASCAL VOC 2012", list(theirs), {"paper": theirs}), (f"Here: {target}", list(names), ours)]
-    with draw.figure(6.6, 1.0 + 0.17 * max(len(labels) for _, labels, _ in panels)) as drawn:
-        axes = drawn.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    with draw.figure(6.6, 1.0 + 0.17 * max(len(labels) for _, labels, _ in panels)) as figure:
+        axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
         for ax, (title, labels, series) in zip(axes, panels, strict=True):
             _panel(ax, labels, series)
             ax.set_title(title)
         handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        drawn.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
-        return draw.png(drawn)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
+        return draw.png(figure)
 
 
 def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Number | None]]) -> None:
@@ -211,11 +220,11 @@ def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Nu
     ax.set_axisbelow(True)
     ax.tick_params(length=0)
     for name, numbers in series.items():
-        colour, marker, label = LOOKS[name]
-        there = [(number.value, y) for y, row in enumerate(labels) if (number := numbers.get(row))]
-        look: dict[str, Any] = {"facecolors": "none", "edgecolors": colour} if marker in "os" else {"color": colour}
-        x, y = zip(*there, strict=True) if there else ((), ())
-        ax.scatter(x, y, marker=marker, s=20, linewidths=1.1, label=label, zorder=3, **look)
+        colour, marker, label = STYLES[name]
+        points = [(number.value, y) for y, row in enumerate(labels) if (number := numbers.get(row))]
+        style: dict[str, Any] = {"facecolors": "none", "edgecolors": colour} if marker in "os" else {"color": colour}
+        x, y = zip(*points, strict=True) if points else ((), ())
+        ax.scatter(x, y, marker=marker, s=20, linewidths=1.1, label=label, zorder=3, **style)
     ax.set_yticks(range(len(labels)), [draw.shortened(label, 24) for label in labels])
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlim(0, 100)
@@ -223,7 +232,7 @@ def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Nu
 
 
 def _alt(precisions: Mapping[str, _Precisions]) -> str:
-    means = "; ".join(f"{OURS[name][2]} {one.mean.texts()['text']}" for name, one in precisions.items())
+    means = "; ".join(f"{OURS[name][2]} {classifier.mean.texts()['text']}" for name, classifier in precisions.items())
     return f"Dot plot of average precision by class, the paper's hollow. Means of ours in percent: {means}."
 
 

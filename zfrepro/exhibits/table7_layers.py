@@ -29,13 +29,13 @@ COLOURS = (draw.OURS, draw.ORANGE, draw.GREEN, draw.PURPLE)
 
 def needs(config: Any) -> dict[str, str]:
     """Labels are `<target>/folds` and `<target>/<place> <name of the run>`, in the order of features.runs."""
-    there = [target for target in TARGETS if target in config.folds]
-    if not there or not config.features.runs:
+    targets = [target for target in TARGETS if target in config.folds]
+    if not targets or not config.features.runs:
         raise LookupError("features.runs and folds.caltech101 or folds.caltech256")
-    files = {f"{target}/folds": f"folds/{target}/folds.json" for target in there}
+    files = {f"{target}/folds": f"folds/{target}/folds.json" for target in targets}
     return files | {
         f"{target}/{number} {name}": f"probes/{target}/{name}.json"
-        for target in there
+        for target in targets
         for number, name in enumerate(config.features.runs)
     }
 
@@ -51,8 +51,8 @@ class _Target:
     sizes: dict[str, int]  # layer -> features per image, of the first network
 
     def number(self, network: str, classifier: str, layer: int) -> Number | None:
-        found = self.networks[network]
-        folds = transfers.select_folds(found, classifier=classifier, layer=layer, per_class=self.per_class)
+        measured = self.networks[network]
+        folds = transfers.select_folds(measured, classifier=classifier, layer=layer, per_class=self.per_class)
         return fold_number(folds) if folds else None
 
     def curve(self, network: str, classifier: str) -> dict[int, Number]:
@@ -68,14 +68,15 @@ class _Target:
             (line["classifier"], line["layer"]): printed_number(line[f"{column}_acc_pct"], line[f"{column}_pm"])
             for line in paper.rows("table7_layerwise")
         }
-        return {place: number for place, number in numbers.items() if number}
+        return {key: number for key, number in numbers.items() if number}
 
 
 def build(files: Mapping[str, Path]) -> Table:
     targets = [_target(files, name) for name in TARGETS if f"{name}/folds" in files]
     columns = _columns(targets)
     description = "; ".join(
-        f"{TARGETS[one.name][0]}: {one.folds.text()}, {one.per_class} training images per class" for one in targets
+        f"{TARGETS[target.name][0]}: {target.folds.text()}, {target.per_class} training images per class"
+        for target in targets
     )
     return Table(
         caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {description}.",
@@ -107,54 +108,56 @@ def _target(files: Mapping[str, Path], name: str) -> _Target:
 
 def _columns(targets: Sequence[_Target]) -> tuple[Column, ...]:
     columns = [Column("row", "Classifier (layer)", "label")]
-    for one in targets:
-        title, _, printed = TARGETS[one.name]
-        group = f"{title}, {one.per_class} per class"
-        differs = f" ({printed} per class)" if printed != one.per_class else ""
-        columns.append(Column(f"{one.name}_paper", f"paper{differs}", "paper", group))
-        columns += [Column(f"{one.name}_{name}", f"ours, {name}", "ours", group) for name in one.networks]
+    for target in targets:
+        title, _, printed = TARGETS[target.name]
+        group = f"{title}, {target.per_class} per class"
+        differs = f" ({printed} per class)" if printed != target.per_class else ""
+        columns.append(Column(f"{target.name}_paper", f"paper{differs}", "paper", group))
+        columns += [Column(f"{target.name}_{name}", f"ours, {name}", "ours", group) for name in target.networks]
     return tuple(columns)
 
 
 def _rows(targets: Sequence[_Target], columns: Sequence[Column]) -> tuple[Row, ...]:
-    layers = sorted({int(layer) for one in targets for found in one.networks.values() for layer in found["layer"]})
+    layers = sorted(
+        {int(layer) for target in targets for measured in target.networks.values() for layer in measured["layer"]}
+    )
     rows = []
     for classifier, label in CLASSIFIERS.items():
         for layer in sorted({*layers, 1, 2, 3, 4, 5, 7}):
             cells: dict[str, Cell] = {"row": f"{label} ({layer})"}
-            for one in targets:
-                cells[f"{one.name}_paper"] = one.printed().get((classifier, layer))
-                for name in one.networks:
-                    cells[f"{one.name}_{name}"] = one.number(name, classifier, layer) or "not run"
+            for target in targets:
+                cells[f"{target.name}_paper"] = target.printed().get((classifier, layer))
+                for name in target.networks:
+                    cells[f"{target.name}_{name}"] = target.number(name, classifier, layer) or "not run"
             rows.append(make_row(columns, cells))
     return tuple(rows)
 
 
 def _plot(targets: Sequence[_Target]) -> bytes:
-    with draw.figure(6.6 if len(targets) > 1 else 4.0, 3.4) as drawn:
-        axes = drawn.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-        for ax, one in zip(axes, targets, strict=True):
-            _panel(ax, one)
+    with draw.figure(6.6 if len(targets) > 1 else 4.0, 3.4) as figure:
+        axes = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+        for ax, target in zip(axes, targets, strict=True):
+            _panel(ax, target)
         axes[0].set_ylabel("accuracy (%)")
         axes[0].set_ylim(bottom=0)
         handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
         handles[CHANCE] = handles.pop(CHANCE)  # last
-        drawn.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
-        return draw.png(drawn)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
+        return draw.png(figure)
 
 
-def _panel(ax: Axes, one: _Target) -> None:
-    ax.set_title(f"{TARGETS[one.name][0]}: {one.folds.target}, {one.per_class} per class")
+def _panel(ax: Axes, target: _Target) -> None:
+    ax.set_title(f"{TARGETS[target.name][0]}: {target.folds.target}, {target.per_class} per class")
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelleft=True)
     for classifier, label in CLASSIFIERS.items():
         style = "-" if classifier == "svm" else (0, (3, 2))
-        printed = {layer: number for (kind, layer), number in one.printed().items() if kind == classifier}
+        printed = {layer: number for (kind, layer), number in target.printed().items() if kind == classifier}
         _line(ax, printed, draw.PAPER, style, f"paper, {label}", hollow=True)
-        for name, colour in zip(one.networks, COLOURS * len(one.networks), strict=False):
-            _line(ax, one.curve(name, classifier), colour, style, f"{name}, {label}", hollow=False)
-    chance = 100 / one.folds.classes
+        for name, colour in zip(target.networks, COLOURS * len(target.networks), strict=False):
+            _line(ax, target.curve(name, classifier), colour, style, f"{name}, {label}", hollow=False)
+    chance = 100 / target.folds.classes
     ax.axhline(chance, color=draw.MUTED, linewidth=0.8, linestyle=":", label=CHANCE)
     ax.set_xticks([1, 2, 3, 4, 5, 6, 7])
     ax.set_xlabel("layer")
@@ -171,10 +174,10 @@ def _line(ax: Axes, curve: Mapping[int, Number], colour: str, style: Any, label:
 
 def _alt(targets: Sequence[_Target]) -> str:
     accuracies = [
-        f"{TARGETS[one.name][0]}, {name}, {label}: "
-        + ", ".join(f"layer {layer} {number.value:.1f}" for layer, number in one.curve(name, classifier).items())
-        for one in targets
-        for name in one.networks
+        f"{TARGETS[target.name][0]}, {name}, {label}: "
+        + ", ".join(f"layer {layer} {number.value:.1f}" for layer, number in target.curve(name, classifier).items())
+        for target in targets
+        for name in target.networks
         for classifier, label in CLASSIFIERS.items()
     ]
     return (
@@ -183,13 +186,13 @@ def _alt(targets: Sequence[_Target]) -> str:
     )
 
 
-def _highlights(one: _Target) -> tuple[Highlight, ...]:
+def _highlights(target: _Target) -> tuple[Highlight, ...]:
     """How much depth adds, for the first network, and its best layer."""
-    ours = one.curve(next(iter(one.networks)), "svm")
-    printed = {layer: number for (kind, layer), number in one.printed().items() if kind == "svm"}
+    ours = target.curve(next(iter(target.networks)), "svm")
+    printed = {layer: number for (kind, layer), number in target.printed().items() if kind == "svm"}
     if len(ours) < 2:
         return ()
-    title = f"{TARGETS[one.name][0]}: SVM accuracy gained from layer 1 to the best layer"
+    title = f"{TARGETS[target.name][0]}: SVM accuracy gained from layer 1 to the best layer"
     return (Highlight(title, _gain(ours), _gain(printed)),)
 
 

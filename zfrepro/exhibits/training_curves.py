@@ -106,15 +106,15 @@ def _row(run: str, line: Mapping[Any, Any]) -> Row:
 
 
 def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:
-    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // 4)) as drawn:
-        axes = drawn.subplots(1, len(PANELS))
+    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // 4)) as figure:
+        axes = figure.subplots(1, len(PANELS))
         for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
             _panel(ax, histories, column, diverged)
             ax.set_title(title)
             ax.set_xlabel("epoch")
         handles, labels = axes[0].get_legend_handles_labels()
-        drawn.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
-        return draw.png(drawn)
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+        return draw.png(figure)
 
 
 def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: Container[str]) -> None:
@@ -122,17 +122,17 @@ def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: 
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for i, (run, history) in reversed(list(enumerate(histories.items()))):
-        look = (
+        style = (
             {"color": draw.CYCLE[i], "label": run}
             if i < LABELLED
             else {"color": "#c3c8d0", "linewidth": 1, "label": "others"}
         )
         if i > LABELLED:
-            look["label"] = "_"  # matplotlib leaves it out of the legend
+            style["label"] = "_"  # matplotlib leaves it out of the legend
         elif run in diverged and i < LABELLED:
-            look |= {"label": f"{run} (diverged)", "linestyle": ":"}
+            style |= {"label": f"{run} (diverged)", "linestyle": ":"}
         finite = history[np.isfinite(history[column].astype(float))]
-        ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **look)
+        ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **style)
     largest = [history[column].max() for run, history in histories.items() if run not in diverged]
     if largest:
         ax.set_ylim(top=min(ax.get_ylim()[1], 1.05 * max(largest)))

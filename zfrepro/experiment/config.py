@@ -93,9 +93,9 @@ class Config(Base):
             raise ValueError(f"train.runs: {', '.join(sorted(clash))} is the name of a baseline of `features`")
 
     @staticmethod
-    def _check_known(key: str, name: str, known: Mapping[str, Any]) -> None:
-        if name not in known:
-            raise ValueError(f"{key}: unknown name {name!r}; choose from {', '.join(known)}")
+    def _check_known(key: str, name: str, choices: Mapping[str, Any]) -> None:
+        if name not in choices:
+            raise ValueError(f"{key}: unknown name {name!r}; choose from {', '.join(choices)}")
 
     def runs(self) -> dict[str, str]:
         """Name of every run -> the stage that trains it, `train` or `ablate`."""

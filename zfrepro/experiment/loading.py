@@ -82,10 +82,10 @@ def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
     try:
         spec = config.training(run)
     except ValidationError as error:
-        own = getattr(config, stage).runs[run]
+        settings = getattr(config, stage).runs[run]
         for fault in error.errors():
             location = [str(part) for part in fault["loc"] if part != "network"]
-            section = key if not location or location[0] in own else f"{name}: train.recipe"
+            section = key if not location or location[0] in settings else f"{name}: train.recipe"
             yield _message(fault, section, location, ".")
         return
     stored = config.prepare[SOURCE].size

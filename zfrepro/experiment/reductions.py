@@ -68,4 +68,4 @@ def _limits(options: Mapping[str, Any]) -> str:
         "training images per class": options.get("train_per_class"),
         "validation images per class": options.get("val_per_class"),
     }
-    return ", ".join(f"{number} {what}" for what, number in limits.items() if number)
+    return ", ".join(f"{number} {noun}" for noun, number in limits.items() if number)

@@ -39,13 +39,13 @@ def measure(config: Config, run: str, device: str = "auto") -> Throughput:
     """
     from zfrepro.models import devices
 
-    spec, chosen, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
+    spec, torch_device, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
     classes = source.classes if source else COUNTS["imagenet"].classes
-    dtype = devices.precision(spec.precision, chosen)
-    speed = spec.batch * _steps_per_second(_training(spec, config.prepare[SOURCE].size, classes, chosen, dtype))
+    dtype = devices.precision(spec.precision, torch_device)
+    speed = spec.batch * _steps_per_second(_training(spec, config.prepare[SOURCE].size, classes, torch_device, dtype))
     rows = describe(spec.network, spec.input_size, classes, spec.width)
     precision = str(dtype).removeprefix("torch.")
-    return Throughput(run, str(chosen), precision, speed, speed * cost.PASSES * cost.forward_operations(rows))
+    return Throughput(run, str(torch_device), precision, speed, speed * cost.PASSES * cost.forward_operations(rows))
 
 
 def _training(spec: train.Spec, stored: int, classes: int, device: torch.device, dtype: torch.dtype) -> Training:

@@ -10,27 +10,27 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-SHOWN = 320  # pixels, about: pictures and maps by position are enlarged to it, sharp-edged
+MIN_SIDE = 320  # pixels, about: pictures and maps by position are enlarged to it, sharp-edged
 ROUNDING = 1e-4  # of the largest value; what float32 sums in another order may differ by
 
 
 def percent(probability: float, digits: int = 1) -> str:
     """4.3 %; a small one that is not 0, or a large one that is not 1, never reads 0.0 % or 100.0 %."""
-    text, least = f"{100 * probability:.{digits}f}", 10.0**-digits
+    text, smallest = f"{100 * probability:.{digits}f}", 10.0**-digits
     if text == f"{0:.{digits}f}" and probability > 0:
-        return f"< {least:.{digits}f} %"
+        return f"< {smallest:.{digits}f} %"
     if text == f"{100:.{digits}f}" and probability < 1:
-        return f"> {100 - least:.{digits}f} %"
+        return f"> {100 - smallest:.{digits}f} %"
     return f"{text} %"
 
 
 def percents(probabilities: Sequence[float]) -> list[str]:
     """With as many digits as tell the least from the largest."""
     for digits in (1, 2, 3, 4):
-        texts = [percent(one, digits) for one in probabilities]
+        texts = [percent(probability, digits) for probability in probabilities]
         if len({percent(min(probabilities), digits), percent(max(probabilities), digits)}) == 2:
             return texts
-    return [percent(one) for one in probabilities]
+    return [percent(probability) for probability in probabilities]
 
 
 def number(value: float) -> str:
@@ -60,7 +60,7 @@ def coloured(shares: np.ndarray) -> np.ndarray:
 
 def sharp(picture: np.ndarray) -> np.ndarray:
     """Every pixel as a square of pixels, so that browsers do not blur it."""
-    times = max(1, -(-SHOWN // len(picture)))
+    times = max(1, -(-MIN_SIDE // len(picture)))
     return picture.repeat(times, axis=0).repeat(times, axis=1)
 
 

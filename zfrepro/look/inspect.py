@@ -77,7 +77,7 @@ def inspect(
             occlusion = _occlusion_maps(
                 network, inputs[0], uncovered.activations[0], top[0], *proportional(network.size, square, stride)
             )
-    return Inspection([(one, float(probabilities[one])) for one in top], layers, occlusion)
+    return Inspection([(label, float(probabilities[label])) for label in top], layers, occlusion)
 
 
 def proportional(size: int, square: int | None, stride: int | None) -> tuple[int, int]:
@@ -88,8 +88,8 @@ def proportional(size: int, square: int | None, stride: int | None) -> tuple[int
 def _features(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, maps: int) -> dict[int, list[Feature]]:
     from zfrepro.core.top_activations import find_top_activations
 
-    wanted = {name: layer for layer, name in network.layers.items()}
-    top = find_top_activations(network.net, [(slice(0, 1), inputs)], wanted, top=1)
+    layers = {name: layer for layer, name in network.layers.items()}
+    top = find_top_activations(network.net, [(slice(0, 1), inputs)], layers, top=1)
     return {layer: _strongest(network, crop, inputs, name, top[layer], maps) for layer, name in network.layers.items()}
 
 
@@ -103,9 +103,9 @@ def _strongest(
     chosen = chosen[values[chosen] > 0]
     if not len(chosen):
         return []
-    places, count = top.positions[chosen, 0], len(chosen)
-    projections = projection_tiles(network.net, name, inputs.repeat(count, 1, 1, 1), chosen, places)
-    patches = patch_tiles(network.net, name, np.broadcast_to(crop, (count, *crop.shape)), places.cpu())
+    positions, count = top.positions[chosen, 0], len(chosen)
+    projections = projection_tiles(network.net, name, inputs.repeat(count, 1, 1, 1), chosen, positions)
+    patches = patch_tiles(network.net, name, np.broadcast_to(crop, (count, *crop.shape)), positions.cpu())
     rows = zip(chosen.tolist(), values[chosen].tolist(), projections, patches, strict=True)
     return [Feature(*row) for row in rows]
 
@@ -118,14 +118,14 @@ def _occlusion_maps(
 
     strongest = int(sums.argmax())
     grey = network.inputs(np.full((1, network.size, network.size, 3), GREY, dtype=np.uint8))[0]
-    seen = sensitivity(network.net, picture, grey, network.watched, square, stride, _batch(network, picture))
+    predictions = sensitivity(network.net, picture, grey, network.watched, square, stride, _batch(network, picture))
     return OcclusionMaps(
         square,
         stride,
-        seen.probabilities[..., top].cpu().numpy(),
-        seen.probabilities.argmax(dim=-1).cpu().numpy(),
+        predictions.probabilities[..., top].cpu().numpy(),
+        predictions.probabilities.argmax(dim=-1).cpu().numpy(),
         strongest,
-        seen.activations[..., strongest].cpu().numpy(),
+        predictions.activations[..., strongest].cpu().numpy(),
         float(sums[strongest]),
     )
 

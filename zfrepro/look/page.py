@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GENERATOR = "zfrepro look"
 TINY = 16  # pixels; a smaller tile is enlarged sharp-edged
-OTHERS = "#b9bec6"  # colour of the labels that are too many for the palette
+OTHER_COLOUR = "#b9bec6"  # colour of the labels that are too many for the palette
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def render(network: PhotoNetwork, photographs: Sequence[Photograph], inspections
         network=network,
         weights=printable(network.weights.name),
         ramp=source(ramp()),
-        occlusion=next((one.occlusion for one in inspections if one.occlusion), None),
-        photographs=[_section(network, *one) for one in zip(photographs, inspections, strict=True)],
+        occlusion=next((inspection.occlusion for inspection in inspections if inspection.occlusion), None),
+        photographs=[_section(network, *pair) for pair in zip(photographs, inspections, strict=True)],
     )
 
 
@@ -86,7 +86,7 @@ def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspecti
         "elongated": max(width, height) > 1.5 * min(width, height),
         "resized": _resized(square, network.size),
         "picture": PageImage(source(sharp(photograph.crop)), f"{photograph.name} as the network sees it"),
-        "top": [(network.classes[one], probability) for one, probability in inspection.top],
+        "top": [(network.classes[label], probability) for label, probability in inspection.top],
         "layers": [
             (layer, network.layers[layer], _pairs(layer, features)) for layer, features in inspection.layers.items()
         ],
@@ -103,13 +103,13 @@ def _resized(square: int, size: int) -> str:
 
 def _pairs(layer: int, features: Sequence[Feature]) -> list[Pair]:
     pairs = []
-    for one in features:
-        tiny, name = len(one.patch) <= TINY, f"Layer {layer}, map {one.number}"
+    for feature in features:
+        tiny, name = len(feature.patch) <= TINY, f"Layer {layer}, map {feature.number}"
         projection = PageImage(
-            source(draw.grey_zero(one.projection)), f"{name}: projection of its strongest activation", tiny
+            source(draw.grey_zero(feature.projection)), f"{name}: projection of its strongest activation", tiny
         )
-        patch = PageImage(source(one.patch), f"{name}: patch of the photograph that causes it", tiny)
-        pairs.append(Pair(f"map {one.number}, activation {number(one.activation)}", projection, patch))
+        patch = PageImage(source(feature.patch), f"{name}: patch of the photograph that causes it", tiny)
+        pairs.append(Pair(f"map {feature.number}, activation {number(feature.activation)}", projection, patch))
     return pairs
 
 
@@ -119,7 +119,7 @@ def _panels(
     top, left = _lowest(occlusion)
     hidden = photograph.crop.copy()
     hidden[top : top + occlusion.square, left : left + occlusion.square] = GREY
-    uncovered, least, most = _chances(inspection, occlusion)
+    uncovered, lowest, highest = _probabilities(inspection, occlusion)
     sums = (number(occlusion.activation.min()), number(occlusion.activation.max()))
     legend, codes = _legend(network, occlusion)
     by_position = "By position of the square: "
@@ -127,12 +127,12 @@ def _panels(
         Panel(
             "Position that lowers the probability most",
             PageImage(source(sharp(hidden)), f"{photograph.name} with the square at row {top}, column {left}"),
-            f"{uncovered} uncovered, {least} with the square here",
+            f"{uncovered} uncovered, {lowest} with the square here",
         ),
         Panel(
             f"Probability of {network.classes[inspection.top[0][0]]}",
-            PageImage(source(heat(occlusion.probability)), f"{by_position}{least} to {most}"),
-            scale=(least, most),
+            PageImage(source(heat(occlusion.probability)), f"{by_position}{lowest} to {highest}"),
+            scale=(lowest, highest),
         ),
         Panel(
             f"Layer {max(network.layers)}, map {occlusion.number}",
@@ -150,7 +150,7 @@ def _panels(
 
 def _describe_occlusion(network: PhotoNetwork, inspection: Inspection, occlusion: OcclusionMaps) -> str:
     """The occlusion maps in one sentence."""
-    uncovered, least, most = _chances(inspection, occlusion)
+    uncovered, lowest, highest = _probabilities(inspection, occlusion)
     best, (rows, columns) = inspection.top[0][0], occlusion.labels.shape
     changed = float((occlusion.labels != best).mean())
     effect = (
@@ -160,11 +160,11 @@ def _describe_occlusion(network: PhotoNetwork, inspection: Inspection, occlusion
     )
     return (
         f"Over {rows} \u00d7 {columns} positions of the square the probability of {network.classes[best]} ({uncovered} uncovered) "
-        f"lies between {least} and {most}; {effect}."
+        f"lies between {lowest} and {highest}; {effect}."
     )
 
 
-def _chances(inspection: Inspection, occlusion: OcclusionMaps) -> list[str]:
+def _probabilities(inspection: Inspection, occlusion: OcclusionMaps) -> list[str]:
     """Probability of the top class: uncovered, least, most."""
     return percents([inspection.top[0][1], float(occlusion.probability.min()), float(occlusion.probability.max())])
 
@@ -179,11 +179,11 @@ def _legend(network: PhotoNetwork, occlusion: OcclusionMaps) -> tuple[tuple[tupl
     """The most frequent labels with their colours, the rest as one; and the map of labels, uint8 (P, P, 3)."""
     labels, counts = np.unique(occlusion.labels, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    named = order[: len(draw.CYCLE) - (len(order) > len(draw.CYCLE))]
-    legend = [(colour, network.classes[labels[i]], counts[i]) for colour, i in zip(draw.CYCLE, named, strict=False)]
-    picture = np.full((*occlusion.labels.shape, 3), rgb(OTHERS), dtype=np.uint8)
-    for (colour, _, _), i in zip(legend, named, strict=True):
+    listed = order[: len(draw.CYCLE) - (len(order) > len(draw.CYCLE))]
+    legend = [(colour, network.classes[labels[i]], counts[i]) for colour, i in zip(draw.CYCLE, listed, strict=False)]
+    picture = np.full((*occlusion.labels.shape, 3), rgb(OTHER_COLOUR), dtype=np.uint8)
+    for (colour, _, _), i in zip(legend, listed, strict=True):
         picture[occlusion.labels == labels[i]] = rgb(colour)
-    if rest := len(order) - len(named):
-        legend.append((OTHERS, f"{rest} others", counts[order[len(named) :]].sum()))
+    if others := len(order) - len(listed):
+        legend.append((OTHER_COLOUR, f"{others} others", counts[order[len(listed) :]].sum()))
     return tuple((colour, name, percent(count / occlusion.labels.size)) for colour, name, count in legend), picture

@@ -59,13 +59,13 @@ def flat(model: AlexNet | VGG, network: str) -> nn.Sequential:
     from torch import nn
 
     children = [*model.features, model.avgpool, nn.Flatten(), *model.classifier]
-    named = OrderedDict(zip(CHILDREN[network].split(), children, strict=True))
-    for name, child in named.items():
+    layers = OrderedDict(zip(CHILDREN[network].split(), children, strict=True))
+    for name, child in layers.items():
         if isinstance(child, nn.ReLU):
-            named[name] = nn.ReLU()
+            layers[name] = nn.ReLU()
     if _averages_single_values(model):
-        del named["average"]
-    return nn.Sequential(named)
+        del layers["average"]
+    return nn.Sequential(layers)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -77,9 +77,9 @@ def pixels(image: Image.Image) -> np.ndarray:
     sides = [RESIZED * side // short for side in image.size]
     corner = [round((side - SIZE) / 2) for side in sides]
     left, top, right, bottom = (
-        (start + far) * own / side
+        (start + far) * original / side
         for far in (0, SIZE)
-        for start, own, side in zip(corner, image.size, sides, strict=True)
+        for start, original, side in zip(corner, image.size, sides, strict=True)
     )
     box = (left, top, right, bottom)
     return np.array(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box), dtype=np.uint8)
@@ -124,20 +124,20 @@ def _tensors(path: Path) -> Mapping[str, torch.Tensor]:
         loaded = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as weights; needed is a state_dict, .pth or .safetensors") from error
-    if not isinstance(loaded, Mapping) or not all(isinstance(one, torch.Tensor) for one in loaded.values()):
+    if not isinstance(loaded, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in loaded.values()):
         raise UserError(f"{path}: holds more than weights; save the network's state_dict alone")
     return loaded
 
 
-def _misfit(expected: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+def _misfit(expected: Mapping[str, Any], loaded: Mapping[str, Any]) -> str:
     """What is missing, unknown or of another shape; empty if nothing."""
     shapes = [
-        f"{name} is {'x'.join(map(str, given[name].shape))} and not {'x'.join(map(str, one.shape))}"
-        for name, one in expected.items()
-        if name in given and given[name].shape != one.shape
+        f"{name} is {'x'.join(map(str, loaded[name].shape))} and not {'x'.join(map(str, tensor.shape))}"
+        for name, tensor in expected.items()
+        if name in loaded and loaded[name].shape != tensor.shape
     ]
-    missing = [f"{name} is missing" for name in expected if name not in given]
-    unknown = [f"{name} is unknown" for name in given if name not in expected]
+    missing = [f"{name} is missing" for name in expected if name not in loaded]
+    unknown = [f"{name} is unknown" for name in loaded if name not in expected]
     faults = [*missing, *shapes, *unknown]
     return "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
 

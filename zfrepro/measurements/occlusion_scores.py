@@ -33,7 +33,9 @@ class Scores:
         invalid = [name for name, values in arrays.items() if np.isinf(values).any()]
         invalid += ["clean"] * bool(len(arrays["clean"]) and not np.isfinite(arrays["clean"]).all())
         if invalid:
-            raise UserError(f"{files['scores']}: {invalid[0]} holds values that are not finite; delete it and run again")
+            raise UserError(
+                f"{files['scores']}: {invalid[0]} holds values that are not finite; delete it and run again"
+            )
         defined = np.all([np.isfinite(arrays[name]) for name in NEEDED], axis=0)
         return cls({name: values[defined] for name, values in arrays.items()}, int((~defined).sum()), about["square"])
 

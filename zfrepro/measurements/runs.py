@@ -66,7 +66,11 @@ def find_row(config: Any, names: Iterable[str], row: str) -> str:
         raise LookupError("no run is named for it")
     return min(
         trainings,
-        key=lambda name: (full_description(trainings[name].network.model_dump()) != network, trainings[name].seed, name),
+        key=lambda name: (
+            full_description(trainings[name].network.model_dump()) != network,
+            trainings[name].seed,
+            name,
+        ),
     )
 
 

@@ -36,10 +36,10 @@ def _operators_load() -> bool:
     """Load torchvision's compiled operators as its own import does, to learn whether they can be."""
     import torch
 
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
         raise ModuleNotFoundError("torchvision is not installed", name="torchvision")
-    libraries = sorted(Path(found.origin).parent.glob("_C*.so")) + sorted(Path(found.origin).parent.glob("_C*.pyd"))
+    libraries = sorted(Path(spec.origin).parent.glob("_C*.so")) + sorted(Path(spec.origin).parent.glob("_C*.pyd"))
     try:
         torch.ops.load_library(libraries[0])
     except (IndexError, OSError):  # no compiled operators at all, or a library they need is missing

@@ -58,49 +58,51 @@ class EncodedExhibit:
 
     def file(self) -> bytes:
         """The figure's PNG."""
-        return self.figure.result() if self.figure else next(one.file for one in _results(self.pieces) if one.file)
+        return (
+            self.figure.result() if self.figure else next(piece.file for piece in _results(self.pieces) if piece.file)
+        )
 
 
 def encode(exhibit: Exhibit, figure: Path, pool: Executor) -> EncodedExhibit:
     """Start to encode. figure: the exhibit's whole picture, a PNG. Waiting raises UserError for a damaged one."""
     name, pieces = exhibit["name"], exhibit["pieces"]
-    whole = base64.b64encode(figure.read_bytes()).decode("ascii")
-    same = next((i for i, piece in enumerate(pieces) if piece["png"] == whole), None)
+    content = base64.b64encode(figure.read_bytes()).decode("ascii")
+    position = next((i for i, piece in enumerate(pieces) if piece["png"] == content), None)
     return EncodedExhibit(
         exhibit,
-        [pool.submit(_piece, name, piece["png"], i == same) for i, piece in enumerate(pieces)],
+        [pool.submit(_piece, name, piece["png"], i == position) for i, piece in enumerate(pieces)],
         [[pool.submit(_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
-        pool.submit(_figure, figure) if same is None else None,
+        pool.submit(_figure, figure) if position is None else None,
     )
 
 
 def _piece(name: str, png: str, is_figure: bool) -> EncodedPiece:
-    opened = _opened(name, png)
-    file = images.for_file(opened) if is_figure else b""
-    return EncodedPiece(images.for_page(opened), images.for_print(opened), file)
+    image = _open(name, png)
+    file = images.for_file(image) if is_figure else b""
+    return EncodedPiece(images.for_page(image), images.for_print(image), file)
 
 
 def _face(name: str, png: str) -> images.Coded:
-    return images.for_page(_opened(name, png))
+    return images.for_page(_open(name, png))
 
 
-def _opened(name: str, png: str) -> images.Opened:
+def _open(name: str, png: str) -> images.SourceImage:
     try:
-        return images.opened(base64.b64decode(png))
+        return images.open_png(base64.b64decode(png))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"exhibits/{name}/exhibit.json: damaged picture; delete the file and run again") from error
 
 
 def _figure(path: Path) -> bytes:
     try:
-        return images.for_file(images.opened(path.read_bytes()))
+        return images.for_file(images.open_png(path.read_bytes()))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: damaged picture; delete the file and run again") from error
 
 
-def _with_png(shown: dict[str, Any], coded: images.Coded) -> dict[str, Any]:
+def _with_png(picture: dict[str, Any], coded: images.Coded) -> dict[str, Any]:
     """A piece or face with another file as its picture."""
-    return {**shown, "png": coded.text(), "mime": coded.mime}
+    return {**picture, "png": coded.text(), "mime": coded.mime}
 
 
 def _print_of(piece: Future[EncodedPiece]) -> Callable[[], images.Coded]:

@@ -25,13 +25,13 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 def environment() -> jinja2.Environment:
     """Jinja2 over templates/, with the filters below; `inline` puts one of our own style sheets or scripts in whole."""
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
-    made.filters |= {"typeset": typeset, "code": code, "duration": duration, "data_uri": data_uri}
-    made.filters |= {"extent": extent, "pretty": pretty}
-    made.globals |= {"inline": inline, "integrity": integrity}
-    return made
+    templates.filters |= {"typeset": typeset, "code": code, "duration": duration, "data_uri": data_uri}
+    templates.filters |= {"extent": extent, "pretty": pretty}
+    templates.globals |= {"inline": inline, "integrity": integrity}
+    return templates
 
 
 def inline(name: str) -> Markup:
@@ -64,9 +64,9 @@ def duration(seconds: float) -> str:
     """3 h 25 min, 4 min 10 s, 8.1 s"""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds_left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds_left} s"
 
 
 def pretty(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Images in fewer bytes, for the page, for print and as files: the same pixels, losses too small to see, and always the
 same bytes for the same image.
 
-Plots have few colours and stay sharp in a palette; photographs and projections are stored as WebP or JPEG. The kind of an
+Plots have palette colours and stay sharp in a palette; photographs and projections are stored as WebP or JPEG. The kind of an
 image is not guessed: each format is tried, the loss of the palette is measured, and the smallest result wins.
 """
 
@@ -23,11 +23,11 @@ WEBP_GRAIN, JPEG_GRAIN, GRAIN = (
     0.1,
 )  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
 EXACT = 1.4  # a lossless image may take this many times the bytes: its text stays sharp
-LEAST_PSNR = 34.0  # dB, of an image with a palette
+MIN_PSNR = 34.0  # dB, of an image with a palette
 PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: largest change of the mean of any patch by a palette
 COLOURS, COMMON = 256, 16  # of a palette; how many of them are the image's most common colours, unchanged
 ROUNDS = 6  # of k-means
-ALL = 64**3  # cells of the colour cube
+CUBE_CELLS = 64**3  # cells of the colour cube
 CELLS = 16_000  # an image with colours in more of them counts as a photograph, which saves time
 SPARSE = 0.05  # bytes per pixel; below it, an image with a palette is not tried with losses
 LARGE = 2  # times the bytes of the lossy image: for a larger PNG no lossless WebP is tried
@@ -56,73 +56,75 @@ class Coded:
 
 
 @dataclass(frozen=True)
-class Opened:
+class SourceImage:
     """A PNG; if it is opaque, also as RGB, and with a palette if that loses nothing visible."""
 
     png: bytes
     picture: Image.Image | None
-    few: Image.Image | None
-    few_png: bytes = b""
+    palette: Image.Image | None
+    palette_png: bytes = b""
 
     def exact(self) -> list[Coded]:
         """As PNG: as it was, and with a palette."""
-        return [Coded(self.png, PNG), *([Coded(self.few_png, PNG)] if self.few else [])]
+        return [Coded(self.png, PNG), *([Coded(self.palette_png, PNG)] if self.palette else [])]
 
 
-def opened(png: bytes) -> Opened:
+def open_png(png: bytes) -> SourceImage:
     """Raises OSError for a damaged image. One with colours in more than CELLS cells gets no palette."""
     picture = _opaque(png)
-    few = picture and reduce_colours(picture, CELLS)
-    had = Image.open(io.BytesIO(png)).mode == "P"
-    return Opened(png, picture, few, b"" if few is None else png if had else _png(few).content)
+    palette = picture and reduce_colours(picture, CELLS)
+    indexed = Image.open(io.BytesIO(png)).mode == "P"
+    return SourceImage(png, picture, palette, b"" if palette is None else png if indexed else _png(palette).content)
 
 
-def for_page(given: Opened) -> Coded:
+def for_page(source: SourceImage) -> Coded:
     """PNG or WebP with the same pixels."""
-    if given.picture is None:
-        return Coded(given.png, PNG)
-    exact = given.exact()
-    if given.few:
-        exact.append(_saved(given.few.convert("RGB"), "WEBP", **WEBP_EFFORT))
-        if len(given.few_png) < SPARSE * math.prod(given.few.size):
+    if source.picture is None:
+        return Coded(source.png, PNG)
+    exact = source.exact()
+    if source.palette:
+        exact.append(_encode(source.palette.convert("RGB"), "WEBP", **WEBP_EFFORT))
+        if len(source.palette_png) < SPARSE * math.prod(source.palette.size):
             return min(exact, key=_size)
-    lossy = _lossy(given.picture, "WEBP", WEBP_GRAIN, WEBP)
-    if given.few is None and len(given.png) < LARGE * len(lossy.content):
-        exact.append(_saved(given.picture, "WEBP", **WEBP_EFFORT))
+    lossy = _lossy(source.picture, "WEBP", WEBP_GRAIN, WEBP)
+    if source.palette is None and len(source.png) < LARGE * len(lossy.content):
+        exact.append(_encode(source.picture, "WEBP", **WEBP_EFFORT))
     return _best(exact, lossy)
 
 
-def for_print(given: Opened) -> Coded:
+def for_print(source: SourceImage) -> Coded:
     """PNG or JPEG with the same pixels."""
-    if given.picture is None:
-        return Coded(given.png, PNG)
-    return _best(given.exact(), _lossy(given.picture, "JPEG", JPEG_GRAIN, JPEG))
+    if source.picture is None:
+        return Coded(source.png, PNG)
+    return _best(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG))
 
 
-def for_file(given: Opened) -> bytes:
+def for_file(source: SourceImage) -> bytes:
     """PNG with the same pixels, fewer if it would be larger than FILE bytes."""
-    given, picture = _with_palette_of_photograph(given), given.picture
-    best = min(given.exact(), key=_size).content
+    source, picture = _with_palette_of_photograph(source), source.picture
+    best = min(source.exact(), key=_size).content
     while picture is not None and len(best) > FILE:
         step = min(0.95, (AIM / len(best)) ** 0.5)
         picture = picture.resize([max(1, round(step * size)) for size in picture.size], Image.Resampling.LANCZOS)
-        best = min(best, _png(with_palette(picture) if given.few else picture).content, key=len)
+        best = min(best, _png(with_palette(picture) if source.palette else picture).content, key=len)
     return best
 
 
-def _with_palette_of_photograph(given: Opened) -> Opened:
+def _with_palette_of_photograph(source: SourceImage) -> SourceImage:
     """With a palette if that loses nothing visible, for photographs too."""
-    few = given.few or (given.picture and reduce_colours(given.picture))
-    return replace(given, few=few, few_png=given.few_png or _png(few).content) if few else given
+    palette = source.palette or (source.picture and reduce_colours(source.picture))
+    return (
+        replace(source, palette=palette, palette_png=source.palette_png or _png(palette).content) if palette else source
+    )
 
 
-def reduce_colours(picture: Image.Image, cells: int = ALL) -> Image.Image | None:
+def reduce_colours(picture: Image.Image, cells: int = CUBE_CELLS) -> Image.Image | None:
     """An RGB image with a palette of COLOURS; None if the loss is visible, or for colours in more cells than given."""
     pixels = np.asarray(picture)
-    if np.count_nonzero(np.bincount(_cells(pixels).ravel(), minlength=ALL)) > cells:
+    if np.count_nonzero(np.bincount(_cells(pixels).ravel(), minlength=CUBE_CELLS)) > cells:
         return None
-    found = with_palette(picture)
-    return found if _looks_equal(pixels, np.asarray(found.convert("RGB"))) else None
+    reduced = with_palette(picture)
+    return reduced if _looks_equal(pixels, np.asarray(reduced.convert("RGB"))) else None
 
 
 def with_palette(picture: Image.Image) -> Image.Image:
@@ -131,18 +133,18 @@ def with_palette(picture: Image.Image) -> Image.Image:
     packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     colours, counts = np.unique(packed, return_counts=True)
     if len(colours) <= COLOURS:
-        return _indexed(np.searchsorted(colours, packed), _unpacked(colours))
+        return _index(np.searchsorted(colours, packed), _unpack(colours))
     common = colours[np.argsort(counts, kind="stable")[-COMMON:]]
-    centres, places = _clusters(_unpacked(colours), counts, COLOURS - COMMON)
-    table = np.zeros(ALL, dtype=np.uint8)
-    table[_cells(_unpacked(colours))] = places
+    centres, nearest = _clusters(_unpack(colours), counts, COLOURS - COMMON)
+    table = np.zeros(CUBE_CELLS, dtype=np.uint8)
+    table[_cells(_unpack(colours))] = nearest
     index = table[_cells(pixels)] + COMMON
     for i, colour in enumerate(common):
         index[packed == colour] = i
-    return _indexed(index, np.concatenate([_unpacked(common), centres]))
+    return _index(index, np.concatenate([_unpack(common), centres]))
 
 
-def _unpacked(colours: np.ndarray) -> np.ndarray:
+def _unpack(colours: np.ndarray) -> np.ndarray:
     """Packed colours (N,) -> (N, 3) uint8."""
     return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1).astype(np.uint8)
 
@@ -153,7 +155,7 @@ def _cells(colours: np.ndarray) -> np.ndarray:
     return parts[..., 0] << 12 | parts[..., 1] << 6 | parts[..., 2]
 
 
-def _clusters(colours: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _clusters(colours: np.ndarray, counts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """k-means over the cells that hold colours: centres (K, 3) uint8 and the centre of each of the N colours, (N,).
 
     A cell is weighted by the square root of its pixels, so that small objects keep their colours. Instead of Pillow's
@@ -163,20 +165,20 @@ def _clusters(colours: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.nd
     filled = np.bincount(cell, weights=counts)
     means = np.stack([np.bincount(cell, weights=counts * colours[:, i]) / filled for i in range(3)], axis=1)
     means = means.astype(np.float32)
-    weights, centres = np.sqrt(filled), _initial_centres(means, most)
+    weights, centres = np.sqrt(filled), _initial_centres(means, count)
     for _ in range(ROUNDS):
-        near = _nearest(means, centres)
-        mass = np.bincount(near, weights=weights, minlength=len(centres))
+        nearest = _nearest(means, centres)
+        mass = np.bincount(nearest, weights=weights, minlength=len(centres))
         for i in range(3):
-            sums = np.bincount(near, weights=weights * means[:, i], minlength=len(centres))
+            sums = np.bincount(nearest, weights=weights * means[:, i], minlength=len(centres))
             centres[:, i] = np.where(mass > 0, sums / np.maximum(mass, 1e-9), centres[:, i])
     return np.round(centres).astype(np.uint8), _nearest(means, centres)[cell]
 
 
-def _initial_centres(means: np.ndarray, most: int) -> np.ndarray:
+def _initial_centres(means: np.ndarray, count: int) -> np.ndarray:
     """Initial centres, each the farthest from those before it, so that every colour is near one of them."""
     chosen, distance = [], np.full(len(means), np.inf, dtype=np.float32)
-    for _ in range(min(most, len(means))):
+    for _ in range(min(count, len(means))):
         chosen.append(int(distance.argmax()))
         offset = means - means[chosen[-1]]
         np.minimum(distance, np.einsum("ij,ij->i", offset, offset), out=distance)
@@ -187,17 +189,17 @@ def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.argmin((centres**2).sum(axis=1) - 2 * points @ centres.T, axis=1)
 
 
-def _indexed(index: np.ndarray, colours: np.ndarray) -> Image.Image:
+def _index(index: np.ndarray, colours: np.ndarray) -> Image.Image:
     """index: (H, W); colours: (K, 3) uint8, K at most 256."""
-    made = Image.fromarray(index.astype(np.uint8))
-    made.putpalette(colours.tobytes())
-    return made
+    picture = Image.fromarray(index.astype(np.uint8))
+    picture.putpalette(colours.tobytes())
+    return picture
 
 
 def _looks_equal(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two (H, W, 3) images differ little, as a whole and in the mean of every patch, where no grain hides it."""
     error = second.astype(np.float32) - first.astype(np.float32)
-    if 10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)) < LEAST_PSNR:
+    if 10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)) < MIN_PSNR:
         return False
     high, wide = (size // PATCH * PATCH for size in error.shape[:2])
     patches = error[:high, :wide].reshape(high // PATCH, PATCH, wide // PATCH, PATCH, 3).mean(axis=(1, 3))
@@ -220,22 +222,24 @@ def _best(exact: list[Coded], lossy: Coded) -> Coded:
     return smallest if _size(smallest) <= EXACT * _size(lossy) else lossy
 
 
-def _size(one: Coded) -> int:
-    return len(one.content)
+def _size(image: Coded) -> int:
+    return len(image.content)
 
 
 def _lossy(picture: Image.Image, kind: str, low: int, high: int) -> Coded:
     """Of low quality if the image is grainy, else of high quality."""
     effort = LOSSY_EFFORT[kind]
-    found = _saved(picture, kind, quality=low, **effort)
-    return found if _size(found) > GRAIN * math.prod(picture.size) else _saved(picture, kind, quality=high, **effort)
+    encoded = _encode(picture, kind, quality=low, **effort)
+    return (
+        encoded if _size(encoded) > GRAIN * math.prod(picture.size) else _encode(picture, kind, quality=high, **effort)
+    )
 
 
 def _png(picture: Image.Image) -> Coded:
-    return _saved(picture, "PNG", compress_level=EFFORT)
+    return _encode(picture, "PNG", compress_level=EFFORT)
 
 
-def _saved(picture: Image.Image, kind: str, **options: Any) -> Coded:
+def _encode(picture: Image.Image, kind: str, **options: Any) -> Coded:
     file = io.BytesIO()
     picture.save(file, format=kind, **options)
     return Coded(file.getvalue(), f"image/{kind.lower()}")

@@ -14,7 +14,7 @@ from zfrepro.storage import artifacts, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = "demo"  # the experiment of config.yaml, Snakemake's default
-FEW = 4  # names; of more, only the number is printed
+MAX_NAMES = 4  # names; of more, only the number is printed
 
 Facts = Mapping[str, Mapping[str, Any]]
 
@@ -31,7 +31,7 @@ def build_lineage(name: str, results: Path, config: Config, networks: Facts, dat
         "jobs": ["/".join(job) for job in before],
         "digest": digests((("exhibits", name), *before), config),
         "config": settings(before, config),
-        "data": {one: _describe_data(data[one]) for one in _job_names(before, "prepare") if one in data},
+        "data": {key: _describe_data(data[key]) for key in _job_names(before, "prepare") if key in data},
         "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *graph.TRAINING) if run in networks},
         "seconds": spent(results / "benchmarks", name, before, networks),
         "command": command(name, config.get("experiment", results.name)),
@@ -42,7 +42,7 @@ def build_lineage(name: str, results: Path, config: Config, networks: Facts, dat
 def digests(among: Sequence[Job], config: Config) -> dict[str, str]:
     """Stage -> digest of its code, as in its rule's params; of `prepare`, a part of which is the data set's, by data set."""
     modules = {_code_of(job, config): graph.code_modules(job, config) for job in among}
-    return {name: code_digest.digest(*own) for name, own in modules.items()}
+    return {name: code_digest.digest(*names) for name, names in modules.items()}
 
 
 def _code_of(job: Job, config: Config) -> str:
@@ -51,21 +51,21 @@ def _code_of(job: Job, config: Config) -> str:
 
 def settings(before: Sequence[Job], config: Config) -> dict[str, Any]:
     """The part of the experiment that the jobs see: their sections, without the runs and sets that are not among them."""
-    found = {}
+    sections = {}
     for stage in dict.fromkeys(job[0] for job in before):
-        used = {one for job in before if job[0] == stage for one in (*job[1:], graph.network_of(job, config))}
+        used = {item for job in before if job[0] == stage for item in (*job[1:], graph.network_of(job, config))}
         section = graph.section(config, stage)
         if stage in ("prepare", "folds"):
-            found[stage] = _kept(section, used)
+            sections[stage] = _select(section, used)
         else:
-            lists = {key: _kept(section[key], used) for key in ("runs", "baselines", "sets") if section.get(key)}
-            found[stage] = {**section, **lists}
-    if "ablate" in found and "recipe" in graph.section(config, "train"):
-        found["train"] = {"recipe": config["train"]["recipe"], **found.get("train", {})}
-    return found
+            lists = {key: _select(section[key], used) for key in ("runs", "baselines", "sets") if section.get(key)}
+            sections[stage] = {**section, **lists}
+    if "ablate" in sections and "recipe" in graph.section(config, "train"):
+        sections["train"] = {"recipe": config["train"]["recipe"], **sections.get("train", {})}
+    return sections
 
 
-def _kept(names: Any, used: set[str | None]) -> Any:
+def _select(names: Any, used: set[str | None]) -> Any:
     if isinstance(names, Mapping):
         return {name: value for name, value in names.items() if name in used}
     return [name for name in names if name in used]
@@ -86,10 +86,10 @@ def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def spent(benchmarks: Path, name: str, before: Sequence[Job], networks: Facts) -> dict[str, float | int | None]:
     """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
-    own = graph.benchmark_path(benchmarks, ("exhibits", name))
+    own_benchmark = graph.benchmark_path(benchmarks, ("exhibits", name))
     timed = [path for job in before if (path := graph.benchmark_path(benchmarks, job)).is_file()]
     return {
-        "own": round(cost(own, networks)[0], 1) if own.is_file() else None,
+        "own": round(cost(own_benchmark, networks)[0], 1) if own_benchmark.is_file() else None,
         "before": round(sum(cost(path, networks)[0] for path in timed), 1),
         "measured": len(timed),
     }
@@ -105,24 +105,27 @@ def cost(path: Path, networks: Facts) -> tuple[float, float]:
 def command(name: str, experiment: str) -> str:
     """The command that rebuilds the exhibit, from the project's folder; FILE stands for an experiment file we cannot locate."""
     file = f"workflow/experiments/{experiment}.yaml"
-    given = [] if experiment == DEFAULT else ["--configfile", file if (ROOT / file).is_file() else "FILE"]
+    options = [] if experiment == DEFAULT else ["--configfile", file if (ROOT / file).is_file() else "FILE"]
     target = f"results/{experiment}/exhibits/{name}/exhibit.json"
-    return "PATH=.venv/bin:$PATH " + shlex.join(["snakemake", *given, "--cores", "2", "--force", target])
+    return "PATH=.venv/bin:$PATH " + shlex.join(["snakemake", *options, "--cores", "2", "--force", target])
 
 
 def _summarise(record: Mapping[str, Any], before: Sequence[Job]) -> Iterator[tuple[str, str]]:
-    stages = {job[0]: [" ".join(one[1:]) for one in before if one[0] == job[0]] for job in before}
-    yield "Depends on", "; ".join(f"{stage} ({_few(names, 'jobs')})" for stage, names in stages.items())
+    stages = {
+        stage: [" ".join(job[1:]) for job in before if job[0] == stage]
+        for stage in dict.fromkeys(job[0] for job in before)
+    }
+    yield "Depends on", "; ".join(f"{stage} ({_shorten(names, 'jobs')})" for stage, names in stages.items())
     yield "Code", ", ".join(f"{stage} {digest}" for stage, digest in record["digest"].items())
     yield "Settings", ", ".join(_keys(record["config"]))
-    yield "Data", "; ".join(f"{name}: {_set(one)}" for name, one in record["data"].items())
+    yield "Data", "; ".join(f"{name}: {_describe_set(manifest)}" for name, manifest in record["data"].items())
     yield "Seeds", "; ".join(_seeds(record["seeds"]))
     yield "Time", _time(record["seconds"], len(before))
     yield "Command", f"`{record['command']}`"
 
 
-def _few(names: Sequence[str], what: str) -> str:
-    return ", ".join(names) if len(names) <= FEW else f"{len(names)} {what}"
+def _shorten(names: Sequence[str], noun: str) -> str:
+    return ", ".join(names) if len(names) <= MAX_NAMES else f"{len(names)} {noun}"
 
 
 def _keys(config: Mapping[str, Any]) -> Iterator[str]:
@@ -132,24 +135,24 @@ def _keys(config: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{stage}.{name}" for name in section)
         elif stage in graph.TRAINING:
             yield from [f"{stage}.recipe"] if section.get("recipe") else []
-            yield from [f"{stage}.runs ({_few(list(section['runs']), 'runs')})"] if section.get("runs") else []
+            yield from [f"{stage}.runs ({_shorten(list(section['runs']), 'runs')})"] if section.get("runs") else []
         else:
             yield stage
 
 
-def _set(one: Mapping[str, Any]) -> str:
-    return f"{one['dataset']}, {one['images']:,} images, sha256 {one['sha256']['images.npy'][:16]}"
+def _describe_set(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['dataset']}, {manifest['images']:,} images, sha256 {manifest['sha256']['images.npy'][:16]}"
 
 
 def _seeds(seeds: Mapping[str, int]) -> Iterator[str]:
     """`0 (baseline, improved)`"""
     for seed in sorted(set(seeds.values())):
-        yield f"{seed} ({_few([run for run, own in seeds.items() if own == seed], 'networks')})"
+        yield f"{seed} ({_shorten([run for run, run_seed in seeds.items() if run_seed == seed], 'networks')})"
 
 
 def _time(seconds: Mapping[str, Any], number: int) -> str:
-    own = "not measured" if seconds["own"] is None else duration(seconds["own"])
+    own_time = "not measured" if seconds["own"] is None else duration(seconds["own"])
     if not number:
-        return own
-    least = "at least " if seconds["measured"] < number else ""
-    return f"{own}, after {least}{duration(seconds['before'])} for the {number} jobs it depends on, summed"
+        return own_time
+    prefix = "at least " if seconds["measured"] < number else ""
+    return f"{own_time}, after {prefix}{duration(seconds['before'])} for the {number} jobs it depends on, summed"

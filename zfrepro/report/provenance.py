@@ -49,13 +49,13 @@ def moment() -> datetime:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform()}
+    numbers = {"python": platform.python_version(), "system": platform.platform()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            numbers[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def hardware() -> dict[str, Any]:
@@ -84,10 +84,10 @@ def git(root: Path) -> dict[str, Any] | None:
 
 def _output(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
@@ -98,9 +98,11 @@ def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, P
 
 
 def _describe_network(network: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters", "seconds")}
-    kept |= {key: network.get(key) for key in ("hardware", "torch")}  # of the training; older files do not name them
-    return {**kept, "full_size_parameters": network["full_size"]["parameters"]}
+    record = {
+        key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters", "seconds")
+    }
+    record |= {key: network.get(key) for key in ("hardware", "torch")}  # of the training; older files do not name them
+    return {**record, "full_size_parameters": network["full_size"]["parameters"]}
 
 
 def _manifests(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
@@ -146,13 +148,13 @@ def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
 
 def spent(benchmarks: Path, names: set[str], networks: lineage.Facts) -> dict[str, dict[str, float]]:
     """Stage -> jobs, seconds (summed over its jobs) and the largest memory in MB, from Snakemake's benchmark files."""
-    found: dict[str, dict[str, float]] = {}
+    stages: dict[str, dict[str, float]] = {}
     for path in sorted(benchmarks.glob("*/*.tsv")):
         if path.stem in names:
             seconds, memory = lineage.cost(path, networks)
-            stage = found.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
+            stage = stages.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
             stage["jobs"] += 1
             stage["seconds"] = round(stage["seconds"] + seconds, 1)
             stage["memory_mb"] = max(stage["memory_mb"], memory)
-    order = {stage: place for place, stage in enumerate(graph.STAGES)}
-    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+    order = {stage: i for i, stage in enumerate(graph.STAGES)}
+    return dict(sorted(stages.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))

@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 
 def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Mapping[str, int]) -> dict[str, Any]:
     """spec: the report's; files: path in the report's folder -> bytes."""
-    board: Plain = next((one["data"] for one in exhibits if one["name"] == "claims"), {})
+    board: Plain = next((exhibit["data"] for exhibit in exhibits if exhibit["name"] == "claims"), {})
     return {
         "experiment": spec.experiment,
         "title": spec.title,
@@ -22,30 +22,32 @@ def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Ma
         "made": origin["made"],
         "reductions": list(spec.reductions),
         "counts": dict(board.get("counts", {})),
-        "claims": [_claim(one) for one in board.get("claims", ())],
-        "highlights": [_highlight(exhibit["name"], one) for exhibit in exhibits for one in exhibit["highlights"]],
+        "claims": [_claim(claim) for claim in board.get("claims", ())],
+        "highlights": [
+            _highlight(exhibit["name"], highlight) for exhibit in exhibits for highlight in exhibit["highlights"]
+        ],
         "training": training_setup.summarise(origin.get("networks", {}), origin),
         "hardware": {key: origin["hardware"][key] for key in ("cpu", "cores", "gpus")},
         "seconds": round(sum(stage["seconds"] for stage in origin["time"].values()), 1),
-        "exhibits": [{key: one[key] for key in ("name", "title", "paper")} for one in exhibits],
+        "exhibits": [{key: exhibit[key] for key in ("name", "title", "paper")} for exhibit in exhibits],
         "files": dict(files),
     }
 
 
-def _claim(one: Plain) -> dict[str, Any]:
-    kept = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
-    return {key: one[key] for key in kept}
+def _claim(claim: Plain) -> dict[str, Any]:
+    keys = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
+    return {key: claim[key] for key in keys}
 
 
-def _highlight(exhibit: str, one: Plain) -> dict[str, str]:
-    return {**{key: one[key] for key in ("label", "ours", "paper")}, "exhibit": exhibit}
+def _highlight(exhibit: str, highlight: Plain) -> dict[str, str]:
+    return {**{key: highlight[key] for key in ("label", "ours", "paper")}, "exhibit": exhibit}
 
 
 def sizes(folder: Path, unwritten: Mapping[str, str]) -> dict[str, int]:
     """Path -> bytes of every finished file in the report's folder but the summary; unwritten: texts that follow."""
-    there = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
-    found = {name: path.stat().st_size for name, path in there.items() if name != "summary.json"}
-    return dict(sorted({**found, **{name: len(text.encode("utf-8")) for name, text in unwritten.items()}}.items()))
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
+    file_sizes = {name: path.stat().st_size for name, path in paths.items() if name != "summary.json"}
+    return dict(sorted({**file_sizes, **{name: len(text.encode("utf-8")) for name, text in unwritten.items()}}.items()))
 
 
 def day(made: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 DEVICES = {"cpu": "a CPU", "cuda": "a GPU"}
-FEW = 3  # names of networks; of more, the number is printed
+MAX_NAMES = 3  # names of networks; of more, the number is printed
 
 Networks = Mapping[str, Mapping[str, Any]]  # run -> network.json, or what the provenance keeps of it
 
@@ -39,9 +39,9 @@ def sentence(networks: Networks, origin: Mapping[str, Any]) -> str:
     for run, network in networks.items():
         groups[_setup(network)].append(run)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    parts = [setup if len(groups) == 1 else f"{setup} ({_named(runs)})" for setup, runs in ordered]
-    known = all(network.get("hardware") for network in networks.values())
-    return f"Trained {'; '.join(parts)}.{'' if known else f' Report made {_report_machine(origin)}.'}"
+    parts = [setup if len(groups) == 1 else f"{setup} ({_name_networks(runs)})" for setup, runs in ordered]
+    hardware_known = all(network.get("hardware") for network in networks.values())
+    return f"Trained {'; '.join(parts)}.{'' if hardware_known else f' Report made {_report_machine(origin)}.'}"
 
 
 def _setup(network: Mapping[str, Any]) -> str:
@@ -52,10 +52,10 @@ def _setup(network: Mapping[str, Any]) -> str:
     return f"in {network['precision']} on {device}{hardware}{version}"
 
 
-def _named(runs: Sequence[str]) -> str:
+def _name_networks(runs: Sequence[str]) -> str:
     """`2 networks: improved, wide`"""
     count = f"{len(runs)} network{'s' if len(runs) > 1 else ''}"
-    return count if len(runs) > FEW else f"{count}: {', '.join(runs)}"
+    return count if len(runs) > MAX_NAMES else f"{count}: {', '.join(runs)}"
 
 
 def _report_machine(origin: Mapping[str, Any]) -> str:
@@ -67,5 +67,5 @@ def _report_machine(origin: Mapping[str, Any]) -> str:
 
 def _frequent(values: Iterable[str]) -> list[str]:
     """Each once, the most frequent first, equal ones by name."""
-    given = list(values)
-    return sorted(set(given), key=lambda value: (-given.count(value), value))
+    listed = list(values)
+    return sorted(set(listed), key=lambda value: (-listed.count(value), value))

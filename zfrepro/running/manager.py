@@ -69,8 +69,10 @@ def run_lock(results: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            other = json.loads(record.read_text())["manager"] if record.is_file() else "unknown"
-            raise UserError(f"another run (process {other}) is using {results}/; wait for it or stop it") from error
+            other_process = json.loads(record.read_text())["manager"] if record.is_file() else "unknown"
+            raise UserError(
+                f"another run (process {other_process}) is using {results}/; wait for it or stop it"
+            ) from error
         stop_leftovers(record)
         yield record
         record.unlink(missing_ok=True)

@@ -19,23 +19,23 @@ def write(folder: Path) -> None:
 
 def files(folder: Path) -> list[str]:
     """Names of all files below `folder` but the list, relative to it, with / between their parts."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return [name for name in found if name != NAME]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in names if name != NAME]
 
 
 def faults(folder: Path) -> Iterator[str]:
     """One line for every file that is missing, differs, or is not in the list."""
-    listed = _read(folder / NAME)
-    if listed is None:
+    digests = _read(folder / NAME)
+    if digests is None:
         yield f"{folder / NAME}: missing or not a list of checksums; publish again"
         return
-    there = set(files(folder))
-    for name, digest in listed.items():
-        if name not in there:
+    present = set(files(folder))
+    for name, digest in digests.items():
+        if name not in present:
             yield f"{folder / name}: missing"
         elif artifacts.sha256(folder / name) != digest:
             yield f"{folder / name}: differs from its checksum"
-    yield from (f"{folder / name}: is not in {NAME}" for name in sorted(there - set(listed)))
+    yield from (f"{folder / name}: is not in {NAME}" for name in sorted(present - set(digests)))
 
 
 def _read(path: Path) -> dict[str, str] | None:

@@ -79,8 +79,8 @@ def _cell(claim: Claim | None, plain: bool, part: bool) -> Text:
 
 def _number(claim: Claim) -> list[str]:
     """The value, and its interval if it has one."""
-    value, *rest = [*format_measurement(claim)] or [""]
-    texts = [value, *(text for text in rest[:1] if text.startswith("["))] if value else []
+    value, *details = [*format_measurement(claim)] or [""]
+    texts = [value, *(text for text in details[:1] if text.startswith("["))] if value else []
     return [text.replace("\u2212", "-") for text in texts]
 
 
@@ -98,11 +98,11 @@ def summary(runs: Sequence[RunVerdicts], rows: Sequence[Row]) -> Iterator[str]:
         totals = counts(claim.verdict for claim in run.claims) | {MISSING: len(rows) - len(run.claims)}
         yield f"{name}: {'; '.join(f'{total} {verdict}' for verdict, total in totals.items() if total)}"
     differ, flips = [row.number for row in rows if row.differ], [row.number for row in rows if row.flips]
-    yield f"{DIFFERS} {len(differ)} of {len(rows)} claims differ{_listed(differ)}"
-    yield f"{FLIPS} {len(flips)} of them flip{'s' if len(flips) == 1 else ''} between reproduced and not reproduced{_listed(flips)}"
+    yield f"{DIFFERS} {len(differ)} of {len(rows)} claims differ{_list_numbers(differ)}"
+    yield f"{FLIPS} {len(flips)} of them flip{'s' if len(flips) == 1 else ''} between reproduced and not reproduced{_list_numbers(flips)}"
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _list_numbers(numbers: Sequence[int]) -> str:
     return f": {', '.join(map(str, numbers))}" if numbers else ""
 
 

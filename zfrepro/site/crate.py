@@ -33,7 +33,7 @@ KINDS = {
     "data": dict,
     "time": dict,
 }  # of provenance.json
-DRAWN = ("scenes", "scenes_voc2012")  # data sets whose images this program draws itself
+GENERATED = ("scenes", "scenes_voc2012")  # data sets whose images this program draws itself
 
 
 def write(folder: Path, title: str, origin: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ def _describe(crate: Any, title: str, origin: Mapping[str, Any]) -> None:
 
 def _description(origin: Mapping[str, Any]) -> Iterator[str]:
     yield "Report of an experiment that reproduces the tables, figures and claims of Zeiler and Fergus (2013), arXiv 1311.2901."
-    foreign = sorted({manifest["dataset"] for manifest in origin["data"].values()} - set(DRAWN))
+    foreign = sorted({manifest["dataset"] for manifest in origin["data"].values()} - set(GENERATED))
     if foreign:
         yield f"The licence covers the program and the report; images of {', '.join(foreign)} remain under their owners' terms."
 

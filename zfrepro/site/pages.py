@@ -21,7 +21,7 @@ def render(summaries: Sequence[Summary]) -> dict[str, str]:
     environment.filters |= {"measured": format_measurement, "day": day}
     rows = {
         "summaries": summaries,
-        "claims": comparison.compare([one.claims for one in summaries]),
+        "claims": comparison.compare([summary.claims for summary in summaries]),
         "highlights": highlights(summaries),
     }
     rows["exhibits"] = exhibits(summaries)
@@ -35,23 +35,24 @@ def save(reports: Path, pages: dict[str, str]) -> None:
 
 def highlights(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     """Rows label, paper (from the first report that has it), `cells` (ours for each experiment, or None)."""
-    labelled = [{one.label: one for one in summary.highlights} for summary in summaries]
+    labelled = [{highlight.label: highlight for highlight in summary.highlights} for summary in summaries]
     rows = []
     for label in _order(labelled):
         cells = [by_label.get(label) for by_label in labelled]
         rows.append(
-            {"label": label, "paper": next((one.paper for one in cells if one and one.paper), ""), "cells": cells}
+            {"label": label, "paper": next((cell.paper for cell in cells if cell and cell.paper), ""), "cells": cells}
         )
     return rows
 
 
 def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     """Rows name, title, paper, `cells` (whether each experiment has it)."""
-    named = [{one.name: one for one in summary.exhibits if one.name in summary.anchors} for summary in summaries]
+    by_name = [{item.name: item for item in summary.exhibits if item.name in summary.anchors} for summary in summaries]
     rows = []
-    for name in _order(named):
-        one = next(by_name[name] for by_name in named if name in by_name)
-        rows.append({"name": name, "title": one.title, "paper": one.paper, "cells": [name in there for there in named]})
+    for name in _order(by_name):
+        exhibit = next(items[name] for items in by_name if name in items)
+        cells = [name in items for items in by_name]
+        rows.append({"name": name, "title": exhibit.title, "paper": exhibit.paper, "cells": cells})
     return rows
 
 

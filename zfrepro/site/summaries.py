@@ -85,12 +85,12 @@ class Summary(_Part):
             return self.hardware or ""
         cores, gpus = self.hardware.get("cores"), self.hardware.get("gpus") or []
         parts = [self.hardware.get("cpu"), f"{cores} cores" if cores else None, *gpus]
-        return ", ".join(str(one) for one in parts if one)
+        return ", ".join(str(part) for part in parts if part)
 
     def link(self, *anchors: str) -> str:
         """Address, from the site's pages, of the first of these anchors that the report has; else of its top."""
-        there = next((anchor for anchor in anchors if anchor in self.anchors), None)
-        return f"{self.experiment}/index.html{f'#{there}' if there else ''}"
+        target = next((anchor for anchor in anchors if anchor in self.anchors), None)
+        return f"{self.experiment}/index.html{f'#{target}' if target else ''}"
 
 
 def read(folder: Path, name: str | None = None) -> Summary:
@@ -137,5 +137,5 @@ def _anchors(page: str) -> frozenset[str]:
 
 def _first(error: ValidationError) -> str:
     fault, *rest = error.errors()
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{where}: {fault['msg']}{f' (and {len(rest)} more)' if rest else ''}"
+    location = ".".join(str(part) for part in fault["loc"])
+    return f"{location}: {fault['msg']}{f' (and {len(rest)} more)' if rest else ''}"

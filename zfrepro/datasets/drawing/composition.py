@@ -34,16 +34,16 @@ MIRRORED = {"left": "right", "right": "left"}
 def draw(parts: list[Part], rng: Rng, size: int) -> DecodedImage:
     """One object, given by its parts, in a scene. Boxes in pixels."""
     pose, mirrored = _pose(rng)
-    placed, to_units = _place([p.outline for p in parts], pose, rng, (0, 0, size), SCALE)
+    outlines, to_units = _place([p.outline for p in parts], pose, rng, (0, 0, size), SCALE)
     light = _light(rng)
     picture = backdrop.ground(rng, size)
     _clutter(rng, picture, light, rng.count(2, 6))
-    _lay(parts, placed, to_units, rng, picture, light, size)
-    boxes = _part_boxes(parts, placed, mirrored, size)
-    whole = _clip(bounds(placed), size)
+    _lay(parts, outlines, to_units, rng, picture, light, size)
+    boxes = _part_boxes(parts, outlines, mirrored, size)
+    box = _clip(bounds(outlines), size)
     if rng.chance(0.4):
-        _occlude(rng, picture, light, whole, boxes)
-    return DecodedImage(_camera(rng, picture), whole, boxes)
+        _occlude(rng, picture, light, box, boxes)
+    return DecodedImage(_camera(rng, picture), box, boxes)
 
 
 def draw_several(objects: list[list[Part]], small: list[bool], rng: Rng, size: int) -> tuple[Image.Image, list[Box]]:
@@ -55,9 +55,9 @@ def draw_several(objects: list[list[Part]], small: list[bool], rng: Rng, size: i
     boxes = []
     for i, (parts, square, is_small) in enumerate(zip(objects, squares, small, strict=True)):
         fill = SCALE if len(objects) == 1 else FILLS["small" if is_small else "other" if i else "first"]
-        placed, to_units = _place([p.outline for p in parts], _pose(rng)[0], rng, square, fill)
-        _lay(parts, placed, to_units, rng, picture, light, square[2])
-        boxes.append(_clip(bounds(placed), size))
+        outlines, to_units = _place([p.outline for p in parts], _pose(rng)[0], rng, square, fill)
+        _lay(parts, outlines, to_units, rng, picture, light, square[2])
+        boxes.append(_clip(bounds(outlines), size))
     return _camera(rng, picture), boxes
 
 
@@ -76,13 +76,13 @@ def _squares(rng: Rng, size: int) -> list[Square]:
 
 
 def _lay(
-    parts: list[Part], placed: list[Outline], to_units: np.ndarray, rng: Rng,
+    parts: list[Part], outlines: list[Outline], to_units: np.ndarray, rng: Rng,
     picture: np.ndarray, light: tuple[float, float], side: float,
 ) -> None:  # fmt: skip
     """Paint an object and its shadow, whose length goes with `side`, pixels."""
-    cast_shadow(picture, placed, light, side * rng.between(0.02, 0.06))
+    cast_shadow(picture, outlines, light, side * rng.between(0.02, 0.06))
     setting = Setting(palette.scheme(rng), light, to_units, _origin(rng), rng.between(0.8, 1.2))
-    for p, outline in zip(parts, placed, strict=True):
+    for p, outline in zip(parts, outlines, strict=True):
         paint(picture, outline, p.paint, setting)
 
 
@@ -137,14 +137,17 @@ def _clutter(rng: Rng, picture: np.ndarray, light: tuple[float, float], count: i
         backdrop.paint_odd_shape(rng, picture, middle, size * rng.between(0.04, 0.13), setting)
 
 
-def _occlude(rng: Rng, picture: np.ndarray, light: tuple[float, float], whole: Box, boxes: dict[str, Box]) -> None:
+def _occlude(rng: Rng, picture: np.ndarray, light: tuple[float, float], object_box: Box, boxes: dict[str, Box]) -> None:
     """Paint a shape over the object's rim, where it hides none of the named parts."""
     size, radius = picture.shape[1], picture.shape[1] * rng.between(0.05, 0.11)
     setting = Setting(palette.scheme(rng), light, np.eye(2) * 2.4 / size, _origin(rng))
     for _ in range(4):
         angle = rng.between(0, 2 * math.pi)
-        half = ((whole[2] - whole[0]) / 2, (whole[3] - whole[1]) / 2)
-        middle = (whole[0] + half[0] * (1 + 0.8 * math.cos(angle)), whole[1] + half[1] * (1 + 0.8 * math.sin(angle)))
+        half = ((object_box[2] - object_box[0]) / 2, (object_box[3] - object_box[1]) / 2)
+        middle = (
+            object_box[0] + half[0] * (1 + 0.8 * math.cos(angle)),
+            object_box[1] + half[1] * (1 + 0.8 * math.sin(angle)),
+        )
         if not any(_hides(middle, radius, box) for box in boxes.values()):
             return backdrop.paint_odd_shape(rng, picture, middle, radius, setting)
 
@@ -166,8 +169,8 @@ def _part_boxes(parts: list[Part], placed: list[Outline], mirrored: bool, size: 
 
 
 def _own_side(name: str, mirrored: bool) -> str:
-    first, _, rest = name.partition(" ")
-    return f"{MIRRORED[first]} {rest}" if mirrored and first in MIRRORED else name
+    first, _, remainder = name.partition(" ")
+    return f"{MIRRORED[first]} {remainder}" if mirrored and first in MIRRORED else name
 
 
 def _clip(box: Box, size: int) -> Box:

@@ -81,7 +81,7 @@ def _ears(animal: Face, coat: Paint, rng: Rng) -> Extra:
     if animal.ear is None:
         return []
     outline, paint = moved(animal.ear, 0, 0, rng.near(1, 0.12)), animal.ear_coat or coat
-    outer = [Part(side, paint, f"{own} ear") for side, own in ((outline, "left"), (mirror(outline), "right"))]
+    outer = [Part(side, paint, f"{name} ear") for side, name in ((outline, "left"), (mirror(outline), "right"))]
     return outer + (pair(moved(outline, *animal.inner), "accent", relief=0.5) if animal.inner else [])
 
 

@@ -14,7 +14,7 @@ from zfrepro.exhibits.kit.numbers import Number
 
 TICKS = (1, 10, 20, 30, 40, 50, 60)
 WIDE, HIGH, LEGEND_LINE = 6.6, 2.75, 0.16  # inches
-OTHERS = ".x+1234"  # markers of the series without a look of their own
+EXTRA_MARKERS = ".x+1234"  # markers of the series without a style of their own
 Curve = Mapping[int, Number]  # training images per class -> accuracy in percent, fewest first
 
 
@@ -28,9 +28,9 @@ class Level:
     exceeded_at: int | None
 
     @classmethod
-    def from_curves(cls, series: str, baseline: Curve, other: Curve) -> Level:
-        most = max(baseline)
-        return cls(series, most, baseline[most].value, smallest_above(other, baseline[most].value))
+    def from_curves(cls, series: str, baseline: Curve, compared: Curve) -> Level:
+        largest = max(baseline)
+        return cls(series, largest, baseline[largest].value, smallest_above(compared, baseline[largest].value))
 
     @property
     def exceeded(self) -> str:
@@ -39,12 +39,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Panel:
-    """`curves`: series -> curve, the one that has to exceed `level` first; `looks`: series -> colour, marker."""
+    """`curves`: series -> curve, the one that has to exceed `level` first; `styles`: series -> colour, marker."""
 
     title: str
     curves: Mapping[str, Curve]
     level: Level | None
-    looks: dict[str, tuple[str, str]]
+    styles: dict[str, tuple[str, str]]
     hollow: bool
 
 
@@ -70,14 +70,16 @@ def _panel(ax: Axes, panel: Panel) -> None:
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelleft=True)
-    others = (series for series in panel.curves if series not in panel.looks)
-    looks = {series: (draw.SKY, marker) for series, marker in zip(others, itertools.cycle(OTHERS), strict=False)}
+    unstyled = (series for series in panel.curves if series not in panel.styles)
+    extra_styles = {
+        series: (draw.SKY, marker) for series, marker in zip(unstyled, itertools.cycle(EXTRA_MARKERS), strict=False)
+    }
     for i, (series, curve) in enumerate(panel.curves.items()):
-        colour, marker = (panel.looks | looks)[series]
+        colour, marker = (panel.styles | extra_styles)[series]
         ax.errorbar(
             list(curve), [number.value for number in curve.values()], _bars(curve), label=series, color=colour, marker=marker,
             markersize=4.2, markerfacecolor="white" if panel.hollow else colour, markeredgewidth=1.1, capsize=1.8, elinewidth=1,
-            linewidth=1.3 if series in panel.looks else 0.8, zorder=4 - 0.1 * i,
+            linewidth=1.3 if series in panel.styles else 0.8, zorder=4 - 0.1 * i,
         )  # fmt: skip
     if panel.level:
         _dashed(ax, panel.level)

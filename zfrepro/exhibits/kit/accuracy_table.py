@@ -33,7 +33,7 @@ METHODS = {  # rows that the paper has and we run, also labels of `transfers.nee
 }
 BASELINES = {"hog": transfers.HOG, "random": transfers.RANDOM}
 SECTIONS = "Rows of the paper", "Baselines of our own, not in the paper"
-ROOM = 3  # with more numbers of training images, the columns of differences are left out
+MAX_SIZES = 3  # with more numbers of training images, the columns of differences are left out
 Curves = Mapping[str, Mapping[int, Number]]  # method -> training images per class -> accuracy
 
 
@@ -45,26 +45,31 @@ def needs(config: Any, target: str) -> dict[str, str]:
 
 def build(files: Mapping[str, Path], table: str, role: str) -> Table:
     """`table`: name of the paper's table; `role`: the paper's data set, for which the target stands."""
-    found = transfers.load_accuracies(files)
+    accuracies = transfers.load_accuracies(files)
     curves = {
-        method: fold_curve(transfers.shown_curve(found, method)) for method in ("scratch", "pretrained", *BASELINES)
+        method: fold_curve(transfers.shown_curve(accuracies, method))
+        for method in ("scratch", "pretrained", *BASELINES)
     }
     lines = paper.rows(table)
     sizes = _sizes(lines[0], curves)
     columns = _columns(sizes)
     rows = [_row(line, curves, sizes, columns) for line in lines]
-    own = [_own(label, curves[method], columns) for method, label in BASELINES.items() if curves[method]]
+    baselines = [_baseline_row(label, curves[method], columns) for method, label in BASELINES.items() if curves[method]]
     record, folds = artifacts.load_json(files["folds"]), transfers.Folds.load(files["folds"])
     overlap = record["overlap"]
     return Table(
         caption=f"Mean of the per-class accuracies in percent, by training images per class. Target here: {folds.text()}. "
         f"Pretrained: the paper's network on ImageNet, ours on {overlap['source']}, {overlap['source_pictures']:,} images.",
         columns=columns,
-        rows=(heading(SECTIONS[0], columns), *rows, *([heading(SECTIONS[1], columns), *own] if own else [])),
-        png=_plot([*rows, *own], columns),
-        alt=_alt([*rows, *own], columns),
+        rows=(
+            heading(SECTIONS[0], columns),
+            *rows,
+            *([heading(SECTIONS[1], columns), *baselines] if baselines else []),
+        ),
+        png=_plot([*rows, *baselines], columns),
+        alt=_alt([*rows, *baselines], columns),
         notes=tuple(_notes(files, record, folds)),
-        highlights=_highlights(lines, found, role),
+        highlights=_highlights(lines, accuracies, role),
     )
 
 
@@ -76,10 +81,14 @@ def _sizes(line: Mapping[str, Any], curves: Curves) -> list[int]:
 
 
 def _columns(sizes: Sequence[int]) -> tuple[Column, ...]:
-    shown = COMPARED if len(sizes) <= ROOM else COMPARED[:2]
+    compared_columns = COMPARED if len(sizes) <= MAX_SIZES else COMPARED[:2]
     return (
         Column("row", "Method", "label"),
-        *(Column(f"acc{k}_{who}", label, role, f"{k} per class") for k in sizes for who, label, role in shown),
+        *(
+            Column(f"acc{k}_{suffix}", label, role, f"{k} per class")
+            for k in sizes
+            for suffix, label, role in compared_columns
+        ),
     )
 
 
@@ -92,11 +101,11 @@ def _row(line: Mapping[str, Any], curves: Curves, sizes: Sequence[int], columns:
         ours = curves[method].get(k) if method else None
         cells |= {f"acc{k}_paper": theirs, f"acc{k}_ours": ours or ("not run" if method else None)}
         cells[f"acc{k}_diff"] = difference(ours, theirs)
-    shown = {column.key: cells[column.key] for column in columns}
-    return make_row(columns, shown, "unrun" if method and not curves[method] else "")
+    row_cells = {column.key: cells[column.key] for column in columns}
+    return make_row(columns, row_cells, "unrun" if method and not curves[method] else "")
 
 
-def _own(label: str, curve: Mapping[int, Number], columns: Sequence[Column]) -> Row:
+def _baseline_row(label: str, curve: Mapping[int, Number], columns: Sequence[Column]) -> Row:
     accuracies = {f"acc{k}_ours": number for k, number in curve.items()}
     ours = {column.key: accuracies.get(column.key, "not run") for column in columns if column.role == "ours"}
     return make_row(columns, {"row": label, **ours}, partial=True)
@@ -135,14 +144,18 @@ def _training_error(accuracy: Mapping[str, Any]) -> str:
 def _left_out(record: Mapping[str, Any]) -> str:
     """How many images of the target set were not used, and why; "" if all were."""
     overlap, copies, dropped = record["overlap"], len(record["duplicates"]), len(record["dropped"])
-    similar, least = len(overlap["left_out"]), overlap["threshold"]
+    similar, threshold = len(overlap["left_out"]), overlap["threshold"]
     reasons = [
-        f"{similar} {'image' if similar == 1 else 'images'} similar to one of the source (correlation of at least {least})",
+        f"{similar} {'image' if similar == 1 else 'images'} similar to one of the source (correlation of at least {threshold})",
         f"{copies} {'copy' if copies == 1 else 'copies'} within the set",
         f"{dropped} {'class' if dropped == 1 else 'classes'} with too few images",
     ]
-    given = [reason for reason, count in zip(reasons, (similar, copies, dropped), strict=True) if count]
-    return f"Left out of the target set: {', '.join(given)}. The exhibit on overlaps lists them." if given else ""
+    applicable = [reason for reason, count in zip(reasons, (similar, copies, dropped), strict=True) if count]
+    return (
+        f"Left out of the target set: {', '.join(applicable)}. The exhibit on overlaps lists them."
+        if applicable
+        else ""
+    )
 
 
 def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:
@@ -161,13 +174,13 @@ def _alt(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return "Dot plot of accuracy by method, paper hollow, ours filled. Ours in percent: " + "; ".join(accuracies)
 
 
-def _highlights(lines: Sequence[Mapping[str, Any]], found: pd.DataFrame, role: str) -> tuple[Highlight, ...]:
+def _highlights(lines: Sequence[Mapping[str, Any]], accuracies: pd.DataFrame, role: str) -> tuple[Highlight, ...]:
     """What pretraining adds at the most training images that both methods have: the mean over the folds that both have."""
-    scratch, pretrained = (transfers.shown_curve(found, method) for method in ("scratch", "pretrained"))
-    both = sorted(set(scratch) & set(pretrained))
-    if not both:
+    scratch, pretrained = (transfers.shown_curve(accuracies, method) for method in ("scratch", "pretrained"))
+    shared = sorted(set(scratch) & set(pretrained))
+    if not shared:
         return ()
-    k, by_method = both[-1], {line["name"]: line for line in lines}
+    k, by_method = shared[-1], {line["name"]: line for line in lines}
     gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
     theirs, without = (printed_number(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch"))
     printed = difference(theirs, without)

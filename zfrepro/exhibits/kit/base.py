@@ -240,7 +240,7 @@ def _values(row: Row, parts: Mapping[str, Sequence[str]]) -> list[str]:
     """A line of the CSV; parts: column key -> what its numbers have besides their text."""
     values = []
     for key, extra in parts.items():
-        shown = _plain(row[key])
-        text = shown["text"] if shown["is"] == "number" else guarded(shown["text"])
-        values += [text, *(shown.get(part, "") for part in extra)]
+        plain = _plain(row[key])
+        text = plain["text"] if plain["is"] == "number" else guarded(plain["text"])
+        values += [text, *(plain.get(part, "") for part in extra)]
     return values

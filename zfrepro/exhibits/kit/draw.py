@@ -68,10 +68,10 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def png(drawn: Figure, dpi: int = DPI) -> bytes:
+def png(figure: Figure, dpi: int = DPI) -> bytes:
     """A figure as PNG in exact colours, so that rare colours of a legend stay distinct."""
     raw = io.BytesIO()
-    drawn.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
     return encoded(Image.open(raw).convert("RGB"))
 
 
@@ -118,44 +118,44 @@ def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str 
     columns = max(1, min(columns, len(images)))
     lines = -(-len(images) // columns)
     width, height = images[0].size
-    whole = Image.new("RGB", (columns * (width + gap) - gap, lines * (height + gap) - gap), ground)
+    sheet = Image.new("RGB", (columns * (width + gap) - gap, lines * (height + gap) - gap), ground)
     for i, image in enumerate(images):
-        whole.paste(image, (i % columns * (width + gap), i // columns * (height + gap)))
-    return whole
+        sheet.paste(image, (i % columns * (width + gap), i // columns * (height + gap)))
+    return sheet
 
 
 def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
     """Images in one line, aligned at the top."""
-    whole = Image.new("RGB", (sum(i.width + gap for i in images) - gap, max(i.height for i in images)), "white")
+    sheet = Image.new("RGB", (sum(i.width + gap for i in images) - gap, max(i.height for i in images)), "white")
     left = 0
     for image in images:
-        whole.paste(image, (left, 0))
+        sheet.paste(image, (left, 0))
         left += image.width + gap
-    return whole
+    return sheet
 
 
 def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
     """Images one below the other, aligned at the left."""
-    whole = Image.new("RGB", (max(i.width for i in images), sum(i.height + gap for i in images) - gap), "white")
+    sheet = Image.new("RGB", (max(i.width for i in images), sum(i.height + gap for i in images) - gap), "white")
     top = 0
     for image in images:
-        whole.paste(image, (0, top))
+        sheet.paste(image, (0, top))
         top += image.height + gap
-    return whole
+    return sheet
 
 
 def titled(image: Image.Image, text: str, size: int) -> Image.Image:
     """The image with a bold line of text above it, `size` pixels high."""
-    whole = Image.new("RGB", (image.width, image.height + round(1.7 * size)), "white")
-    whole.paste(image, (0, round(1.7 * size)))
+    sheet = Image.new("RGB", (image.width, image.height + round(1.7 * size)), "white")
+    sheet.paste(image, (0, round(1.7 * size)))
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans:bold"), size)
-    ImageDraw.Draw(whole).text((0, 0), text, fill=INK, font=font)
-    return whole
+    ImageDraw.Draw(sheet).text((0, 0), text, fill=INK, font=font)
+    return sheet
 
 
-def shortened(name: str, most: int) -> str:
+def shortened(name: str, length: int) -> str:
     """At most `most` characters; an ellipsis at the end replaces those left out."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def dot_plot(
@@ -172,8 +172,8 @@ def dot_plot(
     as small dots where there are several.
     """
     wrapped = [textwrap.fill(label, 36) for label in labels]
-    with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as drawn:
-        axes = drawn.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as plot:
+        axes = plot.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for i, (ax, (title, paper, ours)) in enumerate(zip(axes, panels, strict=True)):
             _dots(ax, paper, ours, seeds[i] if seeds else ())
             ax.set_title(title)
@@ -183,8 +183,8 @@ def dot_plot(
             label.set_fontweight("bold" if i in headings else "normal")
         axes[0].set_ylim(len(labels) - 0.4, -0.6)
         handles = axes[0].get_legend_handles_labels()
-        drawn.legend(*handles, loc="outside upper right", ncols=2, handletextpad=0.2)
-        return png(drawn)
+        plot.legend(*handles, loc="outside upper right", ncols=2, handletextpad=0.2)
+        return png(plot)
 
 
 def _dots(
@@ -193,12 +193,12 @@ def _dots(
     ax.grid(axis="both")
     ax.set_axisbelow(True)
     ax.tick_params(length=0)
-    for y, (theirs, own) in enumerate(zip(paper, ours, strict=True)):
-        if theirs and own:
-            ax.plot([theirs.value, own.value], [y, y], color=LINE, linewidth=2.2, zorder=1, solid_capstyle="round")
-        if own and (own.low is not None or own.spread is not None):
-            low = own.low if own.low is not None else own.value - (own.spread or 0)
-            high = own.high if own.high is not None else own.value + (own.spread or 0)
+    for y, (theirs, our) in enumerate(zip(paper, ours, strict=True)):
+        if theirs and our:
+            ax.plot([theirs.value, our.value], [y, y], color=LINE, linewidth=2.2, zorder=1, solid_capstyle="round")
+        if our and (our.low is not None or our.spread is not None):
+            low = our.low if our.low is not None else our.value - (our.spread or 0)
+            high = our.high if our.high is not None else our.value + (our.spread or 0)
             ax.plot([low, high], [y, y], color=OURS, linewidth=1.2, zorder=2)
     for y, several in enumerate(seeds):
         if len(several) > 1:
@@ -208,6 +208,6 @@ def _dots(
     ax.margins(x=0.08)
 
 
-def _scatter(ax: Axes, numbers: Sequence[Number | None], label: str, look: dict) -> None:
+def _scatter(ax: Axes, numbers: Sequence[Number | None], label: str, style: dict) -> None:
     points = [(number.value, y) for y, number in enumerate(numbers) if number]
-    ax.scatter([x for x, _ in points], [y for _, y in points], zorder=3, label=label, **look)
+    ax.scatter([x for x, _ in points], [y for _, y in points], zorder=3, label=label, **style)

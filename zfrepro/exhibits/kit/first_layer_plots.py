@@ -12,17 +12,17 @@ from zfrepro.exhibits.kit import draw
 from zfrepro.measurements.first_layers import Layers
 
 NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
-LOOK = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
+STYLES = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
 
 
 def sizes(networks: Mapping[str, Layers]) -> bytes:
     """The RMS of every network's filters, in decreasing order."""
-    with draw.figure(3.62, 2.95) as drawn:
-        ax = drawn.subplots()
-        for label in LOOK:
+    with draw.figure(3.62, 2.95) as figure:
+        ax = figure.subplots()
+        for label in STYLES:
             if label in networks:
                 rms = np.sort(networks[label].rms)[::-1]
-                colour, style = LOOK[label]
+                colour, style = STYLES[label]
                 ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
         for clip in {layers.clip for layers in networks.values() if layers.clip is not None}:
             ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
@@ -32,15 +32,15 @@ def sizes(networks: Mapping[str, Layers]) -> bytes:
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter("{x:g}" if top < 20 * bottom else NullFormatter())
         ax.legend(loc="lower left")
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
 def spectra(networks: Mapping[str, Layers]) -> bytes:
     """Energy over frequency, of the filters and of the projections; triangles at the multiples of 1 / stride."""
-    with draw.figure(7.4, 2.7) as drawn:
-        left, right = drawn.subplots(1, 2)
+    with draw.figure(7.4, 2.7) as figure:
+        left, right = figure.subplots(1, 2)
         for label, layers in networks.items():
-            colour = LOOK[label][0]
+            colour = STYLES[label][0]
             shares = 100 * layers.arrays["spectrum_1"][:-1]  # the last: everything beyond 1/2
             left.plot((np.arange(len(shares)) + 0.5) / 2 / len(shares), shares, color=colour, label=label)
             if "spectrum_2" in layers.arrays:
@@ -54,7 +54,7 @@ def spectra(networks: Mapping[str, Layers]) -> bytes:
         left.legend(loc="center right")
         right.set_yscale("log")
         right.yaxis.set_major_formatter("{x:g}")
-        return draw.png(drawn)
+        return draw.png(figure)
 
 
 def _band(ax: Axes, low: float, high: float) -> None:

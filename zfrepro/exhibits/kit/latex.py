@@ -30,7 +30,7 @@ def table(page: Page) -> str:
     columns, rows = page["columns"], page["rows"]
     kind = "longtable" if len(rows) > LONG else "tabular"
     head = [*_groups(columns), _line(escape(column["label"]) for column in columns), r"\midrule"]
-    body = [line for place, row in enumerate(rows) for line in _row(row, len(columns), first=place == 0)]
+    body = [line for i, row in enumerate(rows) for line in _row(row, len(columns), first=i == 0)]
     if kind == "longtable":  # the lines before \endhead and \endfoot are repeated on every page
         inside = [r"\toprule", *head, r"\endhead", r"\bottomrule", r"\endfoot", *body]
     else:
@@ -45,8 +45,8 @@ def escape(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    kept = (char for char in text if char.isspace() or (unicodedata.category(char) != "Cc" and char not in BIDI))
-    return " ".join("".join(kept).split())
+    printable = (char for char in text if char.isspace() or (unicodedata.category(char) != "Cc" and char not in BIDI))
+    return " ".join("".join(printable).split())
 
 
 def _comments(page: Page, kind: str) -> Iterator[str]:
@@ -58,13 +58,13 @@ def _comments(page: Page, kind: str) -> Iterator[str]:
 
 def _alignments(columns: Sequence[Mapping[str, str]], rows: Sequence[Page]) -> list[str]:
     """Numbers to the right, text to the left; columns of long text share 0.7 of the line width and wrap."""
-    types = [_alignment(column, place, rows) for place, column in enumerate(columns)]
+    types = [_alignment(column, i, rows) for i, column in enumerate(columns)]
     share = 0.7 / max(2, types.count("p"))
-    return [f"p{{{share:.3g}\\linewidth}}" if one == "p" else one for one in types]
+    return [f"p{{{share:.3g}\\linewidth}}" if kind == "p" else kind for kind in types]
 
 
-def _alignment(column: Mapping[str, str], place: int, rows: Sequence[Page]) -> str:
-    cells = [row["cells"][place] for row in rows if row["kind"] != "heading" and place < len(row["cells"])]
+def _alignment(column: Mapping[str, str], i: int, rows: Sequence[Page]) -> str:
+    cells = [row["cells"][i] for row in rows if row["kind"] != "heading" and i < len(row["cells"])]
     if column["role"] != "label" and any(cell["is"] == "number" for cell in cells):
         return "r"
     return "p" if any(len(cell["text"]) > WIDE for cell in cells) else "l"

@@ -28,11 +28,13 @@ class Number:
         Raises FloatingPointError for NaN and infinity: a number that is missing is no cell (None), not a Number.
         """
         parts = {"value": self.value, "low": self.low, "high": self.high, "spread": self.spread}
-        if wrong := [f"{name} {part}" for name, part in parts.items() if part is not None and not math.isfinite(part)]:
-            raise FloatingPointError(f"a number is not finite ({', '.join(wrong)})")
+        if not_finite := [
+            f"{name} {part}" for name, part in parts.items() if part is not None and not math.isfinite(part)
+        ]:
+            raise FloatingPointError(f"a number is not finite ({', '.join(not_finite)})")
         fine = self.digits if self.spread_digits is None else self.spread_digits
-        given = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
-        plain = {name: f"{value:.{digits}f}" for name, (value, digits) in given.items() if value is not None}
+        numbers = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
+        plain = {name: f"{value:.{digits}f}" for name, (value, digits) in numbers.items() if value is not None}
         return {"text": _fixed(self.value, self.digits, self.signed), **plain}
 
 
