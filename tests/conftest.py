@@ -1,9 +1,13 @@
-"""For all tests: one torch thread, no GPU, and what many files read made once for all workers."""
+"""For all tests: one thread a worker, no GPU, and what many files read made once for all workers."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # before numpy looks: two workers have two cores
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 from filelock import FileLock
 from helpers import toy_results
 
+gc.set_threshold(50_000, 20, 20)  # as zfrepro's own commands
 if "TEST_ON_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks, here and in every process that a test starts
 
@@ -23,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """Faster here, and the same everywhere."""
+    """The same everywhere."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,9 +1,6 @@
 """What a plan needs, without data: compared with torch's own counter, sums by hand, and the files that a run writes."""
 
-import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -143,11 +140,13 @@ def test_a_prepared_set_is_counted_from_its_manifest(config, improved, tmp_path,
     assert needs.operations == {"training": 3 * (3 * 990 + 490) * improved}
 
 
-def test_the_papers_experiment_is_planned_without_data(tmp_path):
+@pytest.mark.workflow
+def test_the_papers_experiment_is_planned_without_data(tmp_path, monkeypatch, capsys):
     """At one TFLOP/s the hours are the operations."""
-    command = [sys.executable, "-m", "zfrepro", "plan", "--config", str(PAPER), "--tflops", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(manager.ROOT)}
-    output = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(manager.ROOT))
+    plan.main(["--config", str(PAPER), "--tflops", "1"])
+    output = capsys.readouterr().out
     assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in output
     parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", output)[0])
     hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", output)[1].replace(",", ""))

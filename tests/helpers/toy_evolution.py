@@ -46,5 +46,11 @@ def _projections(near: list[float], side: int, rng: np.random.Generator) -> np.n
     for _ in range(MAPS):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3, side / 2)
         wave = np.cos(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)[..., None] * rng.uniform(0.2, 1, 3)
-        projections.append([share * wave + (1 - share) * rng.normal(size=(side, side, 3)) for share in near])
+        projections.append([share * wave + (1 - share) * _noise(side, rng) for share in near])
     return np.array(projections, dtype=np.float32).swapaxes(0, 1)
+
+
+def _noise(side: int, rng: np.random.Generator) -> np.ndarray:
+    """(side, side, 1): grey squares of 8 pixels, of which a PNG is small."""
+    squares = rng.normal(size=(-(-side // 8), -(-side // 8), 1))
+    return squares.repeat(8, axis=0).repeat(8, axis=1)[:side, :side]

@@ -9,31 +9,26 @@ import torch
 from zfrepro.models import torchvision_import
 
 
-def python(code: str, **environment: str) -> str:
-    import os
-
-    command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def test_torchvision_imports_and_its_folder_reader_works(tmp_path):
-    (tmp_path / "one").mkdir()
-    out = python(
-        "from zfrepro.models import torchvision_import as t; t.ensure(); t.ensure()\n"
-        f"from torchvision.datasets.folder import find_classes; print(find_classes({str(tmp_path)!r})[0])\n"
-    )
-    assert out == "['one']"
-
-
-def test_the_warnings_that_torchvision_can_be_asked_for_do_not_stop_it():
-    asked = {"TORCHVISION_WARN_WHEN_EXTENSION_LOADING_FAILS": "1"}
-    assert python("from zfrepro.models import torchvision_import as t; t.ensure(); print('in')", **asked) == "in"
-
-
-def test_it_still_helps_after_a_plain_import_failed():
-    code = """
+CASES = {
+    "reader": """
+from zfrepro.models import torchvision_import
+torchvision_import.ensure(); torchvision_import.ensure()
+from torchvision.datasets.folder import find_classes
+print(find_classes(sys.argv[1])[0])
+""",
+    "warning": """
+os.environ["TORCHVISION_WARN_WHEN_EXTENSION_LOADING_FAILS"] = "1"
+from zfrepro.models import torchvision_import
+torchvision_import.ensure()
+print("in")
+""",
+    "after": """
 try:
     import torchvision
 except RuntimeError:
@@ -42,8 +37,41 @@ from zfrepro.models import torchvision_import
 torchvision_import.ensure()
 import torchvision.transforms
 print(torchvision.ops.nms.__name__)
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """What each of the cases prints; forks of one process, which imports torch, with the large part that torchvision needs, once."""
+    folder = tmp_path_factory.mktemp("classes")
+    (folder / "one").mkdir()
+    program = f"""
+import os, sys, torch._dynamo
+for name, case in {CASES!r}.items():
+    sys.stdout.flush()
+    if not os.fork():
+        print(name, end=": ")
+        exec(case)
+        sys.exit()
+    assert os.wait()[1] == 0, name
 """
-    assert python(code) == "nms"
+    command = [sys.executable, "-W", "error", "-c", program, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(": ") for line in done.stdout.splitlines())
+
+
+def test_torchvision_imports_and_its_folder_reader_works(outputs):
+    assert outputs["reader"] == "['one']"
+
+
+def test_the_warnings_that_torchvision_can_be_asked_for_do_not_stop_it(outputs):
+    assert outputs["warning"] == "in"
+
+
+def test_it_still_helps_after_a_plain_import_failed(outputs):
+    assert outputs["after"] == "nms"
 
 
 def test_importing_the_module_imports_nothing_heavy():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.injections import INJECTIONS
 from PIL import Image, ImageFile
 
 from zfrepro.claims.base import VERDICTS
@@ -19,6 +20,10 @@ from zfrepro.errors import UserError
 from zfrepro.report import html, images, pdf
 from zfrepro.stages import report
 
+NETWORK = {
+    "spec": {"network": {"base": "improved"}, "input_size": 64, "epochs": 8, "seed": 0}, "precision": "bfloat16", "device": "cpu",
+    "hardware": "AMD EPYC", "torch": "2.13.0", "images": 960, "parameters": 5, "seconds": 42.0,
+}  # fmt: skip
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7 * 7 }}' + "a" * 300
 
 
@@ -74,7 +79,8 @@ def everything(title: str = "Toy report") -> dict[str, Any]:
         exhibit("fig2", "picture", [piece("tall", "full", 1600), piece("wide", "full", 80)]),
     )  # fmt: skip
     origin = {
-        "made": "2023-11-14T22:13:20Z", "git": None, "networks": {}, "data": {}, "time": {}, "artifacts": {}, "versions": {"python": "3"},
+        "made": "2023-11-14T22:13:20Z", "git": None, "networks": {"improved": NETWORK}, "data": {}, "time": {},
+        "artifacts": {}, "versions": {"python": "3"},
         "hardware": {"cpu": "cpu", "cores": 2, "memory_gib": 4.0, "gpus": []},
         "exhibits": {"fig1": {"summary": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
     }  # fmt: skip
@@ -171,13 +177,8 @@ def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[
     )
 
 
-def test_the_first_page_says_precision_and_device() -> None:
-    given = everything()
-    trained = {"precision": "bfloat16", "device": "cpu", "hardware": "AMD EPYC", "torch": "2.13.0", "images": 960}
-    spec = {"network": {"base": "improved"}, "input_size": 64, "epochs": 8, "seed": 0}
-    given["origin"] |= {"networks": {"improved": {**trained, "spec": spec, "parameters": 5, "seconds": 42.0}}}
-    document = pdf._weasyprint().HTML(string=report.render(**given), media_type="print").render()
-    first = " ".join(said(document.pages[0]._page_box).split())
+def test_the_first_page_says_precision_and_device(laid_out: list[Any]) -> None:
+    first = " ".join(said(laid_out[0]).split())
     sentence = "Trained in bfloat16 on a CPU (AMD EPYC), PyTorch 2.13.0."
     assert first.index("14 November 2023") < first.index(sentence) < first.index("42 claims of the paper")
 
@@ -235,8 +236,14 @@ def test_claims_have_their_verdict_in_words_and_signs(laid_out: list[Any], page:
     assert "x" * 500 not in page  # as are long parts of the provenance
 
 
-def test_hostile_text_stays_text() -> None:
-    page = report.render(**everything(HOSTILE))
+@pytest.mark.parametrize("text", [HOSTILE, " ".join(INJECTIONS)], ids=["markup", "names"])
+def test_hostile_text_stays_text(text: str) -> None:
+    """As title, setting and reduction, in captions and notes, on pictures and in cells."""
+    shown = {**piece("dots", "full"), "alt": text, "title": text}
+    rows = [{"kind": "", "cells": [{"is": "text", "text": text}] * 2}]
+    given = everything(text)
+    given["exhibits"] = [exhibit("table9", "table", [shown]) | {"caption": text, "notes": [text], "rows": rows}]
+    page = report.render(**given)
     assert "<script>" not in page
     assert "<img src=x" not in page
     file = inside(pdf.pdf(page))

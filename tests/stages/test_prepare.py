@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -319,19 +320,21 @@ def test_a_worker_that_dies_is_reported_and_not_waited_for():
 
 @pytest.fixture
 def long_run(tmp_path):
-    """The stage in a process group of its own, with two workers in the midst of images that take long to decode"""
+    """The stage in a process group of its own, with two workers in the midst of many images"""
     for name in ("ant", "bee"):
         (tmp_path / "large" / name).mkdir(parents=True)
     first = tmp_path / "large" / "ant" / "0.jpg"
-    Image.effect_noise((1500, 1500), 60).convert("RGB").save(first, quality=95)
+    Image.effect_noise((700, 700), 60).convert("RGB").save(first, quality=95)
     for i in range(1, 2000):
         os.link(first, tmp_path / "large" / ("ant", "bee")[i % 2] / f"{i}.jpg")
     code = f"""
 import signal
 from pathlib import Path
+from zfrepro.datasets import parallel
 from zfrepro.stages import prepare
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 prepare.REPORT_EVERY = 0.0
+parallel.CHUNK = 4
 spec = prepare.Spec(dataset="imagefolder", size=8, options={{"root": {str(tmp_path / "large")!r}}})
 prepare.run(spec, Path({str(tmp_path / "out")!r}), workers=2)
 """
@@ -352,10 +355,7 @@ def group_lives(group):
     return True
 
 
-@pytest.mark.parametrize(
-    ("name", "whole_group"),
-    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGKILL, False)],
-)
+@pytest.mark.parametrize(("name", "whole_group"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
 def test_a_signal_ends_the_stage_and_its_workers_at_once(long_run, tmp_path, name, whole_group):
     (os.killpg if whole_group else os.kill)(long_run.pid, name)
     assert long_run.wait(timeout=10) != 0
@@ -366,6 +366,37 @@ def test_a_signal_ends_the_stage_and_its_workers_at_once(long_run, tmp_path, nam
     left = list((tmp_path / "out").iterdir())
     assert left == [] or name == signal.SIGKILL
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.fixture
+def signals():
+    """Both as in a program of its own; what pytest does with them comes back."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for name, handler in before.items():
+        signal.signal(name, handler)
+
+
+@pytest.mark.parametrize(
+    ("name", "to_workers", "error"),
+    [(signal.SIGTERM, False, SystemExit), (signal.SIGINT, True, KeyboardInterrupt)],
+)
+def test_a_signal_at_the_first_image_leaves_no_worker_and_no_file(
+    tree, tmp_path, monkeypatch, signals, name, to_workers, error
+):
+    def interrupt(done, skipped):
+        assert len(multiprocessing.active_children()) == 2
+        for worker in multiprocessing.active_children() if to_workers else ():
+            os.kill(worker.pid, name)
+        os.kill(os.getpid(), name)
+
+    monkeypatch.setattr(prepare, "_progress_reporter", lambda total: interrupt)
+    monkeypatch.setattr(parallel, "CHUNK", 1)
+    with pytest.raises(error):
+        prepared(tree, tmp_path / "out", workers=2)
+    assert multiprocessing.active_children() == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_importing_the_stage_imports_neither_torch_nor_a_data_set():

@@ -7,10 +7,11 @@ counts as three forward passes: one for the scores, one for the gradients of the
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from zfrepro.core.architecture import Conv, Linear, Row, describe, parameter_count
 from zfrepro.core.hog import length
@@ -58,7 +59,13 @@ def _decay_and_share(config: Config, run: str, source: Counts) -> tuple[float, f
     recipe = Recipe(**{field.name: getattr(spec, field.name) for field in fields(Recipe)})
     per_epoch = steps_per_epoch(source.splits["train"], spec.batch)
     decay = weight_decay_of(recipe, per_epoch)
-    return decay, faded_to(decay, spec.momentum, rate_sum(recipe, per_epoch))
+    return decay, faded_to(decay, spec.momentum, _rate_sum(replace(recipe, seed=0, filter_rms=None), per_epoch))
+
+
+@functools.cache
+def _rate_sum(recipe: Recipe, per_epoch: int) -> float:
+    """Runs of one recipe share it: the paper's whole training has 700,000 steps."""
+    return rate_sum(recipe, per_epoch)
 
 
 @dataclass(frozen=True)
