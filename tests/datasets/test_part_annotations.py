@@ -91,7 +91,7 @@ def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
         ([*lines("one.png"), *lines("parts.csv")], r"line 5: .*parts.csv: not an image in a supported format"),
         ([*lines("two.png"), *lines("one.png", nose="20,20,33,30")], r"line 7: one.png: nose lies outside the image, 32 x 32"),
         ([*lines("one.png"), *lines("two.png", left="30,4,37,8")], r"line 6: two.png: left eye lies outside what the network sees, x 4"),
-        ([*lines("two.png"), 'one.png,"nose,1,1,2,2'], r"parts.csv: cannot be read as CSV in UTF-8"),
+        ([*lines("two.png"), 'one.png,"nose,1,1,2,2'], r"parts.csv, line 5: not CSV .unexpected end of data"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(folder, rows, message):
@@ -109,7 +109,7 @@ def test_another_header_is_named(folder, header):
 def test_a_missing_file_and_other_encodings_are_named(folder):
     with pytest.raises(UserError, match=r"none.csv: no such annotation file"):
         part_annotations.read_csv(folder / "none.csv", None, 16, WHOLE)
-    with pytest.raises(UserError, match=r"cannot be read as CSV in UTF-8"):
+    with pytest.raises(UserError, match=r"parts.csv, line 2: not text in UTF-8 .byte 0xe4.; save the file in UTF-8"):
         read(folder, lines("Bär.png"), encoding="latin-1")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zfrepro.errors import UserError
 from zfrepro.look import photographs
 from zfrepro.models import devices
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, paths
 from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("zfrepro look", description=__doc__)
-    parser.add_argument("photo", type=Path, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="weights of the trained network")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write index.html to")
+    parser.add_argument("photo", type=paths.resolve, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
+    parser.add_argument("--weights", type=paths.resolve, required=True, metavar="FILE", help="weights of the trained network")
+    parser.add_argument("--out", type=paths.resolve, required=True, metavar="DIR", help="folder to write index.html to")
     parser.add_argument(
         "--network",
         choices=(ZFREPRO, "alexnet", "vgg16"),
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=paths.resolve,
         metavar="FILE",
         help="class names of a torchvision network, one per line; default: ImageNet's",
     )
@@ -117,9 +117,9 @@ def _open_network(options: argparse.Namespace) -> PhotoNetwork:
 
 def _class_names(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--classes {printable(path)}: cannot be read as text ({error})") from error
+        return tuple(line.strip() for line in paths.read_text(path).rstrip().splitlines())
+    except UserError as error:
+        raise UserError(f"--classes {error}") from error
 
 
 def _inspect(

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from zfrepro.errors import UserError
-from zfrepro.experiment import cost, loading, throughput
+from zfrepro.experiment import cost, folder_checks, loading, throughput
 from zfrepro.experiment.config import INSPECTIONS, Config
 from zfrepro.running import manager
 from zfrepro.running.snakemake_log import Job, Reader, explain_reason
@@ -23,6 +23,8 @@ from zfrepro.running.snakemake_log import Job, Reader, explain_reason
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     config = loading.load(options.config)
+    for line in folder_checks.check_layouts(config, str(options.config)):
+        print(line)
     jobs = plan_jobs(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")

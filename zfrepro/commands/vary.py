@@ -23,14 +23,14 @@ from zfrepro.errors import UserError
 from zfrepro.experiment import loading
 from zfrepro.experiment.variation import Changes, vary
 from zfrepro.running import manager
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, paths
 
 
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     loading.load(options.config)
     changes = Changes(options.name, options.seed, options.data_seed, options.precision)
-    derived = vary(options.config.read_text(encoding="utf-8"), changes, str(options.config))
+    derived = vary(paths.read_text(options.config), changes, str(options.config))
     text = f"# Derived by: zfrepro vary {' '.join(shlex.join(arguments).split())}\n{derived}"
     if options.out is None:
         sys.stdout.write(text)

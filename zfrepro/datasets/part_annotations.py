@@ -6,6 +6,7 @@ docs/annotations.md describes the CSV file, whose header is image,part,x0,y0,x1,
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from PIL import Image
 from zfrepro.core.images import Box, centre_square, stored_box, stored_pixels
 from zfrepro.datasets.decoding import UnreadableImageError, decode
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 from zfrepro.storage.prepared_set import PreparedSet
 
 HEADER = ("image", "part", "x0", "y0", "x1", "y1")
@@ -87,7 +89,8 @@ def read_csv(path: Path, root: Path | None, size: int, view: Box) -> list[Annota
     Paths of images are relative to `root`, or to the file's own folder. Raises UserError with file and line; also if a
     part is not inside `view`, stored pixels.
     """
-    path, folder = Path(path), Path(path).parent if root is None else Path(root)
+    path = paths.resolve(path)
+    folder = path.parent if root is None else paths.resolve(root)
     annotations = _read_annotations(path)
     return [_load(path, name, annotation, folder / name, size, view) for name, annotation in annotations.items()]
 
@@ -121,19 +124,18 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     if not path.is_file():
         raise UserError(f"{path}: no such annotation file; check the path (docs/annotations.md describes the file)")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            if (header := _cells(next(reader, []))) != list(HEADER):
-                raise _error(path, 1, f"the header is {','.join(header)!r}; it must be {','.join(HEADER)}")
-            for row in map(_cells, reader):
-                if any(row):
-                    if len(row) != len(HEADER):
-                        raise _error(
-                            path, reader.line_num, f"{len(row)} values instead of {len(HEADER)}: {','.join(HEADER)}"
-                        )
-                    yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV in UTF-8 ({error}); save it again as CSV") from error
+        reader = csv.reader(io.StringIO(paths.read_text(path)), strict=True)
+        if (header := _cells(next(reader, []))) != list(HEADER):
+            raise _error(path, 1, f"the header is {','.join(header)!r}; it must be {','.join(HEADER)}")
+        for row in map(_cells, reader):
+            if any(row):
+                if len(row) != len(HEADER):
+                    raise _error(
+                        path, reader.line_num, f"{len(row)} values instead of {len(HEADER)}: {','.join(HEADER)}"
+                    )
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error}); save it again as CSV") from error
 
 
 def _cells(row: list[str]) -> list[str]:

@@ -3,68 +3,61 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from zfrepro import exhibits
 from zfrepro.core.architecture import describe
 from zfrepro.errors import UserError
+from zfrepro.experiment import yaml_file
 from zfrepro.experiment.config import SOURCE, Config
+from zfrepro.experiment.folder_checks import check_folders
 from zfrepro.stages import prepare
+
+__all__ = ["check_folders", "load", "parse"]
+
+Written = Callable[[Sequence[Any]], str | None]
+ALTERNATIVE = re.compile(
+    r"constrained-\w+|(list|tuple|dict)\[.*\]"
+)  # names that pydantic gives the parts of `int | list[str]`
+TEXT_FAULTS = ("string_type", "string_sub_type", "path_type", "literal_error")
 
 
 def load(path: Path) -> Config:
     """Read and check an experiment file. Raises UserError with one line per fault, each naming file and key."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give an experiment file with --config") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    return parse(content, str(path))
+    document = yaml_file.load(path)
+    return parse(document.content, str(path), document.written)
 
 
-def parse(content: Any, name: str) -> Config:
-    """Check a whole experiment given as nested dictionaries; every message begins with `name`."""
+def parse(content: Any, name: str, written: Written = lambda location: None) -> Config:
+    """Check a whole experiment given as nested dictionaries; every message begins with `name`.
+
+    written: text of the value at a location, as it stands in the file.
+    """
     if not isinstance(content, dict):
         raise UserError(f"{name}: must be a mapping with keys such as experiment, prepare and train; see config.yaml")
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise UserError("\n".join(_messages(error, name))) from error
-    faults = list(_faults(config, name))
+        raise UserError("\n".join(_messages(error, name, written))) from error
+    faults = list(_faults(config, name, written))
     if faults:
         raise UserError("\n".join(faults))
     return config
 
 
-def check_folders(config: Config, name: str) -> None:
-    """Check that every folder and file to be read exists. Raises UserError naming the key."""
-    for label, spec in config.prepare.items():
-        root = getattr(prepare.parse_options(spec), "root", None)
-        if root is not None and not Path(root).exists() and not spec.options.get("download"):
-            raise UserError(
-                f"{name}: prepare.{label}.options.root: folder {root} does not exist; put the data there or change the key"
-            )
-    annotations = getattr(config.correspondence, "annotations", None)
-    if annotations is not None and not annotations.is_file():
-        raise UserError(
-            f"{name}: correspondence.annotations: file {annotations} does not exist; see docs/annotations.md"
-        )
-
-
-def _faults(config: Config, name: str) -> Iterator[str]:
+def _faults(config: Config, name: str, written: Written) -> Iterator[str]:
     """Check what the types of the sections cannot: data sets' options, each run's settings, sizes, exhibits."""
     for label, spec in config.prepare.items():
         try:
             prepare.parse_options(spec)
         except ValidationError as error:
-            yield from _messages(error, f"{name}: prepare.{label}.options", sep=".")
+            yield from _messages(error, name, written, ("prepare", label, "options"))
     run_faults = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
     yield from run_faults
     if not run_faults:
@@ -128,23 +121,45 @@ def _exhibit_names() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(exhibits.__path__) if not module.ispkg]
 
 
-def _messages(error: ValidationError, prefix: str, sep: str = ": ") -> Iterator[str]:
-    for fault in error.errors():
-        yield _message(fault, prefix, [str(part) for part in fault["loc"]], sep)
+def _messages(error: ValidationError, name: str, written: Written, above: tuple[str | int, ...] = ()) -> Iterator[str]:
+    """above: location of what was validated."""
+    faults = [(fault, _location(fault)) for fault in error.errors()]
+    for fault, location in faults:
+        if not _has_better(fault, [other for other, place in faults if place[: len(location)] == location]):
+            whole = (*above, *location)
+            yield _message(fault, name, [str(part) for part in whole], ": ", written(whole))
 
 
-def _message(fault: ErrorDetails, prefix: str, location: Sequence[str], sep: str) -> str:
+def _location(fault: ErrorDetails) -> tuple[str | int, ...]:
+    """Where the fault is, without the names of the alternatives that pydantic tried."""
+    return tuple(part for part in fault["loc"] if not (isinstance(part, str) and ALTERNATIVE.fullmatch(part)))
+
+
+def _has_better(fault: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
+    """Whether another alternative explains the fault better: that of a list, if a list is given, else that of a number."""
+    alternatives = [part for part in fault["loc"] if isinstance(part, str) and ALTERNATIVE.fullmatch(part)]
+    if not alternatives or len(others) < 2:
+        return False
+    is_list = any(isinstance(other["input"], list) for other in others)
+    return is_list == alternatives[0].startswith("constrained")
+
+
+def _message(fault: ErrorDetails, prefix: str, location: Sequence[str], sep: str, text: str | None = None) -> str:
     """`my.yaml: train.recipe.epochs: Input should be a valid integer (got 'many')`"""
+    if location and location[-1] == "[key]":
+        return f"{prefix}{sep}{'.'.join(location[:-2])}: a key: {_explanation(fault)}"
     if not location:
-        return f"{prefix}: {_explanation(fault)}"
-    return f"{prefix}{sep}{'.'.join(location)}: {_explanation(fault)}"
+        return f"{prefix}: {_explanation(fault, text)}"
+    return f"{prefix}{sep}{'.'.join(location)}: {_explanation(fault, text)}"
 
 
-def _explanation(fault: ErrorDetails) -> str:
+def _explanation(fault: ErrorDetails, text: str | None = None) -> str:
     if fault["type"] == "extra_forbidden":
         return "unknown key"
     if fault["type"] == "missing":
         return "required key is missing"
+    if fault["type"] in TEXT_FAULTS and (reason := yaml_file.explain_kind(fault["input"], text)):
+        return reason
     if fault["type"] == "value_error":
         return fault["msg"].removeprefix("Value error, ")
     return f"{fault['msg']} (got {fault['input']!r})"

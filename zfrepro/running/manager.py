@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from zfrepro.errors import UserError
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, paths
 
 ROOT = Path(__file__).resolve().parents[2]  # contains Snakefile, workflow/, config.yaml
 # Environment of every job, unless the user sets these variables. Huge pages: on a CPU, page faults would otherwise take a fifth
@@ -35,7 +35,7 @@ def experiment_parser(verb: str, description: str | None) -> argparse.ArgumentPa
     parser = argparse.ArgumentParser(f"zfrepro {verb}", description=description)
     default = ROOT / "config.yaml"
     parser.add_argument(
-        "--config", type=Path, default=default, metavar="FILE", help="experiment file; default: config.yaml"
+        "--config", type=paths.resolve, default=default, metavar="FILE", help="experiment file; default: config.yaml"
     )
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from zfrepro.errors import UserError
+from zfrepro.storage import paths
 
 
 def run_stage(name: str, module: ModuleType, arguments: list[str]) -> None:
@@ -39,17 +41,21 @@ def _add_option(parser: argparse.ArgumentParser, parameter: inspect.Parameter, k
     if parameter.name == "spec":
         parser.add_argument(option, required=True, metavar="JSON", help="settings as JSON, or a JSON file; see below")
     elif parameter.default is inspect.Parameter.empty:
-        parser.add_argument(
-            option, required=True, type=_without_none(kind), metavar=_without_none(kind).__name__.upper()
-        )
+        parser.add_argument(option, required=True, type=_parser_of(kind), metavar=_without_none(kind).__name__.upper())
     else:
         parser.add_argument(
             option,
-            type=_without_none(kind),
+            type=_parser_of(kind),
             default=parameter.default,
             metavar=_without_none(kind).__name__.upper(),
             help=f"default: {parameter.default}",
         )
+
+
+def _parser_of(kind: Any) -> Callable[[str], Any]:
+    """Path | None -> a function that also replaces ~ and variables, as wherever a user names a path."""
+    plain = _without_none(kind)
+    return paths.resolve if plain is Path else plain
 
 
 def _without_none(kind: Any) -> type:
@@ -61,10 +67,9 @@ def _without_none(kind: Any) -> type:
 
 def _parse_spec(spec: type[BaseModel], text: str) -> BaseModel:
     if not text.lstrip().startswith("{"):
-        try:
-            text = Path(text).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"--spec {text}: is neither JSON nor a readable file ({error.strerror})") from error
+        if not paths.resolve(text).is_file():
+            raise UserError(f"--spec {text}: is neither JSON nor a readable file")
+        text = paths.read_text(paths.resolve(text))
     try:
         return spec.model_validate_json(text)
     except ValidationError as error:
