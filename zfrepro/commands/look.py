@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("zfrepro look", description=__doc__)
     parser.add_argument("photo", type=paths.resolve, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
-    parser.add_argument("--weights", type=paths.resolve, required=True, metavar="FILE", help="weights of the trained network")
+    parser.add_argument(
+        "--weights", type=paths.resolve, required=True, metavar="FILE", help="weights of the trained network"
+    )
     parser.add_argument("--out", type=paths.resolve, required=True, metavar="DIR", help="folder to write index.html to")
     parser.add_argument(
         "--network",
