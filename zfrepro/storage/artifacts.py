@@ -109,7 +109,7 @@ def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:  # a type torch lacks
         raise UserError(f"{path}: not a safetensors weights file ({error})") from error
 
 
@@ -121,6 +121,6 @@ def check_sha256(path: Path) -> None:
         raise UserError(f"{path}: no such weights file")
     if not beside.is_file():
         raise UserError(f"{path}: its digest {beside.name} is missing; write it with `sha256sum {path.name}`")
-    expected = beside.read_text(encoding="utf-8").split()[:1]
+    expected = beside.read_bytes().decode("ascii", "replace").lower().split()[:1]
     if expected != [sha256(path)]:
         raise UserError(f"{path}: damaged, its sha256 is not the one in {beside.name}; delete it and train again")

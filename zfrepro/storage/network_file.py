@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zfrepro.core.architecture import Network, Row, describe
+from pydantic import Field, StrictStr, ValidationError
+
+from zfrepro.core.architecture import Network, Row, describe, parameter_count
 from zfrepro.errors import UserError
+from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -44,11 +47,43 @@ class Description:
         return {FORMAT: json.dumps(stored, sort_keys=True, ensure_ascii=False)}
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> Description:
-        stored = json.loads(metadata[FORMAT])
-        network = Network.model_validate(stored["network"])
-        sizes = float(stored["width"]), int(stored["input_size"])
-        return cls(network, *sizes, tuple(stored["classes"]), stored.get("diverged", ""))
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
+        """Raises ValueError, naming the key, where the description is missing or one of its values is odd."""
+        if FORMAT not in metadata:
+            raise ValueError(f"its metadata have no key `{FORMAT}`")
+        json.loads(metadata[FORMAT], object_pairs_hook=_refuse_duplicates)
+        try:
+            stored = _Stored.model_validate_json(metadata[FORMAT])
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = ".".join(map(str, fault["loc"])) or FORMAT
+            raise ValueError(
+                f"key `{key}` of its description: {fault['msg']} (got {_shorten(fault['input'])})"
+            ) from error
+        return cls(stored.network, stored.width, stored.input_size, stored.classes, stored.diverged)
+
+
+class _Stored(Base):
+    """The description as JSON holds it."""
+
+    network: Network
+    width: float = Field(gt=0, le=64, strict=True)
+    input_size: int = Field(gt=0, le=65536, strict=True)
+    classes: tuple[StrictStr, ...] = Field(min_length=1)
+    diverged: str = ""
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"key `{key}` of its description is there twice")
+    return dict(pairs)
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def save(path: Path, weights: Mapping[str, torch.Tensor], mean: np.ndarray, description: Description) -> None:
@@ -71,9 +106,38 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
         description = Description.from_metadata(metadata)
         if description.diverged:
             raise UserError(f"{path}: holds no weights, its training diverged ({description.diverged})")
-        mean = tensors.pop(MEAN).numpy()
+        mean = _pop_mean(tensors, description)
+        _check_numbers(tensors, description)
         net = nets.build(description.network, description.input_size, len(description.classes), description.width)
         net.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a weights file of zfrepro ({str(error).splitlines()[0]})") from error
     return nets.to_device(net, device).eval(), mean, description
+
+
+def _pop_mean(tensors: dict[str, torch.Tensor], description: Description) -> np.ndarray:
+    """The mean image, float32 (S, S, 3), removed from the tensors. Raises ValueError if it cannot be the network's."""
+    if MEAN not in tensors:
+        raise ValueError(f"it has no tensor `{MEAN}`")
+    mean = tensors.pop(MEAN)
+    side = mean.shape[0] if mean.ndim else 0
+    if tuple(mean.shape) != (side, side, 3) or side < description.input_size or not mean.is_floating_point():
+        shape = " x ".join(map(str, mean.shape)) or "one number"
+        raise ValueError(
+            f"its tensor `{MEAN}` is {shape} of {str(mean.dtype).removeprefix('torch.')}; it must be square, at least the input_size of "
+            f"{description.input_size} pixels, with three colours"
+        )
+    pixels: np.ndarray = mean.float().numpy()
+    return pixels
+
+
+def _check_numbers(tensors: Mapping[str, torch.Tensor], description: Description) -> None:
+    """Before memory is taken for the network: its description and its tensors agree in how many numbers there are."""
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise ValueError(f"its tensor `{name}` holds no floating-point numbers")
+    stored, described = sum(tensor.numel() for tensor in tensors.values()), parameter_count(description.rows())
+    if stored != described:
+        raise ValueError(
+            f"its tensors hold {stored} numbers, and the network described by `network`, `width`, `input_size` and `classes` has {described}"
+        )
