@@ -126,7 +126,7 @@ def test_errors_that_are_not_finite_are_no_result(error: float | None, tmp_path:
     files["errors/a"].write_text(json.dumps(told))
     with pytest.raises(
         UserError,
-        match=r"a/errors\.json: (run a has an error that is not a finite number|cannot be read as JSON \(it holds NaN)",
+        match=r"a/errors\.json: (run a has an error that is not a finite number|cannot be read as JSON \(it contains NaN)",
     ):
         Networks.load(files)
 

@@ -174,7 +174,7 @@ def test_a_square_too_large_for_a_photograph_is_named(inputs, tmp_path):
 
 
 def test_a_network_without_layer_7_or_with_wild_weights_is_named(place, inputs, tmp_path):
-    with pytest.raises(UserError, match=r"layer 7: this network has none; .* name a run that has both"):
+    with pytest.raises(UserError, match=r"layer 7: this network does not have it; .* choose a run that has both"):
         run(tmp_path / "out", {**inputs, "weights": place / "short/model.safetensors"})
     net, mean, description = network_file.load(inputs["weights"])
     with torch.no_grad():

@@ -304,7 +304,7 @@ def test_the_file_of_a_training_that_diverged_stops_the_stage(place, tmp_path, s
     odd = dataclasses.replace(description, diverged="epoch 3, step 120: the training loss is NaN")
     for name in ("model.safetensors", "snapshots.safetensors"):
         artifacts.save_weights(tmp_path / "network" / name, {}, odd.metadata())
-    message = r"network/model\.safetensors: holds no weights, its training diverged \(epoch 3, step 120: "
+    message = r"network/model\.safetensors: contains no weights, because its training diverged \(epoch 3, step 120: "
     with pytest.raises(UserError, match=message):
         LOOKING[stage][0](place, tmp_path / "network", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -498,7 +498,7 @@ def test_exhibits_name_a_record_that_is_not_finite(toy, tmp_path):
     files["errors/improved"] = tmp_path / "errors.json"
     spec = exhibits.Spec(name="table2_imagenet", files=files)
     with pytest.raises(
-        UserError, match=r"errors\.json: .*it holds NaN, which is not a number\); delete it and run again"
+        UserError, match=r"errors\.json: .*it contains NaN, which is not a finite number\); delete it and run again"
     ):
         exhibits.run(spec, tmp_path / "out")
 
@@ -544,7 +544,7 @@ def test_report_names_the_exhibit_that_is_not_finite(tmp_path):
     (folder / "exhibit.json").write_text('{"name": "fig3_architecture", "data": {"share": NaN}}')
     spec = report.Spec(experiment="toy", title="Toy", exhibits=("fig3_architecture",))
     with pytest.raises(
-        UserError, match=r"exhibit\.json: .*it holds NaN, which is not a number\); delete it and run again"
+        UserError, match=r"exhibit\.json: .*it contains NaN, which is not a finite number\); delete it and run again"
     ):
         report.run(spec, tmp_path, tmp_path / "report")
     assert not (tmp_path / "report").exists()

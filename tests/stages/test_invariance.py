@@ -95,7 +95,7 @@ def test_twice_the_same_bytes(inputs, tmp_path):
     [
         ({"pictures": (0, 99)}, r"invariance\.pictures: \(0, 99\), but split val has 24"),
         ({"pictures": 25}, r"invariance\.pictures: 25, but split val has 24"),
-        ({"shift": 64}, r"invariance\.shift: 64 px leave nothing of an input of 64"),
+        ({"shift": 64}, r"invariance\.shift: 64 px, but the network's input is 64 px"),
         ({"symmetric": ("sundial",)}, r"invariance\.symmetric: no class sundial; there are cat, dog"),
         ({"split": "test"}, "has no split 'test'"),
     ],

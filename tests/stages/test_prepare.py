@@ -170,7 +170,7 @@ def test_one_class_per_image_leaves_the_index_as_it_was(tree, tmp_path):
         files=np.array(files, np.str_),
     )
     assert (tmp_path / "out" / "index.npz").read_bytes() == (tmp_path / "before.npz").read_bytes()
-    with pytest.raises(UserError, match=r"out: its images have one class each; name a set with several"):
+    with pytest.raises(UserError, match=r"out: its images have one class each; use a set with several"):
         dataset.presence("train")
 
 

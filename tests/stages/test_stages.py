@@ -131,7 +131,9 @@ def test_a_recorded_divergence_has_no_numbers(place, tmp_path):
     assert (
         len((out / "history.csv").read_text().splitlines()) == about["diverged"]["epoch"]
     )  # the heading, epochs before
-    with pytest.raises(UserError, match=r"model\.safetensors: holds no weights, its training diverged \(epoch"):
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: contains no weights, because its training diverged \(epoch"
+    ):
         network_file.load(out / "model.safetensors")
     evaluate.run(evaluate.Spec(), out / "model.safetensors", out / "network.json", images, tmp_path / "e", device="cpu")
     errors, scores = artifacts.load_json(tmp_path / "e/errors.json"), artifacts.load_arrays(tmp_path / "e/scores.npz")

@@ -38,7 +38,7 @@ def test_json_refuses_objects(tmp_path):
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_json_with_a_value_that_is_not_finite_is_not_read(tmp_path, value):
     (tmp_path / "a.json").write_text(f'{{"error": {value}}}')
-    with pytest.raises(UserError, match=rf"a\.json: .*it holds {value}, which is not a number"):
+    with pytest.raises(UserError, match=rf"a\.json: .*it contains {value}, which is not a finite number"):
         artifacts.load_json(tmp_path / "a.json")
 
 

@@ -41,5 +41,5 @@ def excuse_failure(finding: Finding, failure: str) -> Finding:
     """Inconclusive where the network trained from scratch failed; `failure` from `describe_failure`."""
     if not failure:
         return finding
-    reason = f"Training from scratch failed because of its recipe: {failure}. A difference from it means nothing."
+    reason = f"Training from scratch failed because of its recipe: {failure}. Differences from it are not meaningful."
     return dataclasses.replace(finding, verdict="inconclusive", reason=reason)

@@ -112,7 +112,7 @@ def _few_images_exceed(files: Mapping[str, Path]) -> Finding:
         finding = from_scratch.excuse_failure(finding, from_scratch.describe_failure(target, [largest]))
     level = statistics.fmean(rival[largest])
     above = [k for k in sorted(pretrained) if statistics.fmean(pretrained[k]) > level]
-    exceeded = f"on average exceeded from {above[0]} per class on" if above else "on average never exceeded"
+    exceeded = f"on average exceeded with {above[0]} per class or more" if above else "on average never exceeded"
     comparison = f"Compared: {tenth} per class with {BASELINES[method]} on {largest}, {level:.1f} %, {exceeded}."
     return parts.add_sentence(finding, comparison)
 
@@ -211,7 +211,7 @@ CLAIMS = (
         36,
         "Accuracy rises steeply with the first few training images, then saturates.",
         f"Fig 9, {SECTION}",
-        "Rise of accuracy from 1 to 10 training images per class minus that from 10 to the most, above 0",
+        "Rise of accuracy from 1 to 10 training images per class minus that from 10 to the largest number, above 0",
         f"{printed.curve(10) - printed.curve(1):.1f} points from 1 to 10, {printed.curve(60) - printed.curve(10):.1f} from 10 to 60",
         _trained(_saturates, "caltech256"),
     ),

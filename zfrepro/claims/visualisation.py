@@ -106,14 +106,14 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.add_sentence(
         margins.judge_above({"": Part(estimate, effect)}, 1),
-        "A bootstrap describes a maximum poorly, and other trainings not at all.",
+        "The bootstrap interval of a maximum is inaccurate, and it does not cover other trainings.",
     )
 
 
 def _never_clipped(unclipped: Layers, clipped: Layers) -> Finding:
     return Finding(
         "inconclusive",
-        f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are equal. The largest "
+        f"No filter reached an RMS of {clipped.clip:g}, where clipping begins, so both networks are identical. The largest "
         f"filter has {unclipped.ratio:.1f} times the median RMS.",
         Estimate(1.0, None, None, len(unclipped.rms), "filters", 2),
     )

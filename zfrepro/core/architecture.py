@@ -79,7 +79,7 @@ class Network(Base):
     """One row of Table 3: a base network, layers taken out, sizes changed."""
 
     base: Literal["baseline", "improved"] = Field(description="baseline (Krizhevsky's) or improved (Fig 3)")
-    remove: tuple[int, ...] = Field((), description="layers taken out, of 3, 4, 5, 6, 7")
+    remove: tuple[int, ...] = Field((), description="layers to remove, from 3, 4, 5, 6, 7")
     maps: tuple[int, int, int] = Field((384, 384, 256), description="maps of layers 3, 4, 5 at width 1")
     units: int = Field(4096, ge=1, description="units of layers 6 and 7 at width 1")
 
@@ -156,7 +156,9 @@ def _resized(op: Op, size: int | None) -> Op:
 def _output_size(op: Conv | Pool, size: int, layer: int) -> int:
     axis = Axis(op.kernel, op.stride, op.pad if isinstance(op, Conv) else 0, rounds_up=True)
     if size + 2 * axis.pad < op.kernel:
-        raise ValueError(f"layer {layer} meets {size}x{size} pixels, smaller than its {op.kernel}x{op.kernel} window")
+        raise ValueError(
+            f"layer {layer} has an input of {size}x{size} pixels, smaller than its {op.kernel}x{op.kernel} window"
+        )
     return axis.count(size)
 
 

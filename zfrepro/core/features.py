@@ -50,7 +50,7 @@ def batches(
             outputs = nets.layer_outputs(net, inputs, names)
             for layer, maps in outputs.items():
                 require_finite(maps, "activations", f"layer {layer}")
-            yield indices, {layer: maps.flatten(1).float().cpu().numpy() for layer, maps in outputs.items()}
+        yield indices, {layer: maps.flatten(1).float().cpu().numpy() for layer, maps in outputs.items()}
 
 
 def mean_at(mean: np.ndarray, size: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """`scenes`, the built-in data set: pictures drawn by this project, with object and part boxes. No download.
 
 A picture depends only on seed, set, split, class and index, so counts can change without changing any picture.
-The set voc2012 stands in for PASCAL VOC 2012: one to four objects of the source set's classes per picture. The first is
+The set voc2012 stands in for PASCAL VOC 2012: one to four objects of the source set's classes per image. The first is
 the largest and gives the label; one in ten of the others is very small, and marked difficult.
 """
 
@@ -24,13 +24,13 @@ class Spec(Base):
     set: Literal["source", "caltech101", "caltech256", "voc2012"] = Field(
         "source",
         description="the source set, the stand-ins for Caltech-101 and Caltech-256, which have other classes, or the "
-        "stand-in for VOC 2012, with several objects of the source set's classes per picture",
+        "stand-in for VOC 2012, with several objects of the source set's classes per image",
     )
-    seed: int = Field(0, ge=0, description="another seed draws other pictures of the same classes")
-    size: int = Field(112, ge=32, le=1024, description="pixels; side of the square pictures")
-    train_per_class: int = Field(250, ge=1, description="pictures; source set and voc2012, split train")
-    val_per_class: int = Field(50, ge=1, description="pictures; source set and voc2012, split val")
-    per_class: int = Field(60, ge=1, description="pictures; the other sets, which have the one split all")
+    seed: int = Field(0, ge=0, description="another seed draws other images of the same classes")
+    size: int = Field(112, ge=32, le=1024, description="pixels; side of the square images")
+    train_per_class: int = Field(250, ge=1, description="images; source set and voc2012, split train")
+    val_per_class: int = Field(50, ge=1, description="images; source set and voc2012, split val")
+    per_class: int = Field(60, ge=1, description="images; the other sets, which have the one split all")
 
 
 def listing(spec: Spec) -> Listing:

@@ -50,15 +50,15 @@ def build(files: Mapping[str, Path]) -> Picture:
     names = [picture["class"] or picture["file"] for picture in about["pictures"][:count]]
     return Picture(
         caption=f"Left to right: the image as the network sees it, its right eye, left eye and nose covered by a grey square of "
-        f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random places outside the three parts. Right "
+        f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random positions outside the three parts. Right "
         f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
         png=draw.encoded(_sheet(arrays, about, random)),
         alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
-        "places covered by a grey square.",
+        "positions covered by a grey square.",
         notes=(
-            "Random: mean over the random places. A unit counts as changed if its value differs at all with and without the square.",
+            "Random: mean over the random positions. A unit counts as changed if its value differs at all with and without the square.",
         ),
         rows_title="How much each square changes",
     )

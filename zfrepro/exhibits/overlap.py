@@ -80,7 +80,7 @@ def build(files: Mapping[str, Path]) -> Table:
     return Table(
         caption="Images of each target set whose thumbnail correlates with that of a training image of the source"
         f"{mirrored}, by at least {_thresholds(targets)}; thumbnails of {rule['size']} x {rule['size']} pixels, mean-subtracted per "
-        "channel. They are in no fold.",
+        "channel. They are excluded from all folds.",
         columns=COLUMNS,
         rows=(*(_row(target) for target in targets), *_by_class(targets)),
         png=_sheet(targets),

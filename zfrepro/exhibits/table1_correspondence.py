@@ -58,7 +58,7 @@ def build(files: Mapping[str, Path]) -> Table:
     return Table(
         caption="Mean feature sign change: the share of a layer's units whose sign of uncovered minus covered differs between two "
         f"images in which the same part is covered, mean over all pairs. A grey square of {about['square']} x {about['square']} "
-        f"pixels covers the part, or a random place outside the three parts ({about['draws']} draws per image); "
+        f"pixels covers the part, or a random position outside the three parts ({about['draws']} draws per image); "
         f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower means more similar.",
         columns=COLUMNS,
         rows=tuple(rows),

@@ -79,7 +79,7 @@ def _unfinished(trained: Sequence[runs.Run]) -> list[str]:
         return []
     epochs = runs.of_row(trained, convergence.FULL)[0].spec["epochs"]
     return [
-        f"Not fully trained: {reason}. After {epochs} epochs the ranks show how fast networks learn, not how well they could."
+        f"Not fully trained: {reason}. After {epochs} epochs the ranking shows how fast the networks learn, not their final accuracy."
     ]
 
 

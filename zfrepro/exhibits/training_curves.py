@@ -77,7 +77,7 @@ def _initial_weights_left(networks: Mapping[str, Any]) -> str:
     ends = " to ".join(dict.fromkeys(f"{share:.2g}" for share in (shares[0], shares[-1])))
     return (
         f"{ends} % of the initial weights are left at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
-        "This rest is noise in the filters; the paper's training leaves none."
+        "This remainder is noise in the filters; the paper's training leaves almost none."
     )
 
 

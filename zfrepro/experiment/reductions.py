@@ -17,7 +17,7 @@ PAPER_SETTINGS = (  # field of stages/train.py, the paper's value, sentence wher
         "fade",
         None,
         "A higher weight decay shrinks the initial weights to {} of their size by the end of training; the paper's 70 epochs "
-        "leave nothing of them.",
+        "leave almost none.",
     ),
     ("warmup", 0.0, "The learning rate rises over the first {} epochs."),
     ("init", "gaussian", "Weights start as `{}` instead of Gaussian with standard deviation 0.01."),

@@ -26,7 +26,8 @@ RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to an
 class Training(Base):
     recipe: dict[str, Any] = Field({}, description="settings of stages/train.py shared by all runs")
     runs: Runs = Field(
-        min_length=1, description="name -> what differs: base, remove, maps, units, and any of the recipe"
+        min_length=1,
+        description="run name -> settings that differ: base, remove, maps, units, and any key of the recipe",
     )
 
 

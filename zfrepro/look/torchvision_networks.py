@@ -123,9 +123,11 @@ def _tensors(path: Path) -> Mapping[str, torch.Tensor]:
         safe = path.suffix == ".safetensors"
         loaded = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as weights; needed is a state_dict, .pth or .safetensors") from error
+        raise UserError(
+            f"{path}: cannot be read as weights; give a state_dict saved as .pth or .safetensors"
+        ) from error
     if not isinstance(loaded, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in loaded.values()):
-        raise UserError(f"{path}: holds more than weights; save the network's state_dict alone")
+        raise UserError(f"{path}: contains more than weights; save only the network's state_dict")
     return loaded
 
 

@@ -142,7 +142,7 @@ def _require_present(values: np.ndarray, counted: str) -> np.ndarray:
     """Raises ValueError for infinite values, NotMeasured where all are missing."""
     finite = present(values)
     if not len(finite):
-        raise NotMeasured(f"None of the {counted} gives a number.")
+        raise NotMeasured(f"No value could be computed for any of the {counted}.")
     return finite
 
 

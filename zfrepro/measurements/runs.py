@@ -63,7 +63,7 @@ def find_row(config: Any, names: Iterable[str], row: str) -> str:
     network = full_description(paper.VARIANTS[row])
     trainings = {name: config.training(name) for name in names}
     if not trainings:
-        raise LookupError("no run is named for it")
+        raise LookupError("no run is selected for it")
     return min(
         trainings,
         key=lambda name: (

@@ -236,7 +236,7 @@ GUESSES: tuple[Guess, ...] = (
     ),
     Guess(
         "How overlapping images are found, and where they are removed",
-        "Copies of 16 x 16 pixels, mean-subtracted per channel, mirrored ones too, with a normalised correlation of at "
+        "Thumbnails of 16 x 16 pixels, mean-subtracted per channel, also mirrored, with a normalised correlation of at "
         "least 0.97; left out of the target set",
         "The text says normalised correlation, but neither size nor threshold. The paper removes them from ImageNet and trains "
         "again; leaving them out of the target costs no training.",
@@ -263,7 +263,7 @@ GUESSES: tuple[Guess, ...] = (
     Guess(
         "Whether Caltech-256's clutter class counts",
         "256 categories without it",
-        "The number of images given, 30,607, includes it; it is no category.",
+        "The number of images given, 30,607, includes it; it is not a category.",
         "Table 5",
     ),
 )

@@ -71,11 +71,11 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
 def _check(spec: Spec, network: NetworkOnSplit) -> None:
     if spec.square > network.size:
         raise UserError(
-            f"correspondence.square: {spec.square} px, but the network's input is {network.size} px; take a smaller one"
+            f"correspondence.square: {spec.square} px, but the network's input is {network.size} px; choose a smaller square"
         )
     if missing := [layer for layer, child in LAYERS.items() if child not in dict(network.net.named_children())]:
         raise UserError(
-            f"layer {missing[0]}: this network has none; correspondence compares layers 5 and 7, name a run that has both"
+            f"layer {missing[0]}: this network does not have it; correspondence compares layers 5 and 7, choose a run that has both"
         )
     if unknown := sorted(set(spec.classes) - set(network.set.classes)):
         raise UserError(
@@ -121,7 +121,7 @@ def _check_count(spec: Spec, images: Path, count: int, wanted: int) -> None:
     if spec.annotations is not None and count < wanted:
         raise UserError(
             f"{spec.annotations}: in {wanted - count} images no random square of {spec.square} px fits beside the three "
-            "parts; take a smaller correspondence.square"
+            "parts; choose a smaller correspondence.square"
         )
     if count < 2:
         raise UserError(

@@ -44,7 +44,9 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     network = NetworkOnSplit(weights, images, spec.split, device, threads)
     names = {layer: network.relu_of(layer) for layer in sorted({1, *spec.maps})}
     if len(network.images) < spec.top:
-        raise UserError(f"deconvnet.top: {spec.top} images wanted, split {spec.split} has {len(network.images)}")
+        raise UserError(
+            f"deconvnet.top: {spec.top} images are needed, but split {spec.split} has {len(network.images)}; lower it"
+        )
     strongest_by_layer = find_top_activations(
         network.net, network.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Arrays in which NaN means "none": no position of the square on the object, or beside it; no energy in a map's projections
 MISSING = frozenset({*SCORES, "lines_2", "squares_2"} - {"clean", "area", "kept", "pointing"})
-ADVICE = "run the stages that it reads from again, or leave it out of `report.exhibits`"
+ADVICE = "run the stages it depends on again, or leave it out of `report.exhibits`"
 
 
 class Spec(Base):
@@ -52,7 +52,7 @@ def run(spec: Spec, out: Path) -> None:
 def _check(name: str, label: str, path: Path) -> None:
     """Raises UserError for a file that is missing or empty, or holds a number that is NaN or infinite."""
     if not path.is_file():
-        raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that makes it")
+        raise UserError(f"{path}: missing, but {name} needs it ({label}); run the stage that creates it")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: empty, but {name} needs it ({label}); delete it and run again")
     with explain_not_finite(path, "delete it and run again"):

@@ -84,7 +84,7 @@ def _layers(
     network = TrainedNetwork(weights, device, threads)
     if network.size > target.size:
         raise UserError(
-            f"{target.folder}: images of {target.size} px, but the input of {weights} is {network.size} px; prepare larger ones"
+            f"{target.folder}: images of {target.size} px, but the input of {weights} is {network.size} px; prepare larger images"
         )
     if spec.kind == "random":
         nets.initialise(network.net, "he", spec.seed + 1)
@@ -122,5 +122,5 @@ def _check(rows: np.ndarray, layer: int) -> None:
     if not np.abs(rows).max(initial=0) <= largest:
         bad = np.count_nonzero(~(np.abs(rows) <= largest))
         raise NotFiniteError(
-            f"layer {layer}: {bad} of {rows.size} features are beyond {largest:.0f}, the most float16 holds"
+            f"layer {layer}: {bad} of {rows.size} features exceed {largest:.0f}, the largest float16 value"
         )

@@ -27,7 +27,7 @@ class Spec(Base):
     )
     test_per_class: int = Field(50, ge=1, description="largest number of test images per class; the paper: 50")
     folds: int = Field(5, ge=1, description="random splits; the paper: 5")
-    seed: int = Field(0, ge=0, description="of the random splits, which all methods share")
+    seed: int = Field(0, ge=0, description="seed of the random splits, which all methods share")
     small: Literal["stop", "drop"] = Field(
         "stop", description="if a class has no more images than the largest of per_class: stop, or drop the class"
     )
@@ -91,7 +91,7 @@ def _duplicates(spec: Spec, target: PreparedSet) -> list[tuple[int, int]]:
         files = target.files(None)
         raise UserError(
             f"{target.folder}: {files[twice[0][0]]} is the same image as {files[twice[0][1]]}"
-            f"{f' (and {len(twice) - 1} more are others again)' if len(twice) > 1 else ''}; take it out of the data, or "
+            f"{f' (and {len(twice) - 1} more duplicates)' if len(twice) > 1 else ''}; remove it from the data, or "
             "set `duplicates: drop` for this set under `folds`"
         )
     return twice
@@ -108,7 +108,7 @@ def _overlap(
     trained_on = source.images("train")
     if spec.overlap_size > min(target.size, source.size):
         raise UserError(
-            f"folds.overlap_size: {spec.overlap_size} pixels are more than {target.folder} or its source stores"
+            f"folds.overlap_size: {spec.overlap_size} pixels exceed the stored size of {target.folder} or of its source; lower it"
         )
     with explain_not_finite(target.folder, f"prepare it and {source.folder} again"):
         correlation, match = overlap.find(
@@ -136,7 +136,7 @@ def _too_small(spec: Spec, target: PreparedSet, labels: np.ndarray) -> dict[int,
     counts = ", ".join(f"{target.classes[label]} ({count})" for label, count in sorted(small.items()))
     if small and (spec.small == "stop" or len(small) == len(target.classes)):
         raise UserError(
-            f"{target.folder}: {largest} training images per class and one to test are more than these hold: {counts}; lower "
+            f"{target.folder}: these classes have fewer than {largest} training images and one test image: {counts}; lower "
             "`per_class` for this set under `folds`, or set `small: drop`"
         )
     return dict(sorted(small.items()))

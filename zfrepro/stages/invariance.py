@@ -42,7 +42,7 @@ class Spec(Base):
     symmetric: tuple[str, ...] = Field(
         (),
         description="classes whose objects look the same after a quarter turn (the paper's exception, an entertainment centre); "
-        "up to `average` images of theirs are rotated in addition",
+        "up to `average` additional images of these classes are rotated",
     )
     split: str = Field("val", description="split to take images from")
     seed: int = Field(0, ge=0, description="selects the images")
@@ -87,7 +87,9 @@ def _check(spec: Spec, network: NetworkOnSplit, weights: Path) -> None:
     if missing := set(LAYERS) - layers:
         raise UserError(f"{weights}: has no layer {min(missing)}; invariance compares layers 1 and 7, name another run")
     if spec.shift >= network.size:
-        raise UserError(f"invariance.shift: {spec.shift} px leave nothing of an input of {network.size}; take less")
+        raise UserError(
+            f"invariance.shift: {spec.shift} px, but the network's input is {network.size} px; choose a smaller shift"
+        )
     if unknown := sorted(set(spec.symmetric) - set(network.set.classes)):
         raise UserError(
             f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(network.set.classes)}"

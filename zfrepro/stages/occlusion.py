@@ -109,7 +109,7 @@ def choose_images(
 def _check(spec: Spec, network: NetworkOnSplit, images: Path) -> None:
     if spec.square > network.size:
         raise UserError(
-            f"occlusion.square: {spec.square} px, but the network's input is {network.size} px; take a smaller one"
+            f"occlusion.square: {spec.square} px, but the network's input is {network.size} px; choose a smaller square"
         )
     network.check_classes()
     count, pictures = len(network.images), spec.pictures

@@ -49,7 +49,9 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     target = PreparedSet(images)
     folded, about = FoldedSet(folds, target), artifacts.load_json(features)
     if about["digest"] != target.digest:
-        raise UserError(f"{features}: made of other images than {target.folder} holds; delete it and run again")
+        raise UserError(
+            f"{features}: computed from other images than those of {target.folder}; delete it and run again"
+        )
     several = target.has_presence
     with threadpool_limits(threads), explain_not_finite(features, f"delete {features.parent} and run again"):
         results = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))

@@ -54,7 +54,7 @@ def run(
     folded, training = FoldedSet(folds, target), artifacts.load_json(network)["spec"]
     if training["input_size"] > target.size:
         raise UserError(
-            f"{target.folder}: images of {target.size} px, the network sees {training['input_size']}; prepare larger ones"
+            f"{target.folder}: images of {target.size} px, the network sees {training['input_size']}; prepare larger images"
         )
     scratch = _Scratch(spec, training, target, devices.choose(device, threads))
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))

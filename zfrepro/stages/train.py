@@ -71,7 +71,7 @@ class Spec(Base):
     snapshots: tuple[float, ...] = Field(
         (), description="epochs, also fractions, after which the convolution layers are saved, for Fig 4"
     )
-    seed: int = Field(0, ge=0, description="of initial weights, order, crops and dropout")
+    seed: int = Field(0, ge=0, description="seed of initial weights, order, crops and dropout")
 
     @model_validator(mode="after")
     def _length_known(self) -> Spec:
@@ -112,7 +112,7 @@ def run(
     from zfrepro.models import devices
 
     if on_divergence not in ("fail", "record"):
-        raise UserError(f"--on-divergence {on_divergence}: it is fail or record")
+        raise UserError(f"--on-divergence {on_divergence}: must be fail or record")
 
     torch_device = devices.choose(device, threads)
     dtype = devices.precision(spec.precision, torch_device)
@@ -123,7 +123,7 @@ def run(
         key(spec.model_dump_json(), code_digest.digest("stages.train"), source.digest, versions),
     )
     if store.finished(FILES):
-        _log(run=name, note="the same settings, code and data have been trained before: taken as they were")
+        _log(run=name, note="already trained with the same settings, code and data; the stored result is used")
         store.restore_files(out, FILES)
         return
     training = _training(spec, source, torch_device, dtype)
@@ -198,7 +198,7 @@ def _train(
                 checkpoint()
                 _log(
                     run=name,
-                    note="stopped; the same command goes on from here",
+                    note="stopped; run the same command to resume",
                     epoch=training.epoch,
                     batch=training.batch,
                 )

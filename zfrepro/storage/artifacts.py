@@ -61,7 +61,7 @@ def load_json(path: Path) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is not a number")
+    raise ValueError(f"it contains {name}, which is not a finite number")
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:

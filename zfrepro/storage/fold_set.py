@@ -31,7 +31,7 @@ class FoldedSet:
         self.path, self.target = Path(summary).with_name("folds.npz"), target
         self.summary = artifacts.load_json(summary)
         if self.summary["digest"] != target.digest:
-            raise UserError(f"{summary}: made for other images than {target.folder} holds; delete it and run again")
+            raise UserError(f"{summary}: made for other images than those of {target.folder}; delete it and run again")
         self.sizes: tuple[int | None, ...] = tuple(self.summary["per_class"]) or (None,)
         self._arrays = artifacts.load_arrays(self.path)
 

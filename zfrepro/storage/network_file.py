@@ -105,7 +105,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[torch.nn.Seque
     try:
         description = Description.from_metadata(metadata)
         if description.diverged:
-            raise UserError(f"{path}: holds no weights, its training diverged ({description.diverged})")
+            raise UserError(f"{path}: contains no weights, because its training diverged ({description.diverged})")
         mean = _pop_mean(tensors, description)
         _check_numbers(tensors, description)
         net = nets.build(description.network, description.input_size, len(description.classes), description.width)

@@ -88,7 +88,9 @@ class PreparedSet:
         Raises UserError for a set whose images have one class each.
         """
         if not self.has_presence:
-            raise UserError(f"{self.folder}: its images have one class each; name a set with several, as voc2012 is")
+            raise UserError(
+                f"{self.folder}: its images have one class each; use a set with several classes per image, such as voc2012"
+            )
         return self._index["presence"][self.where(split)]
 
     def boxes(self, split: str | None) -> np.ndarray:

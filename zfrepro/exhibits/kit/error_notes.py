@@ -18,10 +18,7 @@ def interval_note(spread: bool) -> str:
         if spread
         else "no spread of seeds, as no network was trained twice"
     )
-    return (
-        "Brackets: 95 % interval of the mean, of one kind in every row, whatever its number of seeds: over the images, with "
-        f"{seeds}."
-    )
+    return f"Brackets: 95 % interval of the mean over images, computed in the same way in every row, with {seeds}."
 
 
 def divergence_notes(runs: Iterable[Run]) -> list[str]:
