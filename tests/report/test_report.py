@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from helpers.toy_results import files_of
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
+from zfrepro.exhibits.kit import draw
 from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
@@ -154,6 +156,7 @@ def test_hostile_names_stay_text(made, tmp_path: Path, monkeypatch: pytest.Monke
     names = naming_classes(made[0])
     assert {"table6_pascal2012", "fig2_features", "fig7_occlusion", "overlap"} <= set(names)
     results = tmp_path / "results/toy"
+    monkeypatch.setattr(draw, "png", partial(draw.png, dpi=40))
     settings = toy_results.write(results, classes=list(INJECTIONS), title=INJECTIONS[0]) | {"exhibits": names}
     for name in names:
         exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
