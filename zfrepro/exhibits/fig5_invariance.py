@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading, make_row
-from zfrepro.exhibits.kit.image_numbers import mean_number
+from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability
+from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.invariance import (
     EIGHTHS,
@@ -44,7 +45,12 @@ COLUMNS = (
 )
 QUANTITIES = {"distance1": "Distance, layer 1", "distance7": "Distance, layer 7", "probability": "P(true class)"}
 WIDE, HIGH = 7.4, 1.75  # inches: the figure, a transformation
-LEGEND_LINE, LEGEND_LETTERS = 0.16, 130  # inches, letters per line of the legend
+LEGEND_LINE, NAME, HANDLE, LETTERS = (
+    0.16,
+    1.4,
+    0.36,
+    6.5,
+)  # inches: a line of the legend, a name, its line and gaps; points
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -104,7 +110,7 @@ def _distances(label: str, layers: list[np.ndarray], paired: bool = False, paper
 
 
 def _probability(label: str, values: np.ndarray, paper: str | None = None) -> Row:
-    cells = {"measure": label, "probability": mean_number(values, 3), "paper": paper}
+    cells = {"measure": label, "probability": mean_probability(values), "paper": paper}
     return make_row(COLUMNS, cells, partial=True)
 
 
@@ -146,7 +152,8 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
     """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
     entries = _legend_entries(about)
     lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
-    columns = len(lines) if sum(len(label) + 8 for _, label in entries) <= LEGEND_LETTERS else 3
+    across = sum(width_of(label, LETTERS) + HANDLE for _, label in entries)
+    columns = len(lines) if across <= WIDE else 3
     height = HIGH * len(kinds) + LEGEND_LINE * -(-len(lines) // columns)
     with draw.figure(WIDE, height) as figure:
         axes = figure.subplots(len(kinds), 4, width_ratios=(1.6, 1, 1, 1), squeeze=False)
@@ -161,7 +168,12 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
                 if kind == "turn":
                     ax.set_xticks(range(0, 361, 90))
         figure.legend(
-            handles=lines, loc="outside upper center", ncols=columns, fontsize=6.5, handlelength=1.2, columnspacing=1.2
+            handles=lines,
+            loc="outside upper center",
+            ncols=columns,
+            fontsize=LETTERS,
+            handlelength=1.2,
+            columnspacing=1.2,
         )
         return draw.png(figure)
 
@@ -189,16 +201,14 @@ def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> No
     ax.grid(True)
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelsize=6.5, pad=3)
+    ax.tick_params(axis="x", pad=5)  # below the lowest number of the other axis
     ax.set_xlim(amounts[0], amounts[-1])
 
 
 def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Colour and label of every line."""
-    pictures = about["pictures"][: about["shown"]]
-    names = [
-        draw.shortened(picture["class"], 22) + ("" if picture["correct"] else " (misclassified)")
-        for picture in pictures
-    ]
+    shown = about["pictures"][: about["shown"]]
+    names = [shorten(one["class"], NAME, LETTERS) + ("" if one["correct"] else " (misclassified)") for one in shown]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
     return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Grid, Picture, Piece, Row, make_row
-from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.base import Cell, Column, Grid, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.numbers import Number, probability_number, probability_text
+from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
 
@@ -26,7 +28,10 @@ PAPER = "Figure 7"
 HEADS = ("(a) Input", "(b) Strongest map", "(c) Its projections", "(d) P(true class)", "(e) Top label")
 LABEL_COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.RED, draw.PURPLE, draw.SKY)
 OTHER_COLOUR = "#b9bec6"
-WIDE, TOP, HIGH = 7.4, 0.2, 1.85  # inches: the figure, the heads, a line of panels
+WIDE, TOP, HIGH, LINE = 7.4, 0.2, 1.85, 0.1  # inches: the figure, the heads, a line of panels, a further line of labels
+PANEL, SWATCH, BAR_GAP = 1.3, 0.16, 0.06  # inches: room below a panel, a colour beside a label, between numbers
+SMALL, BAR = 5.5, 6.0  # points: labels, numbers
+NO_BOX, NO_POSITION, MISCLASSIFIED = "no box", "no position", " (misclassified)"
 COLUMNS = (
     Column("picture", "Image", "label"),
     Column("true", "True class", "label"),
@@ -60,15 +65,34 @@ def build(files: Mapping[str, Path]) -> Picture:
         notes=(
             "In (a) the square is where it lowers the probability of the true class most. Maps are enlarged to the size of the image, "
             "as in the paper; lighter is more (the paper uses the jet colour map).",
-            *(
-                ("No position: every position of the square touches the object.",)
-                if any("no position" in row.cells.values() for row in numbers)
-                else ()
-            ),
+            *_notes(about["pictures"][:count]),
         ),
         pieces=tuple(_piece(i, arrays, about, numbers[i]) for i in range(count)),
         rows_title="The maps in numbers",
     )
+
+
+def _notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the table's words mean, of those that it holds, and which images are misclassified."""
+    boxed = [record for record in records if record["box"] is not None]
+    kinds = {
+        f"{NO_BOX.capitalize()}: the data set gives no box around the object of this image.": len(boxed) < len(records),
+        f"{NO_POSITION.capitalize()}, elsewhere: every position of the square touches the object.": any(
+            record["elsewhere"] is None for record in boxed
+        ),
+        f"{NO_POSITION.capitalize()}, on the object: no position of the square touches the object.": any(
+            record["touching"] is None for record in boxed
+        ),
+    }
+    notes = [text for text, is_there in kinds.items() if is_there]
+    if wrong := [record for record in records if not record["correct"]]:
+        files = ", ".join(record["file"] for record in wrong)
+        notes.append(f"Misclassified when nothing is covered, unlike the paper's images: {files}.")
+    return notes
+
+
+def _true_class(record: Mapping[str, Any]) -> str:
+    return record["true"] + ("" if record["correct"] else MISCLASSIFIED)
 
 
 def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
@@ -80,13 +104,16 @@ def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> 
         "p_on_object": record["touching"],
         "p_elsewhere": record["elsewhere"],
     }
-    cells = {key: "no position" if share is None else Number(float(share), 3) for key, share in shares.items()}
-    cells |= {"picture": record["file"], "true": record["true"], "map": Number(int(arrays["map"][i]), 0)}
+    missing = NO_BOX if record["box"] is None else NO_POSITION
+    cells: dict[str, Cell] = {
+        key: missing if share is None else probability_number(float(share)) for key, share in shares.items()
+    }
+    cells |= {"picture": record["file"], "true": _true_class(record), "map": Number(int(arrays["map"][i]), 0)}
     return make_row(COLUMNS, cells | {"label_kept": Number(label_kept)})
 
 
 def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
-    with _figure(1) as figure:
+    with _figure([i], arrays, about) as figure:
         axes = _panels(figure, [i], arrays, about)[0]
         png = draw.png(figure)
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
@@ -116,7 +143,13 @@ def _grids(
     return (
         _grid(panels[0], [[f"square at x {x}, y {y}" for x in centres] for y in centres], first, across),
         _grid(panels[1], [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
-        _grid(panels[3], [[f"P(true) {number:.3f}" for number in line] for line in arrays["probability"][i].tolist()]),
+        _grid(
+            panels[3],
+            [
+                [f"P(true) {probability_text(number, 3)}" for number in line]
+                for line in arrays["probability"][i].tolist()
+            ],
+        ),
         _grid(panels[4], [[f"predicted: {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
     )
 
@@ -130,13 +163,18 @@ def _grid(panel: Bbox, cells: list[list[str]], first: float = 0.0, across: float
 
 def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
     count = len(arrays["inputs"])
-    with _figure(count) as figure:
+    with _figure(range(count), arrays, about) as figure:
         _panels(figure, range(count), arrays, about)
         return draw.png(figure)
 
 
-def _figure(lines: int) -> AbstractContextManager[Figure]:
-    return draw.figure(WIDE, TOP + HIGH * lines)
+def _figure(
+    chosen: Sequence[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> AbstractContextManager[Figure]:
+    """As high as the longest list of labels needs."""
+    lines = max(_legend(arrays["label"][i], int(arrays["true"][i]), about["classes"]).lines for i in chosen)
+    lines = max([lines, *(3 for i in chosen if not about["pictures"][i]["correct"])])
+    return draw.figure(WIDE, TOP + (HIGH + LINE * max(0, lines - 3)) * len(chosen))
 
 
 def _panels(
@@ -170,18 +208,45 @@ def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[st
     ax.add_patch(
         Rectangle(corner, about["square"], about["square"], facecolor=[about["grey"] / 255] * 3, edgecolor="none")
     )
-    ax.set_xlabel(
-        f"{draw.shortened(about['pictures'][i]['true'], 18)}\nP = {arrays['clean_probability'][i]:.2f} uncovered",
-        fontsize=6.5,
-    )
+    record, probability = about["pictures"][i], probability_text(float(arrays["clean_probability"][i]))
+    below = [shorten(record["true"], PANEL, 6.5), _equals(probability) + " uncovered"]
+    ax.set_xlabel("\n".join(below if record["correct"] else [*below, MISCLASSIFIED.strip()]), fontsize=6.5)
+
+
+def _equals(probability: str) -> str:
+    return f"P {probability}" if probability[0] in "<>" else f"P = {probability}"
 
 
 def _heat(ax: Axes, values: np.ndarray) -> None:
-    image = ax.imshow(values, cmap="viridis")
-    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
-    bar = ax.figure.colorbar(image, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal", ticks=ticks)
+    """With a bar of colours below it, whose numbers stay inside the panel: its neighbour has numbers too."""
+    low, high = float(values.min()), float(values.max())
+    shown = ax.imshow(values, cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
+    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((0, -0.09, 1, 0.05)), orientation="horizontal")
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=6, length=2, pad=1)
+    bar.ax.tick_params(labelsize=BAR, length=2, pad=1)
+    ticks = _bar_ticks(low, high)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
+    for text, x in zip(bar.ax.get_xticklabels(), ticks, strict=True):
+        share = (x - low) / (high - low) if high > low else 0.0
+        text.set_horizontalalignment("left" if share < 0.1 else "right" if share > 0.9 else "center")
+
+
+def _bar_ticks(low: float, high: float) -> dict[float, str]:
+    """Place -> number, as many as there is room for; a bar of one value has that value."""
+    if high <= low:
+        return {low: f"{low:.3g}"}
+    for count in (4, 3, 2, 1):
+        places = [x for x in MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= x <= high]
+        texts = [f"{x:.6g}" for x in places]
+        if (
+            len(set(texts)) == len(texts) > 1
+            and sum(width_of(text, BAR) + BAR_GAP for text in texts) <= PANEL - BAR_GAP
+        ):
+            return dict(zip(places, texts, strict=True))
+    ends = next(
+        ([f"{low:.{n}g}", f"{high:.{n}g}"] for n in (2, 3, 4) if f"{low:.{n}g}" != f"{high:.{n}g}"), [f"{low:.4g}"]
+    )
+    return dict(zip((low, high), ends, strict=False))
 
 
 def _projections(ax: Axes, projections: np.ndarray) -> None:
@@ -190,20 +255,48 @@ def _projections(ax: Axes, projections: np.ndarray) -> None:
     ax.imshow(draw.block(tiles, 2, 96, 4), interpolation="antialiased")
 
 
-def _labels(ax: Axes, labels: np.ndarray, true: int, classes: list[str]) -> None:
-    """The most frequent labels in colours, with a legend below; the rest in grey."""
+@dataclass(frozen=True)
+class _Legend:
+    """Colour and text of the most frequent labels, and of the rest together; `largest`: the labels that have a colour."""
+
+    largest: np.ndarray
+    entries: tuple[tuple[str, str], ...]
+
+    @property
+    def columns(self) -> int:
+        widest = max(width_of(text, SMALL) for _, text in self.entries)
+        return 2 if len(self.entries) > 3 and widest + SWATCH <= PANEL / 2 else 1
+
+    @property
+    def lines(self) -> int:
+        return -(-len(self.entries) // self.columns)
+
+
+def _legend(labels: np.ndarray, true: int, classes: Sequence[str]) -> _Legend:
     present, counts = np.unique(labels, return_counts=True)
     order = present[np.argsort(-counts, kind="stable")]
     largest = order[: len(LABEL_COLOURS) - (len(order) > len(LABEL_COLOURS))]
-    codes = np.full(labels.shape, len(largest))
-    for code, label in enumerate(largest):
-        codes[labels == label] = code
-    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[: len(largest)], OTHER_COLOUR]), vmin=0, vmax=len(largest))
-    handles = [
-        Patch(color=colour, label=draw.shortened(classes[label], 18) + (" (true)" if label == true else ""))
-        for colour, label in zip(LABEL_COLOURS, largest, strict=False)
+    entries = [
+        (colour, _entry(classes[label], label == true)) for colour, label in zip(LABEL_COLOURS, largest, strict=False)
     ]
     if len(order) > len(largest):
-        handles.append(Patch(color=OTHER_COLOUR, label=f"{len(order) - len(largest)} others"))
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1 + (len(handles) > 3), fontsize=5.5,
+        entries.append((OTHER_COLOUR, f"{len(order) - len(largest)} others"))
+    return _Legend(largest, tuple(entries))
+
+
+def _entry(name: str, is_true: bool) -> str:
+    end = " (true)" if is_true else ""
+    return shorten(name, PANEL - SWATCH - width_of(end, SMALL), SMALL) + end
+
+
+def _labels(ax: Axes, labels: np.ndarray, true: int, classes: Sequence[str]) -> None:
+    """The most frequent labels in colours, with a legend below; the rest in grey."""
+    legend = _legend(labels, true, classes)
+    count = len(legend.largest)
+    codes = np.full(labels.shape, count)
+    for code, label in enumerate(legend.largest):
+        codes[labels == label] = code
+    ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[:count], OTHER_COLOUR]), vmin=0, vmax=count)
+    handles = [Patch(color=colour, label=text) for colour, text in legend.entries]
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=legend.columns, fontsize=SMALL,
               handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
-from zfrepro.exhibits.kit.image_numbers import mean_number, share_number
+from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability, share_number
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
@@ -72,9 +72,9 @@ def _rows(scores: Scores) -> list[Row]:
     columns = scores.values
     inside, outside, area = columns["inside"], columns["outside"], _mean(100 * columns["area"])
     return [
-        _row("P(true class), uncovered", columns["clean"], 3),
-        _row("P(true class), square on the object", inside, 3),
-        _row("P(true class), square elsewhere", outside, 3),
+        _probability("P(true class), uncovered", columns["clean"]),
+        _probability("P(true class), square on the object", inside),
+        _probability("P(true class), square elsewhere", outside),
         _row("Difference, on the object minus elsewhere", inside - outside, 3, Number(0, 0), signed=True),
         _share(LOWER, inside < outside, Number(50, 0)),
         _share(
@@ -105,6 +105,10 @@ def _minima(scores: Scores) -> list[Row]:
 
 def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
     return _line(label, mean_number(values, digits, signed), expected, len(values))
+
+
+def _probability(label: str, values: np.ndarray) -> Row:
+    return _line(label, mean_probability(values), None, len(values))
 
 
 def _share(label: str, hits: np.ndarray, expected: Number | None = None) -> Row:

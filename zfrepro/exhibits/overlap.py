@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.axes_numbers import make_logarithmic
 from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.storage import artifacts
@@ -151,8 +151,7 @@ def _histogram(ax: Axes, target: _Target) -> None:
     threshold = target.record["overlap"]["threshold"]
     ax.hist(target.correlations, bins=BINS, color=draw.OURS)
     ax.axvline(threshold, color=draw.PAPER, linewidth=1.1, linestyle=(0, (4, 3)), label=f"left out from {threshold:g}")
-    ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
+    make_logarithmic(ax)
     ax.set_xlim(min(0.0, float(target.correlations.min(initial=0))), 1.02)
     ax.set_title(target.title)
     ax.set_xlabel("largest correlation")

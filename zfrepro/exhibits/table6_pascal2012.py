@@ -13,12 +13,14 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number, printed_number, printed_value
+from zfrepro.exhibits.kit.texts import shorten
 from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
 
 TITLE = "Transfer to PASCAL VOC 2012"
 PAPER = "Table 6"
 TARGET = "voc2012"
+LABEL = 1.5  # inches of a class name beside a panel
 NAMES = {  # VOC's class name -> the paper's, where they differ
     "aeroplane": "Airplane",
     "diningtable": "Dining table",
@@ -225,7 +227,7 @@ def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Nu
         style: dict[str, Any] = {"facecolors": "none", "edgecolors": colour} if marker in "os" else {"color": colour}
         x, y = zip(*points, strict=True) if points else ((), ())
         ax.scatter(x, y, marker=marker, s=20, linewidths=1.1, label=label, zorder=3, **style)
-    ax.set_yticks(range(len(labels)), [draw.shortened(label, 24) for label in labels])
+    ax.set_yticks(range(len(labels)), [shorten(label, LABEL, 7.5) for label in labels])
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlim(0, 100)
     ax.set_xlabel("average precision (%)")

@@ -15,6 +15,7 @@ from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.texts import shorten
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ TITLE = "Training curves"
 PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
 NETWORK = "network/"
+NAMES, NAME = 4, 1.05  # names of runs in a line of the legend, inches of each
 LABELLED = len(draw.CYCLE)  # the curves beyond the number of colours are grey
 COLUMNS = (
     Column("run", "Run", "label"),
@@ -106,14 +108,15 @@ def _row(run: str, line: Mapping[Any, Any]) -> Row:
 
 
 def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:
-    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // 4)) as figure:
+    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // NAMES)) as figure:
         axes = figure.subplots(1, len(PANELS))
         for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
             _panel(ax, histories, column, diverged)
             ax.set_title(title)
             ax.set_xlabel("epoch")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+        names = [shorten(label, NAME, 7.5) for label in labels[::-1]]
+        figure.legend(handles[::-1], names, loc="outside lower center", ncols=NAMES)
         return draw.png(figure)
 
 

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.texts import shorten, width_of
 
 TICKS = (1, 10, 20, 30, 40, 50, 60)
-WIDE, HIGH, LEGEND_LINE = 6.6, 2.75, 0.16  # inches
+WIDE, HIGH, LEGEND_LINE, BESIDE, LETTERS = 6.6, 2.75, 0.16, 0.75, 7.5  # inches; points
 EXTRA_MARKERS = ".x+1234"  # markers of the series without a style of their own
 Curve = Mapping[int, Number]  # training images per class -> accuracy in percent, fewest first
 
@@ -59,13 +60,14 @@ def draw_panels(panels: Sequence[Panel]) -> bytes:
     with draw.figure(WIDE, HIGH + LEGEND_LINE * lines) as figure:
         axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
-            _panel(ax, panel)
+            _panel(ax, panel, WIDE / len(panels) - BESIDE)
         axes[0].set_ylabel("accuracy (%)")
         axes[0].set_ylim(bottom=0)
         return draw.png(figure)
 
 
-def _panel(ax: Axes, panel: Panel) -> None:
+def _panel(ax: Axes, panel: Panel, room: float) -> None:
+    """room: inches of a text in the legend."""
     ax.set_title(panel.title)
     ax.grid(axis="both")
     ax.set_axisbelow(True)
@@ -77,12 +79,12 @@ def _panel(ax: Axes, panel: Panel) -> None:
     for i, (series, curve) in enumerate(panel.curves.items()):
         colour, marker = (panel.styles | extra_styles)[series]
         ax.errorbar(
-            list(curve), [number.value for number in curve.values()], _bars(curve), label=series, color=colour, marker=marker,
-            markersize=4.2, markerfacecolor="white" if panel.hollow else colour, markeredgewidth=1.1, capsize=1.8, elinewidth=1,
-            linewidth=1.3 if series in panel.styles else 0.8, zorder=4 - 0.1 * i,
+            list(curve), [number.value for number in curve.values()], _bars(curve), label=shorten(series, room, LETTERS),
+            color=colour, marker=marker, markersize=4.2, markerfacecolor="white" if panel.hollow else colour,
+            markeredgewidth=1.1, capsize=1.8, elinewidth=1, linewidth=1.3 if series in panel.styles else 0.8, zorder=4 - 0.1 * i,
         )  # fmt: skip
     if panel.level:
-        _dashed(ax, panel.level)
+        _dashed(ax, panel.level, room)
     ax.set_xticks(TICKS)
     ax.set_xlabel("training images per class")
     # below its own panel: "outside" legends belong to a whole figure
@@ -95,9 +97,10 @@ def _bars(curve: Curve) -> list[float] | None:
     return None if all(spread is None for spread in spreads) else [spread or 0 for spread in spreads]
 
 
-def _dashed(ax: Axes, level: Level) -> None:
+def _dashed(ax: Axes, level: Level, room: float) -> None:
     exceeded = f"exceeded with {level.exceeded_at}" if level.exceeded_at else "never exceeded"
-    label = f"{level.series}, {level.per_class} per class: {exceeded}"
+    end = f", {level.per_class} per class: {exceeded}"
+    label = shorten(level.series, room - width_of(end, LETTERS), LETTERS) + end
     ax.axhline(level.value, color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5, label=label)
     if level.exceeded_at:
         drop: dict[str, Any] = {"color": draw.INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1.4}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from PIL import Image, ImageDraw, ImageFont
 
+from zfrepro.exhibits.kit.axes_numbers import set_tick_numbers
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.texts import FONT, POINTS, width_of, wrap
 
 # Okabe and Ito's palette, whose colours colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (
@@ -26,11 +27,13 @@ CYCLE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 INK, MUTED, LINE = "#1b1f24", "#6b7280", "#d5d9df"
 OURS, PAPER = BLUE, RED
 DPI = 200
+TITLE = 8.5  # points
+LABELS, TITLE_GAP = 2.2, 0.12  # inches: the labels at the left of a dot plot, between a title and the next panel
 LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 8,
-    "axes.titlesize": 8.5,
+    "axes.titlesize": TITLE,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 8,
@@ -41,6 +44,9 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.prop_cycle": cycler(color=CYCLE),
     "axes.grid": False,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-99, 99),  # see axes_numbers: an offset in a corner would lie on the title
+    "axes.formatter.min_exponent": 0,
     "grid.color": "#e8eaee",
     "grid.linewidth": 0.7,
     "text.color": INK,
@@ -69,10 +75,32 @@ def figure(width: float, height: float) -> Iterator[Figure]:
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
-    """A figure as PNG in exact colours, so that rare colours of a legend stay distinct."""
+    """A figure as PNG in exact colours, so that rare colours of a legend stay distinct; numbers and titles are made to fit."""
+    set_tick_numbers(figure)
+    _fit_titles(figure)
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
     return encoded(Image.open(raw).convert("RGB"))
+
+
+def _fit_titles(figure: Figure) -> None:
+    """Wrap titles that would reach into the next panel or leave the figure."""
+    wide = [ax for ax in figure.axes if _may_be_wide(figure, ax)]
+    if wide:
+        figure.draw_without_rendering()  # where the panels lie
+    for ax in wide:
+        left = ax.get_position().x0
+        right = min(
+            (other.get_position().x0 for other in figure.axes if other.get_position().x0 > left + 0.05), default=1.0
+        )
+        inches = (right - left) * figure.get_figwidth() - TITLE_GAP
+        ax.set_title(wrap(ax.get_title(loc="left"), inches, TITLE, "bold"))
+
+
+def _may_be_wide(figure: Figure, ax: Axes) -> bool:
+    place = ax.get_subplotspec()
+    columns = place.get_gridspec().ncols if place else 1
+    return width_of(ax.get_title(loc="left"), TITLE, "bold") > 0.75 * figure.get_figwidth() / columns
 
 
 def encoded(image: Image.Image, largest: int = LARGEST) -> bytes:
@@ -145,17 +173,15 @@ def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
 
 
 def titled(image: Image.Image, text: str, size: int) -> Image.Image:
-    """The image with a bold line of text above it, `size` pixels high."""
-    sheet = Image.new("RGB", (image.width, image.height + round(1.7 * size)), "white")
-    sheet.paste(image, (0, round(1.7 * size)))
-    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans:bold"), size)
-    ImageDraw.Draw(sheet).text((0, 0), text, fill=INK, font=font)
+    """The image with a bold title above it, `size` pixels high, in as many lines as it needs."""
+    lines = wrap(text, (image.width - 2) / POINTS, size, "bold")  # a pixel for a point
+    height = round(1.7 * size) + round(1.3 * size) * lines.count("\n")
+    sheet = Image.new("RGB", (image.width, image.height + height), "white")
+    sheet.paste(image, (0, height))
+    font = ImageFont.truetype(font_manager.findfont(f"{FONT}:bold"), size)
+    for line, words in enumerate(lines.split("\n")):
+        ImageDraw.Draw(sheet).text((0, line * round(1.3 * size)), words, fill=INK, font=font)
     return sheet
-
-
-def shortened(name: str, length: int) -> str:
-    """At most `most` characters; an ellipsis at the end replaces those left out."""
-    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def dot_plot(
@@ -171,14 +197,14 @@ def dot_plot(
     indices of labels that are headings, in bold. `seeds`: per panel and row, the single measurements behind a mean of ours, drawn
     as small dots where there are several.
     """
-    wrapped = [textwrap.fill(label, 36) for label in labels]
-    with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in wrapped)) as plot:
+    lines = [wrap(label, LABELS, STYLE["ytick.labelsize"]) for label in labels]
+    with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in lines)) as plot:
         axes = plot.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for i, (ax, (title, paper, ours)) in enumerate(zip(axes, panels, strict=True)):
             _dots(ax, paper, ours, seeds[i] if seeds else ())
             ax.set_title(title)
             ax.set_xlabel(unit)
-        axes[0].set_yticks(range(len(labels)), wrapped, linespacing=1.05)
+        axes[0].set_yticks(range(len(labels)), lines, linespacing=1.05)
         for i, label in enumerate(axes[0].get_yticklabels()):
             label.set_fontweight("bold" if i in headings else "normal")
         axes[0].set_ylim(len(labels) - 0.4, -0.6)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
 
 from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit.axes_numbers import make_logarithmic
 from zfrepro.measurements.first_layers import Layers
 
 NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
@@ -24,14 +24,14 @@ def sizes(networks: Mapping[str, Layers]) -> bytes:
                 rms = np.sort(networks[label].rms)[::-1]
                 colour, style = STYLES[label]
                 ax.plot(np.arange(1, len(rms) + 1), rms, color=colour, linestyle=style, label=NAMES[label])
-        for clip in {layers.clip for layers in networks.values() if layers.clip is not None}:
+        clips = sorted({layers.clip for layers in networks.values() if layers.clip is not None})
+        for clip in clips:
             ax.axhline(clip, color=draw.MUTED, linestyle=":", linewidth=1)
+        for clip in clips[-1:]:
             ax.text(1, clip, "clip", color=draw.MUTED, va="bottom", fontsize=7)
-        ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter", yscale="log")
-        bottom, top = ax.get_ylim()
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}" if top < 20 * bottom else NullFormatter())
-        ax.legend(loc="lower left")
+        ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter")
+        make_logarithmic(ax)
+        ax.legend(loc="best")
         return draw.png(figure)
 
 
@@ -52,8 +52,7 @@ def spectra(networks: Mapping[str, Layers]) -> bytes:
             ax.set_title(title)
         _band(left, *next(iter(networks.values())).about["bands"])
         left.legend(loc="center right")
-        right.set_yscale("log")
-        right.yaxis.set_major_formatter("{x:g}")
+        make_logarithmic(right)
         return draw.png(figure)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zfrepro.exhibits.kit.numbers import Number, measured_number
+from zfrepro.exhibits.kit.numbers import Number, measured_number, probability_digits
 from zfrepro.measurements import intervals
 
 
@@ -12,6 +12,12 @@ def mean_number(values: np.ndarray, digits: int = 1, signed: bool = False) -> Nu
     """Mean of those of (N,) that are not missing (NaN), bootstrap over images; no interval for one value."""
     present = intervals.present(values)
     return measured_number(intervals.mean_of_images(present, digits=digits), signed) if len(present) else None
+
+
+def mean_probability(values: np.ndarray, digits: int = 3) -> Number | None:
+    """`mean_number` of probabilities, with more digits where it would read as 0 or 1."""
+    present = intervals.present(values)
+    return mean_number(present, probability_digits(float(present.mean()), digits)) if len(present) else None
 
 
 def share_number(hits: np.ndarray) -> Number | None:

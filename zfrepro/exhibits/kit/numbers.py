@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from zfrepro.measurements.estimate import Estimate
 
+FINEST = 6  # digits of a probability
+
 
 @dataclass(frozen=True)
 class Number:
@@ -41,6 +43,25 @@ class Number:
 def _fixed(value: float, digits: int, signed: bool) -> str:
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.lstrip("+-") if not float(text) else text  # no "-0.0"
+
+
+def probability_digits(probability: float, digits: int) -> int:
+    """As many digits, at least `digits` and at most FINEST, as a probability needs that is neither 0 nor 1 to read so."""
+    enough = (n for n in range(digits, FINEST) if f"{probability:.{n}f}" not in (f"{0:.{n}f}", f"{1:.{n}f}"))
+    return digits if probability in (0, 1) else next(enough, FINEST)
+
+
+def probability_number(probability: float, digits: int = 3) -> Number | str:
+    """A probability as a cell. One that would read as 0 or 1 and is not gets more digits, `< 0.000001` where they do not help."""
+    if probability in (0, 1) or 10.0**-FINEST <= probability <= 1 - 10.0**-FINEST or not math.isfinite(probability):
+        return Number(probability, probability_digits(probability, digits))
+    return f"< {10.0**-FINEST:.{FINEST}f}" if probability < 0.5 else f"> {1 - 10.0**-FINEST:.{FINEST}f}"
+
+
+def probability_text(probability: float, digits: int = 2) -> str:
+    """The same as a text."""
+    cell = probability_number(probability, digits)
+    return cell if isinstance(cell, str) else cell.texts()["text"]
 
 
 def measured_number(estimate: Estimate | None, signed: bool = False) -> Number | None:
