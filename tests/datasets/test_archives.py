@@ -209,3 +209,30 @@ def test_a_failed_download_leaves_nothing(tmp_path, fetched):
     with pytest.raises(UserError, match=r"target: cannot be downloaded \(File not found or corrupted.\)"):
         archives.download("https://a.b/c.tar", "0f", tmp_path / "target")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tar_cut_between_two_members_is_refused(tmp_path):
+    """tarfile takes the end of the file, without the two empty blocks that end a tar, for its end."""
+    whole = make_tar(tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole[:1024])  # header and content of the first member
+    refused(tmp_path / "a.tar", tmp_path, "damaged or cut after 1 members; download it again")
+
+
+def test_a_damaged_header_does_not_end_a_tar(tmp_path):
+    whole = bytearray(make_tar(tmp_path / "whole.tar").read_bytes())
+    whole[1024] ^= 1  # first letter of the second member's name; the header's checksum no longer fits
+    (tmp_path / "a.tar").write_bytes(whole)
+    refused(tmp_path / "a.tar", tmp_path, "damaged or cut after 1 members")
+
+
+@pytest.mark.parametrize(("mode", "place"), [("w:gz", -8), ("w:bz2", 12), ("w:xz", -20)])
+def test_the_checksum_of_a_compressed_tar_is_compared(tmp_path, mode, place):
+    content = bytearray(make_tar(tmp_path / "whole.tar", mode=mode).read_bytes())
+    content[place] ^= 1
+    (tmp_path / "a.tar").write_bytes(content)
+    refused(tmp_path / "a.tar", tmp_path, "cannot be unpacked|neither a tar nor a zip")
+
+
+def test_a_member_whose_name_is_not_utf8_is_refused(tmp_path):
+    archive = make_tar(tmp_path / "a.tar", {os.fsdecode(b"set/caf\xe9.jpg"): b"x"})
+    refused(archive, tmp_path, r"the name of its member set/caf\\xe9\.jpg is not UTF-8; pack it with other names")

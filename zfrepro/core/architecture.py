@@ -7,7 +7,7 @@ A network is a mapping from the paper's layer number (1-7) to what that layer do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -73,6 +73,7 @@ BASES: dict[str, dict[int, tuple[Op, ...]]] = {
     },
 }
 SOFTMAX_LAYER = 8
+Count = Annotated[int, Field(ge=1, le=2**20)]
 
 
 class Network(Base):
@@ -80,8 +81,8 @@ class Network(Base):
 
     base: Literal["baseline", "improved"] = Field(description="baseline (Krizhevsky's) or improved (Fig 3)")
     remove: tuple[int, ...] = Field((), description="layers to remove, from 3, 4, 5, 6, 7")
-    maps: tuple[int, int, int] = Field((384, 384, 256), description="maps of layers 3, 4, 5 at width 1")
-    units: int = Field(4096, ge=1, description="units of layers 6 and 7 at width 1")
+    maps: tuple[Count, Count, Count] = Field((384, 384, 256), description="maps of layers 3, 4, 5 at width 1")
+    units: Count = Field(4096, description="units of layers 6 and 7 at width 1")
 
     @field_validator("remove")
     @classmethod
