@@ -1,7 +1,9 @@
-# The only Python code of the workflow: the checked experiment, the settings of each job, the digest of each stage's code.
+# The only Python code of the workflow: the checked experiment; settings, inputs and code of each job, from its graph of jobs.
+from zfrepro import graph
 from zfrepro.experiment import loading
 from zfrepro.running import manager
 from zfrepro.storage import code_digest
+from zfrepro.storage.source_code import Kept, Package
 from zfrepro.errors import UserError
 
 try:
@@ -10,6 +12,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 R = str(EXPERIMENT.results())
+PACKAGE = Package(kept=Kept.default())
 
 manager.adopt_job_environment()
 
@@ -21,29 +24,35 @@ wildcard_constraints:
     features="|".join(EXPERIMENT.features.names) or "none",
 
 
-def spec(stage, wildcard=None):
+def job(stage, wildcards):
+    """`("probes", "caltech101", "improved")`"""
+    return (stage, *(getattr(wildcards, name) for name in graph.WILDCARDS[stage]))
+
+
+def outputs(stage):
+    """Label -> file, with wildcards."""
+    return {label: f"{R}/{file}" for label, file in graph.output_patterns(stage).items()}
+
+
+def inputs(stage):
+    """Label -> file of another job."""
+    return lambda wildcards: {
+        label: f"{R}/{file}" for label, file in EXPERIMENT.graph.inputs(job(stage, wildcards)).items()
+    }
+
+
+def input_list(stage):
+    """The same files without their labels."""
+    return lambda wildcards: list(inputs(stage)(wildcards).values())
+
+
+def spec(stage):
     """Settings of one job as canonical JSON, which Snakemake can compare."""
-    return lambda wildcards: EXPERIMENT.slice(stage, getattr(wildcards, wildcard) if wildcard else None)
+    return lambda wildcards: EXPERIMENT.slice(job(stage, wildcards))
 
 
-def code(*modules):
-    """Digest of all code that the modules import. A module may contain a wildcard: datasets.{dataset}."""
-    return lambda wildcards: "code " + code_digest.digest(*(module.format_map(_Names(wildcards)) for module in modules))
-
-
-class _Names(dict):
-    def __init__(self, wildcards):
-        super().__init__(wildcards.items())
-        if "set" in self:
-            self["dataset"] = EXPERIMENT.prepare[self["set"]].dataset
-
-
-def trained(run, file):
-    """A file of a trained network, of rule train or ablate."""
-    return f"{R}/{EXPERIMENT.runs()[run]}/{run}/{file}"
-
-
-def feature_weights(features):
-    """Weights of the network that computes the features; none for hand-crafted ones."""
-    run = EXPERIMENT.network_of_features(features)
-    return trained(run, "model.safetensors") if run else []
+def code(stage):
+    """Digest of all code that a job can import."""
+    return lambda wildcards: "code " + code_digest.digest(
+        *EXPERIMENT.graph.code(job(stage, wildcards)), package=PACKAGE
+    )

@@ -20,7 +20,7 @@ from zfrepro.claims.base import VERDICTS, Claim, Effect, Finding
 from zfrepro.exhibits import claims
 from zfrepro.exhibits.kit.base import Table
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.storage import code_digest
+from zfrepro.storage.source_code import Package
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,7 +138,7 @@ def test_only_the_papers_numbers_count_against_a_claim() -> None:
 
 
 def test_claims_import_no_stage_and_no_torch_and_their_digest_holds_every_group() -> None:
-    modules = code_digest.closure("exhibits.claims")
+    modules = Package().closure("exhibits.claims")
     assert not {name for name in modules if name.startswith(("stages", "commands", "experiment"))}
     assert {name for name in modules if name.startswith("core.")} <= {"core.ranking", "core.finite"}  # without torch
     assert "exhibits.kit.draw" not in modules  # changing a colour there must not judge claims again

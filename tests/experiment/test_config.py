@@ -163,10 +163,11 @@ def test_a_missing_annotation_file_is_named():
 
 def slices(config):
     jobs = [("train", run) for run in config.train.runs] + [("prepare", name) for name in config.prepare]
-    jobs += [("evaluate", None), ("scratch", "caltech101"), ("probes", "improved")]
-    jobs += [("folds", name) for name in config.folds] + [("features", name) for name in config.features.names]
-    jobs += [(stage, None) for stage in INSPECTIONS]
-    return {(stage, name): config.slice(stage, name) for stage, name in jobs}
+    jobs += [("evaluate", "improved"), ("scratch", "caltech101"), ("probes", "caltech101", "improved")]
+    jobs += [("folds", name) for name in config.folds]
+    jobs += [("features", "caltech101", name) for name in config.features.names]
+    jobs += [(stage, "improved") for stage in INSPECTIONS]
+    return {job: config.slice(job) for job in jobs}
 
 
 def test_a_change_of_one_run_changes_only_its_slice():
@@ -181,16 +182,16 @@ def test_the_order_of_keys_changes_nothing():
 
     one, two = (loading.parse(content, "a") for content in (SMOKE, backwards(SMOKE)))
     assert slices(one) == slices(two)
-    assert one.slice("exhibits", "table3_ablations") == two.slice("exhibits", "table3_ablations")
+    assert one.slice(("exhibits", "table3_ablations")) == two.slice(("exhibits", "table3_ablations"))
 
 
 def test_a_slice_is_a_spec_of_its_stage():
     from zfrepro.stages import occlusion, train
 
     config = loading.parse(SMOKE, "a")
-    assert train.Spec.model_validate_json(config.slice("train", "improved")) == config.training("improved")
-    assert occlusion.Spec.model_validate_json(config.slice("occlusion")).square == 20
-    assert json.loads(config.slice("report"))["experiment"] == "smoke"
+    assert train.Spec.model_validate_json(config.slice(("train", "improved"))) == config.training("improved")
+    assert occlusion.Spec.model_validate_json(config.slice(("occlusion", "improved"))).square == 20
+    assert json.loads(config.slice(("report",)))["experiment"] == "smoke"
 
 
 def test_reductions_are_listed_and_the_papers_settings_are_not():
@@ -211,9 +212,12 @@ def test_reductions_are_listed_and_the_papers_settings_are_not():
 
 
 def test_the_report_depends_on_the_networks_of_its_exhibits():
+    def networks(config):
+        return {file for label, file in config.graph.inputs(("report",)).items() if label.startswith("network/")}
+
     whole = loading.parse(SMOKE, "my.yaml")
-    assert {path.parent.name for path in whole.report_networks()} == set(whole.runs())
-    one = loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")
-    assert one.report_networks() == [Path("results/smoke/train/improved/network.json")]
-    none = loading.parse(changed("report.exhibits", ["overlap"]), "my.yaml")
-    assert none.report_networks() == []
+    assert networks(whole) == {f"{stage}/{run}/network.json" for run, stage in whole.runs().items()}
+    assert networks(loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")) == {
+        "train/improved/network.json"
+    }
+    assert networks(loading.parse(changed("report.exhibits", ["overlap"]), "my.yaml")) == set()

@@ -53,9 +53,9 @@ def test_one_path_is_one_folder_for_run_plan_prepare_and_look(pictures, tmp_path
     folder_checks.check_folders(experiment, "my.yaml")
     assert list(folder_checks.check_layouts(experiment, "my.yaml")) == []
     prepare.run(experiment.prepare["source"], tmp_path / "out", workers=1)
-    prepared = PreparedSet(tmp_path / "out/manifest.json")
-    assert prepared.count == 10
-    assert prepared.manifest["options"]["root"] == root  # as named, not the user's home
+    manifest = tmp_path / "out/manifest.json"
+    assert PreparedSet(manifest).count == 10
+    assert json.loads(manifest.read_text())["options"]["root"] == root  # as named, not the user's home
     (photograph,) = photographs.load([Path(root) / "cat/3.png"], np.asarray)
     assert photograph.crop[0, 0].tolist() == [30, 0, 0]
 

@@ -1,5 +1,6 @@
-"""The rerun table: an edit of one file -> exactly the jobs of the smoke experiment that run again."""
+"""The rerun table: an edit -> exactly the jobs of the smoke experiment that run again, and exactly those that compute again."""
 
+import ast
 import re
 
 import yaml
@@ -78,6 +79,37 @@ def in_config(change):
 
 def backwards(value):
     return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+
+def changing(function):
+    """A statement more in a function: what it returns stays the same, but that is for the machine to find out."""
+
+    def edit(text):
+        (node,) = (node for node in ast.walk(ast.parse(text)) if getattr(node, "name", "") == function)
+        lines, last = text.splitlines(keepends=True), node.body[-1]
+        lines.insert(last.lineno - 1, " " * last.col_offset + "0 + 0\n")
+        return "".join(lines)
+
+    return edit
+
+
+def without(function):
+    """The text of a module without one of its functions, which another now has."""
+
+    def edit(text):
+        (node,) = (node for node in ast.parse(text).body if getattr(node, "name", "") == function)
+        lines = text.splitlines(keepends=True)
+        moved = f"from zfrepro.core.occlusion import {function}\n"
+        return "".join([*lines[: node.lineno - 1], *lines[node.end_lineno :], moved])
+
+    return edit
+
+
+def with_moved(file, function):
+    """A module with a function of another as well."""
+    text = (ROOT / file).read_text()
+    (node,) = (node for node in ast.parse(text).body if getattr(node, "name", "") == function)
+    return appended(ast.get_source_segment(text, node))
 
 
 EDITS = {
@@ -221,10 +253,66 @@ EDITS = {
     ),
 }
 
+OF_NETWORKS = [name for name in TRANSFERS if not name.endswith("hog")]
+BELOW_NETWORKS = {**BELOW_TRAINING, "features": OF_NETWORKS, "probes": OF_NETWORKS}
+ALL_STAGES = {**BELOW_TRAINING, "prepare": ["source", *TARGETS], "folds": TARGETS, "exhibits": sorted(EXHIBITS)}
+# Edits of which the second column differs from the first: jobs that run again, jobs that compute again. The report always does.
+STORED_EDITS = {
+    "a log line in training": (
+        {
+            "zfrepro/stages/train.py": replaced(
+                "    training = _training(", '    print("training")\n    training = _training('
+            )
+        },
+        BELOW_NETWORKS,
+        {},
+    ),
+    "a function more in errors.py": ({"zfrepro/errors.py": appended("def explain():\n    return 1")}, ALL_STAGES, {}),
+    "an error message": (
+        {
+            "zfrepro/stages/occlusion.py": replaced(
+                'raise UserError(\n            f"', 'raise UserError(\n            f"Sorry: '
+            )
+        },
+        FIG7,
+        {},
+    ),
+    "a constant that nothing uses": ({"zfrepro/core/nets.py": appended("UNUSED = 1")}, BELOW_TRAINING, {}),
+    "a helper that moves": (
+        {
+            "zfrepro/stages/occlusion.py": without("_mean"),
+            "zfrepro/core/occlusion.py": with_moved("zfrepro/stages/occlusion.py", "_mean"),
+        },
+        FIG7,
+        {},
+    ),
+    "how files are written": (
+        {"zfrepro/storage/artifacts.py": changing("save_text")},
+        ALL_STAGES,
+        {},
+    ),
+    "occlusion itself": ({"zfrepro/core/occlusion.py": changing("corners")}, FIG7, FIG7),
+    "the training of networks": (
+        {"zfrepro/core/training.py": changing("_step_seed")},
+        BELOW_NETWORKS,
+        BELOW_NETWORKS,
+    ),
+    "one exhibit": (
+        {"zfrepro/exhibits/table3_ablations.py": changing("build")},
+        {"exhibits": ["table3_ablations"], "report": [""]},
+        {"exhibits": ["table3_ablations"], "report": [""]},
+    ),
+}
+
 
 def expected_jobs(name):
     """Rule -> names of the jobs that the named edit reruns, sorted."""
-    jobs = {rule: set(names) for rule, names in EDITS[name][2].items()}
+    return with_claims(EDITS[name][2])
+
+
+def with_claims(table):
+    """The same, sorted, and the claims where they follow."""
+    jobs = {rule: set(names) for rule, names in table.items()}
     if set(jobs) - {"exhibits", "report"}:  # the claims read what all stages measure
         jobs["exhibits"].add("claims")
     return {rule: sorted(names) for rule, names in jobs.items()}

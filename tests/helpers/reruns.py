@@ -1,104 +1,99 @@
-"""Which jobs an edit reruns, answered without Snakemake: those whose settings or code digest change, and all that read from them."""
+"""Which jobs an edit reruns and which of them compute, answered without Snakemake and without running anything.
+
+A job reruns if its settings or the digest of all its code change, or if it reads from one that reruns. It computes if its key in
+the result store changes; what it computes is taken to differ, so the keys of those that read it change too.
+"""
 
 from __future__ import annotations
 
-import functools
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 import yaml
 from helpers.workspace import ROOT
 
-from zfrepro import graph
 from zfrepro.experiment import loading
 from zfrepro.experiment.config import Config
+from zfrepro.experiment.prediction import JobKeys
+from zfrepro.graph import Job
+from zfrepro.running import job_key
 from zfrepro.storage import code_digest
+from zfrepro.storage.source_code import Kept, Package
 
-REPORT = ("report",)
+Edits = Mapping[str, Callable[[str], str]]
 
 
 class Project:
     """A copy of the package and one experiment, in which files are edited and digests follow."""
 
-    def __init__(self, folder: Path, experiment: str, patch: pytest.MonkeyPatch):
-        self.folder = folder
+    def __init__(self, folder: Path, experiment: str):
+        self.folder, self.kept = folder, Kept(None)
         shutil.copytree(ROOT / "zfrepro", folder / "zfrepro", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "experiment.yaml").write_text(experiment)
-        patch.setattr(code_digest, "ROOT", folder / "zfrepro")
-        self._caches = _replace_caches(code_digest, patch)
         config = self._read()
-        self.before = self._params(config, Jobs(config))
+        self.params = self._params(config)
+        self.keys, _ = self._keys(config, {}, ())
 
-    def reruns(self, file: str, edit: Callable[[str], str]) -> set[graph.Job]:
-        """The jobs that a run would start after an edit of one file, which is then undone."""
-        path = self.folder / file
-        text = path.read_text()
-        path.write_text(edit(text))
-        self._forget(file)
-        try:
-            config = self._read()
-            jobs = Jobs(config)
-            after = self._params(config, jobs)
-        finally:
-            path.write_text(text)
-            self._forget(file)
-        changed = {job for job, params in after.items() if self.before.get(job) != params}
-        return {job for job, before in jobs.items() if job in changed or changed & before}
+    def reruns(self, edits: Edits) -> set[Job]:
+        """The jobs that a run would start after edits of these files, which are then undone."""
+        with self._edited(edits) as config:
+            after = self._params(config)
+        changed = {job for job, params in after.items() if self.params.get(job) != params}
+        return {job for job in after if job in changed or changed & set(_before(config, job))}
+
+    def recomputes(self, edits: Edits, same_bytes: Collection[str] = ()) -> set[Job]:
+        """The jobs that compute; same_bytes: stages of which the results turn out as they were."""
+        with self._edited(edits) as config:
+            _, computing = self._keys(config, self.keys, same_bytes)
+        return computing
 
     def _read(self) -> Config:
         return loading.parse(yaml.safe_load((self.folder / "experiment.yaml").read_text()), "experiment.yaml")
 
-    def _params(self, config: Config, jobs: Jobs) -> dict[graph.Job, tuple[str, str]]:
+    @contextmanager
+    def _edited(self, edits: Edits) -> Iterator[Config]:
+        texts = {file: (self.folder / file).read_text() for file in edits}
+        try:
+            for file, edit in edits.items():
+                (self.folder / file).write_text(edit(texts[file]))
+            yield self._read()
+        finally:
+            for file, text in texts.items():
+                (self.folder / file).write_text(text)
+
+    def _package(self) -> Package:
+        return Package(self.folder / "zfrepro", self.kept)
+
+    def _params(self, config: Config) -> dict[Job, tuple[str, str]]:
         """Job -> its settings and the digest of its code: the params of its rule."""
-        return {
-            job: (
-                config.slice(job[0], job[-1] if job[1:] else None),
-                code_digest.digest(*graph.code_modules(job, jobs.plain)),
-            )
-            for job in jobs
-        }
+        package, digests = self._package(), {}
+        for job in config.graph.jobs():
+            modules = config.graph.code(job)
+            if modules not in digests:
+                digests[modules] = code_digest.digest(*modules, package=package)
+        return {job: (config.slice(job), digests[config.graph.code(job)]) for job in config.graph.jobs()}
 
-    def _forget(self, file: str) -> None:
-        name = file.removeprefix("zfrepro/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for cache in self._caches:
-            cache.pop(name, None)
+    def _keys(
+        self, config: Config, earlier: Mapping[Job, str], same_bytes: Collection[str]
+    ) -> tuple[dict[Job, str], set[Job]]:
+        """Job -> key; the jobs whose key differs from the earlier one."""
+        computing: set[Job] = set()
 
+        def digest(path: Path, whole: bool = False) -> str:
+            file = path.relative_to(config.results()).as_posix()
+            job = config.graph.job_of(file)
+            return f"{file} anew" if job in computing and job[0] not in same_bytes else file
 
-class Jobs(dict[graph.Job, set[graph.Job]]):
-    """Each job that the report needs, and the report -> the jobs before it, at any depth."""
-
-    def __init__(self, config: Config):
-        self.plain = config.model_dump(mode="json")
-        exhibits = {
-            ("exhibits", name): self._before(config, config.needs(name).values()) for name in config.report.exhibits
-        }
-        stages = set().union(*exhibits.values())
-        before_report = set(exhibits) | stages | self._before(config, config.report_networks())
-        super().__init__({job: self._inputs(job) for job in sorted(stages)} | exhibits | {REPORT: before_report})
-
-    def _before(self, config: Config, files: Iterable[Path]) -> set[graph.Job]:
-        within = [path.relative_to(config.results()).as_posix() for path in files]
-        return set(graph.jobs_before(within, self.plain))
-
-    def _inputs(self, job: graph.Job) -> set[graph.Job]:
-        output = "/".join(job) + (".json" if job[0] in ("probes", "scratch") else "/file")
-        return set(graph.jobs_before([output], self.plain)) - {job}
+        job_keys, keys = JobKeys(config, self._package(), digest), {}
+        for job in config.graph.jobs():
+            if job[0] not in job_key.NOT_STORED:
+                keys[job] = job_keys.key(job)
+                if earlier.get(job, keys[job]) != keys[job]:
+                    computing.add(job)
+        return keys, computing
 
 
-def _replace_caches(module: ModuleType, patch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """Give the module's cached functions caches of which one name can be forgotten."""
-    caches: list[dict[str, object]] = []
-    for name, function in list(vars(module).items()):
-        if hasattr(function, "cache_clear"):
-            caches.append({})
-            patch.setattr(module, name, functools.partial(_cached, function.__wrapped__, caches[-1]))
-    return caches
-
-
-def _cached(function: Callable[[str], object], cache: dict[str, object], name: str) -> object:
-    if name not in cache:
-        cache[name] = function(name)
-    return cache[name]
+def _before(config: Config, job: Job) -> tuple[Job, ...]:
+    return config.graph.before(config.graph.inputs(job).values())

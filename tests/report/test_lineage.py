@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from zfrepro import graph
 from zfrepro.experiment import loading
-from zfrepro.report import lineage, provenance
+from zfrepro.graph import Graph, Job
+from zfrepro.report import lineage, provenance, times
 from zfrepro.storage import artifacts, code_digest
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +77,8 @@ def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
     config = loading.load(SMOKE)
     for exhibit in config.report.exhibits:
         files = [str(path.relative_to(config.results())) for path in config.needs(exhibit).values()]
-        ours = graph.jobs_before(files, config.model_dump(mode="json"))
-        told = {str(graph.benchmark_path(Path("results/smoke/benchmarks"), job)) for job in ours}
+        ours = config.graph.before(files)
+        told = {str(times.benchmark_path(Path("results/smoke"), job)) for job in ours}
         theirs = before(maker, needed, maker[f"results/smoke/exhibits/{exhibit}/exhibit.json"])
         assert told == {timed[job] for job in theirs}, exhibit
         assert len(told) == len(ours) > 1
@@ -92,7 +92,7 @@ def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) ->
     assert (environment, words[:3]) == ("PATH=.venv/bin:$PATH", ["snakemake", "--configfile", "FILE"])
     said = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
     files = [str(path.relative_to(config.results())) for path in config.needs("table7_layers").values()]
-    count = len(graph.jobs_before(files, config.model_dump(mode="json")))
+    count = len(config.graph.before(files))
     made = lines(said, "output")
     assert len(made) == count + 1
     assert ["results/smoke/exhibits/table7_layers/exhibit.json" in files for files in made].count(True) == 1
@@ -104,16 +104,6 @@ def test_the_experiments_own_file_is_named_where_it_is_known() -> None:
     for path in (ROOT / "workflow/experiments").glob("*.yaml"):
         name = loading.load(path).experiment
         assert f"--configfile workflow/experiments/{path.name} " in lineage.command("overlap", name)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda path: path.stem)
-def test_the_digest_is_of_the_modules_that_the_rule_names(path: Path) -> None:
-    named = re.findall(r'"([^"]+)"', re.search(r"code=code\((.*?)\)", path.read_text())[1])
-    job = {"prepare": ("prepare", "source"), "exhibits": ("exhibits", "overlap")}.get(
-        path.stem, (path.stem, "improved")
-    )
-    filled = tuple(name.format(dataset="scenes", exhibit="overlap") for name in named)
-    assert graph.code_modules(job, CONFIG) == filled
 
 
 @pytest.mark.parametrize(
@@ -135,12 +125,12 @@ def test_the_digest_is_of_the_modules_that_the_rule_names(path: Path) -> None:
         ("", None),
     ],
 )
-def test_a_file_is_known_by_the_job_that_makes_it(path: str, job: graph.Job | None) -> None:
-    assert graph.job_of_file(path, CONFIG) == job
+def test_a_file_is_known_by_the_job_that_makes_it(path: str, job: Job | None) -> None:
+    assert Graph(CONFIG).job_of(path) == job
 
 
 def test_upstream_by_hand() -> None:
-    assert graph.jobs_before(["probes/caltech101/random.json"], CONFIG) == (
+    assert Graph(CONFIG).before(["probes/caltech101/random.json"]) == (
         ("prepare", "source"),
         ("prepare", "caltech101"),
         ("train", "improved"),  # whose network has the random weights
@@ -148,21 +138,21 @@ def test_upstream_by_hand() -> None:
         ("features", "caltech101", "random"),
         ("probes", "caltech101", "random"),
     )
-    assert ("train", "improved") not in graph.jobs_before(["probes/caltech101/hog.json"], CONFIG)
-    assert graph.jobs_before(["scratch/voc2012.json"], CONFIG) == (
+    assert ("train", "improved") not in Graph(CONFIG).before(["probes/caltech101/hog.json"])
+    assert Graph(CONFIG).before(["scratch/voc2012.json"]) == (
         ("prepare", "source"),
         ("prepare", "voc2012"),
         ("train", "improved"),  # whose settings are taken
         ("folds", "voc2012"),
         ("scratch", "voc2012"),
     )
-    assert graph.jobs_before(["ablate/wide/history.csv"], CONFIG) == (("prepare", "source"), ("ablate", "wide"))
-    assert graph.jobs_before(["README.md"], CONFIG) == ()
+    assert Graph(CONFIG).before(["ablate/wide/history.csv"]) == (("prepare", "source"), ("ablate", "wide"))
+    assert Graph(CONFIG).before(["README.md"]) == ()
 
 
 def test_the_settings_are_those_of_the_jobs_and_no_others() -> None:
     files = ["occlusion/improved/occlusion.json", "probes/caltech101/hog.json", "scratch/caltech101.json"]
-    assert lineage.settings(graph.jobs_before(files, CONFIG), CONFIG) == {
+    assert lineage.settings(Graph(CONFIG).before(files), Graph(CONFIG)) == {
         "prepare": {name: CONFIG["prepare"][name] for name in ("source", "caltech101")},
         "train": {"recipe": {"epochs": 6}, "runs": {"improved": {"base": "improved"}}},
         "occlusion": {"square": 18, "runs": ["improved"]},
@@ -171,7 +161,7 @@ def test_the_settings_are_those_of_the_jobs_and_no_others() -> None:
         "probes": {"inner": 2},
         "scratch": {"epochs": 16, "run": None, "sets": {"caltech101": [15]}},
     }
-    variants = lineage.settings(graph.jobs_before(["evaluate/wide/errors.json"], CONFIG), CONFIG)
+    variants = lineage.settings(Graph(CONFIG).before(["evaluate/wide/errors.json"]), Graph(CONFIG))
     assert variants["train"] == {"recipe": {"epochs": 6}}
     assert variants["ablate"] == {"runs": {"wide": {"maps": [512, 1024, 512]}}}
 
@@ -182,15 +172,15 @@ def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results/toy"
     files = {f"errors/{run}": f"evaluate/{run}/errors.json" for run in ("improved", "wide")}
     artifacts.save_json(folder / "exhibits/table3_ablations/exhibit.json", {"files": files})
-    times = {
+    seconds_of = {
         "prepare/source": 30,
         "train/improved": 60.04,
         "evaluate/improved": 5,
         "evaluate/wide": 5,
         "train/baseline": 99,
     }
-    times["exhibits/table3_ablations"] = 2.5
-    for job, seconds in times.items():
+    seconds_of["exhibits/table3_ablations"] = 2.5
+    for job, seconds in seconds_of.items():
         artifacts.save_text(folder / f"benchmarks/{job}.tsv", f"s\tmax_rss\n{seconds}\t10\n")
     return folder
 
@@ -202,8 +192,10 @@ def lineage_of_table3(results: Path) -> dict[str, Any]:
         "splits": {"train": [0, 6000], "val": [6000, 7200]},
         "sha256": {"images.npy": "ab" * 32},
     }
+    stored = artifacts.load_json(results / "exhibits/table3_ablations/exhibit.json")
+    graph = Graph(CONFIG, lambda exhibit: stored.get("files", {}))
     return lineage.build_lineage(
-        "table3_ablations", results, CONFIG, networks, {"source": manifest, "voc2012": manifest}
+        "table3_ablations", results, graph, networks, {"source": manifest, "voc2012": manifest}
     )
 
 

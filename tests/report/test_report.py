@@ -24,7 +24,8 @@ from zfrepro.exhibits.kit import draw
 from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
-from zfrepro.storage import artifacts, code_digest, machine
+from zfrepro.storage import artifacts, machine
+from zfrepro.storage.source_code import Package
 
 
 @pytest.fixture(scope="module")
@@ -231,18 +232,18 @@ def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
     assert told["hardware"]["cores"] >= 1
 
 
-def test_times_of_jobs_that_the_experiment_no_longer_has_do_not_count(tmp_path: Path) -> None:
-    for job in ("kept", "gone"):
-        artifacts.save_text(tmp_path / f"train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
-    assert provenance.spent(tmp_path, {"kept"}, {"kept": {"seconds": 1.5}}) == {
+def test_only_the_jobs_of_the_experiment_count_that_were_measured(tmp_path: Path) -> None:
+    for job in ("wide", "of-earlier-settings"):
+        artifacts.save_text(tmp_path / f"benchmarks/train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
+    assert provenance.spent(tmp_path, [("train", "wide"), ("train", "not-measured")]) == {
         "train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}
     }
 
 
-def test_a_restored_training_counts_in_full(tmp_path: Path) -> None:
-    artifacts.save_text(tmp_path / "train/wide.tsv", "s\tmax_rss\n2.5\t9\n")
-    found = provenance.spent(tmp_path, {"wide"}, {"wide": {"seconds": 900.0}})
-    assert found == {"train": {"jobs": 1, "seconds": 900.0, "memory_mb": 9.0}}
+def test_a_result_from_the_store_counts_with_the_seconds_of_its_computing(tmp_path: Path) -> None:
+    artifacts.save_text(tmp_path / "benchmarks/train/wide.tsv", "s\tmax_rss\n2.5\t9\n")
+    artifacts.save_json(tmp_path / "train/wide/.result.json", {"key": "k", "taken": True, "seconds": 900.0})
+    assert provenance.spent(tmp_path, [("train", "wide")]) == {"train": {"jobs": 1, "seconds": 900.0, "memory_mb": 9.0}}
 
 
 def test_the_summary_says_what_the_index_shows(made) -> None:
@@ -315,9 +316,9 @@ def test_a_commit_is_told_only_of_our_own_repository(tmp_path: Path) -> None:
 
 
 def test_templates_count_in_the_reports_digest() -> None:
-    names = {path.name for path in code_digest._data_files("stages.report")}
+    names = {path.name for path in Package().data_files("stages.report")}
     assert {"print.html", "print.css"} <= names
-    assert {"page.html", "parts.html", "style.css"} <= {path.name for path in code_digest._data_files("report.html")}
+    assert {"page.html", "parts.html", "style.css"} <= {path.name for path in Package().data_files("report.html")}
 
 
 def test_numbers_and_times_are_set_for_reading() -> None:

@@ -9,8 +9,6 @@ import torch
 from zfrepro.storage import artifacts
 from zfrepro.storage.checkpoints import Store, key, stop_signal
 
-NAMES = ("model.safetensors", "network.json")
-
 
 @pytest.fixture
 def store(tmp_path):
@@ -88,20 +86,11 @@ def test_a_pickled_program_is_not_run(store, tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
-def test_finished_files_survive_the_loss_of_the_outputs(store, tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    for name in NAMES:
-        (out / name).write_text(name)
+def test_states_go_when_the_result_is_complete(store):
     store.save_state({"epoch": 1})
-    assert not store.finished(NAMES)
-    store.keep(out, NAMES)
+    store.delete_states()
     assert store.load_state() is None
-    for name in NAMES:
-        (out / name).unlink()
-    assert store.finished(NAMES)
-    store.restore_files(out, NAMES)
-    assert [(out / name).read_text() for name in NAMES] == list(NAMES)
+    assert list(store.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from zfrepro.storage import code_digest
+from zfrepro.storage import code_digest, source_code
+from zfrepro.storage.source_code import Kept, Package
 
 
 @pytest.fixture
@@ -24,25 +25,16 @@ def package(tmp_path, monkeypatch):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(code_digest, "ROOT", tmp_path)
+    monkeypatch.setattr(source_code, "ROOT", tmp_path)
     return tmp_path
 
 
 def digest(module="a"):
-    for cached in (code_digest._tree, code_digest._code, code_digest._imports):
-        cached.cache_clear()
-    return code_digest.digest(module)
-
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    yield
-    for cached in (code_digest._tree, code_digest._code, code_digest._imports):
-        cached.cache_clear()
+    return code_digest.digest(module, package=Package(kept=Kept(None)))
 
 
 def test_closure_follows_absolute_relative_and_inner_imports(package):
-    assert code_digest.closure("a") == {"a", "b", "sub", "sub.c"}
+    assert Package(kept=Kept(None)).closure("a") == {"a", "b", "sub", "sub.c"}
 
 
 @pytest.mark.parametrize(
@@ -81,16 +73,16 @@ def test_comments_docstrings_layout_and_strangers_do_not(package, file, old, new
 def test_the_text_is_free_of_what_differs_between_versions_of_python():
     import ast
 
-    text = code_digest._text(
-        ast.parse('def f(x: int = 1):\n    """Doc."""\n    return f"{x}" "" f"a{x!r:>4}" "b" u"é"')
-    )
+    text = source_code.text(ast.parse('def f(x: int = 1):\n    """Doc."""\n    return f"{x}" "" f"a{x!r:>4}" "b" u"é"'))
     assert "type_params" not in text
     assert "ctx" not in text
     assert text.isascii()
-    assert "values=[FormattedValue(value=Name(id='x'), conversion=-1), Constant(value='a'), FormattedValue(" in text
-    assert text.endswith("Constant(value='b\\xe9')]))])])")
-    empty = code_digest._text(ast.parse('def f():\n    """Doc."""'))
-    assert empty == code_digest._text(ast.parse("def f():\n    pass"))
+    assert (
+        "values=[FormattedValue(value=Name(id='x', ), conversion=-1, ), Constant(value='a', ), FormattedValue(" in text
+    )
+    assert text.endswith("Constant(value='b\\xe9', ), ], ), ), ], ), ], )")
+    empty = source_code.text(ast.parse('def f():\n    """Doc."""'))
+    assert empty == source_code.text(ast.parse("def f():\n    pass"))
 
 
 def test_a_new_data_file_changes_it(package):
@@ -105,4 +97,4 @@ def test_a_new_data_file_changes_it(package):
 def test_closure_holds_all_that_importing_really_loads(module):
     code = f"import sys, zfrepro.{module}; print(*(m for m in sys.modules if m.startswith('zfrepro.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {name.removeprefix("zfrepro.") for name in loaded} <= code_digest.closure(module)
+    assert {name.removeprefix("zfrepro.") for name in loaded} <= Package(kept=Kept(None)).closure(module)

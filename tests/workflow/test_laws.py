@@ -72,6 +72,8 @@ def test_importing_stages_exhibits_and_config_loads_no_slow_library():
 def test_a_rules_file_opens_with_its_contract_and_quotes_what_it_passes(path):
     lines = path.read_text().splitlines()
     assert [line[:10] for line in lines[:3]] == ["# needs:  ", "# makes:  ", "# config: "]
+    if lines[3].startswith("use rule "):  # with another rule's command
+        return
     command = "\n".join(lines).partition("shell:")[2]
     assert "python -m zfrepro " in command
     inserted = re.findall(r"\{(\w+)[^}]*?(:q)?\}", command)

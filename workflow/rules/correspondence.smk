@@ -3,12 +3,10 @@
 # config: correspondence
 rule correspondence:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("correspondence")),
         annotations=lambda wildcards: EXPERIMENT.correspondence.annotations or [],
     output:
-        arrays=f"{R}/correspondence/{{run}}/correspondence.npz",
-        summary=f"{R}/correspondence/{{run}}/correspondence.json",
+        **outputs("correspondence"),
     log:
         f"{R}/logs/correspondence/{{run}}.log",
     benchmark:
@@ -20,8 +18,8 @@ rule correspondence:
         gpu=1,
     params:
         spec=spec("correspondence"),
-        code=code("stages.correspondence"),
-        out=subpath(output.arrays, parent=True),
+        code=code("correspondence"),
+        out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro correspondence --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -3,11 +3,9 @@
 # config: deconvnet
 rule deconvnet:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("deconvnet")),
     output:
-        arrays=f"{R}/deconvnet/{{run}}/features.npz",
-        summary=f"{R}/deconvnet/{{run}}/features.json",
+        **outputs("deconvnet"),
     log:
         f"{R}/logs/deconvnet/{{run}}.log",
     benchmark:
@@ -19,8 +17,8 @@ rule deconvnet:
         gpu=1,
     params:
         spec=spec("deconvnet"),
-        code=code("stages.deconvnet"),
-        out=subpath(output.arrays, parent=True),
+        code=code("deconvnet"),
+        out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro deconvnet --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

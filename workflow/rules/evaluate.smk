@@ -3,12 +3,9 @@
 # config: evaluate
 rule evaluate:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        network=lambda wildcards: trained(wildcards.run, "network.json"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("evaluate")),
     output:
-        errors=f"{R}/evaluate/{{run}}/errors.json",
-        scores=f"{R}/evaluate/{{run}}/scores.npz",
+        **outputs("evaluate"),
     log:
         f"{R}/logs/evaluate/{{run}}.log",
     benchmark:
@@ -20,7 +17,7 @@ rule evaluate:
         gpu=1,
     params:
         spec=spec("evaluate"),
-        code=code("stages.evaluate"),
+        code=code("evaluate"),
         out=subpath(output.errors, parent=True),
     shell:
         "python -m zfrepro evaluate --spec {params.spec:q} --weights {input.weights:q} --network {input.network:q}"

@@ -3,13 +3,9 @@
 # config: evolution
 rule evolution:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        snapshots=lambda wildcards: trained(wildcards.run, "snapshots.safetensors"),
-        network=lambda wildcards: trained(wildcards.run, "network.json"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("evolution")),
     output:
-        arrays=f"{R}/evolution/{{run}}/evolution.npz",
-        summary=f"{R}/evolution/{{run}}/evolution.json",
+        **outputs("evolution"),
     log:
         f"{R}/logs/evolution/{{run}}.log",
     benchmark:
@@ -21,8 +17,8 @@ rule evolution:
         gpu=1,
     params:
         spec=spec("evolution"),
-        code=code("stages.evolution"),
-        out=subpath(output.arrays, parent=True),
+        code=code("evolution"),
+        out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro evolution --spec {params.spec:q} --weights {input.weights:q}"
         " --snapshots {input.snapshots:q} --network {input.network:q} --images {input.images:q}"

@@ -3,13 +3,13 @@
 # config: none
 rule exhibits:
     input:
-        lambda wildcards: list(EXPERIMENT.needs(wildcards.exhibit).values()),
+        input_list("exhibits"),
     output:
-        text=f"{R}/exhibits/{{exhibit}}/exhibit.json",
-        numbers=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.csv",
-        latex=f"{R}/exhibits/{{exhibit}}/{{exhibit}}.tex",
+        text=outputs("exhibits")["text"],
+        numbers=outputs("exhibits")["numbers"],
+        latex=outputs("exhibits")["latex"],
         picture=report(
-            f"{R}/exhibits/{{exhibit}}/{{exhibit}}.png",
+            outputs("exhibits")["picture"],
             caption="../report/exhibit.rst",
             category="Tables and figures",
             labels={"exhibit": "{exhibit}"},
@@ -21,8 +21,8 @@ rule exhibits:
     conda:
         "../envs/zfrepro.yaml"
     params:
-        spec=spec("exhibits", "exhibit"),
-        code=code("stages.exhibits", "exhibits.{exhibit}"),
+        spec=spec("exhibits"),
+        code=code("exhibits"),
         out=subpath(output.text, parent=True),
     shell:
         "python -m zfrepro exhibits --spec {params.spec:q} --out {params.out:q} > {log:q} 2>&1"

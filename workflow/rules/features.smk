@@ -3,10 +3,9 @@
 # config: features
 rule features:
     input:
-        images=f"{R}/prepare/{{set}}/manifest.json",
-        weights=lambda wildcards: feature_weights(wildcards.features),
+        unpack(inputs("features")),
     output:
-        summary=f"{R}/features/{{set}}/{{features}}/features.json",
+        **outputs("features"),
     log:
         f"{R}/logs/features/{{set}}-{{features}}.log",
     benchmark:
@@ -15,11 +14,11 @@ rule features:
         "../envs/zfrepro.yaml"
     threads: 1
     resources:
-        gpu=lambda wildcards: 1 if feature_weights(wildcards.features) else 0,
+        gpu=lambda wildcards, input: 1 if input.get("weights") else 0,
     params:
-        spec=spec("features", "features"),
-        code=code("stages.features"),
-        weights=lambda wildcards, input: ["--weights", input.weights] if input.weights else [],
+        spec=spec("features"),
+        code=code("features"),
+        weights=lambda wildcards, input: ["--weights", input.weights] if input.get("weights") else [],
         out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro features --spec {params.spec:q} --images {input.images:q} {params.weights:q}"

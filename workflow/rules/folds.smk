@@ -3,12 +3,9 @@
 # config: folds.<set>
 rule folds:
     input:
-        images=f"{R}/prepare/{{set}}/manifest.json",
-        source=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("folds")),
     output:
-        arrays=f"{R}/folds/{{set}}/folds.npz",
-        pairs=f"{R}/folds/{{set}}/overlap.npz",
-        summary=f"{R}/folds/{{set}}/folds.json",
+        **outputs("folds"),
     log:
         f"{R}/logs/folds/{{set}}.log",
     benchmark:
@@ -20,8 +17,8 @@ rule folds:
     resources:
         gpu=1,
     params:
-        spec=spec("folds", "set"),
-        code=code("stages.folds"),
+        spec=spec("folds"),
+        code=code("folds"),
         out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro folds --spec {params.spec:q} --images {input.images:q} --source {input.source:q}"

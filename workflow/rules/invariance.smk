@@ -3,11 +3,9 @@
 # config: invariance
 rule invariance:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("invariance")),
     output:
-        arrays=f"{R}/invariance/{{run}}/invariance.npz",
-        summary=f"{R}/invariance/{{run}}/invariance.json",
+        **outputs("invariance"),
     log:
         f"{R}/logs/invariance/{{run}}.log",
     benchmark:
@@ -19,8 +17,8 @@ rule invariance:
         gpu=1,
     params:
         spec=spec("invariance"),
-        code=code("stages.invariance"),
-        out=subpath(output.arrays, parent=True),
+        code=code("invariance"),
+        out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro invariance --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

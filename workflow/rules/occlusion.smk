@@ -3,12 +3,9 @@
 # config: occlusion
 rule occlusion:
     input:
-        weights=lambda wildcards: trained(wildcards.run, "model.safetensors"),
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("occlusion")),
     output:
-        arrays=f"{R}/occlusion/{{run}}/occlusion.npz",
-        scores=f"{R}/occlusion/{{run}}/scores.npz",
-        summary=f"{R}/occlusion/{{run}}/occlusion.json",
+        **outputs("occlusion"),
     log:
         f"{R}/logs/occlusion/{{run}}.log",
     benchmark:
@@ -20,8 +17,8 @@ rule occlusion:
         gpu=1,
     params:
         spec=spec("occlusion"),
-        code=code("stages.occlusion"),
-        out=subpath(output.arrays, parent=True),
+        code=code("occlusion"),
+        out=subpath(output.summary, parent=True),
     shell:
         "python -m zfrepro occlusion --spec {params.spec:q} --weights {input.weights:q} --images {input.images:q}"
         " --out {params.out:q} --threads {threads} > {log:q} 2>&1"

@@ -3,11 +3,7 @@
 # config: prepare.<set>
 rule prepare:
     output:
-        manifest=f"{R}/prepare/{{set}}/manifest.json",
-        images=f"{R}/prepare/{{set}}/images.npy",
-        index=f"{R}/prepare/{{set}}/index.npz",
-        mean=f"{R}/prepare/{{set}}/mean.npy",
-        parts=f"{R}/prepare/{{set}}/parts.csv",
+        **outputs("prepare"),
     log:
         f"{R}/logs/prepare/{{set}}.log",
     benchmark:
@@ -17,8 +13,8 @@ rule prepare:
         "../envs/zfrepro.yaml"
     threads: 64
     params:
-        spec=spec("prepare", "set"),
-        code=code("stages.prepare", "datasets.{dataset}"),
+        spec=spec("prepare"),
+        code=code("prepare"),
         out=subpath(output.manifest, parent=True),
     shell:
         "python -m zfrepro prepare --spec {params.spec:q} --out {params.out:q} --workers {threads} > {log:q} 2>&1"

@@ -3,11 +3,9 @@
 # config: probes
 rule probes:
     input:
-        features=f"{R}/features/{{set}}/{{features}}/features.json",
-        folds=f"{R}/folds/{{set}}/folds.json",
-        images=f"{R}/prepare/{{set}}/manifest.json",
+        unpack(inputs("probes")),
     output:
-        f"{R}/probes/{{set}}/{{features}}.json",
+        **outputs("probes"),
     log:
         f"{R}/logs/probes/{{set}}-{{features}}.log",
     benchmark:
@@ -17,8 +15,8 @@ rule probes:
         "../envs/zfrepro.yaml"
     threads: 1
     params:
-        spec=spec("probes", "features"),
-        code=code("stages.probes"),
+        spec=spec("probes"),
+        code=code("probes"),
     shell:
         "python -m zfrepro probes --spec {params.spec:q} --features {input.features:q} --folds {input.folds:q}"
         " --images {input.images:q} --out {output:q} --threads {threads} > {log:q} 2>&1"

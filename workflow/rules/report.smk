@@ -3,26 +3,20 @@
 # config: title, report; the provenance lists the whole experiment
 rule report:
     input:
-        expand(f"{R}/exhibits/{{exhibit}}/exhibit.json", exhibit=EXPERIMENT.report.exhibits),
-        expand(
-            f"{R}/exhibits/{{exhibit}}/{{exhibit}}.{{kind}}",
-            exhibit=EXPERIMENT.report.exhibits,
-            kind=["csv", "tex", "png"],
-        ),
-        networks=[str(path) for path in EXPERIMENT.report_networks()],
+        input_list("report"),
     output:
         page=report(
-            f"{R}/report/index.html",
+            outputs("report")["page"],
             caption="../report/report.rst",
             category="Report",
         ),
         pdf=report(
-            f"{R}/report/report.pdf",
+            outputs("report")["pdf"],
             caption="../report/report.rst",
             category="Report",
         ),
-        provenance=f"{R}/report/provenance.json",
-        summary=f"{R}/report/summary.json",
+        provenance=outputs("report")["provenance"],
+        summary=outputs("report")["summary"],
         tables=expand(
             f"{R}/report/tables/{{exhibit}}.{{kind}}", exhibit=EXPERIMENT.report.exhibits, kind=["csv", "tex"]
         ),
@@ -35,7 +29,7 @@ rule report:
         "../envs/zfrepro.yaml"
     params:
         spec=spec("report"),
-        code=code("stages.report"),
+        code=code("report"),
         results=subpath(output.page, ancestor=2),
         out=subpath(output.page, parent=True),
     shell:

@@ -3,11 +3,9 @@
 # config: scratch
 rule scratch:
     input:
-        network=lambda wildcards: trained(EXPERIMENT.scratch_run(), "network.json"),
-        folds=f"{R}/folds/{{set}}/folds.json",
-        images=f"{R}/prepare/{{set}}/manifest.json",
+        unpack(inputs("scratch")),
     output:
-        f"{R}/scratch/{{set}}.json",
+        **outputs("scratch"),
     log:
         f"{R}/logs/scratch/{{set}}.log",
     benchmark:
@@ -19,8 +17,8 @@ rule scratch:
     resources:
         gpu=1,
     params:
-        spec=spec("scratch", "set"),
-        code=code("stages.scratch"),
+        spec=spec("scratch"),
+        code=code("scratch"),
     shell:
         "python -m zfrepro scratch --spec {params.spec:q} --network {input.network:q} --folds {input.folds:q}"
         " --images {input.images:q} --out {output:q} --threads {threads} > {log:q} 2>&1"

@@ -3,14 +3,9 @@
 # config: train.recipe, train.runs.<run>
 rule train:
     input:
-        images=f"{R}/prepare/source/manifest.json",
+        unpack(inputs("train")),
     output:
-        weights=f"{R}/train/{{run}}/model.safetensors",
-        sha256=f"{R}/train/{{run}}/model.safetensors.sha256",
-        snapshots=f"{R}/train/{{run}}/snapshots.safetensors",
-        snapshots_sha256=f"{R}/train/{{run}}/snapshots.safetensors.sha256",
-        history=f"{R}/train/{{run}}/history.csv",
-        network=f"{R}/train/{{run}}/network.json",
+        **outputs("train"),
     log:
         f"{R}/logs/train/{{run}}.log",
     benchmark:
@@ -22,9 +17,10 @@ rule train:
     resources:
         gpu=1,
     params:
-        spec=spec("train", "run"),
-        code=code("stages.train"),
+        spec=spec("train"),
+        code=code("train"),
+        on_divergence="fail",
         out=subpath(output.weights, parent=True),
     shell:
         "python -m zfrepro train --spec {params.spec:q} --images {input.images:q} --out {params.out:q}"
-        " --name {wildcards.run:q} --threads {threads} > {log:q} 2>&1"
+        " --name {wildcards.run:q} --threads {threads} --on-divergence {params.on_divergence:q} > {log:q} 2>&1"

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import subprocess
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from zfrepro import graph
 from zfrepro.errors import UserError
 from zfrepro.experiment import cost, folder_checks, loading, throughput
-from zfrepro.experiment.config import INSPECTIONS, Config
-from zfrepro.running import manager
+from zfrepro.experiment.config import Config
+from zfrepro.graph import STAGES
+from zfrepro.running import finished, manager
+from zfrepro.running.options import experiment_parser
 from zfrepro.running.snakemake_log import Job, Reader, explain_reason
+from zfrepro.storage.result_store import ResultStore
+from zfrepro.storage.store_folder import store_folder
 
 
 def main(arguments: list[str]) -> None:
@@ -25,12 +32,14 @@ def main(arguments: list[str]) -> None:
     config = loading.load(options.config)
     for line in folder_checks.check_layouts(config, str(options.config)):
         print(line)
-    jobs = plan_jobs(options.config)
+    jobs = [] if finished.report_of(options.config) else plan_jobs(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
-    needs = cost.estimate_cost(config, jobs)
+    prediction = predict(config, jobs, options.device)
+    needs = cost.estimate_cost(config, [job for job in jobs if job.key not in prediction.taken])
     for line in (
-        *describe_jobs(jobs, config),
+        *describe_jobs(jobs, config, prediction),
+        *describe_store(jobs, prediction),
         *format_fading(cost.estimate_fading(config, config.runs())),
         *format_cost(needs),
     ):
@@ -40,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = manager.experiment_parser("plan", __doc__)
+    parser = experiment_parser("plan", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument(
@@ -128,32 +137,49 @@ def plan_jobs(config: Path) -> list[Job]:
     return [event.job for event in events if event.kind == "start" and event.job and event.job.rule != "all"]
 
 
-def describe_jobs(jobs: list[Job], config: Config) -> Iterator[str]:
+@dataclass(frozen=True)
+class StoredJobs:
+    """Jobs of a plan whose results are in the store, and those of which that is not known before others have been computed."""
+
+    taken: Collection[graph.Job] = ()
+    unknown: Collection[graph.Job] = ()
+
+
+def predict(config: Config, jobs: list[Job], device: str) -> StoredJobs:
+    folder = store_folder()
+    if not jobs or folder is None or not folder.is_dir():
+        return StoredJobs()
+    from zfrepro.experiment.prediction import Prediction  # here: it takes a second to import all stages
+
+    os.environ["ZFREPRO_DEVICE"] = device
+    prediction = Prediction(config, {job.key for job in jobs}, ResultStore(folder))
+    return StoredJobs(prediction.taken.keys(), prediction.unknown)
+
+
+def describe_store(jobs: list[Job], stored: StoredJobs) -> Iterator[str]:
+    """`of 71 jobs, 66 are taken from the result store, 2 are computed, 3 are computed unless ...`; nothing if none is stored."""
+    if not stored.taken and not stored.unknown:
+        return
+    computed = len(jobs) - len(stored.taken) - len(stored.unknown)
+    unless = f", {len(stored.unknown)} are computed unless their inputs come out as before" if stored.unknown else ""
+    yield f"of {len(jobs)} jobs, {len(stored.taken)} are taken from the result store, {computed} are computed{unless}"
+
+
+def describe_jobs(jobs: list[Job], config: Config, stored: StoredJobs) -> Iterator[str]:
     """`train          2 of 6   baseline, improved: its settings changed (epochs)`, a line for every stage and reason."""
     names: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        names[job.rule][explain_reason(job)].append(job.name)
+        taken = "; in the store" if job.key in stored.taken else ""
+        names[job.rule][f"{explain_reason(job)}{taken}"].append(job.name)
     for rule, total in count_jobs(config).items():
         for reason, group in names[rule].items():
             yield f"{rule:<14} {len(group):>2} of {total:<3} {_short_list(group)}{reason}"
 
 
 def count_jobs(config: Config) -> dict[str, int]:
-    """Jobs of every rule in the whole experiment, in the order they run."""
-    features = config.required_transfers("probes")
-    return {
-        "prepare": len(config.prepare),
-        "train": len(config.train.runs),
-        "ablate": len(config.ablate.runs),
-        "evaluate": len(config.runs()),
-        **{stage: len(config.inspected_runs(stage)) for stage in INSPECTIONS},
-        "folds": len({target for target, *_ in (*config.required_transfers("folds"), *features)}),
-        "features": len(features),
-        "probes": len(features),
-        "scratch": len(config.required_transfers("scratch")),
-        "exhibits": len(config.report.exhibits),
-        "report": 1,
-    }
+    """Jobs of every stage that the report needs, in the order they run."""
+    counts = Counter(stage for stage, *_ in config.graph.jobs())
+    return {stage: counts[stage] for stage in STAGES}
 
 
 def _short_list(names: list[str]) -> str:

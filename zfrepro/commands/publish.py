@@ -13,7 +13,7 @@ import yaml
 
 from zfrepro.errors import UserError
 from zfrepro.experiment import loading
-from zfrepro.running import manager
+from zfrepro.running.options import ROOT, experiment_parser
 from zfrepro.site import checksums, crate, pages, summaries
 from zfrepro.storage import artifacts
 
@@ -23,7 +23,7 @@ WARN_BYTES = 10e6  # a larger report makes a repository slow to clone
 
 
 def main(arguments: list[str]) -> None:
-    parser = manager.experiment_parser("publish", __doc__)
+    parser = experiment_parser("publish", __doc__)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_true", help="only verify the checksums of the published reports")
     mode.add_argument("--site", action="store_true", help="only rebuild the site of the published reports")
@@ -82,7 +82,7 @@ def _copy(report: Path, target: Path, title: str, origin: Mapping[str, Any]) -> 
     fresh, _ = _beside(target)
     try:
         shutil.copytree(report, fresh, ignore=shutil.ignore_patterns(".*"))
-        shutil.copyfile(manager.ROOT / "Snakefile", fresh / crate.WORKFLOW)
+        shutil.copyfile(ROOT / "Snakefile", fresh / crate.WORKFLOW)
         settings = yaml.safe_dump(origin["config"], sort_keys=False, allow_unicode=True, width=100)
         artifacts.save_text(fresh / crate.SETTINGS, settings)
         crate.write(fresh, title, origin)

@@ -22,7 +22,7 @@ from pathlib import Path
 from zfrepro.errors import UserError
 from zfrepro.experiment import loading
 from zfrepro.experiment.variation import Changes, vary
-from zfrepro.running import manager
+from zfrepro.running.options import experiment_parser
 from zfrepro.storage import artifacts, paths
 
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = manager.experiment_parser("vary", __doc__)
+    parser = experiment_parser("vary", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--name", required=True, help="name of the new experiment, and of its folder in results/")
     parser.add_argument(

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from zfrepro import graph
 from zfrepro.core.architecture import Network
 from zfrepro.experiment import reductions
 from zfrepro.experiment.sections import (
     BASELINES,
+    Analysis,
     Correspondence,
     Deconvnet,
     Evolution,
@@ -30,6 +31,7 @@ from zfrepro.experiment.sections import (
     Training,
     Variants,
 )
+from zfrepro.graph import SOURCE, TRAINING, Graph, Job
 from zfrepro.spec import Base
 from zfrepro.stages import evaluate as evaluate_stage
 from zfrepro.stages import folds as folds_stage
@@ -37,7 +39,6 @@ from zfrepro.stages import prepare as prepare_stage
 from zfrepro.stages import train as train_stage
 
 RESULTS = Path("results")
-SOURCE = "source"  # the set of `prepare` that networks are trained on; the others are targets of transfer
 INSPECTIONS = ("deconvnet", "evolution", "occlusion", "invariance", "correspondence")  # analyses of trained networks
 
 
@@ -112,14 +113,19 @@ class Config(Base):
         network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
         return train_stage.Spec.model_validate({"network": network, **merged})
 
-    def required_transfers(self, stage: str) -> set[tuple[str, ...]]:
-        """Jobs of `folds`, `probes` or `scratch` that the exhibits need: (target,); for probes (target, name of features)."""
-        parts = 2 if stage == "probes" else 1
-        return {path.with_suffix("").parts[1 : 1 + parts] for path in self._exhibit_files() if path.parts[0] == stage}
+    @cached_property
+    def graph(self) -> Graph:
+        """The jobs of this experiment."""
+        return Graph(self.model_dump(mode="json"), self._files_of_exhibit)
 
-    def _exhibit_files(self) -> set[Path]:
-        """Every file that an exhibit of the report reads, relative to the experiment's results folder."""
-        return {path.relative_to(self.results()) for name in self.report.exhibits for path in self.needs(name).values()}
+    def _files_of_exhibit(self, exhibit: str) -> dict[str, str]:
+        """Label -> file that it reads, relative to the experiment's folder."""
+        files: dict[str, str] = importlib.import_module(f"zfrepro.exhibits.{exhibit}").needs(self)
+        return files
+
+    def needs(self, exhibit: str) -> dict[str, Path]:
+        """Label -> path of every file that an exhibit reads."""
+        return {label: self.results() / file for label, file in self._files_of_exhibit(exhibit).items()}
 
     def scratch_run(self) -> str:
         """Name of the run whose network is trained from scratch on the targets."""
@@ -127,54 +133,32 @@ class Config(Base):
 
     def network_of_features(self, features: str) -> str | None:
         """Name of the run whose network computes the named features; None for hand-crafted ones."""
-        return {"hog": None, "random": next(iter(self.features.runs), None)}.get(features, features)
+        return self.graph.network_of(("features", "", features))
 
     def results(self) -> Path:
         return RESULTS / self.experiment
 
-    def slice(self, stage: str, name: str | None = None) -> str:
-        """The settings of one job as canonical JSON, a text that Snakemake compares; name: its run, set, features or exhibit."""
-        return json.dumps(self._settings(stage, name or ""), sort_keys=True, ensure_ascii=False)
+    def slice(self, job: Job) -> str:
+        """The settings of one job as canonical JSON, a text that Snakemake compares."""
+        return json.dumps(self._settings(*job), sort_keys=True, ensure_ascii=False)
 
-    def _settings(self, stage: str, name: str) -> dict[str, Any]:
-        if stage == "prepare":
-            return self.prepare[name].model_dump(mode="json")
-        if stage in ("train", "ablate"):
+    def _settings(self, stage: str, name: str = "", features: str = "") -> dict[str, Any]:
+        if stage in TRAINING:
             return self.training(name).model_dump(mode="json")
-        if stage in INSPECTIONS:
-            return self._section(stage, exclude={"runs"})
-        if stage == "folds":
-            return self.folds[name].model_dump(mode="json")
-        if stage == "features":
-            return self._feature_settings(name)
-        if stage == "probes":
-            return {**self._section("probes"), "curve": name not in self.features.runs[1:]}
-        if stage == "scratch":
-            shared, per_class = self._section("scratch", exclude={"run", "sets", "per_class"}), self.scratch.sets[name]
-            return {**shared, **({"per_class": per_class} if per_class else {})}
         if stage == "exhibits":
             return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
         if stage == "report":
             return self._report_settings()
-        return self._section(stage)
-
-    def _section(self, stage: str, exclude: Collection[str] = ()) -> dict[str, Any]:
-        section: Base = getattr(self, stage)
-        return section.model_dump(mode="json", exclude=set(exclude))
-
-    def _feature_settings(self, name: str) -> dict[str, Any]:
-        unused = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
-        return {**self._section("features", exclude=unused), "kind": name if name in BASELINES else "network"}
-
-    def needs(self, exhibit: str) -> dict[str, Path]:
-        """Label -> path of every file that an exhibit reads."""
-        module = importlib.import_module(f"zfrepro.exhibits.{exhibit}")
-        return {label: self.results() / path for label, path in module.needs(self).items()}
-
-    def report_networks(self) -> list[Path]:
-        """network.json of every network that an exhibit depends on; the report's first page says how they were trained."""
-        jobs = graph.jobs_before((path.as_posix() for path in self._exhibit_files()), self.model_dump(mode="json"))
-        return [self.results().joinpath(*job, "network.json") for job in jobs if job[0] in graph.TRAINING]
+        if isinstance(section := getattr(self, stage), Analysis):
+            return section.of_job()
+        if stage == "features":
+            return self.features.of_job(features)
+        if stage == "probes":
+            return self.probes.of_job(curve=features not in self.features.runs[1:])
+        if stage == "scratch":
+            return self.scratch.of_job(name)
+        settings: Base = section[name] if isinstance(section, dict) else section
+        return settings.model_dump(mode="json")
 
     def _report_settings(self) -> dict[str, Any]:
         return {

@@ -17,7 +17,8 @@ from zfrepro.core.architecture import Conv, Linear, Row, describe, parameter_cou
 from zfrepro.core.hog import length
 from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
 from zfrepro.datasets.published import Counts, lookup_counts
-from zfrepro.experiment.config import SOURCE, Config
+from zfrepro.experiment.config import Config
+from zfrepro.graph import SOURCE
 from zfrepro.running.snakemake_log import Job
 from zfrepro.stages import scratch
 from zfrepro.stages.features import RANDOM_LAYER
@@ -188,7 +189,7 @@ def _feature_lengths(config: Config, features: str, target: str, source: Counts)
 
 
 def _scratch_operations(config: Config, target: str, size: Counts) -> int:
-    spec = scratch.Spec.model_validate_json(config.slice("scratch", target))
+    spec = scratch.Spec.model_validate_json(config.slice(("scratch", target)))
     training, split = config.training(config.scratch_run()), config.folds[target]
     images = 0
     for per_class in set(spec.per_class) & set(split.per_class):

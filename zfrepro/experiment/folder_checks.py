@@ -8,7 +8,8 @@ from pathlib import Path
 
 from zfrepro.datasets import walk
 from zfrepro.errors import UserError
-from zfrepro.experiment.config import SOURCE, Config
+from zfrepro.experiment.config import Config
+from zfrepro.graph import SOURCE
 from zfrepro.stages import prepare
 from zfrepro.storage import paths
 

@@ -15,8 +15,9 @@ from zfrepro import exhibits
 from zfrepro.core.architecture import describe
 from zfrepro.errors import UserError
 from zfrepro.experiment import yaml_file
-from zfrepro.experiment.config import SOURCE, Config
+from zfrepro.experiment.config import Config
 from zfrepro.experiment.folder_checks import check_folders
+from zfrepro.graph import SOURCE
 from zfrepro.stages import prepare
 
 __all__ = ["check_folders", "load", "parse"]

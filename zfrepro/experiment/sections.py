@@ -23,6 +23,15 @@ Numbers = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 RunNames = Annotated[tuple[str, ...], Field(description="names of the runs to analyse")]
 
 
+class Analysis(Base):
+    """The settings of a stage that analyses trained networks, and the networks."""
+
+    runs: RunNames = ()
+
+    def of_job(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"runs"})
+
+
 class Training(Base):
     recipe: dict[str, Any] = Field({}, description="settings of stages/train.py shared by all runs")
     runs: Runs = Field(
@@ -35,28 +44,27 @@ class Variants(Base):
     runs: Runs = Field({}, description="as train.runs; trained with train.recipe")
 
 
-class Deconvnet(deconvnet_stage.Spec):
-    runs: RunNames = ()
+class Deconvnet(Analysis, deconvnet_stage.Spec):
+    pass
 
 
-class Evolution(evolution_stage.Spec):
-    runs: RunNames = ()
+class Evolution(Analysis, evolution_stage.Spec):
+    pass
 
 
-class Occlusion(occlusion_stage.Spec):
-    runs: RunNames = ()
+class Occlusion(Analysis, occlusion_stage.Spec):
+    pass
 
 
-class Invariance(invariance_stage.Spec):
-    runs: RunNames = ()
+class Invariance(Analysis, invariance_stage.Spec):
+    pass
 
 
-class Correspondence(correspondence_stage.Spec):
-    runs: RunNames = ()
+class Correspondence(Analysis, correspondence_stage.Spec):
+    pass
 
 
-class Features(features_stage.Spec):
-    kind: None = None  # type: ignore[assignment]  # follows from the name: a run's, or one of BASELINES
+class Features(features_stage.Settings):
     runs: tuple[str, ...] = Field(
         (), description="runs whose layers are transferred; the first is the network of Tables 4 to 6 and Fig 9"
     )
@@ -69,19 +77,28 @@ class Features(features_stage.Spec):
         """Names of all features that are computed for every target."""
         return (*self.runs, *self.baselines) if self.runs else ()
 
+    def of_job(self, name: str) -> dict[str, Any]:
+        """The named features: of a run, or one of BASELINES, which need no layers."""
+        unused = {"runs", "baselines", *(("layers",) if name in BASELINES else ())}
+        return {**self.model_dump(mode="json", exclude=unused), "kind": name if name in BASELINES else "network"}
 
-class Probes(probes_stage.Spec):
-    curve: None = None  # type: ignore[assignment]  # follows from the name: only for the features of Tables 4, 5 and Fig 9
+
+class Probes(probes_stage.Settings):
+    def of_job(self, curve: bool) -> dict[str, Any]:
+        return {**self.model_dump(mode="json"), "curve": curve}
 
 
-class Scratch(scratch_stage.Spec):
+class Scratch(scratch_stage.Settings):
     run: str | None = Field(
         None, description="run whose network and settings are used; default: the first of features.runs"
     )
-    per_class: None = None  # type: ignore[assignment]  # follows from the set
     sets: dict[str, Numbers | None] = Field(
         {}, description="sets of `folds` to train on -> training images per class; null: those of the paper's tables"
     )
+
+    def of_job(self, target: str) -> dict[str, Any]:
+        per_class = self.sets[target]
+        return self.model_dump(mode="json", exclude={"run", "sets"}) | ({"per_class": per_class} if per_class else {})
 
 
 class Report(Base):

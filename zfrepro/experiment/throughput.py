@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from zfrepro.core.architecture import describe
 from zfrepro.datasets.published import COUNTS
 from zfrepro.experiment import cost
-from zfrepro.experiment.config import SOURCE, Config
+from zfrepro.experiment.config import Config
+from zfrepro.graph import SOURCE
 
 if TYPE_CHECKING:
     import torch

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zfrepro import graph
-from zfrepro.graph import Config, Job
+from zfrepro.graph import TRAINING, Graph, Job
+from zfrepro.report import times
 from zfrepro.report.html import duration
-from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage import code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = "demo"  # the experiment of config.yaml, Snakemake's default
@@ -19,49 +19,49 @@ MAX_NAMES = 4  # names; of more, only the number is printed
 Facts = Mapping[str, Mapping[str, Any]]
 
 
-def build_lineage(name: str, results: Path, config: Config, networks: Facts, data: Facts) -> dict[str, Any]:
+def build_lineage(name: str, results: Path, graph: Graph, networks: Facts, data: Facts) -> dict[str, Any]:
     """Everything about one exhibit. networks: run -> network.json; data: set -> manifest.json.
 
     `summary`: the same as pairs of a label and a text, in which `words` between backticks are code.
     """
-    files = artifacts.load_json(results / "exhibits" / name / "exhibit.json").get("files", {})
-    before = graph.jobs_before(files.values(), config)
+    files = graph.inputs(("exhibits", name))
+    before = graph.before(files.values())
     record = {
         "files": files,
         "jobs": ["/".join(job) for job in before],
-        "digest": digests((("exhibits", name), *before), config),
-        "config": settings(before, config),
+        "digest": digests((("exhibits", name), *before), graph),
+        "config": settings(before, graph),
         "data": {key: _describe_data(data[key]) for key in _job_names(before, "prepare") if key in data},
-        "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *graph.TRAINING) if run in networks},
-        "seconds": spent(results / "benchmarks", name, before, networks),
-        "command": command(name, config.get("experiment", results.name)),
+        "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *TRAINING) if run in networks},
+        "seconds": spent(results, name, before),
+        "command": command(name, graph.config.get("experiment", results.name)),
     }
     return {**record, "summary": [[label, text] for label, text in _summarise(record, before) if text]}
 
 
-def digests(among: Sequence[Job], config: Config) -> dict[str, str]:
+def digests(jobs: Sequence[Job], graph: Graph) -> dict[str, str]:
     """Stage -> digest of its code, as in its rule's params; of `prepare`, a part of which is the data set's, by data set."""
-    modules = {_code_of(job, config): graph.code_modules(job, config) for job in among}
-    return {name: code_digest.digest(*names) for name, names in modules.items()}
+    modules = {_label(job, graph): graph.code(job) for job in jobs}
+    return {label: code_digest.digest(*names) for label, names in modules.items()}
 
 
-def _code_of(job: Job, config: Config) -> str:
-    return f"prepare ({config['prepare'][job[1]]['dataset']})" if job[0] == "prepare" else job[0]
+def _label(job: Job, graph: Graph) -> str:
+    return f"prepare ({graph.config['prepare'][job[1]]['dataset']})" if job[0] == "prepare" else job[0]
 
 
-def settings(before: Sequence[Job], config: Config) -> dict[str, Any]:
+def settings(jobs: Sequence[Job], graph: Graph) -> dict[str, Any]:
     """The part of the experiment that the jobs see: their sections, without the runs and sets that are not among them."""
-    sections = {}
-    for stage in dict.fromkeys(job[0] for job in before):
-        used = {item for job in before if job[0] == stage for item in (*job[1:], graph.network_of(job, config))}
-        section = graph.section(config, stage)
+    sections: dict[str, Any] = {}
+    for stage in dict.fromkeys(job[0] for job in jobs):
+        used = {name for job in jobs if job[0] == stage for name in (*job[1:], graph.network_of(job))}
+        section = graph.section(stage)
         if stage in ("prepare", "folds"):
             sections[stage] = _select(section, used)
         else:
             lists = {key: _select(section[key], used) for key in ("runs", "baselines", "sets") if section.get(key)}
             sections[stage] = {**section, **lists}
-    if "ablate" in sections and "recipe" in graph.section(config, "train"):
-        sections["train"] = {"recipe": config["train"]["recipe"], **sections.get("train", {})}
+    if "ablate" in sections and "recipe" in graph.section("train"):
+        sections["train"] = {"recipe": graph.section("train")["recipe"], **sections.get("train", {})}
     return sections
 
 
@@ -84,22 +84,15 @@ def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def spent(benchmarks: Path, name: str, before: Sequence[Job], networks: Facts) -> dict[str, float | int | None]:
+def spent(results: Path, name: str, jobs: Sequence[Job]) -> dict[str, float | int | None]:
     """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
-    own_benchmark = graph.benchmark_path(benchmarks, ("exhibits", name))
-    timed = [path for job in before if (path := graph.benchmark_path(benchmarks, job)).is_file()]
+    own = times.read_cost(results, ("exhibits", name))
+    costs = [cost for job in jobs if (cost := times.read_cost(results, job))]
     return {
-        "own": round(cost(own_benchmark, networks)[0], 1) if own_benchmark.is_file() else None,
-        "before": round(sum(cost(path, networks)[0] for path in timed), 1),
-        "measured": len(timed),
+        "own": round(own[0], 1) if own else None,
+        "before": round(sum(seconds for seconds, _ in costs), 1),
+        "measured": len(costs),
     }
-
-
-def cost(path: Path, networks: Facts) -> tuple[float, float]:
-    """Seconds and MB of the job of a benchmark file. A training restored or resumed counts in full, as network.json has it."""
-    seconds, memory = graph.read_benchmark(path)
-    trained = networks.get(path.stem, {}).get("seconds", 0.0) if path.parent.name in graph.TRAINING else 0.0
-    return max(seconds, trained), memory
 
 
 def command(name: str, experiment: str) -> str:
@@ -133,7 +126,7 @@ def _keys(config: Mapping[str, Any]) -> Iterator[str]:
     for stage, section in config.items():
         if stage in ("prepare", "folds"):
             yield from (f"{stage}.{name}" for name in section)
-        elif stage in graph.TRAINING:
+        elif stage in TRAINING:
             yield from [f"{stage}.recipe"] if section.get("recipe") else []
             yield from [f"{stage}.runs ({_shorten(list(section['runs']), 'runs')})"] if section.get("runs") else []
         else:

@@ -8,13 +8,13 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zfrepro import graph
-from zfrepro.report import lineage
+from zfrepro.graph import RUN_STAGES, STAGES, TRAINING, Graph, Job
+from zfrepro.report import lineage, times
 from zfrepro.storage import artifacts, machine
 
 LIBRARIES = (
@@ -26,8 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) -> dict[str, Any]:
     """Everything at once. `results`: the experiment's folder; only what `config` names is read."""
-    networks = {run: artifacts.load_json(path) for run, path in _networks(results, config)}
-    data = {name: artifacts.load_json(path) for name, path in _manifests(results, config)}
+    stored = {name: artifacts.load_json(results / "exhibits" / name / "exhibit.json") for name in exhibits}
+    graph = Graph({**config, "report": {"exhibits": exhibits}}, lambda exhibit: stored[exhibit].get("files", {}))
+    networks = {run: artifacts.load_json(path) for run, path in _networks(results, graph)}
+    data = {name: artifacts.load_json(path) for name, path in _manifests(results, graph)}
     return {
         "made": moment().isoformat().replace("+00:00", "Z"),
         "versions": versions(),
@@ -35,11 +37,13 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "git": git(ROOT),
         "config": dict(config),
         "seeds": {run: network["spec"]["seed"] for run, network in networks.items()},
-        "networks": {run: _describe_network(network) for run, network in networks.items()},
+        "networks": {
+            run: _describe_network(network, results, (graph.runs[run], run)) for run, network in networks.items()
+        },
         "data": data,
-        "exhibits": {name: lineage.build_lineage(name, results, config, networks, data) for name in exhibits},
-        "artifacts": dict(_digests(results, config, exhibits)),
-        "time": spent(results / "benchmarks", _jobs(config, exhibits), networks),
+        "exhibits": {name: lineage.build_lineage(name, results, graph, networks, data) for name in exhibits},
+        "artifacts": dict(_digests(results, graph)),
+        "time": spent(results, graph.jobs()),
     }
 
 
@@ -90,71 +94,51 @@ def _output(*command: str) -> str | None:
     return result.stdout.strip()
 
 
-def _networks(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    for run, stage in graph.runs(config).items():
-        path = results / stage / run / "network.json"
+def _networks(results: Path, graph: Graph) -> Iterator[tuple[str, Path]]:
+    for run, stage in graph.runs.items():
+        path = results / graph.outputs((stage, run))["network"]
         if path.is_file():
             yield run, path
 
 
-def _describe_network(network: Mapping[str, Any]) -> dict[str, Any]:
-    record = {
-        key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters", "seconds")
-    }
-    record |= {key: network.get(key) for key in ("hardware", "torch")}  # of the training; older files do not name them
-    return {**record, "full_size_parameters": network["full_size"]["parameters"]}
+def _describe_network(network: Mapping[str, Any], results: Path, job: Job) -> dict[str, Any]:
+    described = {key: network[key] for key in ("spec", "device", "precision", "classes", "images", "parameters")}
+    described |= {
+        key: network.get(key) for key in ("hardware", "torch")
+    }  # of the training; older files do not name them
+    seconds, _ = times.read_cost(results, job) or (None, None)
+    return {**described, "seconds": seconds, "full_size_parameters": network["full_size"]["parameters"]}
 
 
-def _manifests(results: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    for name in graph.section(config, "prepare"):
-        path = results / "prepare" / name / "manifest.json"
+def _manifests(results: Path, graph: Graph) -> Iterator[tuple[str, Path]]:
+    for name in graph.section("prepare"):
+        path = results / graph.outputs(("prepare", name))["manifest"]
         if path.is_file():
             yield name, path
 
 
-def _digests(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Path relative to the experiment -> sha256; of weights, the one that was written beside them."""
-    for _, path in _networks(results, config):
-        beside = path.with_name("model.safetensors.sha256")
-        if beside.is_file():
-            yield str(beside.with_suffix("").relative_to(results)), beside.read_text(encoding="utf-8").split()[0]
-    runs = {run for run, _ in _networks(results, config)}
-    for stage in graph.RUN_STAGES:
-        for path in sorted((results / stage).glob("*/[!.]*")):
-            if path.parent.name in runs and path.is_file():
-                yield str(path.relative_to(results)), artifacts.sha256(path)
-    for pattern in _transferred(config):
-        for path in sorted(results.glob(pattern)):
-            yield str(path.relative_to(results)), artifacts.sha256(path)
-    for name in exhibits:
-        for file in (f"{name}.csv", f"{name}.tex", f"{name}.png", "exhibit.json"):
-            path = results / "exhibits" / name / file
-            yield str(path.relative_to(results)), artifacts.sha256(path)
+def _digests(results: Path, graph: Graph) -> Iterator[tuple[str, str]]:
+    """Path relative to the experiment -> sha256; of weights, the one that was written beside them. Images and features are
+    left out: too large to read again."""
+    for job in graph.jobs():
+        files = graph.outputs(job)
+        if job[0] in TRAINING:
+            beside = results / files["sha256"]
+            if beside.is_file():
+                yield files["weights"], beside.read_text(encoding="utf-8").split()[0]
+        elif job[0] in (*RUN_STAGES, "folds", "probes", "scratch", "exhibits"):
+            yield from (
+                (file, artifacts.sha256(results / file)) for file in files.values() if (results / file).is_file()
+            )
 
 
-def _transferred(config: Mapping[str, Any]) -> Iterator[str]:
-    """Patterns of what was measured on the sets that features are transferred to; the features themselves are too large."""
-    for target in graph.section(config, "folds"):
-        yield f"folds/{target}/[!.]*"
-        yield from (f"probes/{target}/{name}.json" for name in graph.feature_names(config))
-    yield from (f"scratch/{target}.json" for target in graph.section(config, "scratch").get("sets") or ())
-
-
-def _jobs(config: Mapping[str, Any], exhibits: tuple[str, ...]) -> set[str]:
-    """Names of the jobs that belong to this experiment as it is now; earlier ones may have left their times."""
-    pairs = {f"{target}-{name}" for target in graph.section(config, "folds") for name in graph.feature_names(config)}
-    return set(graph.runs(config)) | set(graph.section(config, "prepare")) | pairs | set(exhibits)
-
-
-def spent(benchmarks: Path, names: set[str], networks: lineage.Facts) -> dict[str, dict[str, float]]:
-    """Stage -> jobs, seconds (summed over its jobs) and the largest memory in MB, from Snakemake's benchmark files."""
+def spent(results: Path, jobs: Sequence[Job]) -> dict[str, dict[str, float]]:
+    """Stage -> jobs, seconds (summed over its jobs) and the largest memory in MB, of those jobs that were measured."""
     stages: dict[str, dict[str, float]] = {}
-    for path in sorted(benchmarks.glob("*/*.tsv")):
-        if path.stem in names:
-            seconds, memory = lineage.cost(path, networks)
-            stage = stages.setdefault(path.parent.name, {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
+    for job in jobs:
+        if cost := times.read_cost(results, job):
+            stage = stages.setdefault(job[0], {"jobs": 0, "seconds": 0.0, "memory_mb": 0.0})
             stage["jobs"] += 1
-            stage["seconds"] = round(stage["seconds"] + seconds, 1)
-            stage["memory_mb"] = max(stage["memory_mb"], memory)
-    order = {stage: i for i, stage in enumerate(graph.STAGES)}
-    return dict(sorted(stages.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+            stage["seconds"] = round(stage["seconds"] + cost[0], 1)
+            stage["memory_mb"] = max(stage["memory_mb"], cost[1])
+    return dict(sorted(stages.items(), key=lambda item: STAGES.index(item[0])))

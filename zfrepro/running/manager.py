@@ -6,7 +6,6 @@ a file. The next manager that gets the lock reads the file and stops whatever is
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import os
@@ -21,23 +20,13 @@ from pathlib import Path
 import psutil
 
 from zfrepro.errors import UserError
-from zfrepro.storage import artifacts, paths
+from zfrepro.running.options import ROOT
+from zfrepro.storage import artifacts
 
-ROOT = Path(__file__).resolve().parents[2]  # contains Snakefile, workflow/, config.yaml
 # Environment of every job, unless the user sets these variables. Huge pages: on a CPU, page faults would otherwise take a fifth
 # of the training time.
 JOB_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 GRACE_SECONDS = 15.0  # time for jobs to save their progress
-
-
-def experiment_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the option that all commands on an experiment share."""
-    parser = argparse.ArgumentParser(f"zfrepro {verb}", description=description)
-    default = ROOT / "config.yaml"
-    parser.add_argument(
-        "--config", type=paths.resolve, default=default, metavar="FILE", help="experiment file; default: config.yaml"
-    )
-    return parser
 
 
 def snakemake_command(config: Path, *options: str) -> list[str]:

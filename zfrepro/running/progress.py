@@ -10,6 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from zfrepro.running import TAKEN
 from zfrepro.running.snakemake_log import Event, Job
 
 LOG_TAIL = 15  # lines shown of a failed job's log
@@ -28,7 +29,7 @@ class Display:
 
     def __init__(self, stream: TextIO):
         self.console = Console(file=stream, highlight=False, soft_wrap=True, markup=False)
-        self.done, self.total = 0, 0
+        self.done, self.taken, self.total = 0, 0, 0
         self.running: dict[str, tuple[Job, float, TaskID]] = {}  # job id -> job, start, bar
         columns = (
             "{task.description}",
@@ -65,7 +66,9 @@ class Display:
 
     def _finish(self, job: Job) -> None:
         self.done += 1
-        self._print(f"{self.done}/{self.total}  {job.label}  {self._end(job):.0f} s")
+        seconds, taken = self._end(job), job.log is not None and TAKEN in _last_line(Path(job.log))
+        self.taken += taken
+        self._print(f"{self.done}/{self.total}  {job.label}  {'from the store' if taken else f'{seconds:.0f} s'}")
 
     def _error(self, job: Job) -> None:
         self._print(f"FAILED  {job.label}  after {self._end(job):.0f} s")
@@ -93,10 +96,17 @@ class Display:
 def latest_progress(log: Path) -> str:
     """The last JSON line of a job's log in short, `epoch 3, of 16, loss 1.2`; empty if there is none."""
     try:
+        record = json.loads(_last_line(log))
+        return ", ".join(f"{label} {record[key]:.4g}" for key, label in PROGRESS_FIELDS.items() if key in record)
+    except (ValueError, TypeError):
+        return ""
+
+
+def _last_line(log: Path) -> str:
+    """Empty for a log that is empty or cannot be read."""
+    try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - 2000))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-        record = json.loads(lines[-1])
-        return ", ".join(f"{label} {record[key]:.4g}" for key, label in PROGRESS_FIELDS.items() if key in record)
-    except (OSError, ValueError, IndexError, TypeError):
+            return file.read().decode("utf-8", "replace").splitlines()[-1]
+    except (OSError, IndexError):
         return ""

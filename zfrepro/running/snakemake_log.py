@@ -26,6 +26,11 @@ class Job:
         return f"{self.rule} {self.name}".strip()
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """As in zfrepro/graph.py."""
+        return (self.rule, *self.name.split())
+
+    @property
     def log(self) -> str | None:
         return self.fields.get("log", "").split(" ")[0] or None
 

@@ -13,13 +13,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from zfrepro.errors import UserError
+from zfrepro.running import stored_stage
 from zfrepro.storage import paths
 
 
 def run_stage(name: str, module: ModuleType, arguments: list[str]) -> None:
-    """Parse `arguments` by the signature of `module.run` and call it."""
+    """Parse `arguments` by the signature of `module.run` and call it, or take its result from the store."""
     options = vars(stage_parser(name, module).parse_args(arguments))
-    module.run(**{**options, "spec": _parse_spec(module.Spec, options["spec"])})
+    stored_stage.run(name, module, {**options, "spec": _parse_spec(module.Spec, options["spec"])})
 
 
 def stage_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from zfrepro.datasets import part_annotations
 from zfrepro.datasets.part_annotations import PARTS, AnnotatedImage
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, input_digest
 from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Spec(Base):
     root: Path | None = Field(None, description="folder of these photographs; null: the folder of the CSV")
     seed: int = Field(0, ge=0, description="selects the images and the random squares")
     batch: int = Field(64, ge=1, description="images per forward pass")
+
+
+def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
+    """Digests of the file of marked photographs and of the folder that holds them; empty for a prepared set."""
+    if spec.annotations is None:
+        return {}
+    photographs = spec.root or spec.annotations.parent
+    return {"annotations": digest(spec.annotations), "photographs": input_digest.of_folders([photographs])}
 
 
 @explain_diverged_network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,11 @@ ADVICE = "run the stages it depends on again, or leave it out of `report.exhibit
 class Spec(Base):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="module in zfrepro/exhibits")
     files: dict[str, Path] = Field(description="label -> file that the exhibit reads")
+
+
+def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
+    """Label -> digest of a file that the exhibit reads. All of the file counts: a caption may name any of it."""
+    return {label: digest(path, whole=True) for label, path in spec.files.items()}
 
 
 def run(spec: Spec, out: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -26,11 +26,9 @@ Layer = Annotated[int, Field(ge=1, le=7)]
 Batches = Iterator[tuple[slice, dict[int, np.ndarray]]]
 
 
-class Spec(Base):
-    kind: Literal["network", "random", "hog"] = Field(
-        "network",
-        description="network: layers of a trained network; random: layer 7 of the same with random weights; hog: hand-crafted",
-    )
+class Settings(Base):
+    """Shared by all features of an experiment."""
+
     layers: tuple[Layer, ...] = Field(
         (1, 2, 3, 4, 5, 7),
         min_length=1,
@@ -38,6 +36,13 @@ class Spec(Base):
     )
     seed: int = Field(0, ge=0, description="initialises random weights")
     batch: int = Field(128, ge=1, description="images per forward pass")
+
+
+class Spec(Settings):
+    kind: Literal["network", "random", "hog"] = Field(
+        "network",
+        description="network: layers of a trained network; random: layer 7 of the same with random weights; hog: hand-crafted",
+    )
 
 
 def run(
@@ -56,10 +61,17 @@ def run(
     with guards.report_disk_full(out), explain_not_finite(source, advice):
         (out / "features.json").unlink(missing_ok=True)
         _write(out, sizes, target.count, batches)
-        record = {"kind": spec.kind, "digest": target.digest, "pictures": target.count, "layers": sorted(sizes)}
-        artifacts.save_json(
-            out / "features.json", record | {"sizes": {str(layer): size for layer, size in sizes.items()}}
-        )
+        record: dict[str, Any] = {
+            "kind": spec.kind,
+            "digest": target.digest,
+            "pictures": target.count,
+            "layers": sorted(sizes),
+        }
+        record |= {
+            "sizes": {str(layer): size for layer, size in sizes.items()},
+            "sha256": {str(layer): artifacts.sha256(out / f"layer{layer}.npy") for layer in sizes},
+        }
+        artifacts.save_json(out / "features.json", record)
 
 
 def _hog_features(spec: Spec, target: PreparedSet) -> tuple[dict[int, int], Batches]:

@@ -70,6 +70,7 @@ def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto",
         {
             **_summary(spec, target, labels, folds_by_size),
             "dropped": {target.classes[label]: count for label, count in dropped.items()},
+            "sha256": {"folds.npz": artifacts.sha256(out / "folds.npz")},
             "overlap": _overlap_summary(spec, target, against, correlation, match),
             "duplicates": [
                 {"file": files[a], "of": files[b], "class": target.classes[target.labels(None)[a]]} for a, b in twice

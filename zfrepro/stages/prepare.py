@@ -24,7 +24,7 @@ from zfrepro.datasets.base import Item, Listing
 from zfrepro.datasets.parallel import Outcome, decode_all
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, guards
+from zfrepro.storage import artifacts, guards, input_digest
 from zfrepro.storage.prepared_set import FILES
 
 WORKERS = os.cpu_count() or 1
@@ -44,6 +44,12 @@ class Spec(Base):
 def parse_options(spec: Spec) -> Base:
     """The data set's own options, checked. Raises pydantic.ValidationError."""
     return _module(spec).Spec.model_validate(spec.options)
+
+
+def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
+    """Digest of the listing of all folders and files that the data set's options name."""
+    paths = [value for _, value in parse_options(spec) if isinstance(value, Path)]
+    return {"data": input_digest.of_folders(paths)} if paths else {}
 
 
 def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:

@@ -24,7 +24,9 @@ from zfrepro.storage.prepared_set import PreparedSet
 RESAMPLES = 200  # of the test images, for the interval of a mean average precision
 
 
-class Spec(Base):
+class Settings(Base):
+    """Shared by all features of an experiment."""
+
     softmax: tuple[float, ...] = Field(
         probes.STRENGTHS["softmax"],
         min_length=1,
@@ -36,6 +38,9 @@ class Spec(Base):
     )
     inner: int = Field(3, ge=2, description="parts of the training images for the cross-validation that selects C")
     seed: int = Field(0, ge=0, description="selects these parts")
+
+
+class Spec(Settings):
     curve: bool = Field(
         True, description="evaluate the deepest layer at every number of training images, not only at the largest"
     )

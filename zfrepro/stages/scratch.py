@@ -15,7 +15,7 @@ from zfrepro.core.architecture import Network, describe
 from zfrepro.core.folds import Fold, mean_class_accuracy
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage import artifacts, computing_code
 from zfrepro.storage.checkpoints import Store, key
 from zfrepro.storage.fold_set import FoldedSet
 from zfrepro.storage.prepared_set import PreparedSet
@@ -26,19 +26,24 @@ if TYPE_CHECKING:
     from zfrepro.core.training import Training
 
 
-class Spec(Base):
+class Settings(Base):
+    """Shared by all sets of an experiment."""
+
     steps: int = Field(
         10_000,
         ge=1,
         description="mini-batches per training, rounded up to whole epochs; enough for the training error to level off. The paper "
         "does not say how it trained from scratch; all other settings are those of pretraining",
     )
+    folds: int = Field(5, ge=1, description="number of folds used, the first ones; the paper: 5")
+
+
+class Spec(Settings):
     per_class: tuple[PositiveInt, ...] = Field(
         (15, 30, 45, 60),
         min_length=1,
         description="training images per class, if the folds have them; the paper's tables",
     )
-    folds: int = Field(5, ge=1, description="number of folds used, the first ones; the paper: 5")
 
 
 def run(
@@ -77,7 +82,7 @@ def run(
 def _decisive(spec: Spec, training: dict[str, Any], target: PreparedSet) -> tuple[Any, ...]:
     """What decides the accuracy of any fold; which folds are asked for does not."""
     settings = spec.model_dump(mode="json", exclude={"per_class", "folds"})
-    return settings, training, target.digest, code_digest.digest("stages.scratch")
+    return settings, training, target.digest, computing_code.digest(["stages.scratch.run"])[0]
 
 
 def _measure_folds(

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from zfrepro.core.architecture import KINDS, Network, Row, describe, parameter_count
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, code_digest
+from zfrepro.storage import artifacts, computing_code
 from zfrepro.storage.checkpoints import Every, Store, key, stop_signal
 from zfrepro.storage.network_file import Description
 from zfrepro.storage.prepared_set import PreparedSet
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
     from zfrepro.core.training import Diverged, Training
 
-FILES = ("model.safetensors", "model.safetensors.sha256", "snapshots.safetensors", "snapshots.safetensors.sha256",
-         "history.csv", "network.json")  # fmt: skip
-HISTORY = ["epoch", "learning_rate", "train_loss", "train_top1_error", "val_loss", "val_top1_error", "val_top5_error",
-           "seconds", "images_per_second"]  # fmt: skip
+HISTORY = ["epoch", "learning_rate", "train_loss", "train_top1_error", "val_loss", "val_top1_error", "val_top5_error"]
 LOG_EVERY = 5  # seconds between log lines
 
 
@@ -103,9 +100,10 @@ def run(
     threads: int = 1,
     save_every: float = 60,
     on_divergence: str = "fail",
-) -> None:
+) -> float:
     """images: manifest.json of the source set; out: folder to fill; checkpoints are saved in `.state` beside it every
-    `save_every` seconds; on_divergence: fail, or record, which saves that training diverged and succeeds."""
+    `save_every` seconds; on_divergence: fail, or record, which saves that training diverged and succeeds. Returns the seconds
+    of training, those before a stop included."""
     import torch
 
     from zfrepro.core.training import Diverged
@@ -120,12 +118,8 @@ def run(
     versions = (torch.__version__, torch_device.type, str(dtype), threads if torch_device.type == "cpu" else 0)
     store = Store(
         out.parent / ".state" / name,
-        key(spec.model_dump_json(), code_digest.digest("stages.train"), source.digest, versions),
+        key(spec.model_dump_json(), computing_code.digest(["stages.train.run"])[0], source.digest, versions),
     )
-    if store.finished(FILES):
-        _log(run=name, note="already trained with the same settings, code and data; the stored result is used")
-        store.restore_files(out, FILES)
-        return
     training = _training(spec, source, torch_device, dtype)
     memory = _resume(training, store, name)
     try:
@@ -140,7 +134,8 @@ def run(
         _write_diverged(spec, training, source, memory, out, name, diverged)
     else:
         _write(spec, training, source, memory, out, name, weights)
-    store.keep(out, FILES)
+    store.delete_states()
+    return round(memory["seconds"], 1)
 
 
 def _advice(spec: Spec, name: str, diverged: Diverged) -> str:
@@ -294,7 +289,7 @@ def _write_diverged(
 
 
 def _history(memory: dict) -> str:
-    """CSV, a row an epoch."""
+    """CSV, a row per epoch, without its times: equal trainings give equal bytes."""
     import pandas as pd
 
     return pd.DataFrame(memory["history"], columns=HISTORY).to_csv(index=False)
@@ -321,7 +316,6 @@ def _summary(
         "rows": [_row(row) for row in actual],
         "parameters": parameter_count(actual),
         "full_size": {"rows": [_row(row) for row in full], "parameters": parameter_count(full)},
-        "seconds": round(memory["seconds"], 1),
         "weight_decay": training.weight_decay,
         "faded_to": training.faded_to,
         "diverged": diverged,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,23 @@ import numpy as np
 
 from zfrepro.errors import UserError
 
+FORMAT = (
+    1  # raise it when a function here writes other bytes for the same values: results stored before are then made anew
+)
+
+_recorders: list[list[Path]] = []
+
+
+@contextmanager
+def record_written() -> Iterator[list[Path]]:
+    """The list of files that are written in the block, by this process, in their order."""
+    paths: list[Path] = []
+    _recorders.append(paths)
+    try:
+        yield paths
+    finally:
+        _recorders.remove(paths)
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -28,12 +46,20 @@ def atomic(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        for paths in _recorders:
+            paths.append(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Hex digest of a file's bytes; computed once per process for a file that stays as it is."""
+    about = os.stat(path)
+    return _sha256(str(path), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sha256(path: str, *_: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Keep the results of a long stage: a state to resume from, and finished files, both under a key of everything they depend on.
+"""Keep the state of a long stage to resume from, under a key of everything that it depends on.
 
 Snakemake deletes the declared outputs of a job that fails or runs again. This folder is not a declared output, so it stays. A
 state is used only with the same key: the same settings, code, data, versions and precision.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
-import shutil
 import signal
 import threading
 import time
@@ -28,7 +26,7 @@ def key(*parts: Any) -> str:
 
 
 class Store:
-    """`folder`/<key>/ contains `state.<sha256>.pt` until the result is finished, then its files.
+    """`folder`/<key>/ contains `state.<sha256>.pt` until the result is complete.
 
     The digest is in the name of the state, so one rename writes both: a complete state exists whenever the process is killed.
     """
@@ -65,30 +63,10 @@ class Store:
             if older != final:
                 older.unlink()
 
-    def finished(self, names: tuple[str, ...]) -> bool:
-        return all((self.folder / name).is_file() for name in names)
-
-    def keep(self, out: Path, names: tuple[str, ...]) -> None:
-        """Store finished files, by hard link if the file system supports it, and delete the state."""
-        for name in names:
-            _link(out / name, self.folder / name)
+    def delete_states(self) -> None:
+        """Once the result is complete."""
         for state in self.states():
             state.unlink()
-
-    def restore_files(self, out: Path, names: tuple[str, ...]) -> None:
-        """Put stored files into the folder `out`."""
-        out.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            _link(self.folder / name, out / name)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with artifacts.atomic(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILES = ("images.npy", "index.npz", "mean.npy", "parts.csv")
+ESSENTIAL = ("dataset", "classes", "splits", "size", "sha256")  # of the manifest: all that later stages may read
+
+
+def essential_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Without where the images come from, what was left out and which libraries decoded them: `sha256` covers their outcome."""
+    return {key: manifest[key] for key in ESSENTIAL if key in manifest}
 
 
 class PreparedSet:
@@ -31,7 +37,7 @@ class PreparedSet:
 
     def __init__(self, manifest: Path):
         self.folder = Path(manifest).parent
-        self.manifest = artifacts.load_json(manifest)
+        self.manifest = essential_manifest(artifacts.load_json(manifest))
         self.classes: list[str] = self.manifest["classes"]
         self.size: int = self.manifest["size"]
         self.splits: dict[str, tuple[int, int]] = {name: tuple(ends) for name, ends in self.manifest["splits"].items()}

@@ -1,0 +1,66 @@
+"""Start Snakemake on an experiment and show its jobs until all have ended, one has failed, or a signal stops it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zfrepro.running import manager
+from zfrepro.running.progress import Display
+from zfrepro.running.snakemake_log import Event, Reader
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """code: exit status. done: jobs that were finished, taken: those of them whose results were in the store."""
+
+    code: int
+    done: int
+    taken: int
+
+
+def run(
+    config: Path, results: Path, record: Path, device: str, cores: int, gpu_jobs: int, targets: Sequence[str]
+) -> Outcome:
+    """record: of the manager, see manager.run_lock; gpu_jobs: how many may run at once; targets: empty for the report."""
+    command = manager.snakemake_command(config, "--cores", str(cores), "--resources", f"gpu={gpu_jobs}", "--", *targets)
+    output = results / "logs" / "snakemake.log"
+    stops: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: stops.append(received))
+    process = manager.start(command, record, output, device)
+    group = json.loads(record.read_text())
+    with Display(sys.stdout) as display:
+        for event in _follow(output, process, stops):
+            display.show(event)
+    if stops:
+        print("Stopping ...", flush=True)
+        manager.stop_group(process.pid, group["started"])
+        print("Stopped. Run the same command to resume.", flush=True)
+        return Outcome(128 + stops[0], display.done, display.taken)
+    if process.returncode:
+        print(f"Failed. Full log: {output}", file=sys.stderr)
+    return Outcome(process.returncode, display.done, display.taken)
+
+
+def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterator[Event | None]:
+    """Events as Snakemake writes them, None after each read, until it ends or a stop signal arrives."""
+    reader = Reader()
+    with open(output, encoding="utf-8", errors="replace") as file:
+        ended, incomplete = False, ""
+        while not stops:
+            incomplete += file.read()
+            *lines, incomplete = incomplete.split("\n")
+            yield from reader.events(lines)
+            if ended:
+                return
+            yield None
+            ended = process.poll() is not None
+            if not ended:
+                time.sleep(0.2)

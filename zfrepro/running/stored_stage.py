@@ -1,0 +1,97 @@
+"""Run a stage, unless the result store has what it would compute."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from zfrepro.errors import UserError
+from zfrepro.running import TAKEN, job_key
+from zfrepro.storage import artifacts, result_store
+from zfrepro.storage.result_store import ResultStore
+from zfrepro.storage.source_code import Kept, Package
+from zfrepro.storage.store_folder import store_folder
+
+
+def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
+    """Call `module.run(**arguments)`, or put the files of an equal job in place; leave a record of it beside them."""
+    folder = None if stage in job_key.NOT_STORED else store_folder()
+    if folder is None:
+        module.run(**arguments)
+        return
+    store, kept = ResultStore(folder), Kept(folder)
+    parts = _parts(stage, module, arguments, kept)
+    out = Path(arguments["out"])
+    folder = out.parent if out.suffix else out
+    if parts is not None and _take(store, parts, out, folder):
+        return
+    result_store.record_path(out).unlink(missing_ok=True)
+    started = time.monotonic()
+    with artifacts.record_written() as written:
+        before = module.run(**arguments) or 0.0
+    seconds = max(before, time.monotonic() - started)
+    names = [
+        path.relative_to(folder).as_posix() for path in dict.fromkeys(written) if path == out or out in path.parents
+    ]
+    key = _store(store, stage, module, arguments, parts, folder, names, seconds)
+    _save_record(out, key, taken=False, seconds=seconds)
+    kept.save()
+
+
+def _parts(stage: str, module: ModuleType, arguments: Mapping[str, Any], kept: Kept) -> dict[str, Any] | None:
+    """None where an input cannot be read: the stage says so itself."""
+    try:
+        return job_key.key_parts(stage, module, arguments, Package(kept=kept))
+    except (OSError, UserError):
+        return None
+
+
+def _take(store: ResultStore, parts: Mapping[str, Any], out: Path, folder: Path) -> bool:
+    key = job_key.of_parts(parts)
+    try:
+        entry = store.take(key, folder)
+    except OSError as error:
+        _log(note=f"{store.root}: not used, {result_store.explain(error)}")
+        return False
+    if entry is None:
+        return False
+    _save_record(out, key, taken=True, seconds=entry.seconds)
+    _log(note=f"the same settings, code and inputs have been computed before: {TAKEN}", key=key)
+    return True
+
+
+def _store(
+    store: ResultStore,
+    stage: str,
+    module: ModuleType,
+    arguments: Mapping[str, Any],
+    parts: Mapping[str, Any] | None,
+    folder: Path,
+    names: list[str],
+    seconds: float,
+) -> str | None:
+    """The key under which the files are stored; None where they are not: that costs no result, only time later."""
+    if parts is None or not names:
+        return None
+    if _parts(stage, module, arguments, Kept(None)) != parts:
+        _log(note="not stored: code or inputs have changed while it was computed")
+        return None
+    key = job_key.of_parts(parts)
+    try:
+        store.add(key, stage, parts, folder, names, seconds)
+    except OSError as error:
+        _log(note=f"{store.root}: the result is not stored, {result_store.explain(error)}; the run goes on without")
+        return None
+    return key
+
+
+def _save_record(out: Path, key: str | None, taken: bool, seconds: float) -> None:
+    artifacts.save_json(result_store.record_path(out), {"key": key, "taken": taken, "seconds": round(seconds, 1)})
+
+
+def _log(**fields: Any) -> None:
+    print(json.dumps(fields), flush=True)

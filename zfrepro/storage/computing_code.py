@@ -1,0 +1,140 @@
+"""Digest the code that can change a stage's results: what its `run` reaches, definition by definition.
+
+Left out are log lines, messages of errors, docstrings, annotations, code that nothing reaches, and the modules that only move
+bytes. Where a definition stands does not count: a helper moved to another module leaves the digest as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Iterator, Sequence
+
+from zfrepro.storage.source_code import PACKAGE, Module, Package, Tokens
+
+# They write and read the bytes they are given, guard jobs or explain errors. If what `artifacts` writes for the same values changes,
+# its FORMAT does too, which is part of every key.
+OUTSIDE = ("errors", "storage.artifacts", "storage.checkpoints", "storage.code_digest", "storage.computing_code",
+           "storage.diverged", "storage.guards", "storage.machine", "storage.source_code",
+           "storage.paths", "storage.store_folder")  # fmt: skip
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+BESIDE = {"sklearn": ("scipy",), "torchvision": ("torch",)}  # libraries that compute for another
+
+Definition = tuple[str, str]  # module, name
+
+
+def digest(roots: Sequence[str], package: Package | None = None) -> tuple[str, dict[str, str]]:
+    """roots: `stages.train.run`, or a whole module, `datasets.scenes`. Returns the digest and the versions of the libraries
+    that the code uses."""
+    package = package or Package()
+    key = tuple(roots)
+    if key not in package.computing:
+        reader = _Reader(package)
+        for root in roots:
+            reader.follow(f"{PACKAGE}.{root}")
+        package.computing[key] = reader.finish(), {name: _version(name) for name in sorted(reader.libraries)}
+    digest_and_versions: tuple[str, dict[str, str]] = package.computing[key]
+    return digest_and_versions
+
+
+class _Reader:
+    """Numbers definitions in the order in which they are reached and writes each with numbers in place of names."""
+
+    def __init__(self, package: Package):
+        self.package = package
+        self.numbers: dict[Definition, int] = {}
+        self.written: list[str] = []
+        self.whole: set[str] = set()
+        self.libraries: set[str] = {"numpy"}
+
+    def follow(self, target: str) -> str:
+        """What stands for a dotted name in the text: the number of a definition, or the name as it is."""
+        module, name, rest = self._split(target)
+        if module is None:
+            self._note_library(target)
+            return target
+        if module in OUTSIDE:
+            return target.rpartition(".")[2]
+        if not name:
+            self._whole(module)
+            return f"<{module.rpartition('.')[2]}>"
+        return ".".join([f"#{self._number(module, name)}", *rest])
+
+    def _split(self, target: str) -> tuple[str | None, str, list[str]]:
+        """(module relative to the package, name of a definition in it or "", attributes); imported names are followed."""
+        parts = target.split(".")
+        if parts[0] != PACKAGE:
+            return None, "", []
+        split = next(n for n in range(len(parts), 0, -1) if self.package.path_of(".".join(parts[1:n])) is not None)
+        module, rest = ".".join(parts[1:split]), parts[split:]
+        if not rest or module in OUTSIDE:
+            return module, "", []
+        about = self.package.module(module)
+        if rest[0] in about.definitions:
+            return module, rest[0], rest[1:]
+        if rest[0] in about.bindings:
+            return self._split(".".join([about.bindings[rest[0]], *rest[1:]]))
+        return module, "", []  # made at run time: all of the module counts
+
+    def _note_library(self, target: str) -> None:
+        name = target.partition(".")[0]
+        if name not in sys.stdlib_module_names:
+            self.libraries |= {name, *BESIDE.get(name, ())}
+
+    def _whole(self, module: str) -> None:
+        if module not in self.whole:
+            self.whole.add(module)
+            for name in self.package.module(module).definitions:
+                self._number(module, name)
+
+    def _number(self, module: str, name: str) -> int:
+        key = (module, name)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.numbers)
+            about = self.package.module(module)
+            bindings = {**about.bindings, **about.inner[name]}
+            self.written.append(f"#{self.numbers[key]} {self._text(about, about.definitions[name], bindings, module)}")
+        return self.numbers[key]
+
+    def _text(self, about: Module, tokens: Tokens, bindings: dict[str, str], module: str) -> str:
+        return "".join(
+            token if isinstance(token, str) else self._refer(about, token, bindings, module) for token in tokens
+        )
+
+    def _refer(self, about: Module, chain: list[str], bindings: dict[str, str], module: str) -> str:
+        """A name may also be a local one that hides the module's: then too much is followed, never too little."""
+        first, *rest = chain
+        if first in bindings:
+            return self.follow(".".join([bindings[first], *rest]))
+        if first in about.definitions:
+            return ".".join([f"#{self._number(module, first)}", *rest])
+        return ".".join(chain)
+
+    def finish(self) -> str:
+        """The digest, after what runs when the modules that were reached are imported, and the files that they read."""
+        parts = hashlib.sha256()
+        done: set[str] = set()
+        while waiting := [module for module in self._reached() if module not in done]:
+            for module in waiting:
+                done.add(module)
+                parts.update("\n".join(self._imported(module)).encode())
+        parts.update("\n".join(self.written).encode())
+        return parts.hexdigest()[:32]
+
+    def _reached(self) -> list[str]:
+        return list(dict.fromkeys(module for module, _ in self.numbers))
+
+    def _imported(self, module: str) -> Iterator[str]:
+        about = self.package.module(module)
+        for tokens in about.effects:
+            yield self._text(about, tokens, about.bindings, module)
+        for file in self.package.data_files(module):
+            yield f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(DISTRIBUTIONS.get(library, library))
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
