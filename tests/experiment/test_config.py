@@ -194,23 +194,6 @@ def test_a_slice_is_a_spec_of_its_stage():
     assert json.loads(config.slice(("report",)))["experiment"] == "smoke"
 
 
-def test_reductions_are_listed_and_the_papers_settings_are_not():
-    text = "\n".join(loading.parse(SMOKE, "a").reductions())
-    assert "0.1 of the paper's maps" in text
-    assert "64 pixels instead of 224" in text
-    assert "ImageNet" in text
-    full = changed("train.recipe", {})
-    full["prepare"]["source"] = {"dataset": "imagenet", "size": 256, "options": {"root": "x"}}
-    for name in ("caltech101", "caltech256", "voc2012"):
-        full["prepare"][name] = {"dataset": name, "size": 256, "options": {"root": "x"}}
-    full["train"]["runs"]["baseline"] = {"base": "baseline"}
-    assert loading.parse(full, "a").reductions() == []
-    full["prepare"]["source"]["options"] |= {"classes": ["n01440764", "n01443537"], "train_per_class": 30}
-    assert loading.parse(full, "a").reductions() == [
-        "Only a part of `imagenet` is used: 2 classes, 30 training images per class."
-    ]
-
-
 def test_the_report_depends_on_the_networks_of_its_exhibits():
     def networks(config):
         return {file for label, file in config.graph.inputs(("report",)).items() if label.startswith("network/")}

@@ -251,7 +251,10 @@ def test_the_summary_says_what_the_index_shows(made) -> None:
     assert {key: told[key] for key in ("experiment", "title", "subtitle", "made")} == {
         "experiment": "toy", "title": "Toy experiment", "subtitle": "", "made": "2023-11-14T22:13:20Z"
     }  # fmt: skip
-    assert told["reductions"] == made[2]["reductions"]
+    assert told["reductions"][:2] == made[2]["reductions"]
+    assert told["reductions"][2].startswith(
+        "Networks are trained on 960 images of 12 classes instead of the paper's 1.3 million"
+    )
     assert told["seconds"] == sum(stage["seconds"] for stage in provenance_of(made)["time"].values()) > 0
     assert [one["name"] for one in told["exhibits"]] == list(toy_results.EXHIBITS)
     assert {one["exhibit"] for one in told["highlights"]} <= set(toy_results.EXHIBITS)

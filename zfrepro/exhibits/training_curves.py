@@ -59,7 +59,8 @@ def build(files: Mapping[str, Path]) -> Picture:
     histories = {name: _history(files[labels[name]], name in diverged) for name in names}
     epochs = max((int(history["epoch"].max()) for history in histories.values() if len(history)), default=0)
     return Picture(
-        caption=f"Loss and error of {len(histories)} networks after each of up to {epochs} epochs. Training loss and error are computed "
+        caption=f"Loss and error of {len(histories)} network{'s' * (len(histories) != 1)} after "
+        f"{'each of up to ' * (epochs != 1)}{epochs} epoch{'s' * (epochs != 1)}. Training loss and error are computed "
         "during training, on crops and with dropout; validation uses the single centre view.",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),

@@ -170,8 +170,25 @@ class Config(Base):
         }
 
     def reductions(self) -> list[str]:
-        """Sentences on what this experiment makes smaller than the paper did."""
-        targets = {role: spec for role, spec in self.prepare.items() if role != SOURCE}
+        """Sentences on what this experiment makes smaller than the paper did, or does otherwise."""
         return reductions.list_reductions(
-            self.prepare[SOURCE], targets, [self.training(run) for run in self.train.runs]
+            reductions.Settings(
+                source=self.prepare[SOURCE],
+                targets={role: spec for role, spec in self.prepare.items() if role != SOURCE},
+                runs=[self.training(run) for run in self.runs()],
+                sections=self._compared_sections(),
+                folds=self.folds,
+                scratch=self.scratch.sets,
+            )
         )
+
+    def _compared_sections(self) -> dict[str, Base]:
+        """Stage -> settings, of the stages that run in this experiment."""
+        running = {
+            "evaluate": True,
+            "features": bool(self.folds),
+            "probes": bool(self.folds),
+            "scratch": bool(self.scratch.sets),
+        }
+        running |= {stage: bool(self.inspected_runs(stage)) for stage in INSPECTIONS}
+        return {stage: getattr(self, stage) for stage, runs in running.items() if runs}

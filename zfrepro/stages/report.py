@@ -16,7 +16,7 @@ from pydantic import Field
 from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
 from zfrepro.paper.guesses import GUESSES
-from zfrepro.report import encoding, html, provenance, summary, training_setup
+from zfrepro.report import counts, encoding, html, provenance, summary, training_setup
 from zfrepro.report.pdf import pdf
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
@@ -34,7 +34,9 @@ class Spec(Base):
     subtitle: str = Field("", description="line below the title")
     exhibits: tuple[str, ...] = Field(min_length=1, description="names of the exhibits, in the order of the page")
     config: dict[str, Any] = Field({}, description="the whole experiment, for the page and the provenance")
-    reductions: tuple[str, ...] = Field((), description="sentences on what is smaller than in the paper")
+    reductions: tuple[str, ...] = Field(
+        (), description="sentences on what is smaller than in the paper, besides the counts of images"
+    )
 
 
 def run(spec: Spec, results: Path, out: Path) -> None:
@@ -47,6 +49,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
             for exhibit in exhibits
         ]
         origin = provenance.gather(results, spec.config, spec.exhibits)
+        spec = spec.model_copy(update={"reductions": (*spec.reductions, *counts.list_count_reductions(origin["data"]))})
         text = render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin)
         pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
         printed = printer.submit(pdf, text, pictures)  # lays out the pages while the pictures are encoded
