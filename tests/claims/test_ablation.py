@@ -102,7 +102,7 @@ def test_hand_worked_quantities(tmp_path: Path) -> None:
     )  # 1.9 - 0.1 of two seeds, of 3.08: a half of it is left
     assert "10 % of the rise without layers 3, 4, 6, 7 minus the size of this change is 0." in thirteen.reason
     fourteen = decide(14, tmp_path / "14").parts
-    assert fourteen["improved, 4096 to 8192"].value == pytest.approx(33.15 - 22)  # two seeds: 33.1 and 33.2
+    assert fourteen["improved, 4096 to 8192"].value == pytest.approx(33.15 - 22)  # seeds: 33.1, 33.15 and 33.2
     twelve = decide(12, tmp_path / "12").parts
     assert twelve["error, above that of the baseline without layers 3, 4"].value == pytest.approx(71.3 - 45.4)
     assert twelve["gap, below the baseline's"].value == pytest.approx((40.5 - 35.1) - (71.3 - 71.1))
@@ -208,9 +208,14 @@ def test_a_seed_that_diverged_is_left_out_of_means_and_spreads(tmp_path: Path) -
     assert CLAIMS[14].decide(files).parts["improved, 4096 to 8192"].value == pytest.approx(33.15 - 22)
     disk.diverge(files, "again")
     finding = CLAIMS[14].decide(files)
-    assert finding.parts["improved, 4096 to 8192"].value == pytest.approx(33.1 - 22)
-    assert finding.estimate.counted == "training images"  # no network is left that was trained twice
+    assert finding.parts["improved, 4096 to 8192"].value == pytest.approx(33.15 - 22)  # of 33.1 and 33.2
+    assert (finding.verdict, finding.estimate.low) == ("inconclusive", None)  # two seeds of one network are left
+    assert "only one network was trained with a second seed" in finding.reason
     assert finding.reason.endswith("Left out: again diverged in epoch 3 (the training loss is NaN).")
+    disk.diverge(files, "between")
+    finding = CLAIMS[14].decide(files)
+    assert finding.parts["improved, 4096 to 8192"].value == pytest.approx(33.1 - 22)
+    assert "no network was trained with a second seed, so nothing shows" in finding.reason
 
 
 def test_networks_that_are_missing_are_named(tmp_path: Path) -> None:

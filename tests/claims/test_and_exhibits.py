@@ -44,6 +44,8 @@ def shown(number: Number) -> tuple[float | None, ...]:
 
 
 def told(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
+    if not estimate.has_interval:
+        return sign * estimate.value, None, None
     low, high = sorted((sign * estimate.low, sign * estimate.high))
     return sign * estimate.value, low, high
 

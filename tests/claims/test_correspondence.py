@@ -10,6 +10,7 @@ import pytest
 
 from zfrepro.claims import correspondence
 from zfrepro.core.correspondence import below_random
+from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
@@ -73,8 +74,8 @@ def test_the_margin_is_the_stages(tmp_path: Path) -> None:
     stage = below_random(one[:3], one[3:].mean(axis=0), counts)
     whole = correspondence._margin(one, np.ones((1, COUNT), int))
     assert whole[0] == pytest.approx(stage["value"])
-    low, high = np.percentile(correspondence._margin(one, counts), (2.5, 97.5))
-    assert (low, high) == pytest.approx((stage["low"], stage["high"]))
+    claim = intervals.resampled(float(whole[0]), correspondence._margin(one, counts), COUNT, "images")
+    assert (claim.low, claim.high) == pytest.approx((stage["low"], stage["high"]))
 
 
 def test_needs_and_the_papers_numbers() -> None:

@@ -18,10 +18,14 @@ SHIFT, SCALE, TURN = np.arange(-60.0, 61, 10), np.linspace(1, 1.8, 5), np.arange
 AMOUNTS = {"shift": np.abs(SHIFT) / 60, "scale": (SCALE - 1) / 0.8, "turn": np.ones(len(TURN))}  # 1 at the end
 
 
-def curves(shape, spread: float = 0.1, seed: int = 0) -> dict[str, np.ndarray]:
-    """(COUNT, T) of a function of the amount, every image on a scale of its own."""
-    size = 1 + spread * np.random.default_rng(seed).normal(size=(COUNT, 1))
-    return {kind: size * shape(amount) for kind, amount in AMOUNTS.items()}
+def curves(shape, spread: float = 0.1, seed: int = 0, jitter: float = 0.0) -> dict[str, np.ndarray]:
+    """(COUNT, T) of a function of the amount, every image on a scale of its own; jitter: of each number, as a share of it."""
+    rng = np.random.default_rng(seed)
+    size = 1 + spread * rng.normal(size=(COUNT, 1))
+    return {
+        kind: size * shape(amount) * (1 + jitter * rng.normal(size=(COUNT, len(amount))))
+        for kind, amount in AMOUNTS.items()
+    }
 
 
 def saturating(amount: np.ndarray) -> np.ndarray:
@@ -47,7 +51,7 @@ def write(folder: Path, one, seven, probability: dict[str, float] | None = None,
 
 @pytest.mark.parametrize("number", [23, 24])
 def test_layer_1_saturates_and_layer_7_moves_in_a_straight_line(tmp_path: Path, number: int) -> None:
-    first, last = curves(saturating), curves(straight)
+    first, last = curves(saturating, jitter=0.01), curves(straight, jitter=0.01)
     finding = DECIDE[number](write(tmp_path, first, last))
     assert finding.verdict == "reproduced"
     assert {name.split(",")[0] for name in finding.parts} == {"translation", "scale"}

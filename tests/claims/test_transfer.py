@@ -98,7 +98,7 @@ def test_a_training_error_that_has_not_levelled_off(fell: list[float], verdict: 
 
 def test_what_stands_in_for_hog_must_not_have_failed(tmp_path: Path) -> None:
     """Claim 35 falls back on the network from scratch with the most images."""
-    curves = {"pretrained": {1: 30.0, 6: 56.0, 60: 75.0}, "scratch": {60: 10.0}}
+    curves = {"pretrained": {1: 30.0, 6: 56.0, 60: 75.0}, "scratch": {60: 12.0}}
     assert decide(35, target(tmp_path / "a", **curves)).verdict == "reproduced"
     assert decide(35, target(tmp_path / "b", **curves, random={60: 20.0})).verdict == "inconclusive"
 
@@ -112,11 +112,14 @@ def test_accuracies_that_are_not_numbers_are_named(tmp_path: Path) -> None:
 
 
 def test_folds_are_paired_by_number_and_share_a_quarter_of_the_pictures(tmp_path: Path) -> None:
-    files = target(tmp_path, pretrained={30: [61.0, 64.0, 99.0]}, scratch={30: [41.0, 40.0]})  # 20 and 24
-    finding = decide(33, files)
-    assert (finding.estimate.value, finding.estimate.n, finding.parts) == (22, 2, None)
+    pretrained = [61.0, 64.0, 68.0, 99.0]
+    finding = decide(33, target(tmp_path, pretrained={30: pretrained}, scratch={30: [41.0, 40.0, 46.0]}))  # 20, 24, 22
+    assert (finding.estimate.value, finding.estimate.n, finding.parts) == (22, 3, None)
     half = (finding.estimate.high - finding.estimate.low) / 2
-    assert half == pytest.approx(12.7062 * math.sqrt(8 * (1 / 2 + 1 / 4)), rel=1e-4)
+    assert half == pytest.approx(4.302653 * math.sqrt(4 * (1 / 3 + 1 / 4)), rel=1e-4)
+    two = decide(33, target(tmp_path / "two", pretrained={30: pretrained}, scratch={30: [41.0, 40.0]}))
+    assert (two.verdict, two.estimate.n, two.estimate.low) == ("inconclusive", 2, None)
+    assert two.reason == "There is no interval: 2 folds are too few, 3 are needed."
 
 
 def test_hand_made_features_stand_in_for_the_published(tmp_path: Path) -> None:

@@ -140,7 +140,11 @@ def test_only_the_papers_numbers_count_against_a_claim() -> None:
 def test_claims_import_no_stage_and_no_torch_and_their_digest_holds_every_group() -> None:
     modules = Package().closure("exhibits.claims")
     assert not {name for name in modules if name.startswith(("stages", "commands", "experiment"))}
-    assert {name for name in modules if name.startswith("core.")} <= {"core.ranking", "core.finite"}  # without torch
+    assert {name for name in modules if name.startswith("core.")} <= {
+        "core.ranking",
+        "core.finite",
+        "core.student",
+    }  # without torch
     assert "exhibits.kit.draw" not in modules  # changing a colour there must not judge claims again
     assert {f"claims.{name}" for name in registry.GROUPS} <= modules
     program = "import sys, zfrepro.exhibits.claims; sys.exit('torch' in sys.modules)"

@@ -12,7 +12,7 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.networks import FOUR_LAYERS, ROWS, Networks
+from zfrepro.measurements.networks import FOUR_LAYERS, ROWS, Networks, lower_end
 from zfrepro.paper.printed import Sum, printed_error, printed_errors, printed_text, total
 
 NOTHING = 1.5  # points; below the 1.6 between the paper's two networks, the smallest difference that it comments on
@@ -40,7 +40,9 @@ WIDE_TO_WIDEST = {WIDEST: 1, WIDE: -1}
 OVERFITS = {WITHOUT_FULL: 1, BASELINE: -1}
 
 Parts = Mapping[str, Estimate]
-Sized = tuple[Parts, Mapping[str, float]]  # what must be above 0, and the paper's numbers of the same names
+Sized = tuple[
+    Parts, Mapping[str, float], int
+]  # what must be above 0, the paper's numbers of the same names, comparisons
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -84,7 +86,8 @@ def _resized(networks: Networks) -> Finding:
         changes |= _label_tops(name, networks.errors(rows))
         remainders |= _label_tops(name, networks.below(rows, limit))
         printed |= _label_tops(name, printed_errors(rows))
-    return _compare_with_both(networks, LITTLE, changes, remainders, printed, "the size of this change")
+    both_signs = 2 * len(remainders)  # a change is too large upwards or downwards
+    return _compare_with_both(networks, LITTLE, changes, remainders, printed, "the size of this change", both_signs)
 
 
 def _label_tops(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,29 +96,29 @@ def _label_tops(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compare_with_both(
-    networks: Networks, share: float, changes: Parts, remainders: Parts, printed: Mapping[str, float], quantity: str
-) -> Finding:
+    networks: Networks, share: float, changes: Parts, remainders: Parts, printed: Mapping[str, float], what: str,
+    comparisons: int = 0,
+) -> Finding:  # fmt: skip
     """Whether changes are small compared with the rise without layers 3, 4, 6, 7.
 
     remainders: that share of the rise minus the change, of the same names as `changes`; above 0 decides. The number shown is
     the change itself. Where the whole rise is not above 0 there is nothing to compare with, and the claim is inconclusive.
     """
     rise = networks.errors(FOUR_LAYERS)
-    judged = base.judge_above(remainders)
+    judged = base.judge_above(remainders, comparisons=comparisons)
     name = judged.part or next(iter(remainders))
     parts = {**changes, **_label_tops("rise without 3, 4, 6, 7, {}", rise)}
-    finding = Finding(judged.verdict, "", changes[name], parts, name, make_effect(changes[name], printed[name]))
-    lowest = min(rise.values(), key=lambda estimate: estimate.ends[0])
-    if lowest.ends[0] <= 0:
-        return dataclasses.replace(finding, verdict="inconclusive", reason=_nothing_to_compare(lowest))
-    position = {
-        "reproduced": "lies above 0",
-        "not reproduced": "lies at or below 0",
-        "inconclusive": "includes 0",
-    }
-    difference = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 minus {quantity}"
-    reason = f"{difference} is {remainders[name].text()}, which {position[judged.verdict]}."
-    return dataclasses.replace(finding, reason=reason)
+    finding = Finding(
+        judged.verdict, judged.reason, changes[name], parts, name, make_effect(changes[name], printed[name])
+    )
+    least = min(rise.values(), key=lower_end)
+    if not (remainders[name].has_interval and least.has_interval):
+        return finding
+    if lower_end(least) <= 0:
+        return dataclasses.replace(finding, verdict="inconclusive", reason=_nothing_to_compare(least))
+    difference = f"{_percent(share)} of the rise without layers 3, 4, 6, 7 minus {what}"
+    position = judged.reason.partition(") " if judged.part else "interval ")[2]
+    return dataclasses.replace(finding, reason=f"{difference} is {remainders[name].text()}, which {position}")
 
 
 def _nothing_to_compare(rise: Estimate) -> str:
@@ -132,30 +135,33 @@ def _superadditive(networks: Networks) -> Sized:
     """Removing all four must also raise the error at all."""
     beyond, four_layers = "rise beyond both, {}", "rise without 3, 4, 6, 7, {}"
     parts = _label_tops(beyond, networks.errors(SUPERADDITIVE)) | _label_tops(four_layers, networks.errors(FOUR_LAYERS))
-    return parts, _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(
-        four_layers, printed_errors(FOUR_LAYERS)
+    return (
+        parts,
+        _label_tops(beyond, printed_errors(SUPERADDITIVE)) | _label_tops(four_layers, printed_errors(FOUR_LAYERS)),
+        0,
     )
 
 
 def _fits(networks: Networks) -> Sized:
     networks.require_same_recipe([row for rows in FITS.values() for row in rows])
     parts = {name: networks.training(rows) for name, rows in FITS.items()}
-    return parts, {name: printed_error(rows, "train_top1") for name, rows in FITS.items()}
+    return parts, {name: printed_error(rows, "train_top1") for name, rows in FITS.items()}, 0
 
 
 def _depth(networks: Networks) -> Sized:
-    row, worse = _least_exceeded(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
+    row, worse, others = _least_exceeded(networks, SHALLOW, lambda rows: networks.errors(rows)["top-1"])
     error, gap = f"error, above that of {ROWS[row]}", "gap, below the baseline's"
     parts = {error: worse, gap: networks.gap({BASELINE: 1, SHALLOW: -1})}
-    return parts, {
+    printed = {
         error: printed_error({SHALLOW: 1, row: -1}, "val_top1"),
         gap: _gap_printed(BASELINE) - _gap_printed(SHALLOW),
     }
+    return parts, printed, others + 1
 
 
 def _overfits(networks: Networks) -> Sized:
     """Of the widest network."""
-    row, gap = _least_exceeded(networks, WIDEST, networks.gap)
+    row, gap, others = _least_exceeded(networks, WIDEST, networks.gap)
     trains, rises, opens = "training error falls", "{} error rises", f"gap, above that of {ROWS[row]}"
     falls = total((-1, WIDE_TO_WIDEST))
     parts = {
@@ -163,31 +169,33 @@ def _overfits(networks: Networks) -> Sized:
         **_label_tops(rises, networks.errors(WIDE_TO_WIDEST)),
         opens: gap,
     }
-    return parts, {
+    printed = {
         trains: printed_error(falls, "train_top1"),
         **_label_tops(rises, printed_errors(WIDE_TO_WIDEST)),
         opens: _gap_printed(WIDEST) - _gap_printed(row),
     }
+    return parts, printed, others + len(parts) - 1
 
 
 def _overfits_without_full(networks: Networks) -> Sized:
     falls, rises = "training error falls", "top-1 error rises"
     parts = {falls: networks.training(total((-1, OVERFITS))), rises: networks.errors(OVERFITS)["top-1"]}
-    return parts, {
+    printed = {
         falls: printed_error(total((-1, OVERFITS)), "train_top1"),
         rises: printed_error(OVERFITS, "val_top1"),
     }
+    return parts, printed, 0
 
 
-def _least_exceeded(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> tuple[str, Estimate]:
-    """The row that `row` exceeds least clearly, and by how much. Raises NotMeasured where there is none to compare with."""
+def _least_exceeded(networks: Networks, row: str, measure: Callable[[Sum], Estimate]) -> tuple[str, Estimate, int]:
+    """The row that `row` exceeds least clearly, by how much, and of how many. Raises NotMeasured where there is no other."""
     networks.row(row)
     others = [other for other in networks.rows if other != row]
     if not others:
         raise NotMeasured("The experiment trains no other network of Table 3.")
     excess = {other: measure({row: 1, other: -1}) for other in others}
-    closest = min(excess, key=lambda other: excess[other].ends[0])
-    return closest, excess[closest]
+    least = min(excess, key=lambda other: lower_end(excess[other]))
+    return least, excess[least], len(others)
 
 
 def _gap_printed(row: str) -> float:

@@ -2,7 +2,7 @@
 
 A group of claims is a module with `needs(config)` (label -> file, relative to the experiment's results; raises LookupError
 naming the section that the experiment leaves out) and `CLAIMS`. A claim's `decide` takes the group's files, or raises
-`NotMeasured` with the reason.
+`NotMeasured` with the reason; where it is about networks it is an `AboutNetworks`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate
 
 Verdict = Literal["reproduced", "reproduced, small", "not reproduced", "inconclusive", "not attempted"]
@@ -66,7 +67,7 @@ class Effect:
 class Finding:
     """`estimate` is what decides; where a claim has several parts, `part` is the name of the one that decides, and `parts` are all.
 
-    `effect` is printed next to the verdict; `with_effect` judges by it.
+    `effect` is printed next to the verdict; `with_effect` judges by it. `remark`: what to know beside the verdict.
     """
 
     verdict: Verdict
@@ -75,6 +76,21 @@ class Finding:
     parts: Mapping[str, Estimate] | None = None
     part: str = ""
     effect: Effect | None = None
+    remark: str = ""
+
+
+Decide = Callable[[Mapping[str, Path]], Finding]
+
+
+@dataclass(frozen=True)
+class AboutNetworks:
+    """A claim's `decide`, with the networks that it is about: they must be better than chance before it decides."""
+
+    decide: Decide
+    names: Callable[[Mapping[str, Path]], Iterable[str]]  # the group's files -> runs
+
+    def __call__(self, files: Mapping[str, Path]) -> Finding:
+        return self.decide(files)
 
 
 @dataclass(frozen=True)
@@ -88,24 +104,60 @@ class Claim:
         str  # what is measured, and what the claim asks of it: `Fall of top-5 error from baseline to improved, above 0`
     )
     paper: str  # the same quantity by the paper's numbers; "" where it gives none
-    decide: Callable[[Mapping[str, Path]], Finding]
+    decide: Decide
     contradicted: str = ""
     remark: str = ""
 
 
-def judge_above(parts: Mapping[str, Estimate], threshold: float = 0.0) -> Finding:
-    """All parts must exceed the threshold; the smallest decides."""
+@dataclass(frozen=True)
+class Parts:
+    """The estimates that a claim requires, each with the margin by which its interval has to be clear (0 where it has none).
+
+    All must hold, so "reproduced" asks for every 95 % interval and needs no correction: wrong in 2.5 % of cases at most. One
+    that does not hold is "not reproduced", so a part's interval counts against the claim only if it does as one of
+    `comparisons` simultaneous ones (Bonferroni): wrong in 2.5 % at most as well. `comparisons` are the parts, and more where a
+    part was chosen among several by its numbers.
+    """
+
+    estimates: Mapping[str, Estimate]
+    margins: Mapping[str, float] = field(default_factory=dict)
+    comparisons: int = 0
+
+    @property
+    def count(self) -> int:
+        return max(len(self.estimates), self.comparisons)
+
+    def plain(self, name: str) -> Estimate:
+        return widen(self.estimates[name], self.margins.get(name, 0.0))
+
+    def corrected(self, name: str) -> Estimate:
+        return widen(intervals.simultaneous(self.estimates[name], self.count), self.margins.get(name, 0.0))
+
+
+def widen(estimate: Estimate, margin: float) -> Estimate:
+    """On both sides."""
+    if not estimate.has_interval:
+        return estimate
+    low, high = estimate.ends
+    return dataclasses.replace(estimate, low=low - margin, high=high + margin)
+
+
+def judge_above(
+    estimates: Mapping[str, Estimate], threshold: float = 0.0, margins: Mapping[str, float] | None = None, comparisons: int = 0
+) -> Finding:  # fmt: skip
+    """All parts must exceed the threshold; the smallest decides. `margins`, `comparisons`: as of `Parts`."""
     position = {
         "reproduced": f"lies above {threshold:g}",
         "inconclusive": f"includes {threshold:g}",
         "not reproduced": f"lies at or below {threshold:g}",
     }
+    parts = Parts(estimates, margins or {}, comparisons)
     return _judge_all(
         parts, lambda estimate: _verdict_above(estimate, threshold), lambda estimate: estimate.value, position
     )
 
 
-def judge_inside(parts: Mapping[str, Estimate], margin: float) -> Finding:
+def judge_inside(estimates: Mapping[str, Estimate], margin: float) -> Finding:
     """All parts must lie between -margin and margin, with their whole interval; the largest decides."""
     position = {
         "reproduced": f"lies between -{margin:g} and {margin:g}",
@@ -113,7 +165,10 @@ def judge_inside(parts: Mapping[str, Estimate], margin: float) -> Finding:
         "not reproduced": f"lies outside ±{margin:g}",
     }
     return _judge_all(
-        parts, lambda estimate: _verdict_inside(estimate, margin), lambda estimate: -abs(estimate.value), position
+        Parts(estimates),
+        lambda estimate: _verdict_inside(estimate, margin),
+        lambda estimate: -abs(estimate.value),
+        position,
     )
 
 
@@ -134,27 +189,49 @@ def _verdict_inside(estimate: Estimate, margin: float) -> Verdict:
 
 
 def _judge_all(
-    parts: Mapping[str, Estimate],
+    parts: Parts,
     judge: Callable[[Estimate], Verdict],
     strength: Callable[[Estimate], float],
     position: Mapping[str, str],
 ) -> Finding:
     """The worst verdict of the parts, and among those with it the weakest part. Raises ValueError for no parts."""
-    verdicts = {name: judge(estimate) for name, estimate in parts.items()}
+    verdicts = {name: _verdict(parts, name, judge) for name in parts.estimates}
     worst = max(verdicts.values(), key=("reproduced", "inconclusive", "not reproduced").index)
-    name = min((name for name in parts if verdicts[name] == worst), key=lambda name: strength(parts[name]))
-    several = len(parts) > 1
-    part = name if several else ""
-    return Finding(
-        worst, _reason(part, parts[name], position[worst]), parts[name], dict(parts) if several else None, part
-    )
+    name = min((name for name in verdicts if verdicts[name] == worst), key=lambda name: strength(parts.estimates[name]))
+    several = len(parts.estimates) > 1
+    reason = _reason(parts, name, worst, judge, position)
+    shown = dict(parts.estimates) if several else None
+    return Finding(worst, reason, parts.estimates[name], shown, name if several else "")
 
 
-def _reason(part: str, estimate: Estimate, position: str) -> str:
-    label = f" ({part})" if part else ""
+def _verdict(parts: Parts, name: str, judge: Callable[[Estimate], Verdict]) -> Verdict:
+    if judge(parts.plain(name)) == "reproduced":
+        return "reproduced"
+    return "not reproduced" if judge(parts.corrected(name)) == "not reproduced" else "inconclusive"
+
+
+def _reason(
+    parts: Parts, name: str, verdict: Verdict, judge: Callable[[Estimate], Verdict], position: Mapping[str, str]
+) -> str:
+    estimate = parts.estimates[name]
+    label = f" ({name})" if len(parts.estimates) > 1 else ""
     if not estimate.has_interval:
+        return explain_no_interval(estimate, label)
+    alone, clear = judge(estimate), judge(parts.plain(name))
+    if alone == verdict:
+        return f"The interval{label} {position[alone]}."
+    if clear != alone:
+        unit = f" {estimate.unit}" if estimate.unit else ""
+        margin = f"{parts.margins[name]:.{estimate.digits}f}{unit}"
+        return f"The interval{label} {position[alone]}, but not by more than the {margin} that another training may change."
+    return f"The interval{label} {position[alone]}, but not when corrected for the {parts.count} comparisons of this claim."
+
+
+def explain_no_interval(estimate: Estimate, label: str = "") -> str:
+    """A sentence; label: ` (top-1)`."""
+    if not estimate.without:
         return f"Measured once{label}, so there is no interval."
-    return f"The interval{label} {position}."
+    return f"There is no interval{label}: {estimate.without}."
 
 
 def with_effect(finding: Finding, effect: Effect | Mapping[str, Effect]) -> Finding:
@@ -184,6 +261,18 @@ def excuse_unconverged(finding: Finding, reason: str) -> Finding:
     if not reason or finding.verdict != "not reproduced":
         return finding
     return dataclasses.replace(finding, verdict="inconclusive", reason=f"Not converged: {reason}. {finding.reason}")
+
+
+def excuse_unrepeated(finding: Finding, reason: str) -> Finding:
+    """For a claim that compares networks whose intervals do not cover another training: inconclusive, whatever its numbers.
+
+    `reason`: a clause that says why nothing shows what another training would change; "" where something does.
+    """
+    if not reason:
+        return finding
+    return dataclasses.replace(
+        finding, verdict="inconclusive", reason=f"{reason[0].upper()}{reason[1:]}. {finding.reason}"
+    )
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from zfrepro.claims.margins import make_part
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import intervals
 from zfrepro.measurements.correspondence import MASKS, PARTS
-from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
 MIN_IMAGES = 3  # images; two make a single pair, which a bootstrap cannot resample
@@ -38,7 +38,8 @@ def _parts_agree(files: Mapping[str, Path]) -> Finding:
     printed, measured = _printed(5), {}
     for part in PARTS:
         value, low, high = (100 * shares[part][key] for key in ("value", "low", "high"))
-        estimate = Estimate(value, low, high, sample["pictures"], "images", unit="%")
+        count = sample["pictures"]
+        estimate = intervals.given(value, low, high, count, "images", unit="%", freedom=count - 1)
         measured[part] = make_part(estimate, 100 * (1 - printed[part] / printed["random"]), "the paper's")
     return margins.judge_above(measured)
 
@@ -52,14 +53,10 @@ def _less_in_layer_7(files: Mapping[str, Path]) -> Finding:
     counts = np.vstack([np.ones(count, int), intervals.resampled_counts(count)])
     shares = [_margin(pairs, counts) for pairs in (five, seven)]
     value, *resamples = 100 * (shares[0] - shares[1])
-    finite = np.array(resamples)[
-        ~np.isnan(resamples)
-    ]  # missing where random squares change nothing in the images drawn
-    if np.isnan(value) or not len(finite):
+    if np.isnan(value):
         raise NotMeasured("Random squares change nothing in layer 5 or in layer 7.")
-    low, high = intervals.percentile_ends(finite)
     sentence = f"Layer 5: {100 * shares[0][0]:.1f} %, layer 7: {100 * shares[1][0]:.1f} %."
-    estimate = Estimate(float(value), low, high, count, "images", unit="points")
+    estimate = intervals.resampled(float(value), np.array(resamples), count, "images", unit="points")
     return parts.add_sentence(
         margins.judge_above({"": make_part(estimate, _printed_margin(5) - _printed_margin(7), "the paper's")}), sentence
     )

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from zfrepro.claims import base
-from zfrepro.claims.base import Effect, Finding
+from zfrepro.claims.base import AboutNetworks, Effect, Finding
 from zfrepro.measurements import convergence
 from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
 
 
-def for_networks(rows: Iterable[str], decide: Callable[[Networks], Finding]) -> Callable[[Mapping[str, Path]], Finding]:
+def for_networks(rows: Iterable[str], decide: Callable[[Networks], Finding], compares: bool = True) -> AboutNetworks:
     """A claim's `decide`, about what the trained networks of these rows do.
 
     The reason names seeds left out because they diverged. Where the networks did not converge, "not reproduced" becomes
-    "inconclusive".
+    "inconclusive". `compares`: networks with each other; then the remark names those that were trained once.
     """
     rows = tuple(dict.fromkeys(rows))
 
@@ -26,14 +26,15 @@ def for_networks(rows: Iterable[str], decide: Callable[[Networks], Finding]) -> 
         finding = decide(networks)
         if finding.verdict == "not reproduced":
             finding = base.excuse_unconverged(finding, convergence.reason(files, networks.names(rows)))
-        return dataclasses.replace(finding, reason=finding.reason + networks.left_out(rows))
+        remark = networks.single_trainings(rows) if compares else ""
+        return dataclasses.replace(finding, reason=finding.reason + networks.left_out(rows), remark=remark)
 
-    return decide_files
+    return AboutNetworks(decide_files, lambda files: Networks.load(files).names(rows))
 
 
-def judge_above_zero(parts: Mapping[str, Estimate], printed: Mapping[str, float]) -> Finding:
+def judge_above_zero(parts: Mapping[str, Estimate], printed: Mapping[str, float], comparisons: int = 0) -> Finding:
     """`base.judge_above` with an effect; `printed`: the paper's own numbers of the same parts, in points."""
-    finding = base.judge_above(parts)
+    finding = base.judge_above(parts, comparisons=comparisons)
     name = finding.part or next(iter(parts))
     return base.with_effect(finding, make_effect(parts[name], printed[name]))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from zfrepro import paper
 from zfrepro.claims import base
-from zfrepro.claims.base import Claim, Finding
+from zfrepro.claims.base import AboutNetworks, Claim, Finding
 from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
 from zfrepro.measurements import convergence, network_errors, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -49,6 +49,7 @@ def _replication(files: Mapping[str, Path]) -> Finding:
         finding,
         effect=make_effect(measured[finding.part], printed),
         reason=finding.reason + networks.left_out([BASELINE]),
+        remark=networks.single_trainings([BASELINE]),
     )
 
 
@@ -64,10 +65,11 @@ def _reduced(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
 def _above_published(networks: Networks, k: int) -> Estimate:
     """The replication's error minus the published one."""
     wrong = networks.wrong(BASELINE, k, networks.views)
-    ours = network_errors.sum_of_errors([(1.0, wrong)], networks.spread_of_error(k, networks.views))
-    low, high = ours.ends
+    spread = networks.spread_of_error(k, networks.views)
+    ours = networks.with_trainings(network_errors.sum_of_errors([(1.0, wrong)], spread), spread)
     shift = _printed("krizhevsky-1", f"top{k}")
-    return dataclasses.replace(ours, value=ours.value - shift, low=low - shift, high=high - shift)
+    low, high = (None if end is None else end - shift for end in (ours.low, ours.high))
+    return dataclasses.replace(ours, value=ours.value - shift, low=low, high=high)
 
 
 def _falls(rows: Sum, first: str, second: str) -> Callable[[Networks], Finding]:
@@ -119,7 +121,9 @@ def _fall(
     for name, k in networks.tops().items():
         spread = networks.spread_of_error(k, networks.views) if joining else None
         fall = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
-        falls[name] = dataclasses.replace(fall, counted=ADDED_NETWORK if spread else ENSEMBLE)
+        falls[name] = dataclasses.replace(
+            networks.with_trainings(fall, spread) if joining else fall, counted=ADDED_NETWORK if spread else ENSEMBLE
+        )
     return falls
 
 
@@ -163,7 +167,7 @@ CLAIMS = (
         f"Top-5 and top-1 error of the baseline minus the published ones, between -{MATCH:g} and {MATCH:g} points; at full size only",
         f"top-5 {_printed('baseline', 'top5') - _printed('krizhevsky-1', 'top5'):+.1f} points, "
         f"top-1 {_printed('baseline', 'top1') - _printed('krizhevsky-1', 'top1'):+.1f}",
-        _replication,
+        AboutNetworks(_replication, lambda files: Networks.load(files).names([BASELINE])),
     ),
     Claim(
         2,
@@ -189,7 +193,7 @@ CLAIMS = (
         "Table 2, section 5.1",
         "Mean top-5 and top-1 error of the improved network's seeds minus that of their averaged probabilities, above 0",
         f"{_fall_text('improved', 'improved-ensemble')}, five networks",
-        for_networks((IMPROVED,), _ensemble),
+        for_networks((IMPROVED,), _ensemble, compares=False),
     ),
     Claim(
         5,

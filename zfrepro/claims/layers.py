@@ -14,9 +14,9 @@ from typing import Any
 
 from zfrepro import paper
 from zfrepro.claims import base, margins, parts
-from zfrepro.claims.base import Claim, Finding
+from zfrepro.claims.base import AboutNetworks, Claim, Decide, Finding
 from zfrepro.claims.margins import make_part
-from zfrepro.measurements import convergence, transfers
+from zfrepro.measurements import chance, convergence, transfers
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.transfers import NAMES, Target, load_targets
 
@@ -24,6 +24,7 @@ SETS = {"caltech101": "cal101_30", "caltech256": "cal256_60"}  # set -> columns 
 TRAINING_MARGIN = 1.0  # point of accuracy: margin for another training
 EQUAL = 2.0  # points; twice the 0.9 that the paper's two classifiers differ by at most
 DEEP, STEPS = transfers.DEEPEST, ((1, 2), (2, 3), (3, 4), (4, 5))
+LABELS = tuple(f"{name}/pretrained" for name in SETS)
 CLASSIFIERS = {"svm": "SVM", "softmax": "softmax"}
 
 
@@ -36,8 +37,12 @@ def needs(config: Any) -> dict[str, str]:
     return set_files | convergence.needs(config)
 
 
-def _for_trained(decide: parts.Decide) -> parts.Decide:
-    return parts.for_trained_networks(decide, *(f"{name}/pretrained" for name in SETS), run=lambda path: path.stem)
+def _for_trained(decide: Decide) -> AboutNetworks:
+    return parts.for_trained_networks(decide, *LABELS, run=name_of_file)
+
+
+def name_of_file(path: Path) -> str:
+    return path.stem
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,20 @@ class Layers:
     def paired_difference(self, first: list[float], second: list[float]) -> Estimate:
         return self.target.sum([(1, first), (-1, second)], self.target.largest_training, same_network=True)
 
-    def over_best_below(self, classifier: str) -> tuple[int, Estimate]:
-        """The best of the layers below, and by how much the deepest is above it."""
+    def over_best_below(self, classifier: str) -> tuple[int, Estimate, int]:
+        """The best of the layers below, by how much the deepest is above it, and of how many it is the best."""
         below = [layer for layer in range(1, DEEP) if self._folds(layer, classifier) is not None]
         if not below:
             raise NotMeasured(f"The experiment measures {CLASSIFIERS[classifier]} on no layer below layer {DEEP}.")
         best = max(below, key=lambda layer: statistics.fmean(self.folds(layer, classifier)))
-        return best, self.rise(best, DEEP, classifier)
+        return best, self.rise(best, DEEP, classifier), len(below)
+
+    def require_better_than_chance(self, name: str) -> None:
+        """Raises NotMeasured where a classifier on the deepest layer is not: that two guess alike is no agreement."""
+        for classifier, label in CLASSIFIERS.items():
+            guessing = chance.describe_accuracy(self.target, self.folds(DEEP, classifier), self.target.largest_training)
+            if guessing:
+                raise NotMeasured(f"The {label} on layer {DEEP} is not better than chance on {name}: {guessing}.")
 
     def _folds(self, layer: int, classifier: str) -> list[float] | None:
         values = {"method": "pretrained", "layer": layer, "classifier": classifier}
@@ -89,20 +101,25 @@ def _improves(files: Mapping[str, Path]) -> Finding:
 
 
 def _deepest_is_best(files: Mapping[str, Path]) -> Finding:
-    """Effects relative to the paper's rise over layer 5, its best below; none where that is no rise (SVM, Caltech-101)."""
+    """Effects relative to the paper's rise over layer 5, its best below; none where that is no rise (SVM, Caltech-101).
+
+    The best of the layers below is chosen by its accuracy, which luck may have raised; each of them counts as a comparison.
+    """
     sets, rises = _load_layers(files), {}
     for name, layers in sets.items():
         for classifier, label in CLASSIFIERS.items():
-            best, estimate = layers.over_best_below(classifier)
+            best, estimate, choices = layers.over_best_below(classifier)
             printed = _printed(name, DEEP, classifier) - _printed(name, 5, classifier)
             rises[f"{NAMES[name]}, {label}, above layer {best}"] = make_part(
-                estimate, printed, "the paper's", TRAINING_MARGIN
+                estimate, printed, "the paper's", TRAINING_MARGIN, choices
             )
     return parts.with_missing_sets(margins.judge_above(rises), tuple(SETS), tuple(sets))
 
 
 def _classifiers_agree(files: Mapping[str, Path]) -> Finding:
     sets = _load_layers(files)
+    for name, layers in sets.items():
+        layers.require_better_than_chance(NAMES[name])
     differences = {
         NAMES[name]: layers.paired_difference(layers.folds(DEEP, "softmax"), layers.folds(DEEP, "svm"))
         for name, layers in sets.items()
@@ -169,6 +186,6 @@ CLAIMS = (
         f"Accuracy of the softmax on layer {DEEP} minus that of the linear SVM, with the most training images, between -{EQUAL:g} and "
         f"{EQUAL:g} points on both sets",
         _softmax_minus_svm(),
-        _classifiers_agree,
+        parts.about_networks(_classifiers_agree, *LABELS, run=name_of_file),
     ),
 )

@@ -26,6 +26,7 @@ class Part:
     estimate: Estimate
     effect: Effect | None = None
     margin: float | None = None
+    choices: int = 1  # among how many the estimate was chosen by its value
 
     @property
     def widening(self) -> float:
@@ -38,22 +39,22 @@ def _half_of_small(effect: Effect) -> float:
     return SMALL[effect.relative_to] * effect.yardstick / 2
 
 
-def make_part(estimate: Estimate, yardstick: float, relative_to: Yardstick, margin: float | None = None) -> Part:
+def make_part(
+    estimate: Estimate, yardstick: float, relative_to: Yardstick, margin: float | None = None, choices: int = 1
+) -> Part:
     """A part whose estimate is its effect, in the same unit; no effect where the yardstick is not above 0."""
     if yardstick <= 0:
-        return Part(estimate, margin=margin)
-    return Part(
-        estimate, Effect(estimate.value, yardstick, relative_to, estimate.unit, estimate.digits, estimate.high), margin
-    )
+        return Part(estimate, margin=margin, choices=choices)
+    effect = Effect(estimate.value, yardstick, relative_to, estimate.unit, estimate.digits, estimate.high)
+    return Part(estimate, effect, margin, choices)
 
 
 def judge_above(parts: Mapping[str, Part], threshold: float = 0.0) -> Finding:
     """All parts must exceed the threshold by more than their margin; the smallest decides, and its effect counts."""
-    finding = base.judge_above({name: _widen(part) for name, part in parts.items()}, threshold)
+    estimates = {name: part.estimate for name, part in parts.items()}
+    widening = {name: part.widening for name, part in parts.items()}
+    finding = base.judge_above(estimates, threshold, widening, sum(part.choices for part in parts.values()))
     deciding = parts[finding.part] if finding.part else next(iter(parts.values()))
-    estimates = {name: part.estimate for name, part in parts.items()} if len(parts) > 1 else None
-    reason = _reason(finding, deciding, threshold)
-    finding = dataclasses.replace(finding, estimate=deciding.estimate, parts=estimates, reason=reason)
     return finding if deciding.effect is None else base.with_effect(finding, _largest(deciding.effect))
 
 
@@ -61,23 +62,3 @@ def _largest(effect: Effect) -> Effect:
     """The effect with the upper end that another training might reach."""
     high = effect.value if effect.high is None else effect.high
     return dataclasses.replace(effect, high=high + _half_of_small(effect))
-
-
-def _widen(part: Part) -> Estimate:
-    estimate = part.estimate
-    if not estimate.has_interval:
-        return estimate
-    low, high = estimate.ends
-    return dataclasses.replace(estimate, low=low - part.widening, high=high + part.widening)
-
-
-def _reason(finding: Finding, deciding: Part, threshold: float) -> str:
-    without_margin = base.judge_above({"": deciding.estimate}, threshold).verdict
-    if without_margin == finding.verdict:
-        return finding.reason
-    side = "above" if without_margin == "reproduced" else "at or below"
-    part, unit = (
-        f" {text}" if text else "" for text in (f"({finding.part})" if finding.part else "", deciding.estimate.unit)
-    )
-    margin = f"{deciding.widening:.{deciding.estimate.digits}f}{unit}"
-    return f"The interval{part} lies {side} {threshold:g}, but not by more than the {margin} that another training may change."

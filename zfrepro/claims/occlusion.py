@@ -19,6 +19,7 @@ from zfrepro.claims.margins import Part
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
+from zfrepro.measurements.networks import lower_end
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 
 MAJORITY = 50  # percent
@@ -59,11 +60,18 @@ def _localises(files: Mapping[str, Path]) -> Finding:
     )
 
 
-def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float]:
-    """Percent by which the mean of `on` lies below that of `off`, both (N,), and its upper end; bootstrap over images."""
+def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float | None]:
+    """Percent by which the mean of `on` lies below that of `off`, both (N,), and its upper end; bootstrap over images.
+
+    Raises NotMeasured where `off` is 0 in all images.
+    """
+    if not off.any():
+        raise NotMeasured("The true class has probability 0 wherever the square is off the object.")
     resamples = np.random.default_rng(0).integers(len(on), size=(intervals.RESAMPLES, len(on)))
-    falls = 100 * (1 - on[resamples].mean(axis=1) / off[resamples].mean(axis=1))
-    return 100 * float(1 - on.mean() / off.mean()), intervals.percentile_ends(falls)[1]
+    whole = off[resamples].mean(axis=1)
+    parts = np.divide(on[resamples].mean(axis=1), whole, out=np.full(len(resamples), np.nan), where=whole > 0)
+    fall = 100 * float(1 - on.mean() / off.mean())
+    return fall, intervals.resampled(fall, 100 * (1 - parts), len(on), "images").high
 
 
 def _minima(files: Mapping[str, Path]) -> Finding:
@@ -84,7 +92,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
         f"{len(distant)} of {len(scores)} images have clear minima. Minima of different images are as far apart in "
         f"{unrelated(distant):.1f} %, {difference.text()} more."
     )
-    if difference.ends[0] <= 0:
+    if lower_end(difference) <= 0 or not difference.has_interval:
         finding = dataclasses.replace(
             finding,
             verdict="inconclusive",
@@ -96,22 +104,21 @@ def _minima(files: Mapping[str, Path]) -> Finding:
 def _unrelated_minus_observed(distant: np.ndarray) -> Estimate:
     """Share of unrelated minima that are apart minus the observed share, in points; bootstrap over images.
 
-    An image drawn several times forms no pair with itself; a draw of a single image is left out.
+    An image resamples several times forms no pair with itself; a draw of a single image is left out.
     """
     count = len(distant)
     resamples = intervals.resampled_counts(count)
     counts = np.vstack([np.ones(count, int), resamples[resamples.max(axis=1) < count]])
     observed, pairs = counts @ np.diag(distant) / count, distant * ~np.eye(count, dtype=bool)
     chance = ((counts @ pairs) * counts).sum(axis=1) / (count**2 - (counts**2).sum(axis=1))
-    value, *draws = 100 * (chance - observed)
-    low, high = intervals.percentile_ends(np.array(draws))
-    return Estimate(float(value), low, high, count, "images with clear minima", unit="points")
+    value, *resamples = 100 * (chance - observed)
+    return intervals.resampled(float(value), np.array(resamples), count, "images with clear minima", unit="points")
 
 
 def _label(files: Mapping[str, Path]) -> Finding:
     scores = _scores(files)
     values = scores.values
-    label_kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%")
+    label_kept = intervals.mean_of_images(100 * values["kept"][scores.surer], EASY, unit="%", within=(0, 100))
     changed = intervals.mean_of_images(100 * (values["kept_outside"] - values["kept_inside"]), "images", unit="points")
     positions = {
         f"label kept, minus {MAJORITY}": margins.make_part(
@@ -127,7 +134,7 @@ def _label(files: Mapping[str, Path]) -> Finding:
 def _subtract(estimate: Estimate, threshold: float) -> Estimate:
     """So that parts with different thresholds can be judged together."""
     low, high = (None if end is None else end - threshold for end in (estimate.low, estimate.high))
-    return Estimate(estimate.value - threshold, low, high, estimate.n, estimate.counted, estimate.digits, "points")
+    return dataclasses.replace(estimate, value=estimate.value - threshold, low=low, high=high, unit="points")
 
 
 def _all_on_object(values: Mapping[str, np.ndarray]) -> float:
@@ -155,7 +162,7 @@ CLAIMS = (
         "as fewer would be rare exceptions; inconclusive unless it is below the share "
         "expected by chance, of the map's minimum in one image and the class's in another",
         f"in two of its three images ({PRINTED_APART:.0f} %)",
-        _minima,
+        parts.about_networks(_minima, "scores/scores"),
     ),
     Claim(
         29,

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from zfrepro.claims import base
-from zfrepro.claims.base import Finding
+from zfrepro.claims.base import AboutNetworks, Decide, Finding
 from zfrepro.errors import UserError
-from zfrepro.measurements import convergence, transfers
+from zfrepro.measurements import convergence, runs, transfers
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import NotMeasured
+from zfrepro.measurements.networks import Networks
 from zfrepro.storage import artifacts
 
 Needs = Callable[[Any], Mapping[str, str]]
-Decide = Callable[[Mapping[str, Path]], Finding]
 
 
 def gather_files(config: Any, parts: Mapping[str, tuple[str, Needs]]) -> dict[str, str]:
@@ -55,22 +55,35 @@ def add_sentence(finding: Finding, sentence: str) -> Finding:
     return dataclasses.replace(finding, reason=f"{finding.reason} {sentence}".strip())
 
 
+def name_of_folder(path: Path) -> str:
+    return path.parent.name
+
+
+def about_networks(decide: Decide, *labels: str, run: Callable[[Path], str] = name_of_folder) -> AboutNetworks:
+    """`decide` for a claim about what networks do, trained to the end or not; labels and run as of `for_trained_networks`."""
+    return AboutNetworks(decide, lambda files: sorted({run(files[label]) for label in labels if label in files}))
+
+
 def for_trained_networks(
-    decide: Decide, *labels: str, run: Callable[[Path], str] = lambda path: path.parent.name
-) -> Decide:
+    decide: Decide, *labels: str, run: Callable[[Path], str] = name_of_folder, compares: bool = False
+) -> AboutNetworks:
     """`decide` for a claim about what trained networks do: "not reproduced" is inconclusive where they did not converge.
 
-    The networks are those whose results have these labels; `run`: a result's file -> name of its run.
+    The networks are those whose results have these labels; `run`: a result's file -> name of its run. `compares`: one training
+    of each kind with each other; inconclusive where no network of the experiment was repeated.
     """
 
     def decide_if_trained(files: Mapping[str, Path]) -> Finding:
         finding = decide(files)
+        if compares:
+            trained = runs.load(measured_files.select(files, convergence.GROUP))
+            finding = base.excuse_unrepeated(finding, Networks(tuple(trained), {}).unrepeated())
         if finding.verdict != "not reproduced":
             return finding
-        names = {run(files[label]) for label in labels if label in files}
-        return base.excuse_unconverged(finding, convergence.reason(files, sorted(names)))
+        return base.excuse_unconverged(finding, convergence.reason(files, about.names(files)))
 
-    return decide_if_trained
+    about = about_networks(decide_if_trained, *labels, run=run)
+    return about
 
 
 def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zfrepro.claims import ablation, correspondence, imagenet, invariance, layers, occlusion, transfer, visualisation
-from zfrepro.claims.base import Claim, Finding
+from zfrepro.claims.base import AboutNetworks, Claim, Finding
+from zfrepro.measurements import chance
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import NotMeasured
+from zfrepro.measurements.networks import Networks
 
 COUNT = 42
+TRAINED = "imagenet"  # the group that reads all trained networks with their scores
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,29 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
-    """Every claim in the paper's order; those of a group left out are not attempted."""
-    judged = []
+    """Every claim in the paper's order; those of a group left out, or about a network at chance, are not attempted."""
+    judged, trained = [], Networks.load(measured_files.select(files, TRAINED))
     for name, group in GROUPS.items():
         group_files = measured_files.select(files, name)
-        judged += [JudgedClaim(name, claim, _decide(group, claim, group_files)) for claim in group.module.CLAIMS]
+        judged += [
+            JudgedClaim(name, claim, _decide(group, claim, group_files, trained)) for claim in group.module.CLAIMS
+        ]
     return judged
 
 
-def _decide(group: Group, claim: Claim, files: Mapping[str, Path]) -> Finding:
+def _decide(group: Group, claim: Claim, files: Mapping[str, Path], trained: Networks) -> Finding:
     if not files:
         return Finding("not attempted", f"The experiment leaves out {group.sections}.")
     try:
+        if isinstance(claim.decide, AboutNetworks):
+            _require_better_than_chance(trained, claim.decide.names(files))
         return claim.decide(files)
     except NotMeasured as reason:
         return Finding("not attempted", str(reason))
+
+
+def _require_better_than_chance(trained: Networks, names: Iterable[str]) -> None:
+    """Raises NotMeasured naming the network that is not."""
+    reason = chance.describe(trained, names)
+    if reason:
+        raise NotMeasured(f"A network decides nothing before it is better than chance: {reason}.")

@@ -14,7 +14,7 @@ from typing import Any
 
 from zfrepro.claims import from_scratch, margins, parts
 from zfrepro.claims import transfer_printed as printed
-from zfrepro.claims.base import Claim, Finding
+from zfrepro.claims.base import AboutNetworks, Claim, Decide, Finding
 from zfrepro.claims.margins import make_part
 from zfrepro.measurements import convergence, intervals, transfers
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -43,7 +43,7 @@ def _part(estimate: Estimate, paper: float) -> margins.Part:
     return make_part(estimate, paper, "the paper's", TRAINING_MARGIN)
 
 
-def _trained(decide: parts.Decide, *names: str) -> parts.Decide:
+def _trained(decide: Decide, *names: str) -> AboutNetworks:
     """As `parts.for_trained_networks`, of the network whose features were classified on these sets."""
     return parts.for_trained_networks(decide, *(f"{name}/pretrained" for name in names), run=lambda path: path.stem)
 
@@ -152,7 +152,7 @@ def _mean_precision(files: Mapping[str, Path], method: str, count: int) -> Estim
         raise NotMeasured(
             f"The experiment does not measure {name_method(method)} on the set that stands in for {NAMES['voc2012']}."
         )
-    return Estimate(record["mean"], record["low"], record["high"], count, "test images", unit="points")
+    return intervals.given(record["mean"], record["low"], record["high"], count, "test images", unit="points")
 
 
 def _overlap(files: Mapping[str, Path]) -> Finding:

@@ -7,6 +7,7 @@ others (19) and to converge (21), and what activates a map (20, 22) is learned.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -97,12 +98,15 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     if "arrays/unclipped" not in parts.select_part(files, "first", NO_PAIR):
         raise NotMeasured("No network of `deconvnet.runs` is trained without clipping (`filter_rms: null`).")
     unclipped, clipped = _layers(files, "unclipped", "improved")
+    if not all(np.median(layers.rms) > 0 for layers in (unclipped, clipped)):
+        raise NotMeasured("Half of the filters of a network are 0, so nothing can be compared with their median.")
     if np.array_equal(unclipped.filters, clipped.filters):
         return _never_clipped(unclipped, clipped)
     value = unclipped.ratio / clipped.ratio
-    low, high = intervals.percentile_ends(_ratios(unclipped.rms, 0) / _ratios(clipped.rms, 1))
-    n = len(unclipped.rms) + len(clipped.rms)
-    estimate = Estimate(value, min(low, value), max(high, value), n, "filters of one network each", 2)
+    resamples = _ratios(unclipped.rms, 0) / _ratios(clipped.rms, 1)
+    low, high = intervals.percentile_ends(resamples[np.isfinite(resamples)])
+    n, counted = min(len(unclipped.rms), len(clipped.rms)), "filters of one network each"
+    estimate = intervals.given(value, min(low, value), max(high, value), n, counted, 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.add_sentence(
         margins.judge_above({"": Part(estimate, effect)}, 1),
@@ -120,9 +124,11 @@ def _never_clipped(unclipped: Layers, clipped: Layers) -> Finding:
 
 
 def _ratios(rms: np.ndarray, seed: int) -> np.ndarray:
-    """(RESAMPLES,): largest over median RMS of resampled filters."""
+    """(RESAMPLES,): largest over median RMS of resampled filters; NaN where that median is 0."""
     resamples = np.random.default_rng(seed).choice(rms, (intervals.RESAMPLES, len(rms)))
-    return resamples.max(axis=1) / np.median(resamples, axis=1)
+    middle = np.median(resamples, axis=1)
+    ratios: np.ndarray = np.divide(resamples.max(axis=1), middle, out=np.full(len(resamples), np.nan), where=middle > 0)
+    return ratios
 
 
 def _grouping(files: Mapping[str, Path]) -> Finding:
@@ -188,7 +194,7 @@ def _projected(files: Mapping[str, Path]) -> Finding:
     if not len(scores):
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     ratio = scores.values["projection"]
-    fall = intervals.mean_of_images(100 * (1 - ratio))
+    fall = intervals.mean_of_images(100 * (1 - ratio), within=(-math.inf, 100))
     effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
     measured = {"": Part(intervals.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
@@ -203,7 +209,7 @@ CLAIMS = (
         "How far energy at the multiples of 1 / stride exceeds the energy around it, in each map's layer-2 projections "
         f"(lines) and in their changes from pixel to pixel (squares): baseline minus improved, above 0 by more than {DECIBEL:g} dB",
         "",
-        parts.for_trained_networks(_aliasing, "first/arrays/baseline", "first/arrays/improved"),
+        parts.for_trained_networks(_aliasing, "first/arrays/baseline", "first/arrays/improved", compares=True),
     ),
     Claim(
         18,
@@ -212,7 +218,7 @@ CLAIMS = (
         "Figure 6 (b), (c), section 4.1",
         "Filters that peak in the middle band, improved minus baseline, and dead filters, baseline minus improved: both above 0",
         "",
-        parts.for_trained_networks(_frequencies, "first/arrays/baseline", "first/arrays/improved"),
+        parts.for_trained_networks(_frequencies, "first/arrays/baseline", "first/arrays/improved", compares=True),
     ),
     Claim(
         19,
@@ -220,7 +226,7 @@ CLAIMS = (
         "Figure 6 (a), section 3",
         "Largest over median RMS of the first-layer filters, without clipping divided by that with clipping: above 1",
         f"read from the figure: about {PRINTED_RATIO:g} times the median or more, as all other filters are nearly black on one's scale",
-        parts.for_trained_networks(_dominance, "first/arrays/unclipped", "first/arrays/improved"),
+        parts.for_trained_networks(_dominance, "first/arrays/unclipped", "first/arrays/improved", compares=True),
     ),
     Claim(
         20,

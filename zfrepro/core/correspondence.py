@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zfrepro.core import student
 from zfrepro.core.finite import require_finite
 from zfrepro.core.images import Box
 from zfrepro.core.nets import layer_outputs
@@ -156,15 +157,18 @@ def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
         values.mean(axis=0) for values in (pairs.different, pairs.changed_in_both, pairs.opposite, pairs.by_chance)
     )
     spread = pair_values(pairs.different).std(axis=1, ddof=1).mean() if len(different) > 2 else None
+    mean = float(pair_values(different).mean())
+    share = _share(pair_values(opposite).sum(), pair_values(changed_in_both).sum())
+    drawn = resampled(opposite, counts), resampled(changed_in_both, counts)
     numbers = {
-        "mean": pair_values(different).mean(),
-        **_interval("", resampled(different, counts)),
+        "mean": mean,
+        **_interval("", mean, len(different), resampled(different, counts), least=0.0),
         "spread": spread,
         "changed": 1 - np.diagonal(pairs.unchanged, axis1=1, axis2=2).mean(),
         "unchanged": pair_values(pairs.unchanged).mean(),
-        "opposite": _share(pair_values(opposite).sum(), pair_values(changed_in_both).sum()),
+        "opposite": share,
         "by_chance": _share(pair_values(chance).sum(), pair_values(changed_in_both).sum()),
-        **_interval("opposite_", resampled(opposite, counts), resampled(changed_in_both, counts)),
+        **_interval("opposite_", share, len(different), *drawn, least=0.0),
     }
     return {name: None if value is None else float(value) for name, value in numbers.items()}
 
@@ -176,15 +180,25 @@ def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> d
     """
     difference = random - parts.mean(axis=0)
     value = _share(pair_values(difference).sum(), pair_values(random).sum())
-    return {"value": value, **_interval("", resampled(difference, counts), resampled(random, counts))}
+    ratio = resampled(difference, counts), resampled(random, counts)
+    return {"value": value, **_interval("", value, len(random), *ratio)}
 
 
 def _share(part: float, total: float) -> float | None:
     return float(part / total) if total > 0 else None
 
 
-def _interval(prefix: str, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, float | None]:
+def _interval(
+    prefix: str, value: float | None, count: int, values: np.ndarray, over: np.ndarray | None = None, least: float = -np.inf
+) -> dict[str, float | None]:  # fmt: skip
+    """Between `least` and 1: Student's t with the standard error of what a bootstrap over `count` images draws.
+
+    None for fewer than three images, and where the draws do not vary.
+    """
     if over is not None:
         values = values[over > 0] / over[over > 0]
-    low, high = np.percentile(values, (2.5, 97.5)).tolist() if len(values) else (None, None)
-    return {f"{prefix}low": low, f"{prefix}high": high}
+    component = student.of_resamples(values, count)
+    if value is None or component is None:
+        return {f"{prefix}low": None, f"{prefix}high": None}
+    half = student.half_width([component])
+    return {f"{prefix}low": max(least, value - half), f"{prefix}high": min(1.0, value + half)}

@@ -127,9 +127,13 @@ def _row(judged: JudgedClaim) -> Row:
     claim, finding = judged.claim, judged.finding
     cells = (
         Number(claim.number, 0), claim.where, claim.statement, claim.quantity, claim.paper, finding.part,
-        *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, claim.remark,
+        *_numbers(finding.estimate), finding.verdict, *_effect(finding.effect), finding.reason, claim.contradicted, _remark(judged),
     )  # fmt: skip
     return make_row(COLUMNS, dict(zip((column.key for column in COLUMNS), cells, strict=True)))
+
+
+def _remark(judged: JudgedClaim) -> str:
+    return " ".join(text for text in (judged.claim.remark, judged.finding.remark) if text)
 
 
 def _numbers(estimate: Estimate | None) -> tuple[Number | str | None, ...]:
@@ -164,7 +168,7 @@ def _to_record(judged: JudgedClaim) -> dict[str, Any]:
         "effect": "" if finding.effect is None else finding.effect.text(),
         "reason": finding.reason,
         "contradicted": claim.contradicted,
-        "remark": claim.remark,
+        "remark": _remark(judged),
         "estimate": "" if estimate is None else estimate.text(),
         **numbers,
         "part": finding.part,

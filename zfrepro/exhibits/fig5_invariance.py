@@ -72,7 +72,7 @@ def build(files: Mapping[str, Path]) -> Picture:
             f"Distances: every map of layer 1 is scaled to unit length, so that two images are at most {about['largest']['1']:.1f} "
             "apart here and 13.9 with the paper's 96 maps; layer 7 counts as one map, at most 1.41. A small step is 10 of 60 pixels, "
             "or 0.2 of 0.8 in ratio, in proportion. R\u00b2: fit of a straight line through the original view, computed per image; 1 "
-            "for a line, below 0 where a constant fits better. Intervals: 95 %, bootstrap over images.",
+            "for a line, below 0 where a constant fits better. Intervals: 95 %, Student's t over images.",
             "The paper's view moves inside larger images; here borders are filled by reflection. Rotated views have black corners, as "
             "in the paper.",
         ),

@@ -6,6 +6,7 @@ further condition states it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability, share_number
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.intervals import Limits
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
 from zfrepro.storage import artifacts
 
@@ -28,6 +30,7 @@ COLUMNS = (
     Column("expected", "Expected by chance"),
     Column("images", "Images"),
 )
+PERCENT = (0.0, 100.0)  # what a mean of shares cannot leave
 LOWER, NO_IMAGE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
 
 
@@ -64,7 +67,7 @@ def _caption(scores: Scores, about: Mapping[str, Any]) -> str:
         f"correctly ({about['split_correct']:,} of {about['split_pictures']:,}), with a known box of the object "
         f"({about['correct_with_box']:,}) and with positions of the square on and beside it ({about['correct_with_room']:,}).{lacking} "
         f"The square of {about['square']} pixels moves in steps of {about['score_stride']}. It is on the object where its centre "
-        "is in the box. Intervals: 95 %, bootstrap over images for means, Wilson's for shares of images."
+        "is in the box. Intervals: 95 %, Student's t over images for means, Wilson's for shares of images."
     )
 
 
@@ -80,10 +83,12 @@ def _rows(scores: Scores) -> list[Row]:
         _share(
             "Lower where the square touches the box at all (% of images)", columns["touching"] < columns["elsewhere"], Number(50, 0)
         ),
-        _row("Fall that lies on the object (%)", 100 * columns["energy"], 1, area),
+        _row("Fall that lies on the object (%)", 100 * columns["energy"], 1, area, within=PERCENT),
         _share("Pointing game (% of images)", columns["pointing"] > 0, area),
-        _row("Positions that keep the label (%)", 100 * columns["kept"], 1),
-        _row("The same, half of the images with the highest P(true class) (%)", 100 * columns["kept"][scores.surer], 1),
+        _row("Positions that keep the label (%)", 100 * columns["kept"], 1, within=PERCENT),
+        _row(
+            "The same, half of the images with the highest P(true class) (%)", 100 * columns["kept"][scores.surer], 1, within=PERCENT,
+        ),
         _row(
             "Positions that change the label, on the object minus elsewhere (points)",
             100 * (columns["kept_outside"] - columns["kept_inside"]), 1, Number(0, 0), signed=True,
@@ -103,8 +108,11 @@ def _minima(scores: Scores) -> list[Row]:
     return [_share(label, np.diag(distant), Number(unrelated(distant)))]
 
 
-def _row(label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False) -> Row:
-    return _line(label, mean_number(values, digits, signed), expected, len(values))
+def _row(
+    label: str, values: np.ndarray, digits: int, expected: Number | None = None, signed: bool = False,
+    within: Limits = (-math.inf, math.inf),
+) -> Row:  # fmt: skip
+    return _line(label, mean_number(values, digits, signed, within), expected, len(values))
 
 
 def _probability(label: str, values: np.ndarray) -> Row:

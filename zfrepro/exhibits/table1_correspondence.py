@@ -115,7 +115,8 @@ def _opposite(mask: Mapping[str, Any], interval: bool) -> Number | None:
 def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
     return (
         "A sign is -1, 0 or 1; two units at 0 agree. ± of ours: standard deviation over the pairs, of one square per image; the paper "
-        "does not say what its ± is." + (" [ ]: 95 % interval, bootstrap over images." * intervals),
+        "does not say what its ± is."
+        + (" [ ]: 95 % interval, Student's t with the standard error of a bootstrap over images." * intervals),
         "Unchanged: units with exactly the same value with and without the square in both images; they count as agreeing. Opposite: of "
         "the units that change in both images, the share that rises in one and falls in the other; unrelated changes would give "
         f"{_chance(sample)}.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class NotMeasured(Exception):
@@ -12,7 +13,7 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured quantity with its 95 % interval; no interval where nothing was repeated.
+    """A measured quantity with its 95 % interval; no interval where nothing was repeated, or nothing varies.
 
     Raises ValueError for a number that is not finite: comparisons with NaN would decide a claim.
     """
@@ -24,6 +25,9 @@ class Estimate:
     counted: str  # what n counts: `validation images`, `folds`
     digits: int = 1
     unit: str = ""  # `points`, `%`, nothing
+    without: str = ""  # why there is no interval, a clause: `there are only 2 folds`
+    components: tuple[tuple[float, float], ...] = field(default=(), compare=False, repr=False)
+    """Of its variance: (variance, degrees of freedom) each; empty where the interval is not made of such."""
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(part) for part in (self.value, self.low, self.high) if part is not None):
@@ -39,6 +43,9 @@ class Estimate:
         if self.low is None or self.high is None:
             raise ValueError(f"no interval: {self.text()}")
         return self.low, self.high
+
+    def without_interval(self, reason: str) -> Estimate:
+        return dataclasses.replace(self, low=None, high=None, without=reason, components=())
 
     def text(self) -> str:
         """`-2.1 points [-3.0, -1.2]`"""

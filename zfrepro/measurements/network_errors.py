@@ -1,10 +1,10 @@
 """95 % intervals of networks' errors and of weighted sums of them: over images, and over seeds where networks have several.
 
 A `Spread` is the standard deviation between seeds, pooled over all networks that were trained several times, and its degrees
-of freedom. The variance over images is that of the weighted sum, image by image (paired); with a spread, the variance of the
-means over seeds is added. Student's t with Welch's degrees of freedom. Without a spread the noise of training is not in the
-interval; with it, what seeds differ in by chance of the images counts in both variances, so that the interval is rather too
-wide than too narrow.
+of freedom. The variance over images is that of the weighted sum, image by image (paired); with a spread, that of the means over
+seeds is the second component: each has its own Student's t, and their half-widths add in quadrature. Without a spread the noise
+of training is not in the interval; with it, what seeds differ in by chance of the images counts in both variances, so that the
+interval is rather too wide than too narrow. n counts images; what the seeds give are degrees of freedom, and one is too few.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from zfrepro.measurements.estimate import Estimate
-from zfrepro.measurements.intervals import student
+from zfrepro.measurements.intervals import LEAST, clip, student, vary
 
+LEAST_FREEDOM = LEAST - 1  # of a spread between seeds: one network from three seeds, or two from two each
 Spread = tuple[float, int]
 Wrong = tuple[float, np.ndarray]  # weight in the sum, bool (seeds, N): which of the same N images each seed gets wrong
 Percents = tuple[float, Sequence[float]]  # weight in the sum, training error of each seed in percent
 
 
 def seed_spread(groups: Sequence[Sequence[float]]) -> Spread | None:
-    """Of the errors of networks, a group a network, a number a seed. None where no network was trained twice."""
+    """Of the errors of networks, a group a network, a number a seed.
+
+    None for fewer than LEAST_FREEDOM degrees of freedom, and where the seeds of every network have the same error.
+    """
     repeated = [np.asarray(group, dtype=float) for group in groups if len(group) > 1]
     freedom = sum(len(group) - 1 for group in repeated)
-    if not freedom:
+    if freedom < LEAST_FREEDOM or not any(vary(group) for group in repeated):
         return None
     return float(np.sqrt(sum((len(group) - 1) * group.var(ddof=1) for group in repeated) / freedom)), freedom
 
@@ -92,9 +96,7 @@ def mean_training_error(percents: Sequence[float], images: int, spread: Spread |
 
 
 def _within_range(error: Estimate) -> Estimate:
-    if error.low is None or error.high is None:
-        return dataclasses.replace(error, unit="%")
-    return dataclasses.replace(error, low=max(0.0, error.low), high=min(100.0, error.high), unit="%")
+    return clip(dataclasses.replace(error, unit="%"), (0.0, 100.0))
 
 
 def _sum(terms: Sequence[Wrong]) -> float:
@@ -108,13 +110,15 @@ def _each(terms: Sequence[Wrong]) -> np.ndarray:
 
 def _over_images(terms: Sequence[Wrong]) -> tuple[float, int]:
     each = _each(terms)
+    if len(each) < LEAST:
+        return 0.0, 1
     return float(each.var(ddof=1)) / len(each), len(each) - 1
 
 
 def _of_shares(terms: Sequence[Percents], images: int) -> tuple[float, int]:
     """Binomial; seeds see the same images, so their number does not divide it."""
     means = [(weight, float(np.mean(percents))) for weight, percents in terms]
-    return sum(weight**2 * mean * (100 - mean) for weight, mean in means) / images, images - 1
+    return sum(weight**2 * mean * (100 - mean) for weight, mean in means) / images, max(1, images - 1)
 
 
 def _over_seeds(terms: Sequence[tuple[float, int]], spread: Spread | None) -> list[tuple[float, int]]:

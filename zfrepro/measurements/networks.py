@@ -32,6 +32,7 @@ ROWS = {
     "improved-wide-8192": "the improved network with 512, 1024, 512 maps and 8192 units",
 }
 TOPS = {"top-5": 5, "top-1": 1}
+MAX_NAMED = 3  # networks that are named one by one
 ENOUGH_CLASSES = 100  # with fewer, five guesses are more than a twentieth of the classes: top-5 error says little
 
 
@@ -101,7 +102,7 @@ class Networks:
     def tops(self) -> dict[str, int]:
         """`top-5` only where there are classes enough to make it mean something."""
         measured = [run for run in self.runs if not run.diverged]
-        enough = bool(measured) and self._ranks(measured[0]).classes >= ENOUGH_CLASSES
+        enough = bool(measured) and self.ranks(measured[0].name).classes >= ENOUGH_CLASSES
         return {name: k for name, k in TOPS.items() if enough or k == 1}
 
     def wrong(self, row: str, k: int, views: int) -> np.ndarray:
@@ -139,15 +140,14 @@ class Networks:
     def below(self, rows: Sum, limit: Sum) -> dict[str, Estimate]:
         """By how much the size of the sum of `rows` stays below that of `limit`: the less certain of both signs."""
         sides = [self.errors(total((1, limit), (sign, rows))) for sign in (-1, 1)]
-        return {name: min((side[name] for side in sides), key=lambda estimate: estimate.ends[0]) for name in sides[0]}
+        return {name: min((side[name] for side in sides), key=lower_end) for name in sides[0]}
 
     def training(self, rows: Sum) -> Estimate:
         """The weighted sum of training errors, top-1, centre view."""
         self.require_same_recipe(rows)
         terms = [(weight, [run.errors["train_top1"] for run in self.row(row)]) for row, weight in rows.items()]
-        return network_errors.sum_of_training_errors(
-            terms, self._train_n(rows), self.spread(lambda run: run.errors["train_top1"])
-        )
+        spread = self.spread(lambda run: run.errors["train_top1"])
+        return self.with_trainings(network_errors.sum_of_training_errors(terms, self._train_n(rows), spread), spread)
 
     def gap(self, rows: Sum) -> Estimate:
         """The weighted sum of what top-1 error is higher on validation than on training images, both in the centre view."""
@@ -156,14 +156,37 @@ class Networks:
             (weight, self.wrong(row, 1, 1), [run.errors["train_top1"] for run in self.row(row)])
             for row, weight in rows.items()
         ]
-        return network_errors.sum_of_gaps(terms, self._train_n(rows), self.spread(_gap))
+        spread = self.spread(_gap)
+        return self.with_trainings(network_errors.sum_of_gaps(terms, self._train_n(rows), spread), spread)
 
     def spread(self, measure: Callable[[Run], float]) -> Spread | None:
         """`network_errors.seed_spread` of a run's number, over all networks that were trained several times and did not diverge."""
-        kinds: dict[str, list[float]] = {}
+        return network_errors.seed_spread([[measure(run) for run in kind] for kind in self._kinds()])
+
+    def _kinds(self) -> list[list[Run]]:
+        """Runs of one network and one recipe, one a seed; those that diverged are left out."""
+        kinds: dict[str, list[Run]] = {}
         for run in (run for run in self.runs if not run.diverged):
-            kinds.setdefault(f"{runs.full_description(run.spec['network'])} {run.recipe}", []).append(measure(run))
-        return network_errors.seed_spread(list(kinds.values()))
+            kinds.setdefault(f"{runs.full_description(run.spec['network'])} {run.recipe}", []).append(run)
+        return [runs.one_per_seed(kind) for kind in kinds.values()]
+
+    def unrepeated(self) -> str:
+        """Why nothing shows how much networks differ from training to training, a clause; "" where something does."""
+        return describe_unrepeated(sum(len(kind) - 1 for kind in self._kinds()))
+
+    def single_trainings(self, rows: Iterable[str]) -> str:
+        """`Trained once: the baseline without layer 7. ...`; "" where each of these rows has several seeds."""
+        trained = [row for row in dict.fromkeys(rows) if runs.of_row(self.runs, row)]
+        single = [ROWS[row] for row in trained if len(runs.of_row(self.runs, row)) == 1]
+        freedom = sum(len(kind) - 1 for kind in self._kinds())
+        if not single or freedom < network_errors.LEAST_FREEDOM:
+            return ""
+        count = f"all {len(trained)}" if len(single) == len(trained) else f"{len(single)} of {len(trained)}"
+        names = ", ".join(single) if len(single) <= MAX_NAMED else f"{count} networks"
+        return (
+            f"Trained once: {names}. How much another training would change {'it' if len(single) == 1 else 'them'} is taken from "
+            f"the networks that were trained from several seeds, pooled ({freedom} degrees of freedom)."
+        )
 
     def spread_of_error(self, k: int, views: int) -> Spread | None:
         """`spread` of the validation error; None where a network was not measured in these views."""
@@ -173,19 +196,41 @@ class Networks:
 
     def _sum(self, rows: Sum, k: int) -> Estimate:
         terms = [(weight, self.wrong(row, k, self.views)) for row, weight in rows.items()]
-        return network_errors.sum_of_errors(terms, self.spread_of_error(k, self.views))
+        spread = self.spread_of_error(k, self.views)
+        return self.with_trainings(network_errors.sum_of_errors(terms, spread), spread)
+
+    def with_trainings(self, difference: Estimate, spread: Spread | None) -> Estimate:
+        """Without an interval where the spread between trainings is not known: images alone do not compare networks."""
+        if spread is not None:
+            return difference
+        return difference.without_interval(self.unrepeated() or "the seeds of every network have the same error")
 
     def _wrong(self, run: Run, k: int, views: int) -> np.ndarray:
         if str(views) not in run.errors["views"]:
             raise NotMeasured(f"Errors were not measured in {'ten views' if views == 10 else 'the centre view'}.")
-        wrong: np.ndarray = self._ranks(run).by_views[views] >= k
+        wrong: np.ndarray = self.ranks(run.name).by_views[views] >= k
         return wrong
 
-    def _ranks(self, run: Run) -> Ranks:
-        return load_ranks(run.name, self.scores[run.name])
+    def ranks(self, name: str) -> Ranks:
+        """Of a run that did not diverge."""
+        return load_ranks(name, self.scores[name])
 
     def _train_n(self, rows: Sum) -> int:
         return min(int(run.errors["train_n"]) for row in rows for run in self.row(row))
+
+
+def lower_end(estimate: Estimate) -> float:
+    """Its lower end; its value where it has no interval."""
+    return estimate.value if estimate.low is None else estimate.low
+
+
+def describe_unrepeated(freedom: int) -> str:
+    """Degrees of freedom of the spread between seeds -> why they are too few, a clause, or ""."""
+    if freedom >= network_errors.LEAST_FREEDOM:
+        return ""
+    if not freedom:
+        return "no network was trained with a second seed, so nothing shows how much another training would change"
+    return "only one network was trained with a second seed, and two seeds alone do not show how much another training would change"
 
 
 def _gap(run: Run) -> float:

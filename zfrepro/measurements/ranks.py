@@ -22,6 +22,7 @@ class Ranks:
 
     by_views: Mapping[int, np.ndarray]  # views -> (N,) of `label_ranks`
     classes: int
+    most_frequent: float  # share of the images whose label is the most frequent one
 
 
 def load_ranks(run: str, path: Path) -> Ranks:
@@ -48,4 +49,5 @@ def _cached_ranks(run: str, path: Path, *stamp: int) -> Ranks:
             by_views[int(name.removeprefix(PREFIX))] = label_ranks(scores[name], scores["labels"])
         except FloatingPointError as error:
             raise UserError(f"{path}: {name} of run {run}: {error}; delete the file and run again") from error
-    return Ranks(by_views, classes)
+    counts = np.bincount(scores["labels"])
+    return Ranks(by_views, classes, float(counts.max() / counts.sum()))

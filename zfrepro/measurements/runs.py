@@ -104,9 +104,18 @@ def full_description(network: Mapping[str, Any]) -> dict[str, Any]:
 def of_row(runs: Iterable[Run], row: str) -> list[Run]:
     """The runs of one row of Table 3: its network, trained by one recipe, seed by seed; those that diverged are left out.
 
-    Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts.
+    Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts. Of runs
+    with the same seed, which repeat nothing, the first by name counts.
     """
-    return [run for run in _in_row(runs, row) if not run.diverged]
+    return one_per_seed(run for run in _in_row(runs, row) if not run.diverged)
+
+
+def one_per_seed(runs: Iterable[Run]) -> list[Run]:
+    """The first run of each seed, in the order given; the runs are of one network and one recipe."""
+    seeds: dict[int, Run] = {}
+    for run in runs:
+        seeds.setdefault(run.spec["seed"], run)
+    return list(seeds.values())
 
 
 def diverged_in_row(runs: Iterable[Run], row: str) -> list[Run]:

@@ -14,7 +14,7 @@ import numpy as np
 from zfrepro.errors import UserError
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.intervals import student
+from zfrepro.measurements.intervals import LEAST, student, vary
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -216,9 +216,9 @@ def sum_over_folds(
     weights, values = np.array([weight for weight, _ in terms]), np.array([folds[:shared] for _, folds in terms])
     sums = weights @ values
     value = float(sums.mean())
-    if shared < 2:
-        return Estimate(value, None, None, shared, "fold", unit="points")
-    between = float(sums.var(ddof=1))
+    if shared < LEAST:
+        return student(value, [], shared, "folds" if shared > 1 else "fold", "points")
+    between = float(sums.var(ddof=1)) if vary(sums) else 0.0
     if independent is not None:
         means = values.mean(axis=1)
         between = max(between, float((weights**2 * means * (100 - means)).sum()) / independent)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from zfrepro.exhibits.kit.numbers import Number, measured_number, probability_digits
 from zfrepro.measurements import intervals
 
 
-def mean_number(values: np.ndarray, digits: int = 1, signed: bool = False) -> Number | None:
-    """Mean of those of (N,) that are not missing (NaN), bootstrap over images; no interval for one value."""
+def mean_number(
+    values: np.ndarray, digits: int = 1, signed: bool = False, within: intervals.Limits = (-math.inf, math.inf)
+) -> Number | None:
+    """Mean of those of (N,) that are not missing (NaN), Student's t over images; no interval for fewer than three."""
     present = intervals.present(values)
-    return measured_number(intervals.mean_of_images(present, digits=digits), signed) if len(present) else None
+    if not len(present):
+        return None
+    return measured_number(intervals.mean_of_images(present, digits=digits, within=within), signed)
 
 
 def mean_probability(values: np.ndarray, digits: int = 3) -> Number | None:
     """`mean_number` of probabilities, with more digits where it would read as 0 or 1."""
     present = intervals.present(values)
-    return mean_number(present, probability_digits(float(present.mean()), digits)) if len(present) else None
+    if not len(present):
+        return None
+    return mean_number(present, probability_digits(float(present.mean()), digits), within=(0.0, 1.0))
 
 
 def share_number(hits: np.ndarray) -> Number | None:
