@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from zfrepro.core.architecture import Conv, Linear, Row, describe, parameter_count
 from zfrepro.core.hog import length
 from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
+from zfrepro.datasets.counting import count_in_folder
 from zfrepro.datasets.published import Counts, lookup_counts
 from zfrepro.experiment.config import Config
 from zfrepro.graph import SOURCE
@@ -136,7 +137,7 @@ def _multiplications(row: Row) -> int:
 
 
 def count_images(config: Config, name: str) -> Counts | None:
-    """Size of a set: of the prepared one if it exists, else as published or listed; None if a folder would have to be read."""
+    """Size of a set: of the prepared one if it exists, else as counted in its folder, else as published; None if unknown."""
     spec = config.prepare[name]
     path = config.results() / "prepare" / name / "manifest.json"
     if path.is_file():
@@ -147,7 +148,7 @@ def count_images(config: Config, name: str) -> Counts | None:
     if spec.dataset == "scenes":
         listing = importlib.import_module("zfrepro.datasets.scenes").listing(options)
         return Counts(len(listing.classes), {split: len(items) for split, items in listing.splits.items()})
-    return lookup_counts(spec.dataset, options)
+    return count_in_folder(spec.dataset, options) or lookup_counts(spec.dataset, options)
 
 
 def _rows(config: Config, run: str, classes: int) -> list[Row]:
