@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from zfrepro.datasets.decoding import UnreadableImageError, decode
+from zfrepro.errors import UserError
 
 ROWS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[10, 20, 30], [40, 50, 60], [70, 80, 90]]], dtype=np.uint8)
 
@@ -185,3 +186,38 @@ def test_too_many_pixels_are_reported_and_many_are_read(tmp_path, monkeypatch):
 def test_the_error_survives_the_way_from_a_worker_process(tmp_path):
     error = pickle.loads(pickle.dumps(UnreadableImageError(tmp_path / "a.jpg", "is too dark")))
     assert str(error) == f"{tmp_path / 'a.jpg'}: is too dark"
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, AttributeError, RuntimeError, OverflowError, RecursionError])
+def test_whatever_pillow_raises_is_about_the_file(tmp_path, monkeypatch, kind):
+    """So `max_bad` covers it, and the message names the file."""
+    path = saved(tmp_path, Image.new("RGB", (4, 4)), "a.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: raise_(kind("x")), raising=False)
+    with pytest.raises(UnreadableImageError, match=r"a\.png: cannot be read \('?x'?\); replace or re-save it"):
+        decode(path)
+
+
+def raise_(error):
+    raise error
+
+
+def test_too_little_memory_names_the_file_and_is_no_bad_file(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("RGB", (4, 4)), "a.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: raise_(MemoryError()), raising=False)
+    with pytest.raises(UserError, match=r"a\.png: does not fit into the free memory") as raised:
+        decode(path)
+    assert not isinstance(raised.value, UnreadableImageError)
+
+
+def test_a_png_whose_checksum_does_not_fit_is_refused(tmp_path):
+    """A single bit of the compressed pixels, which Pillow alone may show as other colours."""
+    path = saved(tmp_path, Image.new("RGB", (4, 4), "red"), "a.png")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"IDAT") + 4
+    size = int.from_bytes(content[place - 8 : place - 4])
+    for at in range(place, place + size + 4):
+        damaged = content.copy()
+        damaged[at] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(UnreadableImageError, match=r"a\.png: cannot be read"):
+            decode(path)

@@ -108,3 +108,24 @@ def test_a_malformed_line_is_named(root, line, message):
         file.write(line)
     with pytest.raises(UserError, match=message):
         listed(root)
+
+
+def test_texts_may_begin_with_a_byte_order_mark_and_are_utf8(root):
+    expected = listed(root)
+    for name in ("wnids.txt", "words.txt", "val/val_annotations.txt"):
+        text = (root / name).read_text()
+        (root / name).write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+        assert listed(root) == expected
+        (root / name).write_bytes(text.encode("utf-16"))
+        with pytest.raises(UserError, match=rf"{name.split('/')[-1]}: is in UTF-16 or UTF-32; save it in UTF-8"):
+            listed(root)
+        (root / name).write_bytes(text.encode() + b"\xe9\n")
+        with pytest.raises(UserError, match=rf"{name.split('/')[-1]}, line \d+: not text in UTF-8 \(byte 0xe9\)"):
+            listed(root)
+        (root / name).write_text(text)
+
+
+def test_the_set_s_own_text_files_are_not_left_out(root):
+    assert listed(root).left_out == {}
+    (root / "train/n01/images/notes.txt").touch()
+    assert listed(root).left_out == {"not an image (.txt)": 1}

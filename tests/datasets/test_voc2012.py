@@ -255,3 +255,15 @@ def test_the_stage_stores_presence(root, tmp_path):
     assert stored.presence("val").tolist() == [[1, 0], [0, 1]]
     assert stored.labels("train").tolist() == [0, 1]
     assert stored.manifest["counts"] == {"train": {"cat": 1, "dog": 1}, "val": {"cat": 1, "dog": 1}}
+
+
+def test_lists_and_annotations_may_begin_with_a_byte_order_mark(root):
+    expected = listed(root)
+    devkit = home(root)
+    for path in (*(devkit / "ImageSets/Main").glob("*.txt"), *(devkit / "Annotations").glob("*.xml")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert listed(root) == expected
+    path = devkit / "ImageSets/Main/train.txt"
+    path.write_bytes(path.read_text(encoding="utf-8-sig").encode("utf-16"))
+    with pytest.raises(UserError, match=r"train\.txt: is in UTF-16 or UTF-32; save it in UTF-8"):
+        listed(root)

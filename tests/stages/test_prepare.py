@@ -193,6 +193,12 @@ def test_bad_files_stop_the_stage_and_are_named(tree, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_file_s_name_cannot_steer_the_terminal_or_add_a_line(tree, tmp_path):
+    spoil(tree, "train/bee/a\nb\x1b[2J.png")
+    with pytest.raises(UserError, match=r"\n  train/bee/a\ufffdb\ufffd\[2J\.png: not an image"):
+        prepared(tree, tmp_path / "out")
+
+
 def test_up_to_max_bad_they_are_left_out_and_listed(tree, tmp_path):
     spoil(tree, "train/bee/3.png", "val/cat/0.png")
     dataset = prepared(tree, tmp_path / "out", max_bad=2)

@@ -25,6 +25,7 @@ from zfrepro.datasets.parallel import Outcome, decode_all
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, guards, input_digest
+from zfrepro.storage.paths import printable
 from zfrepro.storage.prepared_set import FILES
 
 WORKERS = os.cpu_count() or 1
@@ -216,7 +217,7 @@ def _check_unreadable(skipped: list[dict[str, str]], allowed: int, tolerance: in
     """
     if len(skipped) <= allowed + tolerance:
         return
-    lines = [f"  {bad['file']}: {bad['reason']}" for bad in skipped[:MAX_LISTED]]
+    lines = [f"  {printable(bad['file'])}: {printable(bad['reason'])}" for bad in skipped[:MAX_LISTED]]
     more = [f"  and {len(skipped) - MAX_LISTED} more"] if len(skipped) > MAX_LISTED else []
     count = f"at least {len(skipped)}" if tolerance else f"{len(skipped)}"
     head = f"{count} files cannot be read, and max_bad allows {allowed}:"
