@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.edits import EDITS, EXHIBITS, SMOKE, expected_jobs, in_config
+from helpers.edits import EDITS, EXHIBITS, SMOKE, STORED_EDITS, expected_jobs, in_config
 from helpers.workspace import Workspace
 
 from zfrepro.experiment import cost, loading
+from zfrepro.running import TAKEN
 from zfrepro.running.snakemake_log import Job, explain_reason
+from zfrepro.storage import artifacts
 
 pytestmark = pytest.mark.workflow
 
@@ -46,8 +49,6 @@ def test_the_report_is_whole(workspace):
 def test_provenance_names_data_weights_settings_and_times(workspace):
     told = json.loads(report(workspace, "provenance.json").read_text())
     text = json.dumps(told)
-    from zfrepro.storage import artifacts
-
     weights = workspace.folder / "results/smoke/train/improved/model.safetensors"
     manifest = json.loads((workspace.folder / "results/smoke/prepare/source/manifest.json").read_text())
     assert artifacts.sha256(weights) in text
@@ -85,7 +86,12 @@ def test_snakemake_s_own_command_agrees(workspace):
     made = workspace.folder / "results/smoke/evaluate/baseline/scores.npz"
     by_hand = command.replace("--out results/smoke/evaluate/baseline", "--out by-hand").partition(" > ")[0]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["bash", "-c", by_hand], cwd=workspace.folder, env={**os.environ, "PATH": path}, check=True)
+    subprocess.run(
+        ["bash", "-c", by_hand],
+        cwd=workspace.folder,
+        env={**os.environ, "PATH": path, "ZFREPRO_STORE": "none"},
+        check=True,
+    )
     assert (workspace.folder / "by-hand/scores.npz").read_bytes() == made.read_bytes()
 
 
@@ -155,26 +161,73 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
     }
 
 
-def test_training_that_was_paid_for_is_taken_as_it_was(workspace):
-    """A network whose files are lost is not trained again while settings, code and data are the same."""
-    weights = workspace.folder / "results/smoke/train/improved-seed1/model.safetensors"
-    before = weights.read_bytes()
-    weights.unlink()
-    command = [
-        "--configfile",
-        "experiment.yaml",
-        "--cores",
-        "1",
-        "--",
-        str(weights.relative_to(workspace.folder)),
+@pytest.fixture
+def copied(workspace, tmp_path):
+    """A copy of the finished experiment with its store, to edit and run."""
+    copy = object.__new__(Workspace)
+    copy.folder = tmp_path / "copy"
+    shutil.copytree(workspace.folder, copy.folder)
+    return copy
+
+
+def weights_of(workspace):
+    return {
+        path.parent.name: artifacts.sha256(path) for path in workspace.folder.glob("results/*/*/*/model.safetensors")
+    }
+
+
+def test_a_lost_result_is_taken_from_the_store(copied):
+    before = weights_of(copied)
+    lost = copied.folder / "results/smoke/train/improved-seed1/model.safetensors"
+    lost.unlink()
+    output = copied.run(str(lost.relative_to(copied.folder)))
+    assert "train improved-seed1  from the store" in output
+    assert weights_of(copied) == before
+
+
+def test_an_edit_that_changes_no_number_computes_nothing(copied):
+    before = weights_of(copied)
+    edits, _, _ = STORED_EDITS["a function more in errors.py"]
+    for file, edit in edits.items():
+        (copied.folder / file).write_text(edit((copied.folder / file).read_text()))
+    code, plan = copied.call("plan", "--config", "experiment.yaml")
+    assert code == 0
+    assert re.search(r"^train +4 of 4 +baseline, improved, .*; in the store$", plan, re.M)
+    jobs = len(re.findall(r"^\d+", copied.run("--", "results/smoke/exhibits/fig7_occlusion/exhibit.json"), re.M))
+    assert jobs == 4
+    assert "of 71 jobs, 70 are taken from the result store, 1 are computed" in plan
+    logs = [
+        copied.folder / f"results/smoke/logs/{name}.log"
+        for name in ("prepare/source", "train/improved", "occlusion/improved")
     ]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(
-        [sys.executable, "-m", "snakemake", *command],
-        cwd=workspace.folder,
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
-    assert weights.read_bytes() == before
-    assert "trained before" in (workspace.folder / "results/smoke/logs/train/improved-seed1.log").read_text()
+    assert all(TAKEN in log.read_text() for log in logs)
+    assert weights_of(copied) == before
+
+
+def test_experiments_share_what_they_have_in_common(copied):
+    """Another experiment with the same images and recipe: its networks are those of the first, trained once."""
+    change = in_config(lambda content: content.update(experiment="second", title="Another"))
+    (copied.folder / "second.yaml").write_text(change(SMOKE))
+    wanted = "results/second/evaluate/improved/errors.json"
+    code, output = copied.call("run", "--config", "second.yaml", "--cores", "2", wanted)
+    assert code == 0, output
+    assert "3 of 3 jobs taken from the result store" in output
+    weights = copied.folder / "results/second/train/improved/model.safetensors"
+    assert artifacts.sha256(weights) == weights_of(copied)["improved"]
+    assert weights.stat().st_nlink == 2  # the file in the store, not a copy of it
+    users = copied.call("store")[1]
+    assert re.search(r"^smoke +70 results", users, re.M)
+    assert re.search(r"^second +3 results", users, re.M)
+
+
+def test_a_run_with_nothing_to_do_does_not_start_snakemake(workspace):
+    log = workspace.folder / "results/smoke/logs/snakemake.log"
+    workspace.run()  # tests before this one may have touched or edited files
+    text = log.read_bytes()
+    log.unlink()
+    assert workspace.run().startswith("nothing to do: results/smoke/report/index.html")
+    assert not log.exists()
+    os.utime(report(workspace, "index.html"))
+    workspace.run()
+    assert log.exists()
+    log.write_bytes(text)
