@@ -13,43 +13,13 @@ from typing import Any
 
 import pytest
 from helpers import toy_report
-from rich.console import Console
+from helpers.toy_verdicts import NO, NONE, OPEN, SIX, YES, claims, six
 
 from zfrepro.__main__ import main
 from zfrepro.claims.base import VERDICTS
 from zfrepro.commands import compare
-from zfrepro.exhibits.claims import STYLES
-from zfrepro.site import comparison, comparison_text, verdicts
-from zfrepro.site.summaries import Claim
+from zfrepro.site import verdicts
 from zfrepro.storage import artifacts
-
-YES, SMALL, NO, OPEN, NONE = "reproduced", "reproduced, small", "not reproduced", "inconclusive", "not attempted"
-SIX = {  # claim -> verdict in each of six runs, None where a run does not have it
-    1: [YES] * 6,
-    2: [YES, YES, SMALL, YES, YES, YES],  # differs
-    3: [YES, OPEN, YES, YES, NO, YES],  # differs, flips
-    4: [NO, SMALL, NO, NO, NO, NO],  # differs, flips: small counts as reproduced
-    5: [OPEN, NO, NONE, OPEN, OPEN, OPEN],  # differs
-    6: [None, YES, YES, YES, YES, YES],  # missing is no difference
-    7: [NONE] * 6,
-}
-
-
-def claims(verdicts: list[str | None], **more: Any) -> list[dict[str, Any]]:
-    return [toy_report.claim(i, verdict, **more) for i, verdict in enumerate(verdicts, 1) if verdict]
-
-
-def six(folder: Path) -> list[str]:
-    """Six report folders, demo-0 to demo-5, three seeds in two precisions."""
-    for i in range(6):
-        training = {
-            "seeds": [i // 2 * 100, i // 2 * 100 + 1, i // 2 * 100 + 2],
-            "precisions": [("float32", "bfloat16")[i % 2]],
-            "devices": ["cpu"],
-        }
-        made = claims([verdicts[i] for verdicts in SIX.values()])
-        toy_report.write(folder / f"demo-{i}", f"demo-{i}", claims=made, training=training)
-    return [str(folder / f"demo-{i}") for i in range(6)]
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -131,27 +101,6 @@ def test_runs_that_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert not [line for line in lines if "Sentence" in line]
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "differ", "flips"),
-    [
-        ([YES, YES], False, False),
-        ([YES, SMALL], True, False),
-        ([YES, NO], True, True),
-        ([SMALL, NO], True, True),
-        ([YES, OPEN], True, False),
-        ([NO, OPEN, NONE], True, False),
-        ([OPEN, NO, None, SMALL], True, True),
-        ([None, NO], False, False),
-    ],
-)
-def test_a_flip_is_between_reproduced_and_not_reproduced(verdicts: list[str | None], differ: bool, flips: bool) -> None:
-    (compared,) = comparison.compare(
-        [[Claim(number=1, says="So.", verdict=verdict)] if verdict else [] for verdict in verdicts]
-    )
-    assert (compared.differ, compared.flips) == (differ, flips)
-    assert [claim.verdict if claim else None for claim in compared.claims] == verdicts
-
-
 def test_the_deciding_part_is_named_if_runs_differ_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, part in (("alpha", "top-1"), ("beta", "top-5")):
         made = [toy_report.claim(1, YES, 1.0, part=part), toy_report.claim(2, YES, 1.0, part="top-5")]
@@ -192,11 +141,6 @@ def test_a_results_folder_needs_no_report(tmp_path: Path, capsys: pytest.Capture
     assert "seeds 0, 3" in lines[1]
     assert "bfloat16, cuda" in lines[2]
     assert lines[-2] == "* 1 of 2 claims differ: 2"
-
-
-def test_a_results_folder_with_only_a_report(tmp_path: Path) -> None:
-    toy_report.write(tmp_path / "demo/report", "demo")
-    assert verdicts.read(tmp_path / "demo").experiment == "demo"
 
 
 def test_the_csv_contains_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,34 +184,6 @@ def test_piped_output_is_never_cut(tmp_path: Path) -> None:
         assert row(lines, 1).endswith(sentence)
         assert row(lines, 1).count("-1.25 points [-1000.5, 2.5]") == 6
     assert row(lines, 1).count("? yes") == 3  # ASCII has no check mark
-
-
-@pytest.mark.parametrize("columns", [60, 100, 200])
-def test_on_a_terminal_lines_fit_and_nothing_is_cut(tmp_path: Path, columns: int) -> None:
-    runs = [verdicts.read(Path(path)) for path in six(tmp_path)[:2]]
-    rows = comparison.compare([run.claims for run in runs])
-    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
-    console.print(comparison_text.table(runs, rows))
-    lines = console.file.getvalue().splitlines()
-    assert max(map(len, lines)) <= columns
-    assert "\u2026" not in "".join(lines)
-    assert sum("yes" in line for line in lines) == 4  # claims 1, 2, 3 and, in the second run only, 6
-
-
-def test_symbols_are_those_of_the_report_and_every_verdict_has_one() -> None:
-    assert {verdict: symbol for verdict, (symbol, *_) in comparison_text.SYMBOLS.items()} == {
-        verdict: look[1] for verdict, look in STYLES.items()
-    }
-    assert tuple(comparison_text.SYMBOLS) == VERDICTS
-
-
-def test_ranges() -> None:
-    assert [verdicts.ranges(numbers) for numbers in ([0, 1, 2, 7], [5], [102, 100, 101], [])] == [
-        "0-2, 7",
-        "5",
-        "100-102",
-        "",
-    ]
 
 
 def test_bad_input_is_one_message_that_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
