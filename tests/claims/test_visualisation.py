@@ -168,7 +168,7 @@ def test_correlations_within_a_map_and_beyond_chance() -> None:
 def test_matched_patches_have_the_spectrum_of_the_projections() -> None:
     x = np.arange(16) + np.zeros((16, 1))
     wave = np.cos(2 * np.pi * x / 4)[None, None, ..., None] * np.ones((2, 3, 1, 1, 1))
-    found = similarity.matched(RNG.normal(size=(2, 3, 16, 16, 1)), wave)
+    found = similarity.match_spectrum(RNG.normal(size=(2, 3, 16, 16, 1)), wave)
     energy = (np.abs(np.fft.fft2(found, axes=(2, 3))) ** 2).mean(axis=(0, 1, 4))
     assert energy[0, [4, 12]].sum() == pytest.approx(energy.sum())
 

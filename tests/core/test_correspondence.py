@@ -10,14 +10,14 @@ from zfrepro.core.architecture import Network
 from zfrepro.core.correspondence import (
     Comparison,
     below_random,
-    centred,
+    centre_on,
     compare,
-    covered,
+    cover,
     estimate,
     features,
     free_positions,
     pair_values,
-    resampled,
+    resample_means,
     signs,
     squares,
 )
@@ -105,7 +105,7 @@ def test_a_missing_layer_is_named(crops):
 
 def test_the_square_stands_where_it_should():
     crops = np.zeros((2, 4, 4, 3), dtype=np.uint8)
-    masked = covered(crops, np.array([[0, 1], [2, 2]]), 2, 9)
+    masked = cover(crops, np.array([[0, 1], [2, 2]]), 2, 9)
     assert masked[0, :, :, 0].tolist() == [[0, 9, 9, 0], [0, 9, 9, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert masked[1, :, :, 2].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 9, 9], [0, 0, 9, 9]]
     assert not crops.any()
@@ -116,7 +116,7 @@ def test_the_square_stands_where_it_should():
     [((4, 6, 8, 10), (6, 4)), ((4.4, 6.1, 8.4, 10.1), (6, 4)), ((0, 0, 2, 2), (0, 0)), ((18, 19, 20, 20), (16, 16))],
 )
 def test_a_square_of_4_is_centred_on_a_box_and_moved_inside_20_pixels(box, corner):
-    assert centred(box, 4, 20) == corner
+    assert centre_on(box, 4, 20) == corner
 
 
 def test_free_places_by_hand():
@@ -166,8 +166,8 @@ def test_a_resample_is_the_mean_over_its_pairs_of_different_pictures():
     expected = [
         np.mean([pairs[i, j] for i, j in itertools.permutations(row, 2) if i != j]) for row in taken[1:].tolist()
     ]
-    assert resampled(pairs, counts) == pytest.approx(expected)
-    assert resampled(pairs, np.ones((1, 5))) == pytest.approx([pair_values(pairs).mean()])
+    assert resample_means(pairs, counts) == pytest.approx(expected)
+    assert resample_means(pairs, np.ones((1, 5))) == pytest.approx([pair_values(pairs).mean()])
 
 
 def comparison(different, unchanged, opposite, by_chance):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from zfrepro.core.hog import CUT, cells, gradients, hog, normalised_blocks
+from zfrepro.core.hog import CUT, cells, gradients, hog, normalise_blocks
 
 
 def grating(degrees, side=32, period=16):
@@ -39,7 +39,7 @@ def test_a_vertical_edge_by_hand():
     assert found[1, 0].tolist() == [8 * 2 * 90] + [0] * 8
     assert not found[:, 1].any()
     # two cells of the block hold all: 0.707 each, cut to 0.2, and 0.707 again
-    np.testing.assert_allclose(normalised_blocks(found[None])[0, 0, 0, :, 0], [0.5**0.5, 0, 0.5**0.5, 0], rtol=1e-6)
+    np.testing.assert_allclose(normalise_blocks(found[None])[0, 0, 0, :, 0], [0.5**0.5, 0, 0.5**0.5, 0], rtol=1e-6)
 
 
 def test_the_strongest_channel_decides():

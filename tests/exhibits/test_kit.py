@@ -20,7 +20,7 @@ from PIL import Image
 from zfrepro import paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, guarded, heading, make_row
+from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, escape_formula, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import runs
 from zfrepro.measurements.networks import Networks
@@ -68,7 +68,7 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy_with_s
 
 
 def _in_csv(cell: dict[str, str]) -> str:
-    return guarded(cell["text"]) if cell["is"] == "text" else cell["text"]
+    return escape_formula(cell["text"]) if cell["is"] == "text" else cell["text"]
 
 
 def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
@@ -110,7 +110,7 @@ def test_a_missing_or_empty_input_is_named(ruin, toy_stages: Path, tmp_path: Pat
 
 def test_table3_finds_each_network_by_what_it_is(toy: Path) -> None:
     found = runs.load(files_of("table3_ablations", toy))
-    matched = {row: [run.name for run in runs.of_row(found, row)] for row in paper.VARIANTS}
+    matched = {row: [run.name for run in runs.select_row(found, row)] for row in paper.VARIANTS}
     assert matched["baseline"] == ["baseline"]
     assert matched["baseline-without-3-4-6-7"] == ["no-3467"]
     assert matched["improved"] == ["improved", "improved-1", "improved-2"]
@@ -122,7 +122,7 @@ def test_a_network_trained_in_an_unusual_way_does_not_count_as_a_seed() -> None:
         return runs.Run(name, toy_results.spec_of("improved") | {"seed": seed, "filter_rms": rms}, {}, 0)
 
     some = [run("unclipped", 0, None), run("one", 1, 0.1), run("two", 2, 0.1)]
-    assert [found.name for found in runs.of_row(some, "improved")] == ["one", "two"]
+    assert [found.name for found in runs.select_row(some, "improved")] == ["one", "two"]
 
 
 def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
@@ -236,7 +236,7 @@ def test_tiles_lie_row_by_row() -> None:
 
 def test_a_large_picture_is_made_small_enough() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
-    data = draw.encoded(noise, 90_000)
+    data = draw.encode(noise, 90_000)
     assert len(data) <= 90_000
     assert Image.open(io.BytesIO(data)).width > 100
 

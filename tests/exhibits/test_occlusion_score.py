@@ -85,9 +85,9 @@ def test_minima_by_hand(files):
     change(files, map_top=zero, map_left=np.array([0, 20]), true_top=zero, true_left=zero)
     apart = Scores.load(files).distant_minima()
     assert apart.tolist() == [[False, False], [True, True]]
-    assert occlusion_score.unrelated(apart) == 50
+    assert occlusion_score.share_by_chance(apart) == 50
     with pytest.raises(ValueError, match="two images"):
-        occlusion_score.unrelated(apart[:1, :1])
+        occlusion_score.share_by_chance(apart[:1, :1])
 
 
 @pytest.mark.parametrize(

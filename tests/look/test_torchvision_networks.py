@@ -129,7 +129,7 @@ def test_inputs_are_torchvisions():
     from torchvision.transforms._presets import ImageClassification
 
     image = Image.fromarray(np.random.default_rng(4).integers(0, 256, (256, 256, 3), dtype=np.uint8))
-    inputs = networks.normalised(networks.pixels(image)[None])
+    inputs = networks.normalise(networks.pixels(image)[None])
     torch.testing.assert_close(inputs[0], ImageClassification(crop_size=224)(image), rtol=1e-6, atol=1e-6)
     assert inputs.is_contiguous(memory_format=torch.channels_last)
 
@@ -188,10 +188,10 @@ def test_nothing_in_a_weights_file_is_executed(tmp_path, small):
 def test_files_that_are_no_weights_are_named(tmp_path, small):
     for name in ("words.pth", "words.safetensors"):
         (tmp_path / name).write_text("words")
-        with pytest.raises(UserError, match=f"{name}: cannot be read as weights; needed is a state_dict"):
+        with pytest.raises(UserError, match=f"{name}: cannot be read as weights; give a state_dict"):
             networks.load("alexnet", tmp_path / name)
     torch.save({"epoch": 3, "state_dict": {}}, tmp_path / "more.pth")
-    with pytest.raises(UserError, match=r"more\.pth: holds more than weights"):
+    with pytest.raises(UserError, match=r"more\.pth: contains more than weights"):
         networks.load("alexnet", tmp_path / "more.pth")
     for missing in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(UserError, match="no such weights file"):

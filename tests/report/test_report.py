@@ -235,7 +235,7 @@ def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
 def test_only_the_jobs_of_the_experiment_count_that_were_measured(tmp_path: Path) -> None:
     for job in ("wide", "of-earlier-settings"):
         artifacts.save_text(tmp_path / f"benchmarks/train/{job}.tsv", "s\tmax_rss\n2.5\t-\n")
-    assert provenance.spent(tmp_path, [("train", "wide"), ("train", "not-measured")]) == {
+    assert provenance.stage_times(tmp_path, [("train", "wide"), ("train", "not-measured")]) == {
         "train": {"jobs": 1, "seconds": 2.5, "memory_mb": 0.0}
     }
 
@@ -243,7 +243,9 @@ def test_only_the_jobs_of_the_experiment_count_that_were_measured(tmp_path: Path
 def test_a_result_from_the_store_counts_with_the_seconds_of_its_computing(tmp_path: Path) -> None:
     artifacts.save_text(tmp_path / "benchmarks/train/wide.tsv", "s\tmax_rss\n2.5\t9\n")
     artifacts.save_json(tmp_path / "train/wide/.result.json", {"key": "k", "taken": True, "seconds": 900.0})
-    assert provenance.spent(tmp_path, [("train", "wide")]) == {"train": {"jobs": 1, "seconds": 900.0, "memory_mb": 9.0}}
+    assert provenance.stage_times(tmp_path, [("train", "wide")]) == {
+        "train": {"jobs": 1, "seconds": 900.0, "memory_mb": 9.0}
+    }
 
 
 def test_the_summary_says_what_the_index_shows(made) -> None:

@@ -91,7 +91,7 @@ def test_correlation_is_pearsons_and_0_of_nothing():
     ],
 )
 def test_settled_is_the_last_crossing(similarities, expected):
-    assert core.settled_from([1, 3], similarities, 5, 0.9) == pytest.approx(expected)
+    assert core.find_settling_time([1, 3], similarities, 5, 0.9) == pytest.approx(expected)
 
 
 def test_the_first_maps_of_many_are_the_maps_of_few():

@@ -112,7 +112,7 @@ def test_nan_is_no_correlation_of_0_and_no_settled_layer():
     with pytest.raises(NotFiniteError, match="1 of 3 values to correlate"):
         core_evolution.correlations(np.array([[1.0, 2.0, NAN]]), np.array([[1.0, 2.0, 3.0]]))
     with pytest.raises(NotFiniteError, match="1 of 2 similarities"):
-        core_evolution.settled_from([1.0, 2.0], [0.5, NAN], 3.0, 0.9)
+        core_evolution.find_settling_time([1.0, 2.0], [0.5, NAN], 3.0, 0.9)
 
 
 def test_a_map_whose_length_overflows_is_not_one_that_stays():

@@ -53,7 +53,7 @@ ODD = [
     ({"width": -1}, "key `width` of its description: Input should be greater than 0"),
     ({"width": 1e300}, "key `width`"),
     ({"width": "REMOVED"}, "key `width` of its description: Field required"),
-    ({"width": 50}, "its tensors hold"),  # memory for a network of that width is never taken
+    ({"width": 50}, "its tensors contain"),  # memory for a network of that width is never taken
     ({"input_size": 64.5}, "key `input_size`"),
     ({"input_size": [64]}, "key `input_size`"),
     ({"input_size": 10}, "layer"),
@@ -65,7 +65,7 @@ ODD = [
     ({"classes": []}, "key `classes` of its description: Tuple should have at least 1 item"),
     ({"classes": "cat"}, "key `classes`"),
     ({"classes": ["cat", 2]}, "key `classes.1`"),
-    ({"classes": ["cat", "dog", "owl"]}, "its tensors hold"),
+    ({"classes": ["cat", "dog", "owl"]}, "its tensors contain"),
     ({"network": []}, "key `network`"),
     ({"network": {"base": "best"}}, "key `network.base`"),
     ({"network": {"base": "improved", "remove": "3"}}, "key `network.remove`"),
@@ -107,7 +107,7 @@ def test_a_description_that_is_no_mapping_is_refused(save, text):
         ("mean image", torch.zeros(72, 72, 3, dtype=torch.uint8), "`mean image` is 72 x 72 x 3 of uint8"),
         ("conv1.weight", torch.zeros(8, 3, 7, 7, dtype=torch.int64), "`conv1.weight` holds no floating-point numbers"),
         ("conv1.weight", torch.zeros(7, 7, 3, 8), "size mismatch|Error"),
-        ("extra", torch.zeros(4), "its tensors hold"),
+        ("extra", torch.zeros(4), "its tensors contain"),
     ],
 )
 def test_odd_tensors_are_named(save, name, tensor, expected):

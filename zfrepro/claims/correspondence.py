@@ -26,7 +26,7 @@ MIN_IMAGES = 3  # images; two make a single pair, which a bootstrap cannot resam
 
 
 def needs(config: Any) -> dict[str, str]:
-    of_run = partial(measured_files.of_one_run, stage="correspondence")
+    of_run = partial(measured_files.files_of_run, stage="correspondence")
     return parts.gather_files(config, {"": ("correspondence", of_run)})
 
 

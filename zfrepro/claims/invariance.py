@@ -41,7 +41,7 @@ NAMES = {"shift": "translation", "scale": "scale", "turn": "rotation"}
 
 
 def needs(config: Any) -> dict[str, str]:
-    of_run = partial(measured_files.of_one_run, stage="invariance")
+    of_run = partial(measured_files.files_of_run, stage="invariance")
     return parts.gather_files(config, {"": ("invariance", of_run)})
 
 

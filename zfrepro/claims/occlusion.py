@@ -20,7 +20,7 @@ from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import intervals
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.networks import lower_end
-from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
+from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, share_by_chance
 
 MAJORITY = 50  # percent
 SHARE_LIMIT = 5  # percent of images, one in twenty; fewer would be rare exceptions, while the paper shows it in two images of three
@@ -90,7 +90,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
     finding = dataclasses.replace(finding, parts={"apart": share, "unrelated minima minus observed": difference})
     sentence = (
         f"{len(distant)} of {len(scores)} images have clear minima. Minima of different images are as far apart in "
-        f"{unrelated(distant):.1f} %, {difference.text()} more."
+        f"{share_by_chance(distant):.1f} %, {difference.text()} more."
     )
     if lower_end(difference) <= 0 or not difference.has_interval:
         finding = dataclasses.replace(

@@ -37,8 +37,8 @@ DECIBEL = 1.0  # margin for another training: a quarter of the energy
 PRINTED_RATIO = 10.0  # times the median, at least: in Fig 6 (a), on the scale of one filter the others are nearly black
 PARTS: dict[str, tuple[str, parts.Needs]] = {
     "first": ("deconvnet", measured_files.first_layers),
-    "features": ("deconvnet", partial(measured_files.of_one_run, stage="deconvnet")),
-    "evolution": ("evolution", partial(measured_files.of_one_run, stage="evolution")),
+    "features": ("deconvnet", partial(measured_files.files_of_run, stage="deconvnet")),
+    "evolution": ("evolution", partial(measured_files.files_of_run, stage="evolution")),
     "covered": ("occlusion", measured_files.occlusion_scores),
 }
 NO_PAIR = "`deconvnet.runs` does not name both a baseline and an improved network whose filters are clipped."
@@ -141,7 +141,7 @@ def _grouping(files: Mapping[str, Path]) -> Finding:
     for layer in upper:
         projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
         similar = similarity.beyond_chance(projections)
-        filtered = similarity.beyond_chance(similarity.matched(patches, projections))
+        filtered = similarity.beyond_chance(similarity.match_spectrum(patches, projections))
         excess, largest = intervals.mean(similar - filtered, "maps", 3), 1 - intervals.mean(filtered, "maps").value
         measured[f"layer {layer}"] = make_part(excess, largest, "the most possible")
         unfiltered.append(np.nanmean(similar - similarity.beyond_chance(patches)) <= 0)

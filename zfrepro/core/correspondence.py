@@ -82,7 +82,7 @@ def _by_chance(plus: Tensor, changed_in_both: Tensor) -> Tensor:
     return changed_in_both * (share * (1 - share.T) + (1 - share) * share.T)
 
 
-def covered(crops: np.ndarray, corners: np.ndarray, square: int, grey: int) -> np.ndarray:
+def cover(crops: np.ndarray, corners: np.ndarray, square: int, grey: int) -> np.ndarray:
     """Copies of uint8 (B, s, s, 3), a grey square at each one's corner: (B, 2) top, left."""
     copies = crops.copy()
     for copy, (top, left) in zip(copies, corners.tolist(), strict=True):
@@ -90,7 +90,7 @@ def covered(crops: np.ndarray, corners: np.ndarray, square: int, grey: int) -> n
     return copies
 
 
-def centred(box: Box, square: int, size: int) -> tuple[int, int]:
+def centre_on(box: Box, square: int, size: int) -> tuple[int, int]:
     """Top and left of the square in the middle of a box, moved inside an image of `size` pixels."""
     x0, y0, x1, y1 = box
     top, left = (round((low + high - square) / 2) for low, high in ((y0, y1), (x0, x1)))
@@ -122,7 +122,7 @@ def squares(
     if free is None:
         return None
     return np.concatenate(
-        [[centred(box, square, size) for box in parts], free[generator.integers(len(free), size=draws)]]
+        [[centre_on(box, square, size) for box in parts], free[generator.integers(len(free), size=draws)]]
     )
 
 
@@ -132,7 +132,7 @@ def pair_values(pairs: np.ndarray) -> np.ndarray:
     return pairs[..., rows, columns]
 
 
-def resampled(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def resample_means(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(R,): means of (N, N) over the pairs of different images, image i taken counts[r, i] times; counts (R, N).
 
     Resamples that hold one image only are left out.
@@ -159,10 +159,10 @@ def estimate(pairs: Comparison, counts: np.ndarray) -> dict[str, float | None]:
     spread = pair_values(pairs.different).std(axis=1, ddof=1).mean() if len(different) > 2 else None
     mean = float(pair_values(different).mean())
     share = _share(pair_values(opposite).sum(), pair_values(changed_in_both).sum())
-    drawn = resampled(opposite, counts), resampled(changed_in_both, counts)
+    drawn = resample_means(opposite, counts), resample_means(changed_in_both, counts)
     numbers = {
         "mean": mean,
-        **_interval("", mean, len(different), resampled(different, counts), least=0.0),
+        **_interval("", mean, len(different), resample_means(different, counts), least=0.0),
         "spread": spread,
         "changed": 1 - np.diagonal(pairs.unchanged, axis1=1, axis2=2).mean(),
         "unchanged": pair_values(pairs.unchanged).mean(),
@@ -180,7 +180,7 @@ def below_random(parts: np.ndarray, random: np.ndarray, counts: np.ndarray) -> d
     """
     difference = random - parts.mean(axis=0)
     value = _share(pair_values(difference).sum(), pair_values(random).sum())
-    ratio = resampled(difference, counts), resampled(random, counts)
+    ratio = resample_means(difference, counts), resample_means(random, counts)
     return {"value": value, **_interval("", value, len(random), *ratio)}
 
 

@@ -75,7 +75,7 @@ def _centred_rows(values: np.ndarray) -> np.ndarray:
     return centred
 
 
-def settled_from(times: Sequence[float], similarities: Sequence[float], end: float, threshold: float) -> float:
+def find_settling_time(times: Sequence[float], similarities: Sequence[float], end: float, threshold: float) -> float:
     """The time from which on the similarity stays at `threshold` or above, with straight lines between the given times.
 
     At `end` the similarity is 1; the first given time is the earliest answer. Raises NotFiniteError: NaN is not below `threshold`.

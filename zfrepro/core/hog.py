@@ -26,7 +26,7 @@ def hog(images: np.ndarray) -> np.ndarray:
     if images.shape[1] < CELL * BLOCK:
         raise ValueError(f"images of {images.shape[1]} pixels are smaller than a block of {CELL * BLOCK}")
     parts = [
-        normalised_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
+        normalise_blocks(cells(images[start : start + CHUNK])).reshape(len(images[start : start + CHUNK]), -1)
         for start in range(0, len(images), CHUNK)
     ]
     features = np.concatenate(parts) if parts else np.empty((0, length(images.shape[1])), np.float32)
@@ -72,7 +72,7 @@ def gradients(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return y, x
 
 
-def normalised_blocks(cells: np.ndarray) -> np.ndarray:
+def normalise_blocks(cells: np.ndarray) -> np.ndarray:
     """(B, n - 1, n - 1, 4, 9) of (B, n, n, 9): each block of 2 x 2 cells by L2-Hys; 0 where nothing changes."""
     last = cells.shape[1] - BLOCK + 1
     corners = [cells[:, y : y + last, x : x + last] for y in range(BLOCK) for x in range(BLOCK)]

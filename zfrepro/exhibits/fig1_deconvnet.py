@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return {"about": measured_files.of_one_run(config, "deconvnet")["about"]}
+    return {"about": measured_files.files_of_run(config, "deconvnet")["about"]}
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -58,7 +58,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "code as it ran.",
         columns=COLUMNS,
         rows=tuple(_row(step) for step in about["path"]),
-        png=draw.encoded(_sheet([paths, pooling])),
+        png=draw.encode(_sheet([paths, pooling])),
         alt=f"Two stacks of boxes. {_describe_passes(layer)} Below, two worked examples of pooling.",
         notes=(
             (
@@ -109,7 +109,7 @@ def _operation(step: Mapping[str, Any]) -> str:
 
 
 def _sheet(pngs: Sequence[bytes]) -> Image.Image:
-    return draw.below([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs], 30)
+    return draw.join_rows([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs], 30)
 
 
 def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:

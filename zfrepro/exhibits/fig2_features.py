@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return measured_files.of_one_run(config, "deconvnet")
+    return measured_files.files_of_run(config, "deconvnet")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -55,7 +55,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_rows(layers, arrays, about)),
-        png=draw.encoded(_sheet(pictures)),
+        png=draw.encode(_sheet(pictures)),
         alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
         notes=(f"Maps that no image of the split activates: {dead}.",),
         pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
@@ -80,8 +80,8 @@ def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
     pairs = []
     for projections, patch in zip(arrays[f"projections_{layer}"], patches, strict=True):
         left = draw.block(list(draw.grey_zero(projections)), 3, side, 1, GROUND)
-        pairs.append(draw.beside([left, draw.block(list(patch), 3, side, 1)], INNER))
-    return draw.arranged(pairs, columns, GAP)
+        pairs.append(draw.join_columns([left, draw.block(list(patch), 3, side, 1)], INNER))
+    return draw.arrange(pairs, columns, GAP)
 
 
 def _face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
@@ -90,7 +90,7 @@ def _face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
     room = ((WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP - 2) // 3
     side = min(room, max(tiles.shape[2], LARGEST))
     blocks = [draw.block(list(nine), 3, side, 1, ground) for nine in tiles]
-    return draw.arranged(blocks, columns, round(GAP * side / room))
+    return draw.arrange(blocks, columns, round(GAP * side / room))
 
 
 def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face, ...]:
@@ -100,7 +100,7 @@ def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face
     projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
     contents = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
     return tuple(
-        Face(name, draw.encoded(_face(layer, *content), EXACT), f"{alt}, only the {name}.")
+        Face(name, draw.encode(_face(layer, *content), EXACT), f"{alt}, only the {name}.")
         for name, content in contents.items()
     )
 
@@ -111,16 +111,16 @@ def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> I
     pairs = []
     for index, patch in zip(maps, patches, strict=True):
         best = draw.block(list(patch), 3, (room - 2) // 3, 1)
-        pairs.append(draw.below([draw.resized(draw.stretched(arrays["filters_1"][index]), best.width), best], INNER))
-    return draw.arranged(pairs, columns, GAP)
+        pairs.append(draw.join_rows([draw.resize(draw.stretch(arrays["filters_1"][index]), best.width), best], INNER))
+    return draw.arrange(pairs, columns, GAP)
 
 
 def _sheet(pictures: Mapping[int, Image.Image]) -> Image.Image:
     """All layers on one sheet; layers 4 and 5 side by side as in the paper."""
-    titled = {n: draw.titled(image, f"Layer {n}", 24) for n, image in pictures.items()}
+    titled = {n: draw.add_title(image, f"Layer {n}", 24) for n, image in pictures.items()}
     lines = [image for n, image in titled.items() if n not in SHARE]
     last = [image for n, image in titled.items() if n in SHARE]
-    return draw.below([*lines, *([draw.beside(last, WIDTH["full"] - 2 * WIDTH["half"])] if last else [])], 30)
+    return draw.join_rows([*lines, *([draw.join_columns(last, WIDTH["full"] - 2 * WIDTH["half"])] if last else [])], 30)
 
 
 def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
@@ -130,7 +130,7 @@ def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], abo
     maps = f"Layer {layer}: {len(map_classes)} maps"
     return Piece(
         f"layer{layer}",
-        draw.encoded(image, EXACT),
+        draw.encode(image, EXACT),
         f"{maps}, {content}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return measured_files.of_one_run(config, "evolution")
+    return measured_files.files_of_run(config, "evolution")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -46,7 +46,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=_caption(arrays, about),
         columns=COLUMNS,
         rows=tuple(_rows(about)),
-        png=draw.encoded(_sheet(blocks, curves)),
+        png=draw.encode(_sheet(blocks, curves)),
         alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, one column per epoch; "
         f"then similarity to the final network over training. {_settled(about)}",
         notes=tuple(_notes(about)),
@@ -90,11 +90,11 @@ def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
 
 def _sheet(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
     """Two blocks per line, the curves last."""
-    titled = [draw.titled(block, f"Layer {layer}", 24) for layer, block in blocks.items()]
+    titled = [draw.add_title(block, f"Layer {layer}", 24) for layer, block in blocks.items()]
     plot = Image.open(io.BytesIO(curves)).convert("RGB")
     plot = plot.resize((WIDTH, round(plot.height * WIDTH / plot.width)), Image.Resampling.LANCZOS)
-    titled.append(draw.titled(plot, SETTLED, 24))
-    return draw.below([draw.beside(titled[i : i + 2], 32) for i in range(0, len(titled), 2)], 30)
+    titled.append(draw.add_title(plot, SETTLED, 24))
+    return draw.join_rows([draw.join_columns(titled[i : i + 2], 32) for i in range(0, len(titled), 2)], 30)
 
 
 def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
@@ -107,7 +107,7 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
     )
     return Piece(
         f"layer{layer}",
-        draw.encoded(block, draw.SMALL),
+        draw.encode(block, draw.SMALL),
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",

@@ -54,7 +54,7 @@ LEGEND_LINE, NAME, HANDLE, LETTERS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return measured_files.of_one_run(config, "invariance")
+    return measured_files.files_of_run(config, "invariance")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -182,7 +182,7 @@ def _thumbnails(ax: Axes, views: np.ndarray) -> None:
     """An image per row, with the colour of its curves at the left edge."""
     side = 60
     lines = [draw.block(list(image_views), len(image_views), side, 2) for image_views in views]
-    sheet = np.array(draw.below(lines, 2))
+    sheet = np.array(draw.join_rows(lines, 2))
     ax.imshow(sheet, interpolation="antialiased", aspect="equal", extent=(0, sheet.shape[1], sheet.shape[0], 0))
     for line, colour in zip(range(len(views)), draw.CYCLE, strict=False):
         top = line * (side + 2)
@@ -208,7 +208,10 @@ def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> No
 def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Colour and label of every line."""
     shown = about["pictures"][: about["shown"]]
-    names = [shorten(one["class"], NAME, LETTERS) + ("" if one["correct"] else " (misclassified)") for one in shown]
+    names = [
+        shorten(picture["class"], NAME, LETTERS) + ("" if picture["correct"] else " (misclassified)")
+        for picture in shown
+    ]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
     return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
 

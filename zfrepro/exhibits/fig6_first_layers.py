@@ -56,7 +56,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=_caption(layers_of),
         columns=COLUMNS,
         rows=tuple(_row(label, layers) for label, layers in layers_of.items()),
-        png=draw.encoded(_sheet(pieces)),
+        png=draw.encode(_sheet(pieces)),
         alt="First-layer filters and layer-2 projections of the baseline and the improved network, and their spectra. "
         + " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items()),
         notes=tuple(_notes(layers_of)),
@@ -96,7 +96,7 @@ def _filter_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
         _grid(
             letter,
             f"({letter}) Layer 1, {label}",
-            [draw.stretched(weights) for weights in layers_of[label].filters],
+            [draw.stretch(weights) for weights in layers_of[label].filters],
             layers_of[label],
         )
         for letter, label in (("b", "baseline"), ("c", "improved"))
@@ -109,7 +109,7 @@ def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) 
     columns = min(math.ceil(shape), max(1, math.floor(shape)), key=lambda columns: -len(tiles) % columns)
     grid = draw.block(list(tiles), columns, (WIDTH + GAP) // columns - GAP, GAP)
     alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
-    return Piece(letter, draw.encoded(grid), alt, title, "half")
+    return Piece(letter, draw.encode(grid), alt, title, "half")
 
 
 def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
@@ -124,9 +124,9 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     """5 x 5 maps, each a block of 3 x 3 projections."""
     maps = layers.arrays["projections_2"][:MAPS]
     side = ((WIDTH + INNER) // 5 - INNER - 2) // 3
-    sheet = draw.arranged([draw.block(list(draw.grey_zero(tiles)), 3, side, 1, "#9a9a9a") for tiles in maps], 5, INNER)
+    sheet = draw.arrange([draw.block(list(draw.grey_zero(tiles)), 3, side, 1, "#9a9a9a") for tiles in maps], 5, INNER)
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
-    return Piece(letter, draw.encoded(sheet, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
+    return Piece(letter, draw.encode(sheet, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
 
 
 def _spectra_piece(layers_of: Mapping[str, Layers]) -> Piece:
@@ -146,12 +146,12 @@ def _sheet(pieces: Sequence[Piece]) -> Image.Image:
     images = [Image.open(io.BytesIO(piece.png)).convert("RGB") for piece in pieces]
     wide = {"half": WIDTH, "full": 2 * WIDTH + 32}
     titled = [
-        draw.titled(_fit_width(image, wide[piece.share]), piece.title, 24)
+        draw.add_title(_fit_width(image, wide[piece.share]), piece.title, 24)
         for piece, image in zip(pieces, images, strict=True)
     ]
     halves = [image for piece, image in zip(pieces, titled, strict=True) if piece.share == "half"]
-    lines = [draw.beside(halves[i : i + 2], 32) for i in range(0, len(halves), 2)]
-    return draw.below(
+    lines = [draw.join_columns(halves[i : i + 2], 32) for i in range(0, len(halves), 2)]
+    return draw.join_rows(
         [*lines, *(image for piece, image in zip(pieces, titled, strict=True) if piece.share == "full")], 30
     )
 

@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return measured_files.of_one_run(config, "occlusion")
+    return measured_files.files_of_run(config, "occlusion")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -250,7 +250,7 @@ def _bar_ticks(low: float, high: float) -> dict[float, str]:
 
 
 def _projections(ax: Axes, projections: np.ndarray) -> None:
-    tiles = [np.array(draw.resized(tile, 96)) for tile in draw.grey_zero(projections)]
+    tiles = [np.array(draw.resize(tile, 96)) for tile in draw.grey_zero(projections)]
     tiles[0][:4], tiles[0][-4:], tiles[0][:, :4], tiles[0][:, -4:] = 0, 0, 0, 0
     ax.imshow(draw.block(tiles, 2, 96, 4), interpolation="antialiased")
 

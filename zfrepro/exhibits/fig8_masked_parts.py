@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return measured_files.of_one_run(config, "correspondence")
+    return measured_files.files_of_run(config, "correspondence")
 
 
 def build(files: Mapping[str, Path]) -> Picture:
@@ -54,7 +54,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
-        png=draw.encoded(_sheet(arrays, about, random)),
+        png=draw.encode(_sheet(arrays, about, random)),
         alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
         "positions covered by a grey square.",
         notes=(
@@ -70,8 +70,8 @@ def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: i
     columns = []
     for column, head in enumerate(heads):
         crops = arrays["inputs"] if column == 0 else _covered(arrays, about, column - 1)
-        columns.append(draw.titled(draw.block(list(crops), 1, SIDE, GAP), head, LETTERS))
-    return draw.beside(columns, GAP)
+        columns.append(draw.add_title(draw.block(list(crops), 1, SIDE, GAP), head, LETTERS))
+    return draw.join_columns(columns, GAP)
 
 
 def _covered(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], mask: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability, sh
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.intervals import Limits
-from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, unrelated
+from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, share_by_chance
 from zfrepro.storage import artifacts
 
 TITLE = "Covering the object, over many images"
@@ -105,7 +105,7 @@ def _minima(scores: Scores) -> list[Row]:
     if len(distant) < 2:
         return []
     label = f"These minima more than {scores.square} pixels apart (% of images with both clear)"
-    return [_share(label, np.diag(distant), Number(unrelated(distant)))]
+    return [_share(label, np.diag(distant), Number(share_by_chance(distant)))]
 
 
 def _row(

@@ -174,7 +174,7 @@ def _pairs(target: _Target) -> Piece:
     image = Image.fromarray(_strip(target))
     return Piece(
         f"pairs_{target.name}",
-        draw.encoded(image),
+        draw.encode(image),
         f"{title}. Correlations: {', '.join(correlations)}.",
         title,
         least=560,
@@ -185,10 +185,10 @@ def _sheet(targets: Sequence[_Target]) -> bytes:
     """Histograms above, pairs of every target below."""
     head = Image.open(io.BytesIO(_histograms(targets))).convert("RGB")
     strips = [
-        draw.titled(_widened(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
+        draw.add_title(_widened(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
         for target in targets
     ]
-    return draw.encoded(draw.below([head, *strips], 3 * GAP))
+    return draw.encode(draw.join_rows([head, *strips], 3 * GAP))
 
 
 def _widened(image: Image.Image, width: int) -> Image.Image:

@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def needs(config: Any) -> dict[str, str]:
-    return {"about": measured_files.of_one_run(config, "correspondence")["about"]}
+    return {"about": measured_files.files_of_run(config, "correspondence")["about"]}
 
 
 def build(files: Mapping[str, Path]) -> Table:

@@ -116,7 +116,7 @@ def _table3_rows(row: str) -> tuple[str, ...]:
 
 def _errors(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimate | None], int]:
     """(k, views) -> our top-k error, and of how many networks."""
-    parts = [runs.of_row(networks.runs, part) for part in _table3_rows(row)]
+    parts = [runs.select_row(networks.runs, part) for part in _table3_rows(row)]
     members = [run for part in parts for run in part]
     kinds = [(k, views) for k in TOPS.values() for views in (1, 10)]
     if not parts or not all(parts) or (row in ENSEMBLES and len(members) < 2):
@@ -128,7 +128,7 @@ def _errors(row: str, networks: Networks) -> tuple[dict[tuple[int, int], Estimat
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
-    single = runs.of_row(networks.runs, row) if row in SINGLE else []
+    single = runs.select_row(networks.runs, row) if row in SINGLE else []
     errors = [[run.error(f"top{k}", networks.views) for run in single] for k in TOPS.values()]
     return [[error for error in kind_errors if error is not None] for kind_errors in errors]
 

@@ -77,7 +77,7 @@ def _unfinished(trained: Sequence[runs.Run]) -> list[str]:
     reason = convergence.shallow_fits_better(trained)
     if not reason:
         return []
-    epochs = runs.of_row(trained, convergence.FULL)[0].spec["epochs"]
+    epochs = runs.select_row(trained, convergence.FULL)[0].spec["epochs"]
     return [
         f"Not fully trained: {reason}. After {epochs} epochs the ranking shows how fast the networks learn, not their final accuracy."
     ]
@@ -86,7 +86,7 @@ def _unfinished(trained: Sequence[runs.Run]) -> list[str]:
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     cells: dict[str, Cell] = {"row": _label(line)}
     name = line["name"]
-    row_runs = runs.of_row(networks.runs, name)
+    row_runs = runs.select_row(networks.runs, name)
     missing = "diverged" if runs.diverged_in_row(networks.runs, name) else "not run"
     for key in ERRORS:
         theirs = printed_number(line[f"{key}_err_pct"])
@@ -106,7 +106,7 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
 
 def _seeds(row: str, networks: Networks) -> list[list[float]]:
     """The errors of single seeds for each key of ERRORS, in percent."""
-    row_runs = runs.of_row(networks.runs, row)
+    row_runs = runs.select_row(networks.runs, row)
     validation = [[run.error(f"top{k}", networks.views) for run in row_runs] for k in TOPS.values()]
     return [
         [run.errors["train_top1"] for run in row_runs],

@@ -46,15 +46,15 @@ def heat(values: np.ndarray) -> np.ndarray:
     """uint8 (h, w, 3): dark is the least, light the most; values that differ by no more than rounding look alike."""
     low, high = float(values.min()), float(values.max())
     flat = high - low <= ROUNDING * max(abs(low), abs(high))
-    return sharp(coloured(np.zeros(values.shape) if flat else (values - low) / (high - low)))
+    return sharp(apply_colours(np.zeros(values.shape) if flat else (values - low) / (high - low)))
 
 
 def ramp() -> np.ndarray:
     """The colours of `heat` from least to most."""
-    return coloured(np.linspace(0, 1, 128)[None])
+    return apply_colours(np.linspace(0, 1, 128)[None])
 
 
-def coloured(shares: np.ndarray) -> np.ndarray:
+def apply_colours(shares: np.ndarray) -> np.ndarray:
     return mpl.colormaps["viridis"](shares, bytes=True)[..., :3]
 
 

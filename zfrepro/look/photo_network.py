@@ -81,7 +81,7 @@ def open_torchvision(name: str, weights: Path, names: tuple[str, ...] | None, de
         torchvision_networks.SIZE / torchvision_networks.RESIZED,
         torchvision_networks.LAYERS[name],
         torchvision_networks.pixels,
-        lambda crops: torchvision_networks.normalised(crops).to(device),
+        lambda crops: torchvision_networks.normalise(crops).to(device),
     )
     return _check(network)
 

@@ -85,7 +85,7 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.array(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box), dtype=np.uint8)
 
 
-def normalised(crops: np.ndarray) -> torch.Tensor:
+def normalise(crops: np.ndarray) -> torch.Tensor:
     """uint8 (B, s, s, 3) -> float32 (B, 3, s, s), channels last"""
     import torch
 

@@ -68,7 +68,7 @@ def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
 def shallow_fits_better(measured: Iterable[Run]) -> str:
     """The numbers, where the baseline's training error is above that of the network without layers 3, 4, 6, 7; else ""."""
     measured = list(measured)
-    rows = [[run.errors["train_top1"] for run in runs.of_row(measured, row)] for row in (FULL, SHALLOW)]
+    rows = [[run.errors["train_top1"] for run in runs.select_row(measured, row)] for row in (FULL, SHALLOW)]
     if not all(rows):
         return ""
     full, shallow = (float(np.mean(errors)) for errors in rows)

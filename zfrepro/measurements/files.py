@@ -26,7 +26,7 @@ def select(files: Mapping[str, Path], group: str) -> dict[str, Path]:
     return {label.removeprefix(f"{group}/"): path for label, path in files.items() if label.startswith(f"{group}/")}
 
 
-def of_one_run(config: Any, stage: str) -> dict[str, str]:
+def files_of_run(config: Any, stage: str) -> dict[str, str]:
     """`arrays` and `about` of the stage, of the improved network if it is among its runs."""
     stem = f"{stage}/{runs.find_row(config, getattr(config, stage).runs, 'improved')}/{STEMS[stage]}"
     return {"arrays": f"{stem}.npz", "about": f"{stem}.json"}

@@ -52,7 +52,7 @@ class Layers:
         """Mean of `grids`; None where layer 2 was not projected or shows nothing."""
         if f"{name}_2" not in self.arrays:
             return None
-        present = intervals.present(self.grids(name))
+        present = intervals.drop_missing(self.grids(name))
         return float(present.mean()) if len(present) else None
 
     @property

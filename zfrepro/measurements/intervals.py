@@ -26,7 +26,7 @@ PERFECT = 1e-9  # a rank correlation so near to 1 is 1
 Limits = tuple[float, float]
 
 
-def present(values: np.ndarray) -> np.ndarray:
+def drop_missing(values: np.ndarray) -> np.ndarray:
     """float64: what is not missing (NaN). Raises ValueError for infinite values, which no stage writes for missing ones."""
     values = np.asarray(values, dtype=float)
     if np.isinf(values).any():
@@ -39,7 +39,7 @@ def mean_of_images(
     values: np.ndarray, counted: str = "images", digits: int = 1, unit: str = "", within: Limits = (-math.inf, math.inf)
 ) -> Estimate:
     """Mean, Student's t, the interval inside `within`. Raises ValueError for infinite values, and where all are missing."""
-    finite = present(values)
+    finite = drop_missing(values)
     if not len(finite):
         raise ValueError("no finite value")
     return clip(_mean(finite, counted, digits, unit), within)
@@ -226,7 +226,7 @@ def _no_interval(n: int, counted: str) -> str:
 
 def _require_present(values: np.ndarray, counted: str) -> np.ndarray:
     """Raises ValueError for infinite values, NotMeasured where all are missing."""
-    finite = present(values)
+    finite = drop_missing(values)
     if not len(finite):
         raise NotMeasured(f"No value could be computed for any of the {counted}.")
     return finite

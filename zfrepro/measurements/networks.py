@@ -62,15 +62,15 @@ class Networks:
     @property
     def rows(self) -> list[str]:
         """Those of Table 3 that were trained and did not diverge."""
-        return [row for row in ROWS if runs.of_row(self.runs, row)]
+        return [row for row in ROWS if runs.select_row(self.runs, row)]
 
     def row(self, row: str) -> list[Run]:
         """The runs of a row, seed by seed. Raises NotMeasured for none, naming run and epoch where they diverged."""
         self._require_trained([row])
-        return runs.of_row(self.runs, row)
+        return runs.select_row(self.runs, row)
 
     def _require_trained(self, rows: Iterable[str]) -> None:
-        missing = [row for row in rows if not runs.of_row(self.runs, row)]
+        missing = [row for row in rows if not runs.select_row(self.runs, row)]
         diverged = [
             f"The run {run.diverged}, so {ROWS[row]} has no errors."
             for row in missing
@@ -83,7 +83,7 @@ class Networks:
 
     def names(self, rows: Iterable[str]) -> list[str]:
         """The runs of these rows that did not diverge."""
-        return [run.name for row in rows for run in runs.of_row(self.runs, row)]
+        return [run.name for row in rows for run in runs.select_row(self.runs, row)]
 
     def left_out(self, rows: Iterable[str]) -> str:
         """` Left out: baseline-2048 diverged in epoch 3 (the training loss is NaN).`; "" where none of these rows' runs diverged."""
@@ -176,8 +176,8 @@ class Networks:
 
     def single_trainings(self, rows: Iterable[str]) -> str:
         """`Trained once: the baseline without layer 7. ...`; "" where each of these rows has several seeds."""
-        trained = [row for row in dict.fromkeys(rows) if runs.of_row(self.runs, row)]
-        single = [ROWS[row] for row in trained if len(runs.of_row(self.runs, row)) == 1]
+        trained = [row for row in dict.fromkeys(rows) if runs.select_row(self.runs, row)]
+        single = [ROWS[row] for row in trained if len(runs.select_row(self.runs, row)) == 1]
         freedom = sum(len(kind) - 1 for kind in self._kinds())
         if not single or freedom < network_errors.LEAST_FREEDOM:
             return ""

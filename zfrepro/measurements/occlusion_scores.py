@@ -68,7 +68,7 @@ class Scores:
         return distant
 
 
-def unrelated(distant: np.ndarray) -> float:
+def share_by_chance(distant: np.ndarray) -> float:
     """Percent of the pairs of different images, (C, C) bool, that are apart. Raises ValueError for fewer than two images."""
     count = len(distant)
     if count < 2:

@@ -101,7 +101,7 @@ def full_description(network: Mapping[str, Any]) -> dict[str, Any]:
     return description
 
 
-def of_row(runs: Iterable[Run], row: str) -> list[Run]:
+def select_row(runs: Iterable[Run], row: str) -> list[Run]:
     """The runs of one row of Table 3: its network, trained by one recipe, seed by seed; those that diverged are left out.
 
     Where a network was trained in several ways (say, once without clipping its filters), the way of most runs counts. Of runs

@@ -33,7 +33,7 @@ def beyond_chance(tiles: np.ndarray) -> np.ndarray:
     return beyond
 
 
-def matched(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
+def match_spectrum(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
     """The patches (M, T, h, w, C) filtered so that their mean energy at each frequency is that of the projections.
 
     Smooth images correlate by being smooth, and projections are all edges; so neither has that advantage.

@@ -195,7 +195,7 @@ def select_folds(accuracies: pd.DataFrame, **values: Any) -> list[float] | None:
     return None if accuracies.empty else list(accuracies["folds"].iloc[0])
 
 
-def fold_by_fold(first: Sequence[float], second: Sequence[float]) -> list[float]:
+def subtract_folds(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """First minus second on the folds that both have."""
     return [accuracy - subtracted for accuracy, subtracted in zip(first, second, strict=False)]
 

@@ -33,7 +33,7 @@ def build_lineage(name: str, results: Path, graph: Graph, networks: Facts, data:
         "config": settings(before, graph),
         "data": {key: _describe_data(data[key]) for key in _job_names(before, "prepare") if key in data},
         "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *TRAINING) if run in networks},
-        "seconds": spent(results, name, before),
+        "seconds": sum_times(results, name, before),
         "command": command(name, graph.config.get("experiment", results.name)),
     }
     return {**record, "summary": [[label, text] for label, text in _summarise(record, before) if text]}
@@ -84,7 +84,7 @@ def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def spent(results: Path, name: str, jobs: Sequence[Job]) -> dict[str, float | int | None]:
+def sum_times(results: Path, name: str, jobs: Sequence[Job]) -> dict[str, float | int | None]:
     """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
     own = times.read_cost(results, ("exhibits", name))
     costs = [cost for job in jobs if (cost := times.read_cost(results, job))]

@@ -43,7 +43,7 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "data": data,
         "exhibits": {name: lineage.build_lineage(name, results, graph, networks, data) for name in exhibits},
         "artifacts": dict(_digests(results, graph)),
-        "time": spent(results, graph.jobs()),
+        "time": stage_times(results, graph.jobs()),
     }
 
 
@@ -132,7 +132,7 @@ def _digests(results: Path, graph: Graph) -> Iterator[tuple[str, str]]:
             )
 
 
-def spent(results: Path, jobs: Sequence[Job]) -> dict[str, dict[str, float]]:
+def stage_times(results: Path, jobs: Sequence[Job]) -> dict[str, dict[str, float]]:
     """Stage -> jobs, seconds (summed over its jobs) and the largest memory in MB, of those jobs that were measured."""
     stages: dict[str, dict[str, float]] = {}
     for job in jobs:

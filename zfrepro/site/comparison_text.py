@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zfrepro.claims.base import counts
-from zfrepro.exhibits.kit.base import guarded
+from zfrepro.exhibits.kit.base import escape_formula
 from zfrepro.site.comparison import Row
 from zfrepro.site.pages import format_measurement
 from zfrepro.site.summaries import Claim
@@ -112,11 +112,11 @@ def to_csv(runs: Sequence[RunVerdicts], rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     headings = [" ".join([name, *run.setup()]) for name, run in zip(names(runs), runs, strict=True)]
     columns = [f"{heading}: {field}" for heading in headings for field in FIELDS]
-    writer.writerow([guarded(column) for column in ("claim", "sentence", "differs", "flips", *columns)])
+    writer.writerow([escape_formula(column) for column in ("claim", "sentence", "differs", "flips", *columns)])
     for row in rows:
         values = [value for claim in row.claims for value in _values(claim)]
         marks = ["yes" if mark else "no" for mark in (row.differ, row.flips)]
-        writer.writerow([row.number, guarded(row.sentence), *marks, *values])
+        writer.writerow([row.number, escape_formula(row.sentence), *marks, *values])
     return text.getvalue()
 
 
@@ -124,4 +124,4 @@ def _values(claim: Claim | None) -> list[str | float | None]:
     """The FIELDS of one run."""
     if claim is None:
         return [MISSING, None, None, None, None]
-    return [claim.verdict, claim.value, claim.low, claim.high, guarded(claim.unit or "")]
+    return [claim.verdict, claim.value, claim.low, claim.high, escape_formula(claim.unit or "")]

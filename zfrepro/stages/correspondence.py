@@ -143,7 +143,7 @@ def _changes(spec: Spec, network: NetworkOnSplit, crops: np.ndarray, corners: np
     """Layer -> int8 (1 + masks, N, units): first 1 where a unit is active uncovered, then the signs of change."""
     import torch
 
-    from zfrepro.core.correspondence import covered, features, signs
+    from zfrepro.core.correspondence import cover, features, signs
 
     changes: dict[int, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
     for start in range(0, len(crops), spec.batch):
@@ -151,7 +151,7 @@ def _changes(spec: Spec, network: NetworkOnSplit, crops: np.ndarray, corners: np
         clean = features(network.net, network.inputs(part), LAYERS)
         layer_signs = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
         for mask in range(corners.shape[1]):
-            inputs = network.inputs(covered(part, part_corners[:, mask], spec.square, spec.grey))
+            inputs = network.inputs(cover(part, part_corners[:, mask], spec.square, spec.grey))
             for layer, values in features(network.net, inputs, LAYERS).items():
                 layer_signs[layer].append(signs(clean[layer], values))
         for layer, parts in layer_signs.items():

@@ -186,7 +186,7 @@ def _summary(
 
     null where no map of the final network is ever active.
     """
-    from zfrepro.core.evolution import correlations, filter_similarity, settled_from
+    from zfrepro.core.evolution import correlations, filter_similarity, find_settling_time
 
     *before, last = states
     active = last.values > 0
@@ -200,8 +200,8 @@ def _summary(
         "same_picture": [_mean(state.images[active] == last.images[active]) for state in before],
         "projections": [_mean(correlations(earlier, tiles[-1])) for earlier in tiles[:-1]],
         "settled": {
-            "filters": settled_from(times[:-1], similar, times[-1], threshold),
-            "responses": settled_from(times[:-1], responses, times[-1], threshold) if responses else None,
+            "filters": find_settling_time(times[:-1], similar, times[-1], threshold),
+            "responses": find_settling_time(times[:-1], responses, times[-1], threshold) if responses else None,
         },
     }
 

@@ -139,5 +139,5 @@ def _check_numbers(tensors: Mapping[str, torch.Tensor], description: Description
     stored, described = sum(tensor.numel() for tensor in tensors.values()), parameter_count(description.rows())
     if stored != described:
         raise ValueError(
-            f"its tensors hold {stored} numbers; the network of its `network`, `width`, `input_size` and `classes` has {described}"
+            f"its tensors contain {stored} numbers; the network of its `network`, `width`, `input_size` and `classes` has {described}"
         )

@@ -181,7 +181,7 @@ def _highlights(lines: Sequence[Mapping[str, Any]], accuracies: pd.DataFrame, ro
     if not shared:
         return ()
     k, by_method = shared[-1], {line["name"]: line for line in lines}
-    gain = Number(statistics.fmean(transfers.fold_by_fold(pretrained[k], scratch[k])), signed=True)
+    gain = Number(statistics.fmean(transfers.subtract_folds(pretrained[k], scratch[k])), signed=True)
     theirs, without = (printed_number(by_method[method].get(f"acc{k}_pct")) for method in ("pretrained", "scratch"))
     printed = difference(theirs, without)
     label = f"{role}: accuracy (points) gained by pretraining, {k} images per class"

@@ -141,10 +141,10 @@ class Exhibit:
         sections = any(row.kind == "heading" for row in self.rows)
         text, section = io.StringIO(), ""
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([guarded(name) for name in (["section"] if sections else []) + names])
+        writer.writerow([escape_formula(name) for name in (["section"] if sections else []) + names])
         for row in self.rows:
             if row.kind == "heading":
-                section = guarded(row.label)
+                section = escape_formula(row.label)
             else:
                 writer.writerow(([section] if sections else []) + _values(row, parts))
         return text.getvalue()
@@ -191,7 +191,7 @@ class Picture(Exhibit):
     kind = "picture"
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Text with a quote in front where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
@@ -241,6 +241,6 @@ def _values(row: Row, parts: Mapping[str, Sequence[str]]) -> list[str]:
     values = []
     for key, extra in parts.items():
         plain = _plain(row[key])
-        text = plain["text"] if plain["is"] == "number" else guarded(plain["text"])
+        text = plain["text"] if plain["is"] == "number" else escape_formula(plain["text"])
         values += [text, *(plain.get(part, "") for part in extra)]
     return values

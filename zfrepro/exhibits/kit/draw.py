@@ -80,7 +80,7 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     _fit_titles(figure)
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
-    return encoded(Image.open(raw).convert("RGB"))
+    return encode(Image.open(raw).convert("RGB"))
 
 
 def _fit_titles(figure: Figure) -> None:
@@ -103,7 +103,7 @@ def _may_be_wide(figure: Figure, ax: Axes) -> bool:
     return width_of(ax.get_title(loc="left"), TITLE, "bold") > 0.75 * figure.get_figwidth() / columns
 
 
-def encoded(image: Image.Image, largest: int = LARGEST) -> bytes:
+def encode(image: Image.Image, largest: int = LARGEST) -> bytes:
     """PNG bytes, at most `largest`: exact if possible, else in 256 colours, else also reduced in size."""
     data = _png(image)
     while len(data) > largest:
@@ -124,13 +124,13 @@ def grey_zero(values: np.ndarray, share: float = 99.5) -> np.ndarray:
     return np.clip(np.round(127.5 + 127.5 * values / largest), 0, 255).astype(np.uint8)
 
 
-def stretched(values: np.ndarray) -> np.ndarray:
+def stretch(values: np.ndarray) -> np.ndarray:
     """uint8 of values stretched from their least to their largest (first-layer filters)."""
     low, high = float(values.min()), float(values.max())
     return np.round(255 * (values - low) / ((high - low) or 1.0)).astype(np.uint8)
 
 
-def resized(tile: np.ndarray, side: int) -> Image.Image:
+def resize(tile: np.ndarray, side: int) -> Image.Image:
     """A tile (f, f, 3) at `side` pixels; one of up to 16 pixels keeps sharp edges."""
     tiny = tile.shape[0] <= 16
     return Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
@@ -138,10 +138,10 @@ def resized(tile: np.ndarray, side: int) -> Image.Image:
 
 def block(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int, ground: str = "white") -> Image.Image:
     """Tiles (f, f, 3) uint8 in rows of `columns`, each `side` pixels wide, `gap` pixels apart."""
-    return arranged([resized(tile, side) for tile in tiles], columns, gap, ground)
+    return arrange([resize(tile, side) for tile in tiles], columns, gap, ground)
 
 
-def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str = "white") -> Image.Image:
+def arrange(images: Sequence[Image.Image], columns: int, gap: int, ground: str = "white") -> Image.Image:
     """Images of one size in rows of `columns`."""
     columns = max(1, min(columns, len(images)))
     lines = -(-len(images) // columns)
@@ -152,7 +152,7 @@ def arranged(images: Sequence[Image.Image], columns: int, gap: int, ground: str 
     return sheet
 
 
-def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
+def join_columns(images: Sequence[Image.Image], gap: int) -> Image.Image:
     """Images in one line, aligned at the top."""
     sheet = Image.new("RGB", (sum(i.width + gap for i in images) - gap, max(i.height for i in images)), "white")
     left = 0
@@ -162,7 +162,7 @@ def beside(images: Sequence[Image.Image], gap: int) -> Image.Image:
     return sheet
 
 
-def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
+def join_rows(images: Sequence[Image.Image], gap: int) -> Image.Image:
     """Images one below the other, aligned at the left."""
     sheet = Image.new("RGB", (max(i.width for i in images), sum(i.height + gap for i in images) - gap), "white")
     top = 0
@@ -172,7 +172,7 @@ def below(images: Sequence[Image.Image], gap: int) -> Image.Image:
     return sheet
 
 
-def titled(image: Image.Image, text: str, size: int) -> Image.Image:
+def add_title(image: Image.Image, text: str, size: int) -> Image.Image:
     """The image with a bold title above it, `size` pixels high, in as many lines as it needs."""
     lines = wrap(text, (image.width - 2) / POINTS, size, "bold")  # a pixel for a point
     height = round(1.7 * size) + round(1.3 * size) * lines.count("\n")

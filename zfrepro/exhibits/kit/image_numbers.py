@@ -14,7 +14,7 @@ def mean_number(
     values: np.ndarray, digits: int = 1, signed: bool = False, within: intervals.Limits = (-math.inf, math.inf)
 ) -> Number | None:
     """Mean of those of (N,) that are not missing (NaN), Student's t over images; no interval for fewer than three."""
-    present = intervals.present(values)
+    present = intervals.drop_missing(values)
     if not len(present):
         return None
     return measured_number(intervals.mean_of_images(present, digits=digits, within=within), signed)
@@ -22,7 +22,7 @@ def mean_number(
 
 def mean_probability(values: np.ndarray, digits: int = 3) -> Number | None:
     """`mean_number` of probabilities, with more digits where it would read as 0 or 1."""
-    present = intervals.present(values)
+    present = intervals.drop_missing(values)
     if not len(present):
         return None
     return mean_number(present, probability_digits(float(present.mean()), digits), within=(0.0, 1.0))
