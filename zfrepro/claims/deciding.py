@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from zfrepro.claims import base
+from zfrepro.claims import base, parts
 from zfrepro.claims.base import AboutNetworks, Effect, Finding
-from zfrepro.measurements import convergence
 from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
 
@@ -23,20 +22,18 @@ def for_networks(rows: Iterable[str], decide: Callable[[Networks], Finding], com
 
     def decide_files(files: Mapping[str, Path]) -> Finding:
         networks = Networks.load(files)
-        finding = decide(networks)
-        if finding.verdict == "not reproduced":
-            finding = base.excuse_unconverged(finding, convergence.reason(files, networks.names(rows)))
+        finding = parts.excuse_unconverged(decide(networks), files, networks.names(rows))
         remark = networks.single_trainings(rows) if compares else ""
         return dataclasses.replace(finding, reason=finding.reason + networks.left_out(rows), remark=remark)
 
     return AboutNetworks(decide_files, lambda files: Networks.load(files).names(rows))
 
 
-def judge_above_zero(parts: Mapping[str, Estimate], printed: Mapping[str, float], comparisons: int = 0) -> Finding:
+def judge_above_zero(estimates: Mapping[str, Estimate], printed: Mapping[str, float], comparisons: int = 0) -> Finding:
     """`base.judge_above` with an effect; `printed`: the paper's own numbers of the same parts, in points."""
-    finding = base.judge_above(parts, comparisons=comparisons)
-    name = finding.part or next(iter(parts))
-    return base.with_effect(finding, make_effect(parts[name], printed[name]))
+    finding = base.judge_above(estimates, comparisons=comparisons)
+    name = finding.part or next(iter(estimates))
+    return base.with_effect(finding, make_effect(estimates[name], printed[name]))
 
 
 def make_effect(ours: Estimate, printed: float) -> Effect:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,17 @@ def for_trained_networks(
         if compares:
             trained = runs.load(measured_files.select(files, convergence.GROUP))
             finding = base.excuse_unrepeated(finding, Networks(tuple(trained), {}).unrepeated())
-        if finding.verdict != "not reproduced":
-            return finding
-        return base.excuse_unconverged(finding, convergence.reason(files, about.names(files)))
+        return excuse_unconverged(finding, files, about.names(files))
 
     about = about_networks(decide_if_trained, *labels, run=run)
     return about
+
+
+def excuse_unconverged(finding: Finding, files: Mapping[str, Path], names: Iterable[str]) -> Finding:
+    """`base.excuse_unconverged` for the runs of these names; their histories are read only where they matter."""
+    if finding.verdict != "not reproduced":
+        return finding
+    return base.excuse_unconverged(finding, convergence.reason(files, names))
 
 
 def load_arrays(path: Path, *full: str) -> dict[str, np.ndarray]:
