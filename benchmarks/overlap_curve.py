@@ -1,6 +1,6 @@
 """How many changed copies the overlap test finds at each threshold, and how many unrelated images pass it.
 
-python benchmarks/overlap_curve.py TARGET SOURCE [--images N] [--sources N]
+python benchmarks/overlap_curve.py TARGET SOURCE [--images N] [--sources N] [--whole]
 
 TARGET, SOURCE: folders of images at any depth, say Caltech-101 and Tiny ImageNet. Copies of the target's images are changed, prepared
 as `zfrepro prepare` does, and looked for among the unchanged ones; unrelated are the target's images against all of SOURCE,
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--images", type=int, default=1000, help="of the target, drawn at random")
     parser.add_argument("--sources", type=int, default=100_000, help="of the source, drawn at random")
+    parser.add_argument("--whole", action="store_true", help="compare whole images only")
     parser.add_argument("--pairs", type=Path, help="a PNG of the most similar pairs of unrelated images")
     args = parser.parse_args()
     paths = images_in(args.target, args.images, 0)
@@ -113,8 +114,8 @@ def main() -> None:
     )
     print(f"{'':28}" + "".join(f"{threshold:7.2f}" for threshold in THRESHOLDS))
     for name, change in CHANGES.items():
-        _print_row(name, _own_correlation(load(paths, change), originals))
-    correlation, match = overlap.find(originals, source, mirrored=True)
+        _print_row(name, _own_correlation(load(paths, change), originals, not args.whole))
+    correlation, match = overlap.find(originals, source, mirrored=True, crops=not args.whole)
     _print_row("unrelated", correlation)
     print("largest of unrelated:", ", ".join(f"{value:.4f}" for value in np.sort(correlation)[:-11:-1]))
     if args.pairs:
@@ -124,9 +125,9 @@ def main() -> None:
         )
 
 
-def _own_correlation(copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
+def _own_correlation(copies: np.ndarray, originals: np.ndarray, crops: bool) -> np.ndarray:
     """float32 (N,): of every copy with its own original; 0 where another is more similar."""
-    correlation, match = overlap.find(copies, originals, mirrored=True)
+    correlation, match = overlap.find(copies, originals, mirrored=True, crops=crops)
     return np.where(match == np.arange(len(copies)), correlation, 0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zfrepro.core.overlap import area_shares, find, thumbnails
+from zfrepro.core.overlap import area_shares, find, thumbnails, windows
 
 
 def pictures(count, side, seed):
@@ -99,3 +99,64 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="20 pixels cannot be reduced to 32"):
         find(some, some, size=32)
     assert find(some[:0], some)[0].shape == (0,)
+
+
+def enlarge(picture, side=60):
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def frame(picture, width, colour):
+    framed = np.full((60 + 2 * width, 60 + 2 * width, 3), colour, np.uint8)
+    framed[width : width + 60, width : width + 60] = picture
+    return enlarge(framed)
+
+
+CHANGED = {
+    "5 % cut at one corner": lambda picture: enlarge(picture[3:, 3:]),
+    "10 % cut all round": lambda picture: enlarge(picture[3:-3, 3:-3]),
+    "10 % cut at one side, mirrored": lambda picture: enlarge(picture[3:-3, :-6][:, ::-1]),
+    "white frame of 5 %": lambda picture: frame(picture, 2, 255),
+    "black frame of 10 %": lambda picture: frame(picture, 3, 0),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGED))
+def test_a_cropped_or_framed_copy_is_found_where_parts_are_compared(change):
+    source = pictures(40, 60, 11)
+    copy = CHANGED[change](source[23])[None]
+    whole, _ = find(copy, source, mirrored=True)
+    best, index = find(copy, source, mirrored=True, crops=True)
+    assert whole[0] < best[0]
+    assert (index[0], best[0] > 0.97) == (23, True)
+
+
+def test_unrelated_pictures_stay_apart_where_parts_are_compared():
+    target, source = pictures(20, 60, 12), pictures(60, 60, 13)
+    best, _ = find(target, source, mirrored=True, crops=True)
+    assert best.max() < 0.8
+    assert (best >= find(target, source, mirrored=True)[0] - 1e-6).all()
+
+
+def test_windows_by_hand():
+    assert windows()[0] == (0, 0, 1)
+    assert {(round(y, 3), round(x, 3)) for y, x, side in windows() if side == 0.8} == {
+        (y, x) for y in (0, 0.1, 0.2) for x in (0, 0.1, 0.2)
+    }
+    assert area_shares(4, 2, 0.25, 0.5).tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
+    np.testing.assert_allclose(area_shares(4, 1, 0.125, 0.5), [[0.25, 0.5, 0.25, 0]])
+
+
+def test_parts_of_few_small_or_no_pictures():
+    assert find(pictures(1, 16, 14), pictures(1, 17, 15), crops=True)[0].shape == (1,)
+    assert find(pictures(3, 20, 14)[:0], pictures(1, 20, 15), crops=True)[0].shape == (0,)
+    flat = np.full((2, 30, 30, 3), 9, np.uint8)
+    assert find(flat, flat, crops=True)[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("block", [1, 7, 100])
+def test_the_block_does_not_matter_for_parts(block):
+    target, source = pictures(5, 40, 16), pictures(10, 45, 17)
+    best, index = find(target, source, mirrored=True, crops=True)
+    again, position = find(target, source, block=block, mirrored=True, crops=True)
+    np.testing.assert_allclose(again, best, atol=1e-6)
+    assert position.tolist() == index.tolist()

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from zfrepro.errors import UserError
 from zfrepro.stages import features, folds, prepare, probes, scratch, train
@@ -101,6 +102,21 @@ def test_a_picture_that_the_source_was_trained_on_is_left_out(place, tmp_path):
     assert [one["file"] for one in split(place, images, tmp_path / "b", mirrored=False)["overlap"]["left_out"]] == [
         files[7]
     ]
+
+
+def test_a_cropped_copy_is_left_out_unless_only_wholes_are_compared(place, tmp_path):
+    known = PreparedSet(manifest(place, "source")).images("train")
+    side = known.shape[1]
+
+    def put(images):
+        cut = Image.fromarray(known[11][side // 20 :, side // 20 :])
+        images[7] = np.asarray(cut.resize((images.shape[2], images.shape[1]), Image.Resampling.BICUBIC))
+
+    images = changed_images(copied(place, tmp_path), put)
+    files = PreparedSet(images).files(None)
+    left_out = split(place, images, tmp_path / "a")["overlap"]["left_out"]
+    assert [image["file"] for image in left_out] == [files[7]]
+    assert split(place, images, tmp_path / "b", crops=False, overlap=0.97)["overlap"]["left_out"] == []
 
 
 def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):

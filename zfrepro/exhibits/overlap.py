@@ -72,14 +72,15 @@ class _Target:
 def build(files: Mapping[str, Path]) -> Table:
     targets = [_load(files, name) for name in sorted({label.partition("/")[0] for label in files})]
     rule = targets[0].record["overlap"]
-    mirrored = ", as it is or mirrored" if rule["mirrored"] else ""
+    variants = ", as it is or mirrored" if rule["mirrored"] else ""
+    variants += ", whole or (for the most similar) cropped by up to a fifth of its side" if rule["crops"] else ""
     pieces = [
         Piece("correlations", _histograms(targets), _describe(targets), "Largest correlation per image", least=560)
     ]
     pieces += [_pairs(target) for target in targets]
     return Table(
         caption="Images of each target set whose thumbnail correlates with that of a training image of the source"
-        f"{mirrored}, by at least {_thresholds(targets)}; thumbnails of {rule['size']} x {rule['size']} pixels, mean-subtracted per "
+        f"{variants}, by at least {_thresholds(targets)}; thumbnails of {rule['size']} x {rule['size']} pixels, mean-subtracted per "
         "channel. They are excluded from all folds.",
         columns=COLUMNS,
         rows=(*(_row(target) for target in targets), *_by_class(targets)),

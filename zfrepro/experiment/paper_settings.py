@@ -88,6 +88,7 @@ FOLDS: Mapping[str, Setting] = {
     "overlap": OPEN,
     "overlap_size": OPEN,
     "mirrored": OPEN,
+    "crops": OPEN,
 }
 
 FEATURES: Mapping[str, Setting] = {

@@ -237,7 +237,7 @@ GUESSES: tuple[Guess, ...] = (
     Guess(
         "How overlapping images are found, and where they are removed",
         "Thumbnails of 16 x 16 pixels, mean-subtracted per channel, also mirrored, with a normalised correlation of at "
-        "least 0.97; left out of the target set",
+        "least 0.95; of the most similar images also parts, which finds copies that were cropped or framed; left out of the target set",
         "The text says normalised correlation, but neither size nor threshold. The paper removes them from ImageNet and trains "
         "again; leaving them out of the target costs no training.",
         "Section 5.2",
