@@ -142,3 +142,55 @@ def test_networks_that_did_not_converge_refute_nothing() -> None:
         Finding("not attempted", "No."),
     ):
         assert base.excuse_unconverged(other, "the error still falls") == other
+
+
+def of_two(value: float, error: float) -> Estimate:
+    """With Student's t of two degrees of freedom: 4.30 standard errors, 6.21 as one of two intervals, 8.86 as one of four."""
+    half = 4.302653 * error
+    return Estimate(value, value - half, value + half, 3, "folds", unit="points", components=((error**2, 2.0),))
+
+
+def test_one_part_alone_needs_no_correction() -> None:
+    assert base.judge_above({"": of_two(-5, 1)}).verdict == "not reproduced"
+    assert base.judge_above({"": of_two(-5, 1)}, comparisons=4).verdict == "inconclusive"
+
+
+def test_not_reproduced_is_corrected_for_the_parts_and_reproduced_is_not() -> None:
+    against = base.judge_above({"first": of_two(-5, 1), "second": of_two(5, 1)})
+    assert (against.verdict, against.part) == ("inconclusive", "first")
+    assert against.reason == (
+        "The interval (first) lies at or below 0, but not when corrected for the 2 comparisons of this claim."
+    )
+    assert base.judge_above({"first": of_two(-6.3, 1), "second": of_two(5, 1)}).verdict == "not reproduced"
+    assert base.judge_above({"first": of_two(-6.3, 1), "second": of_two(5, 1)}, comparisons=4).verdict == "inconclusive"
+    assert base.judge_above({"first": of_two(4.4, 1), "second": of_two(5, 1)}).verdict == "reproduced"
+
+
+def test_the_margin_is_not_stretched_by_the_correction() -> None:
+    """6.21 and a margin of 1 reach 7.21."""
+    for value, verdict in ((-7.1, "inconclusive"), (-7.3, "not reproduced")):
+        parts = {"first": of_two(value, 1), "second": of_two(9, 1)}
+        assert base.judge_above(parts, margins={"first": 1.0}).verdict == verdict
+
+
+def test_inside_is_corrected_too() -> None:
+    parts = {"first": of_two(6, 1), "second": of_two(0, 0.1)}
+    assert base.judge_inside({"": of_two(6, 1)}, 1).verdict == "not reproduced"
+    assert base.judge_inside(parts, 1).verdict == "inconclusive"
+
+
+def test_why_there_is_no_interval_is_the_reason() -> None:
+    two = Estimate(5, None, None, 2, "folds", without="2 folds are too few, 3 are needed")
+    finding = base.judge_above({"first": two, "second": of_two(9, 1)})
+    assert (finding.verdict, finding.reason) == (
+        "inconclusive",
+        "There is no interval (first): 2 folds are too few, 3 are needed.",
+    )
+
+
+def test_what_compares_networks_needs_a_second_seed() -> None:
+    finding = base.judge_above({"": of_two(9, 1)})
+    assert base.excuse_unrepeated(finding, "") is finding
+    excused = base.excuse_unrepeated(finding, "no network was trained twice")
+    assert (excused.verdict, excused.estimate) == ("inconclusive", finding.estimate)
+    assert excused.reason == "No network was trained twice. The interval lies above 0."

@@ -47,6 +47,44 @@ def test_improved_against_baseline_in_each_direction(number: int, tmp_path: Path
     assert better.estimate.counted == "validation images, with the spread of seeds"
 
 
+@pytest.mark.parametrize("number", [2, 3, 5, 6])
+def test_without_a_second_seed_networks_are_not_compared(number: int, tmp_path: Path) -> None:
+    files = disk.source(tmp_path)
+    for row, top1 in (("baseline", 40.0), ("improved", 30.0), ("improved-wide", 20.0)):
+        files |= disk.write(tmp_path, row, row, disk.ranks(top1, top1 / 2))
+    if number == 6:  # an ensemble has two seeds at least, which are too few
+        files |= disk.write(tmp_path, "again", "improved", disk.ranks(30.5, 15, 400), seed=1)
+    finding = decide(number, files)
+    assert (finding.verdict, finding.estimate.low, finding.remark) == ("inconclusive", None, "")
+    why = (
+        "only one network was"
+        if number == 6
+        else "no network was trained with a second seed, so nothing shows how much"
+    )
+    assert why in finding.reason
+
+
+def test_the_same_seed_again_is_no_second_one(tmp_path: Path) -> None:
+    """Under another name, or at another precision: it repeats the bits, not the training."""
+    files = pair(tmp_path, 40, 30)
+    again = {}
+    for name in ("copy", "copy-fp32"):
+        again |= disk.write(tmp_path, name, "baseline", disk.ranks(40, 20), precision=name)
+    once, copied = Networks.load(files), Networks.load(files | again)
+    assert copied.spread_of_error(1, 10) == once.spread_of_error(1, 10)
+    assert copied.wrong("baseline", 1, 10).shape == (1, disk.PICTURES)
+    only = disk.source(tmp_path) | again | disk.write(tmp_path, "better", "improved", disk.ranks(30, 15))
+    assert "no network was trained with a second seed" in decide(2, only).reason
+
+
+def test_a_network_that_was_trained_once_is_named_beside_the_verdict(tmp_path: Path) -> None:
+    assert decide(2, pair(tmp_path, 40, 30)).remark == (
+        "Trained once: the baseline. How much another training would change it is taken from the networks that were trained from "
+        "several seeds, pooled (2 degrees of freedom)."
+    )
+    assert decide(4, ensemble(tmp_path / "ensemble", (0, 400, 800))).remark == ""
+
+
 def test_top5_is_left_out_where_classes_are_few(tmp_path: Path) -> None:
     files = disk.source(tmp_path)
     for row, top1 in (("baseline", 40.0), ("improved", 30.0)):

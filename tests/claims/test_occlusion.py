@@ -88,6 +88,13 @@ def test_the_fall_has_an_interval(tmp_path: Path) -> None:
     assert finding.effect.high == pytest.approx(4.4 + 1.96 * 19.5 * (0.2 * 0.8 / COUNT) ** 0.5 + 5, abs=0.3)
 
 
+def test_a_probability_of_0_everywhere_is_no_yardstick(tmp_path: Path) -> None:
+    with pytest.raises(NotMeasured, match="probability 0 wherever"):
+        decide(27, tmp_path, outside=np.zeros(COUNT))
+    rare = np.where(np.arange(COUNT) == 0, 0.8, 0)  # a third of the resamples hold nothing of it
+    assert decide(27, tmp_path, outside=rare, inside=rare / 2).effect is not None
+
+
 def moved(images: int, by: float = SQUARE + 0.1) -> np.ndarray:
     """`map_left` with the map's minimum further than the square from that of P(true class) in so many of the 80 images."""
     return GRID[1] + np.where(np.arange(COUNT) < images, by, 0)

@@ -112,6 +112,26 @@ def test_dominance(tmp_path: Path) -> None:
         DECIDE[19](clipped)
 
 
+def test_networks_of_one_seed_are_not_compared(tmp_path: Path) -> None:
+    few = {"peaks_1": np.where(np.arange(40) < 4, 0.2, 0.05), "silent_1": np.arange(40) < 12}
+    many = {"peaks_1": np.where(np.arange(40) < 32, 0.2, 0.4), "silent_1": np.zeros(40, bool)}
+    once = disk.write(tmp_path / "once", "other", "baseline", disk.ranks(30, 15, pictures=100), classes=10)
+    finding = DECIDE[18](first(tmp_path, "baseline", **few) | first(tmp_path, "improved", **many) | once)
+    assert (finding.verdict, finding.parts["dead"].value) == ("inconclusive", 30)  # the numbers stay
+    assert finding.reason.startswith("No network was trained with a second seed, so nothing shows how much another")
+
+
+def test_filters_of_0_are_no_yardstick(tmp_path: Path) -> None:
+    clipped = first(tmp_path, "improved", rms_1=np.linspace(0.01, 0.02, 40)) | seeds(tmp_path)
+    dead = np.where(np.arange(40) < 21, 0, 0.5)
+    free = first(tmp_path, "unclipped", None, rms_1=dead, filters_1=np.ones((40, 3, 3, 3)))
+    with pytest.raises(NotMeasured, match="Half of the filters"):
+        DECIDE[19](clipped | free)
+    mostly = np.where(np.arange(40) < 19, 0, 0.5)  # in some resamples more than half are 0
+    free = first(tmp_path, "unclipped", None, rms_1=mostly, filters_1=np.ones((40, 3, 3, 3)))
+    assert DECIDE[19](clipped | free).estimate.value == pytest.approx(1 / (0.02 / 0.015))
+
+
 def patterned(maps: int, noise: float, seed: int) -> np.ndarray:
     """(maps, 9, 16, 16, 3): a pattern of each map's own, and noise."""
     rng = np.random.default_rng(seed)

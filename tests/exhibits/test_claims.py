@@ -49,6 +49,25 @@ def test_every_claim_has_a_verdict_a_reason_and_a_place_in_the_report(toy: Table
     assert all(len(record["parts"]) != 1 for record in records)
 
 
+def test_the_notes_state_both_errors_and_what_decides_nothing(toy: Table) -> None:
+    notes = " ".join(toy.notes)
+    for text in (
+        "Wrongly reproduced: at most 2.5 %",
+        "Wrongly not reproduced: at most 2.5 %",
+        "Better than chance:",
+        "two degrees of freedom",
+    ):
+        assert text in notes
+
+
+def test_a_network_that_was_trained_once_is_noted(toy: Table) -> None:
+    remarks = {record["number"]: record["remark"] for record in toy.data["claims"]}
+    assert remarks[2].startswith("Trained once: the baseline. ")
+    assert remarks[4] == ""
+    lines = list(csv.DictReader(io.StringIO(toy.csv())))
+    assert {int(line["id"]): line["remark"] for line in lines} == remarks
+
+
 def test_the_csv_has_the_columns_that_readers_expect(toy: Table) -> None:
     lines = list(csv.DictReader(io.StringIO(toy.csv())))
     wanted = ["id", "source", "claim", "quantity", "value", "low", "high", "n", "verdict", "reason"]
