@@ -87,7 +87,7 @@ def test_without_a_second_seed_nothing_is_decided(number: int, monkeypatch: pyte
 @pytest.mark.parametrize("number", COMPARED)
 def test_equal_networks_with_seeds(number: int, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claim 9 states that two networks are equal, so for it "reproduced" is no error."""
-    count = EXPERIMENTS or 100
+    count = EXPERIMENTS or 60
     verdicts = judge_networks(number, seeds, count, monkeypatch)
     wrongly = 0.0 if number == 9 else rate(verdicts, "reproduced", "reproduced, small")
     print(
