@@ -292,9 +292,9 @@ def _read_experiment(content: bytes, name: str, place: Path) -> dict[str, Any]:
 
     (place / name).write_bytes(content)
     config = loading.load(place / name)
-    for stage, names in (("prepare", config.prepare), ("train", config.runs()), ("folds", config.folds)):
+    for stage, names in (("prepare", config.prepare), ("train", config.train.runs), ("folds", config.folds)):
         for one in names:
-            config.slice(stage, one)
+            config.slice((stage, one))
     config.reductions()
     return config.model_dump(mode="json")
 
