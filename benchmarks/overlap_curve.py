@@ -3,7 +3,7 @@
 python benchmarks/overlap_curve.py TARGET SOURCE [--images N] [--sources N] [--whole]
 
 TARGET, SOURCE: folders of images at any depth, say Caltech-101 and Tiny ImageNet. Copies of the target's images are changed, prepared
-as `zfrepro prepare` does, and looked for among the unchanged ones; unrelated are the target's images against all of SOURCE,
+as `zfrepro prepare` does, and looked for among the unchanged ones and SOURCE; unrelated are the target's images against all of SOURCE,
 so a true overlap of the two sets counts as unrelated: look at the most similar pairs before lowering the threshold (--pairs FILE.png).
 """
 
@@ -113,8 +113,9 @@ def main() -> None:
         f"{len(paths)} images of {args.target.name}, {len(source)} of {args.source.name}, {SIDE} pixels; percent found\n"
     )
     print(f"{'':28}" + "".join(f"{threshold:7.2f}" for threshold in THRESHOLDS))
+    pool = np.concatenate([originals, source])
     for name, change in CHANGES.items():
-        _print_row(name, _own_correlation(load(paths, change), originals, not args.whole))
+        _print_row(name, _own_correlation(load(paths, change), pool, not args.whole))
     correlation, match = overlap.find(originals, source, mirrored=True, crops=not args.whole)
     _print_row("unrelated", correlation)
     print("largest of unrelated:", ", ".join(f"{value:.4f}" for value in np.sort(correlation)[:-11:-1]))
@@ -125,9 +126,9 @@ def main() -> None:
         )
 
 
-def _own_correlation(copies: np.ndarray, originals: np.ndarray, crops: bool) -> np.ndarray:
-    """float32 (N,): of every copy with its own original; 0 where another is more similar."""
-    correlation, match = overlap.find(copies, originals, mirrored=True, crops=crops)
+def _own_correlation(copies: np.ndarray, pool: np.ndarray, crops: bool) -> np.ndarray:
+    """float32 (N,): of every copy with its original, which has the same position in the pool; 0 where another is more similar."""
+    correlation, match = overlap.find(copies, pool, mirrored=True, crops=crops)
     return np.where(match == np.arange(len(copies)), correlation, 0)
 
 
