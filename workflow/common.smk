@@ -1,6 +1,6 @@
 # The only Python code of the workflow: the checked experiment; settings, inputs and code of each job, from its graph of jobs.
 from zfrepro import graph
-from zfrepro.experiment import loading
+from zfrepro.experiment import data_changes, loading
 from zfrepro.running import manager
 from zfrepro.storage import code_digest
 from zfrepro.storage.source_code import Kept, Package
@@ -12,6 +12,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 R = str(EXPERIMENT.results())
+DATA_NOTES = data_changes.note_files(EXPERIMENT)
+if workflow.is_main_process:
+    data_changes.note_changes(EXPERIMENT)
 PACKAGE = Package(kept=Kept.default())
 
 manager.adopt_job_environment()

@@ -424,9 +424,11 @@ def test_the_code_of_one_data_set_is_not_that_of_another():
 
     assert {name for name in Package().closure("stages.prepare") if name.startswith("datasets.")} == {
         "datasets.base",
+        "datasets.contents",
         "datasets.decoding",
         "datasets.exif",
         "datasets.formats",
         "datasets.parallel",
+        "datasets.walk",
     }
     assert "datasets.imagenet" not in Package().closure("stages.prepare", "datasets.caltech101")

@@ -4,7 +4,7 @@
 rule correspondence:
     input:
         unpack(inputs("correspondence")),
-        annotations=lambda wildcards: EXPERIMENT.correspondence.annotations or [],
+        annotations=[str(path) for path in EXPERIMENT.annotation_files()],
     output:
         **outputs("correspondence"),
     log:

@@ -2,6 +2,8 @@
 # makes:  one prepared set: images, labels, boxes, mean image; later rules depend on the manifest
 # config: prepare.<set>
 rule prepare:
+    input:
+        data=lambda wildcards: str(DATA_NOTES[wildcards.set]) if wildcards.set in DATA_NOTES else [],
     output:
         **outputs("prepare"),
     log:

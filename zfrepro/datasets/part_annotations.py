@@ -95,6 +95,16 @@ def read_csv(path: Path, root: Path | None, size: int, view: Box) -> list[Annota
     return [_load(path, name, annotation, folder / name, size, view) for name, annotation in annotations.items()]
 
 
+def list_files(path: Path, root: Path | None) -> list[Path]:
+    """The file itself and the photographs that it names; of a file with faults, which `read_csv` reports, only itself."""
+    path = paths.resolve(path)
+    folder = path.parent if root is None else paths.resolve(root)
+    try:
+        return [path, *(folder / name for name in dict.fromkeys(row[0] for _, row in _read_rows(path)))]
+    except UserError:
+        return [path]
+
+
 def _read_annotations(path: Path) -> dict[str, _Annotation]:
     """Image -> its rows, complete."""
     annotations: dict[str, _Annotation] = {}

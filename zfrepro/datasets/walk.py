@@ -114,6 +114,11 @@ def is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in formats.endings()
 
 
+def is_helper_folder(name: str) -> bool:
+    """Whether a folder of this name is hidden or holds the files of a program, not the user's."""
+    return bool(_helper_folder(name))
+
+
 def holds_images(path: Path) -> bool:
     """Whether images lie directly in a folder."""
     return any(is_image(entry.name) and not _is_folder(entry) for entry in _scan(path))

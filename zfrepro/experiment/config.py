@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from zfrepro.core.architecture import Network
+from zfrepro.datasets import part_annotations
 from zfrepro.experiment import reductions
 from zfrepro.experiment.sections import (
     BASELINES,
@@ -134,6 +135,13 @@ class Config(Base):
     def network_of_features(self, features: str) -> str | None:
         """Name of the run whose network computes the named features; None for hand-crafted ones."""
         return self.graph.network_of(("features", "", features))
+
+    def annotation_files(self) -> list[Path]:
+        """The file of marked photographs for the correspondence measure, if one is named, and the photographs."""
+        section = self.correspondence
+        if section is None or section.annotations is None:
+            return []
+        return part_annotations.list_files(section.annotations, section.root)
 
     def results(self) -> Path:
         return RESULTS / self.experiment

@@ -11,8 +11,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from zfrepro.storage import paths
 RECORD = ".finished.json"
 WATCHED = ("SNAKEMAKE_PROFILE", "PYTHONPATH")  # of the environment
 SKIPPED = ("logs", "__pycache__")
-MANY = 200_000  # files in one folder tree, beyond which a folder's own time of change stands for its files
+MANY = 200_000  # files in one folder tree; of a larger one only the folders' own times of change are compared
 
 
 def report_of(config: Path) -> Path | None:
@@ -32,7 +33,7 @@ def report_of(config: Path) -> Path | None:
         content = read(config)
         results = Path("results") / str(content["experiment"])
         stored = json.loads((results / RECORD).read_bytes())
-        if stored["fingerprint"] == fingerprint(config, content, results):
+        if stored["fingerprint"] == fingerprint(config, content, results, stored["large_folders"]):
             return results / "report"
     return None
 
@@ -53,7 +54,9 @@ def read(config: Path) -> dict[str, Any]:
 def save(config: Path, results: Path) -> None:
     """After a run that has made the whole report; a folder that cannot be written costs the next run a start of Snakemake."""
     with suppress(OSError, ValueError):
-        record = {"fingerprint": fingerprint(config, read(config), results)}
+        content = read(config)
+        large = _large_folders(content)
+        record = {"fingerprint": fingerprint(config, content, results, large), "large_folders": large}
         temporary = results / f"{RECORD}.tmp"
         temporary.write_text(json.dumps(record), encoding="utf-8")
         temporary.replace(results / RECORD)
@@ -64,15 +67,15 @@ def forget(results: Path) -> None:
     (results / RECORD).unlink(missing_ok=True)
 
 
-def fingerprint(config: Path, content: dict[str, Any], results: Path) -> str:
-    """Hex digest. Raises OSError for a file that cannot be read."""
+def fingerprint(config: Path, content: dict[str, Any], results: Path, large: Mapping[str, list[str]]) -> str:
+    """Hex digest. large: see _large_folders. Raises OSError for a file that cannot be read."""
     whole = hashlib.sha256()
-    for line in _facts(config, content, results):
+    for line in _facts(config, content, results, large):
         whole.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return whole.hexdigest()
 
 
-def _facts(config: Path, content: dict[str, Any], results: Path) -> Iterator[str]:
+def _facts(config: Path, content: dict[str, Any], results: Path, large: Mapping[str, list[str]]) -> Iterator[str]:
     yield f"{sys.version} {importlib.metadata.version('snakemake')} {ROOT}"
     yield from (f"{name} {os.environ.get(name)}" for name in WATCHED)
     yield f"{config.resolve()} {_digest(config)}"
@@ -82,7 +85,7 @@ def _facts(config: Path, content: dict[str, Any], results: Path) -> Iterator[str
         about = path.stat()
         yield f"{path} {about.st_size} {about.st_mtime_ns}"
     for named in sorted(set(_named_paths(content))):
-        yield from _listing(named)
+        yield from _listing(named, large)
 
 
 def _digest(path: Path) -> str:
@@ -110,18 +113,32 @@ def _named_paths(value: Any) -> Iterator[str]:
             yield path
 
 
-def _listing(path: str) -> Iterator[str]:
-    """Names, sizes and times of change of the files below; in a tree of more than MANY only those of the folders."""
+def _listing(path: str, folders: Mapping[str, list[str]]) -> Iterator[str]:
+    """Names, sizes and times of change of the files below; of a large tree, whose folders are known, only those of the folders.
+
+    A folder changes when a file in it comes, goes or gets another name, not when a file's content is overwritten in place.
+    """
     if not os.path.isdir(path):
-        about = os.stat(path)
-        yield f"{path} {about.st_size} {about.st_mtime_ns}"
-        return
-    count = 0
-    for parent, folders, names in os.walk(path):
-        folders.sort()
-        yield f"{parent} {os.stat(parent).st_mtime_ns} {len(names)}"
-        for name in sorted(names):
-            count += 1
-            if count <= MANY:
-                about = os.stat(os.path.join(parent, name))
-                yield f"{name} {about.st_size} {about.st_mtime_ns}"
+        yield _status(path)
+    elif path in folders:
+        yield from map(_status, folders[path])
+    else:
+        for parent, below, names in os.walk(path):
+            below.sort()
+            yield _status(parent)
+            yield from (_status(os.path.join(parent, name)) for name in sorted(names))
+
+
+def _status(path: str) -> str:
+    about = os.lstat(path)
+    return f"{path} {0 if stat.S_ISDIR(about.st_mode) else about.st_size} {about.st_mtime_ns}"
+
+
+def _large_folders(content: dict[str, Any]) -> dict[str, list[str]]:
+    """Folder that the experiment file names -> all folders below, if there are more than MANY files in them."""
+    large = {}
+    for path in _named_paths(content):
+        tree = [(parent, len(names)) for parent, _, names in os.walk(path)] if os.path.isdir(path) else []
+        if sum(count for _, count in tree) > MANY:
+            large[path] = sorted(parent for parent, _ in tree)
+    return large

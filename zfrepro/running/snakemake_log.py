@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -89,6 +90,8 @@ def explain_reason(job: Job) -> str:
         return "its output is missing"
     if "Input files updated by another job" in reason:
         return "its inputs will be rebuilt"
+    if (notes := re.search(r"Updated input files: (\S+/data/\S+\.txt)", reason)) and job.rule == "prepare":
+        return explain_data_change(Path(notes[1]))
     if "Updated input files" in reason:
         return f"newer input: {reason.partition('Updated input files:')[2].strip()}"
     if "Code has changed" in reason:
@@ -96,6 +99,16 @@ def explain_reason(job: Job) -> str:
     if "Set of input files has changed" in reason:
         return "its list of input files changed"
     return reason or "requested"
+
+
+def explain_data_change(note: Path) -> str:
+    """`its data changed: 1,440 files before, 1,443 now`; note: see zfrepro/experiment/data_changes.py."""
+    try:
+        lines = note.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "its data changed"
+    now, before = (line.removeprefix("before: ").partition(" files")[0] for line in (lines[0], lines[-1]))
+    return "its data changed" if now == before else f"its data changed: {before} files before, {now} now"
 
 
 def _changed_params(reason: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from zfrepro.datasets import part_annotations
 from zfrepro.datasets.part_annotations import PARTS, AnnotatedImage
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, input_digest
+from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_diverged_network
 
 if TYPE_CHECKING:
@@ -52,11 +52,9 @@ class Spec(Base):
 
 
 def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
-    """Digests of the file of marked photographs and of the folder that holds them; empty for a prepared set."""
-    if spec.annotations is None:
-        return {}
-    photographs = spec.root or spec.annotations.parent
-    return {"annotations": digest(spec.annotations), "photographs": input_digest.of_folders([photographs])}
+    """Digests of the file of marked photographs and of each of them; empty for a prepared set."""
+    files = part_annotations.list_files(spec.annotations, spec.root) if spec.annotations else []
+    return {f"photographs {i}": digest(path, whole=True) for i, path in enumerate(files)}
 
 
 @explain_diverged_network

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, Literal
@@ -20,11 +20,12 @@ import PIL
 from PIL import features
 from pydantic import Field
 
+from zfrepro.datasets import contents
 from zfrepro.datasets.base import Item, Listing
 from zfrepro.datasets.parallel import Outcome, decode_all
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, guards, input_digest
+from zfrepro.storage import artifacts, guards
 from zfrepro.storage.paths import printable
 from zfrepro.storage.prepared_set import FILES
 
@@ -48,9 +49,9 @@ def parse_options(spec: Spec) -> Base:
 
 
 def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
-    """Digest of the listing of all folders and files that the data set's options name."""
-    paths = [value for _, value in parse_options(spec) if isinstance(value, Path)]
-    return {"data": input_digest.of_folders(paths)} if paths else {}
+    """Digest of names, sizes and times of all files below the folders that the data set's options name."""
+    roots = contents.roots(parse_options(spec))
+    return {"data": str(contents.of_folders(roots, times=True))} if roots else {}
 
 
 def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
@@ -175,6 +176,7 @@ def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, ou
         "part_boxes": len(content.parts),
         "skipped": content.skipped,
         **({"left_out": dict(listing.left_out)} if listing.left_out else {}),
+        **({"data": asdict(contents.of_folders(roots))} if (roots := contents.roots(options)) else {}),
         "sha256": {name: artifacts.sha256(out / name) for name in FILES},
         "versions": {"pillow": PIL.__version__, "libjpeg_turbo": _turbo(), "numpy": np.__version__},
     }

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zfrepro.storage import artifacts, paths
+from zfrepro.storage import artifacts
 from zfrepro.storage.prepared_set import essential_manifest
 
 
@@ -31,26 +29,3 @@ def of_manifest(path: Path) -> str:
     """Of manifest.json of a prepared set."""
     essential = essential_manifest(artifacts.load_json(path))
     return hashlib.sha256(json.dumps(essential, sort_keys=True).encode()).hexdigest()
-
-
-def of_folders(roots: Iterable[Path]) -> str:
-    """Of names, sizes and times of change of all files below some folders, or of the files given: cheap, whatever they hold."""
-    listing = hashlib.sha256()
-    for root in roots:
-        for path, about in sorted(_files(paths.resolve(root))):
-            listing.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return listing.hexdigest()
-
-
-def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    if root.is_file():
-        yield root.name, root.stat()
-        return
-    waiting = [str(root)] if root.is_dir() else []
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif entry.is_file():
-                    yield os.path.relpath(entry.path, root), entry.stat()
