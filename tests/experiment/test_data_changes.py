@@ -19,8 +19,8 @@ SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text())
 
 @pytest.fixture
 def images(tmp_path):
-    """Three images of two classes."""
-    for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
+    """Four images of two classes."""
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
         path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (80, 80), "red").save(path)
@@ -62,7 +62,7 @@ def test_the_contents_by_hand(tmp_path):
 def test_the_note_is_older_than_what_was_prepared_from_the_same_files(prepared):
     _, note, manifest = prepared
     assert note.stat().st_mtime_ns < manifest.stat().st_mtime_ns
-    assert note.read_text().startswith("3 files, ")
+    assert note.read_text().startswith("4 files, ")
 
 
 def edit_touch(images):
@@ -82,7 +82,7 @@ def edit_remove(images):
 
 
 def edit_rename(images):
-    (images / "cat/2.png").rename(images / "dog/2.png")
+    (images / "cat/2.png").rename(images / "dog/3.png")
 
 
 def edit_replace(images):
@@ -101,8 +101,8 @@ def test_what_changes_no_image_is_not_noted(prepared, images, edit):
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (edit_add, "its data changed: 3 files before, 4 now"),
-        (edit_remove, "its data changed: 3 files before, 2 now"),
+        (edit_add, "its data changed: 4 files before, 5 now"),
+        (edit_remove, "its data changed: 4 files before, 3 now"),
         (edit_rename, "its data changed"),
         (edit_replace, "its data changed"),
     ],
@@ -140,6 +140,6 @@ def test_snakemake_prepares_again_what_has_changed(images, tmp_path, monkeypatch
     edit_touch(images)
     assert reasons() == []
     edit_add(images)
-    assert reasons() == ["its data changed: 3 files before, 4 now"]
+    assert reasons() == ["its data changed: 4 files before, 5 now"]
     workspace.run("results/smoke/prepare/source/manifest.json")
     assert reasons() == []
