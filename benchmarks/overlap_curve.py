@@ -5,6 +5,10 @@ python benchmarks/overlap_curve.py TARGET SOURCE [--images N] [--sources N] [--w
 TARGET, SOURCE: folders of images at any depth, say Caltech-101 and Tiny ImageNet. Copies of the target's images are changed, prepared
 as `zfrepro prepare` does, and looked for among the unchanged ones and SOURCE; unrelated are the target's images against all of SOURCE,
 so a true overlap of the two sets counts as unrelated: look at the most similar pairs before lowering the threshold (--pairs FILE.png).
+
+Measured with 250 images of Caltech-101 among 10,000 of Tiny ImageNet, percent found at 0.95 (whole images alone at 0.97, 1,000 images):
+cropped 5 % centred 100 (45), at one corner 94 (0.3); 10 % centred 99 (2), at one side 72 (0), at one corner 55 (0); white frame of 5 %
+99.6 (18), 10 % 89 (0.7); black frame of 5 % 98 (6), 10 % 83 (0). Unrelated: none of 250, largest 0.934; of 500 against 100,000: 0.937.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ from helpers import drawn_texts, toy_first_layers, toy_results
 from PIL import Image
 
 from zfrepro.exhibits import fig5_invariance, fig6_first_layers, fig7_occlusion, overlap, training_curves
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, first_layer_plots
 from zfrepro.exhibits.kit.accuracy_curves import Level, Panel, draw_panels
 from zfrepro.exhibits.kit.numbers import Number, probability_number, probability_text
 from zfrepro.exhibits.kit.texts import shorten, width_of, wrap
+from zfrepro.measurements import first_layers
 from zfrepro.storage import artifacts
 
 NAMES = [
@@ -167,7 +168,9 @@ def test_fig6_whatever_the_range(layers, shape):
     change = RANGES[shape]
     rms = np.ones_like if shape == "zero" else change  # a median of 0 has no ratio
     files = layers(spectrum_1=change, spectrum_2=change, rms_1=rms)
-    assert_readable(lambda: fig6_first_layers.build(files))
+    networks = {label: first_layers.load(files, label) for label in first_layer_plots.NAMES}
+    assert_readable(lambda: first_layer_plots.sizes(networks))
+    assert_readable(lambda: first_layer_plots.spectra({label: networks[label] for label in ("baseline", "improved")}))
 
 
 # the kit
