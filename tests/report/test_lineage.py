@@ -59,29 +59,23 @@ def lines(said: str, what: str) -> list[list[str]]:
     return [one[1].split(", ") if one else [] for one in found]
 
 
-def before(maker: dict[str, int], needed: list[list[str]], target: int) -> set[int]:
-    found, waiting = set(), [target]
-    while waiting:
-        new = {maker[path] for path in needed[waiting.pop()] if path in maker} - found
-        found |= new
-        waiting.extend(new)
-    return found
-
-
 @pytest.mark.workflow
-def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
-    """Its plan of the smoke experiment, followed from output to input, for every exhibit; and its benchmarks' names."""
-    said = planned(tmp_path, "--configfile", str(SMOKE))
-    needed, timed = lines(said, "input"), [one[0] if one else "" for one in lines(said, "benchmark")]
-    maker = {path: job for job, made in enumerate(lines(said, "output")) for path in made}
+def test_the_graph_is_snakemakes(tmp_path: Path) -> None:
+    """Its plan of the whole smoke experiment: the same jobs, and of each the same inputs, outputs and name of its benchmark."""
+    plan = planned(tmp_path, "--configfile", str(SMOKE))
+    benchmarks = [names[0] if names else "" for names in lines(plan, "benchmark")]
+    theirs = dict(zip(benchmarks, zip(lines(plan, "input"), lines(plan, "output"), strict=True), strict=True))
     config = loading.load(SMOKE)
-    for exhibit in config.report.exhibits:
-        files = [str(path.relative_to(config.results())) for path in config.needs(exhibit).values()]
-        ours = config.graph.before(files)
-        told = {str(times.benchmark_path(Path("results/smoke"), job)) for job in ours}
-        theirs = before(maker, needed, maker[f"results/smoke/exhibits/{exhibit}/exhibit.json"])
-        assert told == {timed[job] for job in theirs}, exhibit
-        assert len(told) == len(ours) > 1
+    results = config.results()
+    jobs = [job for job in config.graph.jobs() if job != ("report",)]
+    assert len(jobs) + 2 == len(theirs)  # and the report, and `all`
+    for job in jobs:
+        inputs, outputs = theirs[str(times.benchmark_path(results, job))]
+        assert {str(results / file) for file in config.graph.inputs(job).values()} == set(inputs), job
+        assert {str(results / file) for file in config.graph.outputs(job).values()} == set(outputs), job
+    inputs, outputs = theirs[str(results / "benchmarks/report.tsv")]
+    assert {str(results / file) for file in config.graph.inputs(("report",)).values()} == set(inputs)
+    assert {str(results / file) for file in config.graph.outputs(("report",)).values()} <= set(outputs)
 
 
 @pytest.mark.workflow

@@ -47,6 +47,7 @@ def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         yield root.name, root.stat()
         return
     waiting, entered = [str(root)] if root.is_dir() else [], set()
+    skipped = len(os.path.join(root, ""))
     while waiting:
         folder = waiting.pop()
         real = os.path.realpath(folder)
@@ -58,4 +59,4 @@ def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                 if entry.is_dir():
                     waiting += [] if is_helper_folder(entry.name) else [entry.path]
                 elif not entry.name.startswith(".") and entry.name.lower() not in HELPER_FILES and entry.is_file():
-                    yield os.path.relpath(entry.path, root), entry.stat()
+                    yield entry.path[skipped:], entry.stat()
