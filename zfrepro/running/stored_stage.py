@@ -37,7 +37,7 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
     names = [
         path.relative_to(folder).as_posix() for path in dict.fromkeys(written) if path == out or out in path.parents
     ]
-    key = _store(store, stage, module, arguments, parts, folder, names, seconds)
+    key = _store(store, stage, module, arguments, kept, parts, folder, names, seconds)
     _save_record(out, key, taken=False, seconds=seconds)
     kept.save()
 
@@ -69,6 +69,7 @@ def _store(
     stage: str,
     module: ModuleType,
     arguments: Mapping[str, Any],
+    kept: Kept,
     parts: Mapping[str, Any] | None,
     folder: Path,
     names: list[str],
@@ -77,7 +78,7 @@ def _store(
     """The key under which the files are stored; None where they are not: that costs no result, only time later."""
     if parts is None or not names:
         return None
-    if _parts(stage, module, arguments, Kept(None)) != parts:
+    if _parts(stage, module, arguments, kept) != parts:
         _log(note="not stored: code or inputs have changed while it was computed")
         return None
     key = job_key.of_parts(parts)

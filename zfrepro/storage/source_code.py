@@ -124,7 +124,7 @@ class Kept:
             self._entries[key], self.added = vars(analyse(name, content, path)), True
         return Module(**self._entries[key])
 
-    def save(self, most: int = 5000) -> None:
+    def save(self, most: int = 600) -> None:
         """Write what is new; where that is impossible, it is found again next time."""
         if not (self.path and self.added):
             return
