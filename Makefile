@@ -1,10 +1,11 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
 # make check: the tests that start no workflow, about two minutes.   make lint: style, spelling, imports, types.
 # make publish: copy the finished report to reports/ and rebuild the site there.
-# CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores.
+# CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores; without it, all that may be used.
+# As root on Debian and Ubuntu, missing system packages are installed with apt-get; otherwise the line to run is printed.
 PYTHON ?= python3
 CONFIG ?= config.yaml
-CORES ?= $(shell nproc)
+CORES ?=
 BIN := .venv/bin
 READY := .venv/.ready
 # A file's tests stay in one worker, with its fixtures (loadgroup of pytest-xdist 3.8 does nothing with pytest 9.2).
@@ -13,7 +14,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: report plan test check test-workflow lint bench publish lock setup
 
 report: $(READY)
-	$(BIN)/zfrepro run --config $(CONFIG) --cores $(CORES)
+	$(BIN)/zfrepro run --config $(CONFIG) $(if $(CORES),--cores $(CORES))
 
 plan: $(READY)
 	$(BIN)/zfrepro plan --config $(CONFIG)
@@ -46,8 +47,7 @@ bench: $(READY)
 setup: $(READY)
 
 $(READY): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "zfrepro needs Python 3.11 or newer; run make PYTHON=python3.11")'
-	@$(PYTHON) -c 'import ctypes.util, sys; sys.exit(None if ctypes.util.find_library("pango-1.0") else "the PDF needs the system library Pango; install it with: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core")'
+	@PYTHON=$(PYTHON) sh workflow/envs/system-packages.sh
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[test]"
 	@touch $@
