@@ -23,7 +23,7 @@ import seeing
 import transferring
 from plain_loop import steps as plain_steps
 
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, machine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -188,7 +188,7 @@ def _take_turns(folder: Path, ways: dict[str, tuple[str, int]]) -> dict[str, lis
     """Images a second of every block of every way; ways: name -> (whose loop, networks trained at once on all cores)."""
     from zfrepro.running import manager
 
-    cores = os.cpu_count() or 1
+    cores = machine.cores()
     started: dict[str, list[subprocess.Popen]] = {}
     for name, (loop, networks) in ways.items():
         environment = {key: value for key, value in os.environ.items() if key not in manager.JOB_ENVIRONMENT}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -68,8 +67,9 @@ def _network(pictures: int) -> tuple[Any, Any]:
 
     from zfrepro.core.architecture import Network
     from zfrepro.core.nets import build, initialise
+    from zfrepro.storage import machine
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(machine.cores())
     net = build(Network(base="improved"), SIZE, CLASSES).to(memory_format=torch.channels_last).eval()
     initialise(net, "he", 0)
     shown = 40 * torch.randn(pictures, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))

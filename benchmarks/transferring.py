@@ -6,7 +6,6 @@ The improved network at the default experiment's size, untrained; 24 classes of 
 from __future__ import annotations
 
 import functools
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -133,8 +132,9 @@ def _network() -> Any:
 
     from zfrepro.core.architecture import Network
     from zfrepro.core.nets import build, initialise
+    from zfrepro.storage import machine
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(machine.cores())
     net = build(Network(base="improved"), SIZE, CLASSES, WIDTH).to(memory_format=torch.channels_last).eval()
     initialise(net, "he", 0)
     return net

@@ -12,11 +12,13 @@ from types import ModuleType
 
 from zfrepro import commands, stages
 from zfrepro.errors import UserError
+from zfrepro.storage import surroundings
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Exit code 2 for bad input (one message), 1 for anything else that fails, 143 when stopped."""
     if arguments is None:
+        surroundings.adopt_utf8()
         _collect_garbage_rarely()
     verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = {module.name: commands for module in pkgutil.iter_modules(commands.__path__)}
@@ -32,9 +34,19 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(str(error)))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        message = _explain(error)
+        if message is None:
             raise
-        sys.exit(_fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run again", 1))
+        sys.exit(_fail(message, 1))
+
+
+def _explain(error: OSError) -> str | None:
+    """What a user can do about a full disk, or about a file or folder without the right to use it; None for other errors."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({error.filename or 'while writing'}); free some space and run again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        return f"{error.filename}: {error.strerror}; change its permissions, or choose a folder that you may write to"
+    return None
 
 
 def _collect_garbage_rarely() -> None:

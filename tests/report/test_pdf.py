@@ -334,3 +334,48 @@ def test_a_missing_library_is_said_with_its_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(builtins, "__import__", fake)
     with pytest.raises(UserError, match=r"libpango.*apt-get install"):
         pdf.pdf("<p>x")
+
+
+def test_another_process_makes_the_same_pdf_and_asks_for_its_pictures() -> None:
+    """The second page shows one picture twice: it is encoded once."""
+    asked = []
+
+    def encode() -> images.Coded:
+        asked.append(1)
+        return images.Coded(base64.b64decode(picture()), images.PNG)
+
+    page = '<html lang="en"><title>x</title><img alt="a" src="picture:a"><img alt="b" src="picture:a">'
+    pictures = {"picture:a": pdf.Picture("a", 200, 160, encode)}
+    assert pdf.isolated_pdf(page, pictures) == pdf.pdf(page, pictures)
+    assert len(asked) == 2  # one for each process
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("os.kill(os.getpid(), 11)", "SIGSEGV"), ("os.kill(os.getpid(), 9)", "SIGKILL"), ("1 / 0", "WeasyPrint failed")],
+)
+def test_a_crash_of_weasyprint_is_a_message(
+    code: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    folder = tmp_path / "weasyprint"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(f"import os\n{code}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))  # which the other process inherits
+    with pytest.raises(UserError, match=f"report.pdf cannot be made: .*{words}.*index.html is complete"):
+        pdf.isolated_pdf("<p>x", {})
+
+
+def test_a_damaged_picture_is_named_and_the_other_process_ends() -> None:
+    def damaged() -> images.Coded:
+        raise UserError("exhibits/fig2/exhibit.json: damaged picture")
+
+    pictures = {"picture:a": pdf.Picture("a", 8, 8, damaged)}
+    with pytest.raises(UserError, match="damaged picture"):
+        pdf.isolated_pdf('<html lang="en"><title>x</title><img alt="a" src="picture:a">', pictures)
+
+
+def test_without_a_font_no_other_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf.system_libraries, "has_font", lambda: False)
+    monkeypatch.setattr(pdf, "SPAWN", None)
+    with pytest.raises(UserError, match="apt-get install fonts-dejavu-core"):
+        pdf.isolated_pdf("<p>x", {})

@@ -1,5 +1,7 @@
 """The command line as a user types it."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,17 +104,44 @@ def test_the_installed_command_works():
 
 def test_a_missing_pango_is_reported_before_anything_runs(capsys, monkeypatch):
     import ctypes
-    import importlib
+    import ctypes.util
 
     def missing(*_):
-        raise OSError("cannot load library 'libpango-1.0-0'")
+        raise OSError("cannot load library")
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    importing = importlib.import_module
-    monkeypatch.setattr(importlib, "import_module", lambda name: missing() if name == "weasyprint" else importing(name))
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
     code, text = call(capsys, "run", "--config", "none.yaml")
     assert code == 2
-    assert "system library Pango; install it with: apt-get install libpango" in text
+    assert "the PDF needs the system libraries libpango-1.0-0, libpangoft2-1.0-0 and a font" in text
+    assert "apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core" in text
+
+
+def test_a_missing_font_is_reported_before_anything_runs(capsys, monkeypatch):
+    from zfrepro.report import system_libraries
+
+    monkeypatch.setattr(system_libraries, "has_font", lambda: False)
+    code, text = call(capsys, "run", "--config", "none.yaml")
+    assert code == 2
+    assert text == (
+        "zfrepro: the PDF needs a font (fontconfig finds no TrueType or OpenType font); install with: apt-get install "
+        "fonts-dejavu-core\n"
+    )
+    code, text = call(capsys, "run", "--config", "none.yaml", "results/x/train/a/model.safetensors")
+    assert "font" not in text  # what is asked for needs no PDF
+
+
+@pytest.mark.parametrize(("number", "name"), [("EACCES", "Permission denied"), ("EROFS", "Read-only file system")])
+def test_a_place_that_cannot_be_written_is_one_message(capsys, monkeypatch, number, name):
+    from zfrepro.commands import plan
+
+    def refuse(_):
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)), "/data/results")
+
+    monkeypatch.setattr(plan, "main", refuse)
+    code, text = call(capsys, "plan")
+    assert code == 1
+    assert text == f"zfrepro: /data/results: {name}; change its permissions, or choose a folder that you may write to\n"
 
 
 def test_a_command_collects_garbage_rarely_and_not_at_exit():

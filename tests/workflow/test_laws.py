@@ -102,3 +102,27 @@ def test_the_lock_file_names_every_dependency_and_no_address():
     assert {re.match(r"[\w-]+", name)[0].lower() for name in wanted} <= locked
     assert "://" not in lock
     assert " @ " not in lock
+
+
+def _text_calls(path):
+    """Calls that read or write text: `open`, `.open`, `read_text`, `write_text`, and processes with `text=True`."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call for call in calls if _is_text(call)]
+
+
+def _is_text(call):
+    name = ast.unparse(call.func)
+    if name == "open":
+        mode = ast.unparse(call.args[1]) if len(call.args) > 1 else "'r'"
+        return "b" not in mode
+    if name.startswith("subprocess."):
+        return any(keyword.arg in ("text", "universal_newlines") for keyword in call.keywords)
+    return name.rpartition(".")[2] in ("read_text", "write_text") and not name.startswith(("paths.", "zipfile."))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_texts_are_utf8_whatever_the_locale(path):
+    without = [
+        ast.unparse(call) for call in _text_calls(path) if "encoding" not in {word.arg for word in call.keywords}
+    ]
+    assert without == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zfrepro.errors import UserError
 from zfrepro.look import photographs
 from zfrepro.models import devices
-from zfrepro.storage import artifacts, paths
+from zfrepro.storage import artifacts, machine, paths
 from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
@@ -77,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
         "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
     )
     parser.add_argument(
-        "--threads", type=_positive, default=os.cpu_count(), metavar="N", help="CPU threads; default: all cores"
+        "--threads",
+        type=_positive,
+        default=machine.cores(),
+        metavar="N",
+        help="CPU threads; default: all that this process may use",
     )
     return parser
 

@@ -130,7 +130,9 @@ def _hours(seconds: float) -> str:
 def plan_jobs(config: Path) -> list[Job]:
     """Every job that a run would start now, in Snakemake's order."""
     command = manager.snakemake_command(config, "--cores", "1", "--dry-run")
-    process = subprocess.run(command, capture_output=True, text=True, env=manager.environment(), check=False)
+    process = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env=manager.environment(), check=False
+    )
     if process.returncode:
         raise UserError(f"Snakemake cannot plan this run:\n{(process.stderr or process.stdout).strip()}")
     events = Reader().events([*process.stdout.splitlines(), *process.stderr.splitlines(), ""])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
 from zfrepro.running import finished
 from zfrepro.running.options import experiment_parser
+from zfrepro.storage import machine
 
 
 def main(arguments: list[str]) -> None:
@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = experiment_parser("run", __doc__)
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="CPU cores to use; default: all")
+    parser.add_argument(
+        "--cores", type=int, default=machine.cores(), metavar="N", help="CPU cores to use; default: all that it may"
+    )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
     )
@@ -36,7 +38,8 @@ def _run(options: argparse.Namespace) -> None:
     from zfrepro.running import manager, snakemake_run
     from zfrepro.storage import result_store
 
-    _check_pango()
+    if not options.targets:
+        _check_pdf()
     config = loading.load(options.config)
     loading.check_folders(config, str(options.config))
     started = time.monotonic()
@@ -53,6 +56,9 @@ def _run(options: argparse.Namespace) -> None:
     if outcome.code:
         sys.exit(outcome.code)
     taken = f"; {outcome.taken} of {outcome.done} jobs taken from the result store" if outcome.taken else ""
+    if not outcome.done:
+        print(f"nothing to do: {', '.join(options.targets) or _report_files(config.results() / 'report')}")
+        return
     made = ", ".join(options.targets) or f"report: {_report_files(config.results() / 'report')}"
     print(f"{made}  ({_minutes(time.monotonic() - started)}{taken})")
 
@@ -74,30 +80,17 @@ def _unlock(config: Path) -> None:
 
     from zfrepro.running import manager
 
-    subprocess.run(manager.snakemake_command(config, "--cores", "1", "--unlock"), check=False, capture_output=True)
+    command = manager.snakemake_command(config, "--cores", "1", "--unlock")
+    subprocess.run(command, check=False, capture_output=True, env=manager.environment())
 
 
-def _check_pango() -> None:
-    """WeasyPrint needs a system library for the PDF; if it is missing, stop now, not after the training."""
-    import ctypes
-
-    try:
-        ctypes.CDLL("libpango-1.0.so.0")  # takes a millisecond; importing WeasyPrint takes a second
-    except OSError:
-        _check_weasyprint()
-
-
-def _check_weasyprint() -> None:
-    """WeasyPrint itself finds Pango under other names."""
-    import importlib
-
+def _check_pdf() -> None:
+    """A missing library or font stops the run now, not after the training."""
     from zfrepro.errors import UserError
-    from zfrepro.report.pdf import PANGO
+    from zfrepro.report import system_libraries
 
-    try:
-        importlib.import_module("weasyprint")
-    except OSError as error:
-        raise UserError(f"the PDF needs the system library Pango; install it with: {PANGO}") from error
+    if message := system_libraries.explain_missing():
+        raise UserError(message)
 
 
 def _minutes(seconds: float) -> str:

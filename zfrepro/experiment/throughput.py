@@ -11,6 +11,7 @@ from zfrepro.datasets.published import COUNTS
 from zfrepro.experiment import cost
 from zfrepro.experiment.config import Config
 from zfrepro.graph import SOURCE
+from zfrepro.storage import machine
 
 if TYPE_CHECKING:
     import torch
@@ -34,13 +35,17 @@ class Throughput:
 
 
 def measure(config: Config, run: str, device: str = "auto") -> Throughput:
-    """Train the run's network for SECONDS, after one mini-batch to warm up. All cores are used.
+    """Train the run's network for SECONDS, after one mini-batch to warm up. All cores that this process may use are used.
 
     If the number of classes of the source set is unknown, ImageNet's is taken.
     """
     from zfrepro.models import devices
 
-    spec, torch_device, source = config.training(run), devices.choose(device), cost.count_images(config, SOURCE)
+    spec, torch_device, source = (
+        config.training(run),
+        devices.choose(device, machine.cores()),
+        cost.count_images(config, SOURCE),
+    )
     classes = source.classes if source else COUNTS["imagenet"].classes
     dtype = devices.precision(spec.precision, torch_device)
     speed = spec.batch * _steps_per_second(_training(spec, config.prepare[SOURCE].size, classes, torch_device, dtype))

@@ -1,19 +1,27 @@
-"""HTML to PDF: tagged, the same bytes for the same page and fonts; nothing is fetched."""
+"""HTML to PDF: tagged, the same bytes for the same page and fonts; nothing is fetched.
+
+WeasyPrint works in a process of its own, since its libraries end the process where they fail: without a font, by a segmentation
+fault. The page then remains.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
+import multiprocessing
+import signal
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any
 
 from PIL import Image, ImageFile
 
 from zfrepro.errors import UserError
-from zfrepro.report import images
+from zfrepro.report import images, system_libraries
 
-PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,73 @@ def pdf(page: str, pictures: Mapping[str, Picture] | None = None) -> bytes:
     return document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=b"zfrepro", cache=dict(pictures or {}))
 
 
+def isolated_pdf(page: str, pictures: Mapping[str, Picture]) -> bytes:
+    """As `pdf`, in a process of its own; the pictures are encoded in this one, when the other asks for them.
+
+    Raises UserError where a library or a font is missing, or the other process ends without a PDF.
+    """
+    if message := system_libraries.explain_missing():
+        raise UserError(f"report.pdf cannot be made: {message}")
+    here, there = SPAWN.Pipe()
+    sizes = {source: (picture.id, picture.width, picture.height) for source, picture in pictures.items()}
+    process = SPAWN.Process(target=_print_elsewhere, args=(there, page, sizes), daemon=True)
+    process.start()
+    there.close()
+    try:
+        return _serve(here, pictures)
+    except EOFError:
+        process.join()
+        raise UserError(
+            f"report.pdf cannot be made: {_explain_end(process.exitcode)}; index.html is complete"
+        ) from None
+    finally:
+        here.close()
+        process.join()
+
+
+def _serve(connection: Connection, pictures: Mapping[str, Picture]) -> bytes:
+    """Answer every `src` with its encoded picture, until the PDF comes. Raises EOFError if it does not."""
+    while True:
+        message = connection.recv()
+        if isinstance(message, bytes):
+            return message
+        if isinstance(message, UserError):
+            raise message
+        connection.send(pictures[message].encode())
+
+
+def _print_elsewhere(connection: Connection, page: str, sizes: Mapping[str, tuple[str, int, int]]) -> None:
+    """In the other process; sizes: id, width and height of the picture at each `src`."""
+
+    def ask(source: str) -> images.Coded:
+        connection.send(source)
+        coded: images.Coded = connection.recv()
+        return coded
+
+    pictures = {source: Picture(*size, functools.partial(ask, source)) for source, size in sizes.items()}
+    try:
+        connection.send(pdf(page, pictures))
+    except UserError as error:
+        connection.send(error)
+    except EOFError:  # the first process has failed and says why
+        return
+
+
+def _explain_end(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"WeasyPrint's libraries ended their process ({signal.Signals(-code).name}), see the lines above"
+    return "WeasyPrint failed, see the lines above"
+
+
 def _weasyprint() -> Any:
     truncated = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         import weasyprint.urls
     except (OSError, ImportError) as error:
-        raise UserError(f"report.pdf cannot be made, a library of WeasyPrint is missing ({error}): {PANGO}") from error
+        packages = " ".join([*system_libraries.LIBRARIES.values(), system_libraries.FONTS])
+        raise UserError(
+            f"report.pdf cannot be made, a library of WeasyPrint is missing ({error}); install with: apt-get install {packages}"
+        ) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated  # which importing WeasyPrint sets for the whole program
     return weasyprint

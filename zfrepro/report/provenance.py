@@ -22,6 +22,13 @@ LIBRARIES = (
     "snakemake", "jinja2", "weasyprint",
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
+GIT_SECONDS = 20.0  # that a command of git may take: on a network's file system `git status` may take minutes
+GIT_REASONS = {  # part of git's message -> why the commit is not known
+    "not a git repository": "not in a git repository",
+    "dubious ownership": "git refuses to read the repository, which belongs to another user (see safe.directory in git's manual)",
+    "unsafe repository": "git refuses to read the repository, which belongs to another user (see safe.directory in git's manual)",
+    "Needed a single revision": "the repository has no commit yet",
+}
 
 
 def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The machine that makes the report; networks.json says on what kind of device each network was trained."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"cpu": machine.cpu(), "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpus": _gpus()}
+    return {"cpu": machine.cpu(), "cores": machine.cores(), "memory_gib": round(memory, 1), "gpus": _gpus()}
 
 
 def _gpus() -> list[str]:
@@ -77,18 +84,66 @@ def _gpus() -> list[str]:
     return lines.splitlines() if lines else []
 
 
-def git(root: Path) -> dict[str, Any] | None:
-    """Commit and whether the tree differs from it; None where the code does not lie in a repository of its own."""
-    top = _output("git", "-C", str(root), "rev-parse", "--show-toplevel")
-    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
-    if top is None or commit is None or Path(top).resolve() != root:
-        return None
-    return {"commit": commit, "dirty": bool(_output("git", "-C", str(root), "status", "--porcelain"))}
+def git(root: Path) -> dict[str, Any]:
+    """commit: None where it is not known; dirty: whether the tree differs from it, None where that is not known; reason: why
+    something is not known, "" where all is."""
+    try:
+        top, commit = (_git(root, "rev-parse", *words) for words in (("--show-toplevel",), ("--verify", "HEAD")))
+    except _NotKnown as error:
+        return {"commit": None, "dirty": None, "reason": str(error)}
+    if Path(top).resolve() != root.resolve():
+        return {
+            "commit": None,
+            "dirty": None,
+            "reason": f"not in a git repository of its own, but within that of {top}",
+        }
+    try:
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain")), "reason": ""}
+    except _NotKnown as error:
+        return {"commit": commit, "dirty": None, "reason": str(error)}
+
+
+class _NotKnown(Exception):
+    """Why git does not answer."""
+
+
+def _git(root: Path, *words: str) -> str:
+    """What a command of git prints. Raises _NotKnown."""
+    command = ("git", "-C", str(root), *words)
+    environment = {**os.environ, "LC_ALL": "C"}  # its messages in English
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=GIT_SECONDS,
+            env=environment,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise _NotKnown("git is not installed") from error
+    except OSError as error:
+        raise _NotKnown(f"git cannot be started ({error.strerror})") from error
+    except subprocess.TimeoutExpired as error:
+        raise _NotKnown(f"git {words[0]} took longer than {GIT_SECONDS:g} s") from error
+    if done.returncode:
+        raise _NotKnown(_explain_git(words[0], done.stderr.strip()))
+    return done.stdout.strip()
+
+
+def _explain_git(verb: str, errors: str) -> str:
+    for part, reason in GIT_REASONS.items():
+        if part in errors:
+            return reason
+    return f"git {verb} fails: {errors.splitlines()[0].removeprefix('fatal: ')}" if errors else f"git {verb} fails"
 
 
 def _output(*command: str) -> str | None:
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()

@@ -6,10 +6,9 @@ a file. The next manager that gets the lock reads the file and stops whatever is
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,14 @@ from pathlib import Path
 
 import psutil
 
-from zfrepro.errors import UserError
+from zfrepro.running import run_lock as run_lock_file
 from zfrepro.running.options import ROOT
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, surroundings
 
 # Environment of every job, unless the user sets these variables. Huge pages: on a CPU, page faults would otherwise take a fifth
 # of the training time.
-JOB_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+JOB_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **surroundings.ENCODING}
+CACHES = Path("results/.cache")  # of libraries whose own folders cannot be written
 GRACE_SECONDS = 15.0  # time for jobs to save their progress
 
 
@@ -38,9 +38,10 @@ def snakemake_command(config: Path, *options: str) -> list[str]:
 
 
 def environment(device: str = "auto") -> dict[str, str]:
-    """Environment of Snakemake and its jobs: this Python first on the path, the device to compute on."""
+    """Environment of Snakemake and its jobs: this Python first on the path, the device, UTF-8, caches that can be written."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
+    own = {"PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **surroundings.job_variables(os.environ, CACHES), **own}
 
 
 def adopt_job_environment() -> None:
@@ -52,31 +53,24 @@ def adopt_job_environment() -> None:
 @contextmanager
 def run_lock(results: Path) -> Iterator[Path]:
     """Hold the lock of the results folder; yield the path of its run record. Raises UserError if another run is active."""
-    results.mkdir(parents=True, exist_ok=True)
-    record = results / ".run.json"
-    with open(results / ".run.lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            other_process = json.loads(record.read_text())["manager"] if record.is_file() else "unknown"
-            raise UserError(
-                f"another run (process {other_process}) is using {results}/; wait for it or stop it"
-            ) from error
+    with run_lock_file.hold(results) as record:
         stop_leftovers(record)
         yield record
         record.unlink(missing_ok=True)
 
 
 def stop_leftovers(record: Path) -> list[int]:
-    """Stop every process that is left of the recorded group of an earlier manager; returns their ids."""
-    try:
-        earlier = json.loads(record.read_text())
-    except (OSError, ValueError):
+    """Stop every process that is left of the recorded group of an earlier manager; returns their ids.
+
+    The numbers of another machine's processes mean nothing here: its record is only removed.
+    """
+    earlier = run_lock_file.read(record)
+    record.unlink(missing_ok=True)
+    if not earlier or not run_lock_file.is_of_this_host(earlier):
         return []
     members = group_members(earlier["group"], earlier["started"])
     if members:
         stop_group(earlier["group"], earlier["started"])
-    record.unlink(missing_ok=True)
     return [process.pid for process in members]
 
 
@@ -93,7 +87,8 @@ def start(command: list[str], record: Path, output: Path, device: str) -> subpro
             env=environment(device),
         )
     started = psutil.Process(process.pid).create_time()
-    artifacts.save_json(record, {"manager": os.getpid(), "group": process.pid, "started": started})
+    content = {"manager": os.getpid(), "group": process.pid, "started": started, "host": socket.gethostname()}
+    artifacts.save_json(record, content)
     return process
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,11 +24,11 @@ from zfrepro.datasets.base import Item, Listing
 from zfrepro.datasets.parallel import Outcome, decode_all
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts, guards
+from zfrepro.storage import artifacts, guards, machine
 from zfrepro.storage.paths import printable
 from zfrepro.storage.prepared_set import FILES
 
-WORKERS = os.cpu_count() or 1
+WORKERS = machine.cores()
 REPORT_EVERY = 5.0  # seconds between two lines of progress
 MAX_LISTED = 20  # unreadable files listed in an error message
 

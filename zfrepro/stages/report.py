@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +16,9 @@ from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
 from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import counts, encoding, html, provenance, summary, training_setup
-from zfrepro.report.pdf import pdf
+from zfrepro.report.pdf import isolated_pdf
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, machine
 from zfrepro.storage.diverged import explain_not_finite
 
 DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
@@ -43,7 +42,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
     """results: the experiment's folder; out: folder to fill; index.html is written last."""
     folders = {name: results / "exhibits" / name for name in spec.exhibits}
     exhibits = [_load_exhibit(folder, name) for name, folder in folders.items()]
-    with ThreadPoolExecutor(os.cpu_count()) as encoder, ThreadPoolExecutor(1) as printer:
+    with ThreadPoolExecutor(machine.cores()) as encoder, ThreadPoolExecutor(1) as printer:
         encoded = [
             encoding.encode(exhibit, folders[exhibit["name"]] / f"{exhibit['name']}.png", encoder)
             for exhibit in exhibits
@@ -52,7 +51,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
         spec = spec.model_copy(update={"reductions": (*spec.reductions, *counts.list_count_reductions(origin["data"]))})
         text = render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin)
         pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
-        printed = printer.submit(pdf, text, pictures)  # lays out the pages while the pictures are encoded
+        printed = printer.submit(isolated_pdf, text, pictures)  # lays out the pages while the pictures are encoded
         page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin)
         _save_files(out, folders, [exhibit.file() for exhibit in encoded])
         artifacts.save_json(out / "provenance.json", origin)

@@ -1,12 +1,14 @@
-"""What this machine computes with, as far as the system says so without torch."""
+"""What this process may compute with, as far as the system says so without torch."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -17,6 +19,49 @@ def cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def cores() -> int:
+    """CPUs that this process may use, at least 1: those of its affinity (taskset), within the quota of its control groups
+    (containers, batch systems)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min([count, *(int(quota) for quota in _quotas())]))
+
+
+def _quotas() -> Iterator[float]:
+    """CPUs that each control group of this process, and each above it, may use."""
+    for folder in _cgroup_folders():
+        if limits := _numbers(folder / "cpu.max"):  # version 2: `150000 100000`, or `max 100000`
+            yield limits[0] / limits[-1]
+        elif (quota := _numbers(folder / "cpu.cfs_quota_us")) and (period := _numbers(folder / "cpu.cfs_period_us")):
+            yield quota[0] / period[0]  # version 1
+
+
+def _cgroup_folders() -> Iterator[Path]:
+    """`/sys/fs/cgroup/a/b`, `/sys/fs/cgroup/a`, `/sys/fs/cgroup`; of version 1 below the controller `cpu`.
+
+    In a container the path may be one of the host's, of which only the uppermost folder is there.
+    """
+    try:
+        lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            top = CGROUPS / "cpu" if controllers else CGROUPS
+            folder = top / path.lstrip("/")
+            yield from (one for one in (folder, *folder.parents) if one == top or top in one.parents)
+
+
+def _numbers(path: Path) -> list[float]:
+    """Positive numbers of a file; empty for a file that is not there or says that there is no limit."""
+    try:
+        numbers = [float(word) for word in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError):
+        return []
+    return numbers if all(number > 0 for number in numbers) else []
 
 
 def gpus() -> list[str]:

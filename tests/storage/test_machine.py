@@ -1,0 +1,62 @@
+"""How many CPUs a process may use: by its affinity and by the quota of its control groups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zfrepro.storage import machine
+
+NONE = Path("/nonexistent")
+
+
+@pytest.fixture
+def eight(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine of eight CPUs; returns its folder of control groups."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path)
+    monkeypatch.setattr(machine, "OWN_CGROUPS", tmp_path / "own")
+    return tmp_path
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_one_cpu_by_taskset_is_one_core(monkeypatch: pytest.MonkeyPatch, eight: Path) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5})
+    assert machine.cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("", {}, 8),  # no control groups
+        ("0::/", {"cpu.max": "max 100000"}, 8),
+        ("0::/", {"cpu.max": "300000 100000"}, 3),
+        ("0::/", {"cpu.max": "250000 100000"}, 2),  # two and a half: three would wait for each other
+        ("0::/", {"cpu.max": "50000 100000"}, 1),  # half a CPU
+        ("0::/", {"cpu.max": "1600000 100000"}, 8),  # more than there are
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "200000 100000"}, 2),  # a batch system's group above
+        ("0::/host/only", {"cpu.max": "400000 100000"}, 4),  # in a container, the path is the host's
+        ("4:cpu,cpuacct:/job", {"cpu/job/cpu.cfs_quota_us": "200000", "cpu/job/cpu.cfs_period_us": "100000"}, 2),  # version 1
+        ("4:cpu,cpuacct:/job", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, 8),
+        ("3:memory:/job", {"cpu/job/cpu.cfs_quota_us": "100000", "cpu/job/cpu.cfs_period_us": "100000"}, 8),
+        ("0::/", {"cpu.max": "broken"}, 8),
+    ],
+)  # fmt: skip
+def test_the_quota_of_control_groups(eight: Path, own: str, files: dict[str, str], cores: int) -> None:
+    _write(eight / "own", own)
+    for name, text in files.items():
+        _write(eight / name, text)
+    assert machine.cores() == cores
+
+
+def test_nothing_counts_cpus_without_asking_what_it_may_use() -> None:
+    package = Path(machine.__file__).parents[1]
+    users = [path.name for path in package.rglob("*.py") if "cpu_count" in path.read_text(encoding="utf-8")]
+    assert users == ["machine.py"]
+    assert "nproc" not in (package.parent / "Makefile").read_text(encoding="utf-8")
