@@ -57,7 +57,7 @@ def lines(tmp_path):
 def test_events_are_read(lines):
     events = list(Reader().events(lines))
     assert [(event.kind, event.job.label if event.job else event.count) for event in events] == [
-        ("total", 3),
+        ("total", 2),  # the rule `all` is none of the jobs that were asked for
         ("start", "train a"),
         ("start", "train b"),
         ("finish", "train a"),
@@ -106,3 +106,38 @@ def test_latest_progress(tmp_path):
     assert latest_progress(log) == "epoch 3, of 16, loss 1.235"
     log.write_text("Traceback\n")
     assert latest_progress(log) == ""
+
+
+TARGET_ONLY = """\
+Job stats:
+job        count
+-------  -------
+prepare        1
+total          1
+
+rule prepare:
+    log: none.log
+    jobid: 0
+    wildcards: set=source
+Finished jobid: 0 (Rule: prepare)
+"""
+
+
+def test_the_total_counts_what_was_asked_for():
+    """`zfrepro run results/x/prepare/source/manifest.json` has no job of the rule `all`."""
+    stream = io.StringIO()
+    with Display(stream) as display:
+        for event in Reader().events(TARGET_ONLY.splitlines()):
+            display.show(event)
+    assert stream.getvalue().strip().endswith("1/1  prepare source  0 s")
+    assert (display.done, display.started, display.total) == (1, 1, 1)
+
+
+def test_a_rule_whose_name_ends_in_all_is_counted():
+    lines = ["Job stats:", "job      count", "install  3", "overall   2", "all      1", "total    6", ""]
+    assert [event.count for event in Reader().events(lines)] == [5]
+
+
+def test_a_target_beside_the_report_is_counted():
+    both = [line.replace("total          1", "all            1\ntotal          2") for line in TARGET_ONLY.splitlines()]
+    assert next(Reader().events("\n".join(both).splitlines())).count == 1

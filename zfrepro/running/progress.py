@@ -29,7 +29,7 @@ class Display:
 
     def __init__(self, stream: TextIO):
         self.console = Console(file=stream, highlight=False, soft_wrap=True, markup=False)
-        self.done, self.taken, self.total = 0, 0, 0
+        self.done, self.taken, self.started, self.total = 0, 0, 0, 0
         self.running: dict[str, tuple[Job, float, TaskID]] = {}  # job id -> job, start, bar
         columns = (
             "{task.description}",
@@ -57,11 +57,12 @@ class Display:
         if event is None:
             self._refresh()
         elif event.kind == "total" and not self.total:
-            self.total = event.count - 1  # rule `all` is not shown
+            self.total = event.count
         elif event.job is not None and event.job.rule != "all":
             {"start": self._start, "finish": self._finish, "error": self._error}[event.kind](event.job)
 
     def _start(self, job: Job) -> None:
+        self.started += 1
         self.running[job.id] = (job, time.monotonic(), self.bars.add_task(f"  {job.label}", total=None, progress=""))
 
     def _finish(self, job: Job) -> None:

@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """kind: `start`, `finish` or `error` of a job, or `total` with the number of all jobs as `count`."""
+    """kind: `start`, `finish` or `error` of a job, or `total` with the number of all jobs as `count`, without the rule `all`."""
 
     kind: str
     job: Job | None = None
@@ -52,6 +52,7 @@ class Reader:
         self.jobs: dict[str, Job] = {}
         self._block: Job | None = None
         self._failed = False
+        self._all = 0  # jobs of the rule `all`, which only names the targets: none if a run is asked for others
 
     def events(self, lines: Iterable[str]) -> Iterator[Event]:
         for line in lines:
@@ -68,8 +69,12 @@ class Reader:
             self._block.fields[pair[1]] = pair[2]
         elif done := re.match(r"Finished jobid: (\d+)", line):
             yield Event("finish", self.jobs.get(done[1]))
+        elif line == "Job stats:":
+            self._all = 0
+        elif targets := re.match(r"all +(\d+)$", line):
+            self._all = int(targets[1])
         elif total := re.match(r"total +(\d+)$", line):
-            yield Event("total", count=int(total[1]))
+            yield Event("total", count=int(total[1]) - self._all)
 
     def _end_block(self, job: Job) -> Event:
         """After the block of indented lines on a job: it starts, or has failed."""

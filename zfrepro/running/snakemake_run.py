@@ -15,6 +15,15 @@ from zfrepro.running import manager
 from zfrepro.running.progress import Display
 from zfrepro.running.snakemake_log import Event, Reader
 
+CHATTER = (
+    "Using workflow specific profile",
+    "Assuming unrestricted shared filesystem",
+    "Using shell:",
+    "host:",
+    "Provided ",
+)
+REASON_LINES = 15  # shown of Snakemake's log
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -35,7 +44,7 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: stops.append(received))
     process = manager.start(command, record, output, device)
-    group = json.loads(record.read_text())
+    group = json.loads(record.read_text(encoding="utf-8"))
     with Display(sys.stdout) as display:
         for event in _follow(output, process, stops):
             display.show(event)
@@ -45,8 +54,17 @@ def run(
         print("Stopped. Run the same command to resume.", flush=True)
         return Outcome(128 + stops[0], display.done, display.taken)
     if process.returncode:
+        if not display.started:
+            print(explain_early_failure(output), file=sys.stderr)
         print(f"Failed. Full log: {output}", file=sys.stderr)
     return Outcome(process.returncode, display.done, display.taken)
+
+
+def explain_early_failure(output: Path) -> str:
+    """The end of the log of a Snakemake that failed before its first job: its reason, which no job's log holds."""
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    reasons = [line for line in lines if line.strip() and not line.startswith(CHATTER)]
+    return "\n".join(["Snakemake failed before the first job:", *(f"    {line}" for line in reasons[-REASON_LINES:])])
 
 
 def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterator[Event | None]:
