@@ -45,14 +45,14 @@ def _run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     with manager.run_lock(RESULTS) as record:
         result_store.prepare_folder(RESULTS)
-        finished.forget(config.results())
+        before = finished.begin(options.config, config.results())
         if manager.is_locked():
             _unlock(options.config)
         outcome = snakemake_run.run(
             options.config, config.results(), record, options.device, options.cores, _gpu_jobs(options), options.targets
         )
         if not outcome.code and not options.targets:
-            finished.save(options.config, config.results())
+            finished.save(options.config, config.results(), before)
     if outcome.code:
         sys.exit(outcome.code)
     taken = f"; {outcome.taken} of {outcome.done} jobs taken from the result store" if outcome.taken else ""

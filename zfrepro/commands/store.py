@@ -61,7 +61,7 @@ def describe(store: ResultStore) -> Iterable[str]:
 def prune(store: ResultStore) -> str:
     """Delete what no experiment uses, in any results folder that uses this store; returns what was done, in a sentence."""
     gone = [str(folder) for folder in store.folders() if not folder.is_dir()]
-    freed = store.prune(set(used_keys(store)))
+    freed = store.prune(lambda: used_keys(store))
     note = f"; these folders no longer exist, nothing is kept for them: {', '.join(gone)}" if gone else ""
     return f"{_size(freed)} deleted from {store.root}{note}"
 

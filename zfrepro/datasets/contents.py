@@ -31,12 +31,16 @@ def roots(options: Base) -> list[Path]:
 
 
 def of_folders(folders: Iterable[Path], times: bool = False) -> Contents:
-    """times: whether the time of a file's last change counts too; then a `touch` changes the digest."""
+    """times: whether the times of a file's last change count too; then a `touch` changes the digest.
+
+    A program can set the first of these times, as `cp -p` does, but not the second, so no replaced file goes unnoticed.
+    """
     files, size, listing = 0, 0, hashlib.sha256()
     for folder in folders:
+        listing.update(b"\n")
         for name, about in sorted(_files(folder)):
             files, size = files + 1, size + about.st_size
-            changed = f" {about.st_mtime_ns}" if times else ""
+            changed = f" {about.st_mtime_ns} {about.st_ctime_ns}" if times else ""
             listing.update(f"{name}\0{about.st_size}{changed}\n".encode("utf-8", "surrogateescape"))
     return Contents(files, size, listing.hexdigest()[:16])
 

@@ -24,7 +24,7 @@ def read_cost(results: Path, job: Job) -> tuple[float, float] | None:
     if not path.is_file():
         return None
     seconds, memory = read_benchmark(path)
-    return max(seconds, _to_float(result_store.read_record(results / out_of(job)).get("seconds"))), memory
+    return max(seconds, _to_float(result_store.read_record(job[0], results / out_of(job)).get("seconds"))), memory
 
 
 def read_benchmark(path: Path) -> tuple[float, float]:

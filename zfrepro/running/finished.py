@@ -1,7 +1,8 @@
-"""Answer "nothing to do" before Snakemake starts: everything that a finished run depends on is as it was when it finished.
+"""Answer "nothing to do" before Snakemake starts: everything that a finished run depends on is as it was.
 
-The fingerprint holds the bytes of the experiment file, of the workflow and of this package, sizes and times of all results and of
-all files that the experiment file names, and the environment that changes what Snakemake does. Any difference, also one without
+Its sources are the bytes of the experiment file, of the workflow and of this package, sizes and times of all files that the
+experiment file names, and the environment that changes what Snakemake does: they must be as they were before the run, so that an edit
+during it is not taken for done. Its results, by their sizes and times, must be as it left them. Any difference, also one without
 consequence, leads to Snakemake, which decides. It imports little: a run with nothing to do is over before numpy would be loaded.
 """
 
@@ -13,7 +14,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,22 @@ from zfrepro.running.options import ROOT
 from zfrepro.storage import paths
 
 RECORD = ".finished.json"
-WATCHED = ("SNAKEMAKE_PROFILE", "PYTHONPATH")  # of the environment
+WATCHED = ("PYTHONPATH",)  # of the environment
+PROFILE = "SNAKEMAKE_PROFILE"  # it may name files anywhere that change what Snakemake does
+RESULTS = "results"
 SKIPPED = ("logs", "__pycache__")
 MANY = 200_000  # files in one folder tree; of a larger one only the folders' own times of change are compared
 
 
 def report_of(config: Path) -> Path | None:
     """The report of an experiment file, if a run of it would have nothing to do."""
+    if os.environ.get(PROFILE):
+        return None
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        content = read(config)
-        results = Path("results") / str(content["experiment"])
+        results = Path(RESULTS) / str(read(config)["experiment"])
         stored = json.loads((results / RECORD).read_bytes())
-        if stored["fingerprint"] == fingerprint(config, content, results, stored["large_folders"]):
+        same = stored["sources"] == _sources(config, stored["large_folders"])
+        if same and stored["results"] == _results(results):
             return results / "report"
     return None
 
@@ -51,39 +56,48 @@ def read(config: Path) -> dict[str, Any]:
     return content
 
 
-def save(config: Path, results: Path) -> None:
-    """After a run that has made the whole report; a folder that cannot be written costs the next run a start of Snakemake."""
+def save(config: Path, results: Path, before: Mapping[str, Any]) -> None:
+    """After a run that has made the whole report; before: what `begin` returned. A folder that cannot be written costs the next run
+    a start of Snakemake."""
     with suppress(OSError, ValueError):
-        content = read(config)
-        large = _large_folders(content)
-        record = {"fingerprint": fingerprint(config, content, results, large), "large_folders": large}
-        temporary = results / f"{RECORD}.tmp"
-        temporary.write_text(json.dumps(record), encoding="utf-8")
-        temporary.replace(results / RECORD)
+        if before and before["sources"] == _sources(config, before["large_folders"]):
+            record = {**before, "results": _results(results)}
+            temporary = results / f"{RECORD}.tmp"
+            temporary.write_text(json.dumps(record), encoding="utf-8")
+            temporary.replace(results / RECORD)
 
 
-def forget(results: Path) -> None:
-    """Before anything is run."""
+def begin(config: Path, results: Path) -> dict[str, Any]:
+    """Before anything is run: forget the earlier run. Returns what `save` compares, nothing where a file cannot be read."""
     (results / RECORD).unlink(missing_ok=True)
+    with suppress(OSError, ValueError):
+        large = _large_folders(read(config))
+        return {"large_folders": large, "sources": _sources(config, large)}
+    return {}
 
 
-def fingerprint(config: Path, content: dict[str, Any], results: Path, large: Mapping[str, list[str]]) -> str:
-    """Hex digest. large: see _large_folders. Raises OSError for a file that cannot be read."""
+def _sources(config: Path, large: Mapping[str, list[str]]) -> str:
+    """Hex digest of all that a run depends on; large: see _large_folders. Raises OSError or ValueError for a file that cannot be read."""
+    return _fingerprint(_source_facts(config, read(config), large))
+
+
+def _results(results: Path) -> str:
+    return _fingerprint(_status(str(path)) for path in _files(results))
+
+
+def _fingerprint(facts: Iterable[str]) -> str:
     whole = hashlib.sha256()
-    for line in _facts(config, content, results, large):
-        whole.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    for fact in facts:
+        whole.update(fact.encode("utf-8", "surrogateescape") + b"\n")
     return whole.hexdigest()
 
 
-def _facts(config: Path, content: dict[str, Any], results: Path, large: Mapping[str, list[str]]) -> Iterator[str]:
+def _source_facts(config: Path, content: dict[str, Any], large: Mapping[str, list[str]]) -> Iterator[str]:
     yield f"{sys.version} {importlib.metadata.version('snakemake')} {ROOT}"
     yield from (f"{name} {os.environ.get(name)}" for name in WATCHED)
     yield f"{config.resolve()} {_digest(config)}"
     for path in (ROOT / "Snakefile", *_files(ROOT / "workflow"), *_files(ROOT / "zfrepro")):
         yield f"{path} {_digest(path)}"
-    for path in _files(results):
-        about = path.stat()
-        yield f"{path} {about.st_size} {about.st_mtime_ns}"
     for named in sorted(set(_named_paths(content))):
         yield from _listing(named, large)
 
@@ -94,7 +108,7 @@ def _digest(path: Path) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     """All files below, sorted; without hidden ones, logs and Python's own."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
 
@@ -109,7 +123,7 @@ def _named_paths(value: Any) -> Iterator[str]:
             yield from _named_paths(inner)
     elif isinstance(value, str) and "\n" not in value and len(value) < 4096:
         path = str(paths.resolve(value))
-        if os.sep in path and os.path.exists(path):
+        if value not in ("", ".", "..", "/", RESULTS) and os.path.exists(path):
             yield path
 
 
@@ -123,14 +137,17 @@ def _listing(path: str, folders: Mapping[str, list[str]]) -> Iterator[str]:
     elif path in folders:
         yield from map(_status, folders[path])
     else:
-        for parent, below, names in os.walk(path):
+        for parent, below, names in os.walk(path, followlinks=True):
             below.sort()
             yield _status(parent)
             yield from (_status(os.path.join(parent, name)) for name in sorted(names))
 
 
 def _status(path: str) -> str:
-    about = os.lstat(path)
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:  # a link that leads nowhere
+        about = os.lstat(path)
     return f"{path} {0 if stat.S_ISDIR(about.st_mode) else about.st_size} {about.st_mtime_ns}"
 
 
@@ -138,7 +155,7 @@ def _large_folders(content: dict[str, Any]) -> dict[str, list[str]]:
     """Folder that the experiment file names -> all folders below, if there are more than MANY files in them."""
     large = {}
     for path in _named_paths(content):
-        tree = [(parent, len(names)) for parent, _, names in os.walk(path)] if os.path.isdir(path) else []
+        tree = [(parent, len(names)) for parent, _, names in os.walk(path, followlinks=True)] if os.path.isdir(path) else []
         if sum(count for _, count in tree) > MANY:
             large[path] = sorted(parent for parent, _ in tree)
     return large

@@ -11,12 +11,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from zfrepro import graph
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, computing_code, input_digest, machine
 from zfrepro.storage.source_code import Package
 
 NEUTRAL = frozenset({"spec", "out", "device", "workers", "save_every"})  # options that cannot change what is computed
 NOT_STORED = frozenset({"report"})  # it names the moment, the commit and the digests of all code
+# Of the environment: what makes libraries compute with other kernels or in other precision. Numbers of threads are not among them:
+# stages set them by their option `threads`.
+NUMERIC = ("ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "DNNL_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "MKL_CBWR",
+           "MKL_ENABLE_INSTRUCTIONS", "NPY_DISABLE_CPU_FEATURES", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE",
+           "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")  # fmt: skip
+
+SELECTING = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")  # which of several different GPUs is used
 
 Digest = Callable[..., str]  # of a path; whole: all its bytes
 
@@ -33,7 +41,7 @@ def key_parts(
     A stage whose settings name files declares them in a function `inputs(spec, digest)`, label -> digest.
     """
     spec: Base = arguments["spec"]
-    inputs = {name: digest(path) for name, path in sorted(arguments.items()) if _is_input(name, path)}
+    inputs = {name: digest(path) for name, path in sorted(_inputs(arguments).items())}
     named: Callable[[Base, Digest], dict[str, str]] | None = getattr(module, "inputs", None)
     settings = spec.model_dump(mode="json")
     code, libraries = computing_code.digest(list(_roots(stage, settings)), package)
@@ -46,7 +54,9 @@ def key_parts(
         "libraries": libraries,
         "python": ".".join(map(str, sys.version_info[:2])),
         "format": artifacts.FORMAT,
-        **(_device(arguments, settings) if "device" in arguments else {}),
+        "environment": {name: os.environ[name] for name in NUMERIC if name in os.environ},
+        **_file(stage, Path(arguments["out"])),
+        **_device(arguments, settings),
     }
 
 
@@ -57,15 +67,20 @@ def of_parts(parts: Mapping[str, Any]) -> str:
 
 def _roots(stage: str, settings: Mapping[str, Any]) -> Iterable[str]:
     """What a stage runs: its `run`, and what that calls of the module that its settings name."""
-    yield f"stages.{stage}.run"
+    yield from (f"stages.{stage}.run", f"stages.{stage}.Spec")
     if stage == "prepare":
         yield from (f"datasets.{settings['dataset']}.{name}" for name in ("Spec", "listing", "load"))
     if stage == "exhibits":
         yield from (f"exhibits.{settings['name']}.{name}" for name in ("TITLE", "PAPER", "build"))
 
 
-def _is_input(name: str, value: Any) -> bool:
-    return isinstance(value, Path) and name not in NEUTRAL
+def input_paths(arguments: Mapping[str, Any]) -> list[Path]:
+    """Files that a stage is given by its options."""
+    return list(_inputs(arguments).values())
+
+
+def _inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
+    return {name: value for name, value in arguments.items() if isinstance(value, Path) and name not in NEUTRAL}
 
 
 def _is_option(name: str, value: Any) -> bool:
@@ -81,11 +96,33 @@ def _within_experiment(settings: dict[str, Any], stage: str, out: Path) -> dict[
     return json.loads(text.replace(json.dumps(f"{folder}/", ensure_ascii=False)[1:-1], ""))
 
 
+def _file(stage: str, out: Path) -> dict[str, str]:
+    """The name of a result that is one file: it is stored under it."""
+    return {"file": out.name} if stage in graph.FILE_STAGES else {}
+
+
 def _device(arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Where it computes; for the precision `auto`, what decides it (models/devices.py)."""
-    name = arguments["device"] if arguments["device"] != "auto" else os.environ.get("ZFREPRO_DEVICE", "auto")
-    gpus = [] if name == "cpu" else machine.gpus()
-    if gpus or name.startswith("cuda"):
-        return {"device": "cuda", "gpus": sorted(set(gpus))}
+    name = _device_name(arguments)
+    gpus = [] if name == "cpu" else sorted(set(machine.gpus()))
+    if name.startswith("cuda") or gpus:
+        several = [name, *(os.environ.get(variable) for variable in SELECTING)] if len(gpus) > 1 else []
+        return {"device": "cuda", "gpus": gpus, **({"which": several} if several else {})}
     decides = settings.get("precision") == "auto"
-    return {"device": "cpu", **({"bfloat16": machine.multiplies_bfloat16()} if decides else {})}
+    bfloat16 = {"bfloat16": machine.multiplies_bfloat16()} if decides else {}
+    return {"device": "cpu", "instructions": machine.instruction_set(), **bfloat16}
+
+
+def _device_name(arguments: Mapping[str, Any]) -> str:
+    name = str(arguments.get("device", "cpu"))
+    return os.environ.get("ZFREPRO_DEVICE", "auto") if name == "auto" else name
+
+
+def is_device_right(arguments: Mapping[str, Any], parts: Mapping[str, Any]) -> bool:
+    """Once a job is done: whether torch has computed where the key says, which was worked out without loading torch."""
+    torch = sys.modules.get("torch")
+    if torch is None or "device" not in arguments:
+        return True
+    name = _device_name(arguments)
+    used = name.partition(":")[0] if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    return bool(used == parts["device"])

@@ -5,40 +5,46 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from zfrepro.errors import UserError
 from zfrepro.running import TAKEN, job_key
-from zfrepro.storage import artifacts, result_store
+from zfrepro.storage import artifacts, input_check, result_store
 from zfrepro.storage.result_store import ResultStore
 from zfrepro.storage.source_code import Kept, Package
 from zfrepro.storage.store_folder import store_folder
 
 
 def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
-    """Call `module.run(**arguments)`, or put the files of an equal job in place; leave a record of it beside them."""
-    folder = None if stage in job_key.NOT_STORED else store_folder()
-    if folder is None:
+    """Call `module.run(**arguments)`, or put the files of an equal job in place; leave a record of it beside them.
+
+    Raises UserError for an input that is damaged: what came of it must not be stored.
+    """
+    root = None if stage in job_key.NOT_STORED else store_folder()
+    if root is None:
         module.run(**arguments)
         return
-    store, kept = ResultStore(folder), Kept(folder)
+    store, kept = ResultStore(root), Kept(root)
     parts = _parts(stage, module, arguments, kept)
     out = Path(arguments["out"])
-    folder = out.parent if out.suffix else out
-    if parts is not None and _take(store, parts, out, folder):
+    if parts is not None and _take(store, stage, parts, out):
         return
-    result_store.record_path(out).unlink(missing_ok=True)
+    input_check.require_whole(job_key.input_paths(arguments), root / "checked")
+    with suppress(OSError):
+        result_store.record_path(stage, out).unlink()
     started = time.monotonic()
     with artifacts.record_written() as written:
         before = module.run(**arguments) or 0.0
     seconds = max(before, time.monotonic() - started)
+    folder = result_store.folder_of(stage, out)
     names = [
         path.relative_to(folder).as_posix() for path in dict.fromkeys(written) if path == out or out in path.parents
     ]
     key = _store(store, stage, module, arguments, kept, parts, folder, names, seconds)
-    _save_record(out, key, taken=False, seconds=seconds)
+    _save_record(stage, out, key, taken=False, seconds=seconds)
     kept.save()
 
 
@@ -50,16 +56,16 @@ def _parts(stage: str, module: ModuleType, arguments: Mapping[str, Any], kept: K
         return None
 
 
-def _take(store: ResultStore, parts: Mapping[str, Any], out: Path, folder: Path) -> bool:
+def _take(store: ResultStore, stage: str, parts: Mapping[str, Any], out: Path) -> bool:
     key = job_key.of_parts(parts)
     try:
-        entry = store.take(key, folder)
+        entry = store.take(key, result_store.folder_of(stage, out))
     except OSError as error:
         _log(note=f"{store.root}: not used, {result_store.explain(error)}")
         return False
     if entry is None:
         return False
-    _save_record(out, key, taken=True, seconds=entry.seconds)
+    _save_record(stage, out, key, taken=True, seconds=entry.seconds)
     _log(note=f"the same settings, code and inputs have been computed before: {TAKEN}", key=key)
     return True
 
@@ -81,6 +87,9 @@ def _store(
     if _parts(stage, module, arguments, kept) != parts:
         _log(note="not stored: code or inputs have changed while it was computed")
         return None
+    if not job_key.is_device_right(arguments, parts):
+        _log(note="not stored: torch has not computed on the device that this machine seems to have")
+        return None
     key = job_key.of_parts(parts)
     try:
         store.add(key, stage, parts, folder, names, seconds)
@@ -90,8 +99,13 @@ def _store(
     return key
 
 
-def _save_record(out: Path, key: str | None, taken: bool, seconds: float) -> None:
-    artifacts.save_json(result_store.record_path(out), {"key": key, "taken": taken, "seconds": round(seconds, 1)})
+def _save_record(stage: str, out: Path, key: str | None, taken: bool, seconds: float) -> None:
+    """Without it the report shows other times, and `zfrepro store --prune` keeps less: no reason to lose a result."""
+    record = {"key": key, "taken": taken, "seconds": round(seconds, 1)}
+    try:
+        artifacts.save_json(result_store.record_path(stage, out), record)
+    except OSError as error:
+        _log(note=f"{result_store.record_path(stage, out)}: not written, {result_store.explain(error)}")
 
 
 def _log(**fields: Any) -> None:

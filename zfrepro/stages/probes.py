@@ -62,7 +62,7 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
         results = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
     summary = {
         "target": target.manifest["dataset"],
-        "features": features.parent.name,
+        "features": out.stem,
         "kind": about["kind"],
         "layers": about["layers"],
         "sizes": about["sizes"],

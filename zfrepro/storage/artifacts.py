@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,11 @@ def record_written() -> Iterator[list[Path]]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success sync it to disk and rename it, on failure remove it."""
+    """Yield a temporary path beside `path`, which no other process on any machine has; on success sync it to disk and rename it, on
+    failure remove it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -1,7 +1,11 @@
 """Digest the code that can change a stage's results: what its `run` reaches, definition by definition.
 
-Left out are log lines, messages of errors, docstrings, annotations, code that nothing reaches, and the modules that only move
-bytes. Where a definition stands does not count: a helper moved to another module leaves the digest as it is.
+Left out are log lines, messages of `UserError`, docstrings, annotations of functions, code that nothing reaches, and the modules
+that only move bytes. Where a definition stands does not count: a helper moved to another module leaves the digest as it is.
+
+What a module does when it is imported counts, also where a decorator enters functions into a table. Names made at run time are not
+seen: a module that is passed along or searched by `getattr` counts as a whole, and tests/storage/test_computing_code.py looks for
+the rest in this package.
 """
 
 from __future__ import annotations
@@ -11,15 +15,19 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator, Sequence
 
-from zfrepro.storage.source_code import PACKAGE, Module, Package, Tokens
+from zfrepro.storage.source_code import PACKAGE, Bindings, Module, Package, Tokens, merge
 
 # They write and read the bytes they are given, guard jobs or explain errors. If what `artifacts` writes for the same values changes,
 # its FORMAT does too, which is part of every key.
-OUTSIDE = ("errors", "storage.artifacts", "storage.checkpoints", "storage.code_digest", "storage.computing_code",
-           "storage.diverged", "storage.guards", "storage.machine", "storage.source_code",
-           "storage.paths", "storage.store_folder")  # fmt: skip
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-BESIDE = {"sklearn": ("scipy",), "torchvision": ("torch",)}  # libraries that compute for another
+OUTSIDE = ("errors", "storage.artifacts", "storage.code_digest", "storage.computing_code", "storage.diverged",
+           "storage.guards", "storage.machine", "storage.source_code", "storage.store_folder")  # fmt: skip
+DISTRIBUTIONS = {"PIL": "pillow", "pillow_heif": "pillow-heif", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+BESIDE = {
+    "PIL": ("pillow_heif",),
+    "sklearn": ("scipy",),
+    "torchvision": ("torch",),
+}  # libraries that compute for another
+WHERE = ("__file__", "__name__", "__package__", "__path__", "__spec__")  # they say in which module a definition stands
 
 Definition = tuple[str, str]  # module, name
 
@@ -73,9 +81,9 @@ class _Reader:
         about = self.package.module(module)
         if rest[0] in about.definitions:
             return module, rest[0], rest[1:]
-        if rest[0] in about.bindings:
-            return self._split(".".join([about.bindings[rest[0]], *rest[1:]]))
-        return module, "", []  # made at run time: all of the module counts
+        if len(targets := about.bindings.get(rest[0], [])) == 1:
+            return self._split(".".join([*targets, *rest[1:]]))
+        return module, "", []  # made at run time, or by one of several imports: all of the module counts
 
     def _note_library(self, target: str) -> None:
         name = target.partition(".")[0]
@@ -85,56 +93,78 @@ class _Reader:
     def _whole(self, module: str) -> None:
         if module not in self.whole:
             self.whole.add(module)
-            for name in self.package.module(module).definitions:
+            about = self.package.module(module)
+            for name in about.definitions:
                 self._number(module, name)
+            for target in (target for targets in about.bindings.values() for target in targets):
+                self.follow(target)
 
     def _number(self, module: str, name: str) -> int:
         key = (module, name)
         if key not in self.numbers:
             self.numbers[key] = len(self.numbers)
             about = self.package.module(module)
-            bindings = {**about.bindings, **about.inner[name]}
+            bindings = merge(about.bindings, about.inner[name])
             self.written.append(f"#{self.numbers[key]} {self._text(about, about.definitions[name], bindings, module)}")
         return self.numbers[key]
 
-    def _text(self, about: Module, tokens: Tokens, bindings: dict[str, str], module: str) -> str:
+    def _text(self, about: Module, tokens: Tokens, bindings: Bindings, module: str) -> str:
         return "".join(
             token if isinstance(token, str) else self._refer(about, token, bindings, module) for token in tokens
         )
 
-    def _refer(self, about: Module, chain: list[str], bindings: dict[str, str], module: str) -> str:
+    def _refer(self, about: Module, chain: list[str], bindings: Bindings, module: str) -> str:
         """A name may also be a local one that hides the module's: then too much is followed, never too little."""
         first, *rest = chain
-        if first in bindings:
-            return self.follow(".".join([bindings[first], *rest]))
+        parts = [self.follow(".".join([target, *rest])) for target in bindings.get(first, ())]
         if first in about.definitions:
-            return ".".join([f"#{self._number(module, first)}", *rest])
-        return ".".join(chain)
+            parts.append(".".join([f"#{self._number(module, first)}", *rest]))
+        if not parts:
+            parts = [self.follow(star) for star in bindings.get("*", ())] + [".".join(chain)]
+            parts += [module] if first in WHERE else []
+        return "|".join(parts)
 
     def finish(self) -> str:
-        """The digest, after what runs when the modules that were reached are imported, and the files that they read."""
+        """The digest, after what runs when the modules that were reached import theirs, and the files that they read."""
         parts = hashlib.sha256()
         done: set[str] = set()
-        while waiting := [module for module in self._reached() if module not in done]:
+        while waiting := [module for module in self._imported_modules() if module not in done]:
             for module in waiting:
                 done.add(module)
-                parts.update("\n".join(self._imported(module)).encode())
+                parts.update("\n".join(self._effects(module)).encode())
+        for module in self._reached():
+            parts.update("\n".join(self._data(module)).encode())
         parts.update("\n".join(self.written).encode())
         return parts.hexdigest()[:32]
 
     def _reached(self) -> list[str]:
         return list(dict.fromkeys(module for module, _ in self.numbers))
 
-    def _imported(self, module: str) -> Iterator[str]:
+    def _imported_modules(self) -> list[str]:
+        """Those with effects, by what they do, so that where it is done does not count."""
+        modules = self.package.closure(*self._reached()) - set(OUTSIDE)
+        return sorted(modules, key=lambda module: repr(self.package.module(module).effects))
+
+    def _effects(self, module: str) -> Iterator[str]:
         about = self.package.module(module)
         for tokens in about.effects:
             yield self._text(about, tokens, about.bindings, module)
+
+    def _data(self, module: str) -> Iterator[str]:
         for file in self.package.data_files(module):
             yield f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def _version(library: str) -> str:
     try:
-        return importlib.metadata.version(DISTRIBUTIONS.get(library, library))
+        version = importlib.metadata.version(DISTRIBUTIONS.get(library, library))
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
+    return f"{version}, libjpeg {_libjpeg()}" if library == "PIL" else version
+
+
+def _libjpeg() -> str:
+    """Pixels differ by 1 or 2 between decoders, and Pillow comes with several."""
+    from PIL import features
+
+    return f"{features.version('jpg')} {features.version('libjpeg_turbo') or ''}".strip()

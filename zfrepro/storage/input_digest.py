@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, paths
 from zfrepro.storage.prepared_set import essential_manifest
 
 
@@ -14,15 +14,20 @@ def of_file(path: Path, whole: bool = False) -> str:
     """Of weights the digest that is written beside them; of a prepared set what its images and labels are, not where they come
     from; of anything else, or if `whole`, its bytes. Raises OSError and UserError for a file that cannot be read.
 
-    Files that lie beside an input and are read with it are covered by a digest in it: images, features, folds.
+    Files that lie beside an input and are read with it are covered by a digest in it: images, features, folds (input_check).
     """
-    path = Path(path)
+    path = paths.resolve(path)
     if path.name == "manifest.json" and not whole:
         return of_manifest(path)
-    beside = path.with_name(path.name + ".sha256")
-    if path.suffix == ".safetensors" and beside.is_file() and not whole:
-        return beside.read_text(encoding="utf-8").split()[0]
+    if path.suffix == ".safetensors" and not whole and (named := _named_digest(path)):
+        return named
     return artifacts.sha256(path)
+
+
+def _named_digest(path: Path) -> str:
+    """As the file beside says it, to which the weights are compared where they are read; empty if there is none."""
+    beside = path.with_name(path.name + ".sha256")
+    return next(iter(beside.read_bytes().decode("ascii", "replace").split()), "") if beside.is_file() else ""
 
 
 def of_manifest(path: Path) -> str:

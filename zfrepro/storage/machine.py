@@ -12,6 +12,9 @@ CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
+VECTORS = ("avx512f", "avx2", "avx", "sve", "asimd")  # instruction sets, the first that a processor has counts
+
+
 def cpu() -> str:
     """`AMD EPYC 9B14`; what Python knows of the architecture where the system has no /proc/cpuinfo."""
     try:
@@ -74,8 +77,20 @@ def gpus() -> list[str]:
 
 def multiplies_bfloat16() -> bool:
     """Whether the processor itself does: see models/devices.precision."""
+    return not _flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def instruction_set() -> str:
+    """`x86_64 avx2`: libraries choose by it how they add and multiply, so the last bits of a number differ between two of them."""
+    flags = _flags()
+    return " ".join([platform.machine(), *[vectors for vectors in VECTORS if vectors in flags][:1]])
+
+
+def _flags() -> set[str]:
+    """Of the first processor."""
     try:
-        flags = CPU_INFO.read_text(encoding="utf-8", errors="replace")
+        with open(CPU_INFO, encoding="utf-8", errors="replace") as lines:
+            line = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
     except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return set()
+    return set(line.partition(":")[2].split())

@@ -1,8 +1,9 @@
 """Keep what jobs have computed, under a key of everything that can change it, so that nothing is computed twice.
 
-    results/<k>/<key>.json    one finished job: what the key was made of, sha256 of each file, seconds of computing
+    results/<k>/<key>.json    one finished job: what the key was made of, sha256 of each file, seconds of computing; sha256 of all that
     objects/<s>/<sha256>      the files, by their content; hard links to the experiments' files where the file system can
     folders/<digest>          one line: a results folder that uses this store
+    checked/<digest>          sha256 of a large input, with its size and times: see input_check
 
 An entry is written last and in one piece, so a job that is killed leaves none. A file is served only if its sha256 is right. All of
 it may be deleted at any time: it is then computed again. Times of files play no part.
@@ -15,12 +16,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zfrepro import graph
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts
 from zfrepro.storage.store_folder import VARIABLE, store_folder
@@ -50,11 +52,12 @@ class ResultStore:
         return self.root / "results" / key[:2] / f"{key[2:]}.json"
 
     def entry(self, key: str) -> Entry | None:
-        """The entry, whether its files are there or not; None if there is none, or it cannot be read."""
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        """The entry, whether its files are there or not; None if there is none, or it is damaged."""
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             stored = json.loads(self._entry_path(key).read_bytes())
-            files = {str(name): str(digest) for name, digest in stored["files"].items()}
-            if stored["key"] == key and files and all(map(_is_inside, files)):
+            whole = stored.pop("sha256") == _digest(stored)
+            files: dict[str, str] = stored["files"]
+            if whole and stored["key"] == key and files and all(map(_is_inside, files)):
                 return Entry(key, stored["stage"], files, float(stored["seconds"]), stored["parts"])
         return None
 
@@ -89,14 +92,16 @@ class ResultStore:
         self, key: str, stage: str, parts: Mapping[str, Any], out: Path, names: Iterable[str], seconds: float
     ) -> None:
         """Store the files of a job, then its entry. Raises OSError where the disk is full or cannot be written."""
-        files = {}
-        for name in names:
-            files[name] = artifacts.sha256(out / name)
-            target = self.object_path(files[name])
-            if not self._is_whole(files[name]):
-                _link(out / name, target, files[name])
+        files = {name: artifacts.sha256(out / name) for name in names}
+        self._add_files(out, files)
         stored = {"key": key, "stage": stage, "files": files, "seconds": round(seconds, 1), "parts": parts}
-        artifacts.save_json(self._entry_path(key), stored)
+        artifacts.save_json(self._entry_path(key), {**stored, "sha256": _digest(stored)})
+        self._add_files(out, files)  # those that another run has pruned meanwhile, since no entry named them
+
+    def _add_files(self, out: Path, files: Mapping[str, str]) -> None:
+        for name, digest in files.items():
+            if not self._is_whole(digest):
+                _link(out / name, self.object_path(digest), digest)
 
     def register(self, results: Path) -> None:
         """Note that a results folder uses this store, so that `prune` keeps what its experiments use."""
@@ -121,31 +126,40 @@ class ResultStore:
         paths = (self.root / "objects").glob("??/[!.]*")
         return {path.parent.name + path.name: path.stat().st_size for path in paths}
 
-    def prune(self, used: set[str]) -> int:
-        """Delete all entries but those with the keys `used`, and all files that none of these names; returns the bytes."""
-        needed = {digest for entry in self.entries() if entry.key in used for digest in entry.files.values()}
-        for path in (self.root / "results").glob("??/*"):
-            if path.parent.name + path.stem not in used:
+    def prune(self, used: Callable[[], Collection[str]]) -> int:
+        """Delete all entries but those with the keys that `used` returns, and all files that none of the rest names; returns the
+        bytes.
+
+        What another run adds meanwhile stays: only what was there before the keys in use were looked up is deleted.
+        """
+        paths = list((self.root / "results").glob("??/*"))
+        objects, kept = self.objects(), set(used())
+        for path in paths:
+            if path.parent.name + path.stem not in kept:
                 path.unlink(missing_ok=True)
-        freed = 0
-        for digest, size in self.objects().items():
-            if digest not in needed:
-                self.object_path(digest).unlink(missing_ok=True)
-                freed += size
-        for leftover in (self.root / "objects").glob("??/.*.tmp"):
+        needed = {digest for entry in self.entries() for digest in entry.files.values()}
+        unneeded = {digest: size for digest, size in objects.items() if digest not in needed}
+        for digest in unneeded:
+            self.object_path(digest).unlink(missing_ok=True)
+        for leftover in (*(self.root / "objects").glob("??/.*.tmp"), *(self.root / "checked").glob("*")):
             leftover.unlink(missing_ok=True)
-        return freed
+        return sum(unneeded.values())
 
 
-def record_path(out: Path) -> Path:
-    """Of a job that writes the folder or the file `out`."""
-    return out.with_name(f".{out.name}{RECORD}") if out.suffix else out / RECORD
+def folder_of(stage: str, out: Path) -> Path:
+    """The folder of a job's files; out: what it writes, a folder or one file."""
+    return out.parent if stage in graph.FILE_STAGES else out
 
 
-def read_record(out: Path) -> dict[str, Any]:
+def record_path(stage: str, out: Path) -> Path:
+    """Beside the files of a job that writes `out`."""
+    return out.with_name(f".{out.name}{RECORD}") if stage in graph.FILE_STAGES else out / RECORD
+
+
+def read_record(stage: str, out: Path) -> dict[str, Any]:
     """How the files of a job came about: key, whether they were `taken` from the store, seconds; empty if unknown."""
     with suppress(OSError, ValueError):
-        record = json.loads(record_path(out).read_bytes())
+        record = json.loads(record_path(stage, out).read_bytes())
         if isinstance(record, dict):
             return record
     return {}
@@ -153,9 +167,8 @@ def read_record(out: Path) -> dict[str, Any]:
 
 def used_keys(results: Path) -> dict[str, str]:
     """Key -> experiment, of every job whose files lie in a results folder."""
-    paths = sorted(results.glob(f"*/*/**/*{RECORD}")) + sorted(results.glob(f"*/*/**/{RECORD}"))
     keys = {}
-    for path in paths:
+    for path in sorted(results.glob(f"[!.]*/*/**/*{RECORD}")):  # also those that begin with the dot of RECORD
         with suppress(OSError, ValueError, KeyError, TypeError):
             keys[str(json.loads(path.read_bytes())["key"])] = path.relative_to(results).parts[0]
     return keys
@@ -185,10 +198,14 @@ def prepare_folder(results: Path) -> None:
         ) from error
 
 
+def _digest(stored: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
+
+
 def _is_inside(name: str) -> bool:
     """Whether a name from an entry stays inside the job's folder."""
     path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts
+    return not path.is_absolute() and ".." not in path.parts and path.name != ""
 
 
 def _link(source: Path, target: Path, digest: str) -> None:

@@ -25,11 +25,17 @@ from zfrepro.storage.store_folder import store_folder
 ROOT = Path(__file__).parents[1]
 PACKAGE = "zfrepro"
 UNSTABLE = ("ctx", "kind", "type_comment", "type_ignores")  # of a syntax tree: they say nothing that the rest does not
-PURE = {"round", "float", "int", "str", "len", "min", "max", "sum", "dict", "list", "repr",
-        "items", "monotonic", "dumps", "item", "join"}  # functions and methods without effects, which a log line may call  # fmt: skip
+# Functions and methods without effects, which a log line may call; none that would use up an iterator
+PURE = {"round", "float", "int", "str", "len", "repr", "items", "monotonic", "dumps", "item"}
+# Decorators that keep nothing of what they decorate: others run when the module is imported, and may enter it into a table
+PURE_DECORATORS = {"dataclass", "property", "cached_property", "classmethod", "staticmethod", "contextmanager", "cache", "lru_cache",
+                   "wraps", "no_grad", "inference_mode", "field_validator", "model_validator",
+                   "explain_diverged_network"}  # fmt: skip
+COMPOUND = ast.If | ast.Try | ast.TryStar | ast.With | ast.For | ast.While | ast.Match  # statements that hold others
 
 # Of a definition: text, and references to names as chains, `nets.build` -> ["nets", "build"]
 Tokens = list[Any]
+Bindings = dict[str, list[str]]  # name -> what imports bind to it, `zfrepro.core.nets.build`; several where it depends
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,9 @@ class Module:
     imports: list[str] = field(default_factory=list)  # every module that it could import, at any depth of its code
     code: str = ""  # digest of its code, without comments, formatting, docstrings
     data: list[str] = field(default_factory=list)  # patterns of its literal DATA_FILES, relative to the package
-    bindings: dict[str, str] = field(
-        default_factory=dict
-    )  # name -> what an import binds to it, `zfrepro.core.nets.build`
-    definitions: dict[str, Tokens] = field(default_factory=dict)  # name -> its function, class or assignment
-    inner: dict[str, dict[str, str]] = field(default_factory=dict)  # definition -> bindings of the imports inside
+    bindings: Bindings = field(default_factory=dict)  # of the imports outside functions; "*": modules of star imports
+    definitions: dict[str, Tokens] = field(default_factory=dict)  # name -> its function, class and assignments
+    inner: dict[str, Bindings] = field(default_factory=dict)  # definition -> bindings of the imports inside
     effects: list[Tokens] = field(default_factory=list)  # statements that run when the module is imported
 
 
@@ -111,10 +115,12 @@ class Kept:
 
     @cached_property
     def _entries(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError, TypeError):
-            stored = json.loads(self.path.read_bytes()) if self.path else {}
-            if stored.get("analysis") == _own_digest():
-                return stored["modules"]
+        """Empty for a file that another version of this module has written, or that is damaged."""
+        with suppress(OSError, ValueError):
+            head, _, text = self.path.read_text(encoding="utf-8").partition("\n") if self.path else ("", "", "")
+            if head == _head(text):
+                modules: dict[str, Any] = json.loads(text)
+                return modules
         return {}
 
     def analysed(self, name: str, path: Path) -> Module:
@@ -129,15 +135,20 @@ class Kept:
         if not (self.path and self.added):
             return
         modules = dict(itertools.islice(reversed(self._entries.items()), most))
-        with suppress(OSError), artifacts.atomic(self.path) as temporary:
-            temporary.write_text(json.dumps({"analysis": _own_digest(), "modules": modules}), encoding="utf-8")
+        text = json.dumps(modules)
+        with suppress(OSError):
+            artifacts.save_text(self.path, f"{_head(text)}\n{text}")
         self.added = False
 
 
+def _head(text: str) -> str:
+    """First line of the file: digest of the text, and of this module, since what another version of it found is of no use."""
+    return hashlib.sha256(_own_source() + text.encode()).hexdigest()
+
+
 @cache
-def _own_digest() -> str:
-    """Of this module: what another version of it found is of no use."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+def _own_source() -> bytes:
+    return Path(__file__).read_bytes()
 
 
 def analyse(name: str, content: bytes, path: Path) -> Module:
@@ -163,23 +174,31 @@ def _running(node: ast.stmt) -> list[ast.stmt]:
 
 
 def _imported_modules(tree: ast.Module, base: str) -> set[str]:
-    bound = {target for node in _statements(tree.body) for target in _bindings(node, base).values()}
+    bound = {target for _, target in _all_bindings(tree.body, base)}
     whole = {alias.name for node in _statements(tree.body) if isinstance(node, ast.Import) for alias in node.names}
     parents = {target.rpartition(".")[0] for target in bound}
     return {module for module in bound | whole | parents if module.startswith(f"{PACKAGE}.")}
 
 
-def _bindings(node: ast.AST, base: str) -> dict[str, str]:
-    """Name -> the module, or the name in a module, that an import statement binds to it."""
-    if isinstance(node, ast.Import):
-        return {
-            alias.asname or alias.name.partition(".")[0]: alias.name if alias.asname else alias.name.partition(".")[0]
-            for alias in node.names
-        }
-    if isinstance(node, ast.ImportFrom):
-        module = _absolute(node, base)
-        return {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
-    return {}
+def _all_bindings(body: Sequence[ast.AST], base: str) -> Iterator[tuple[str, str]]:
+    """Name, and the module, or the name in a module, that an import statement at any depth binds to it."""
+    for node in _statements(body):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                yield (alias.asname, alias.name) if alias.asname else (top, top)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, base)
+            for alias in node.names:
+                yield alias.asname or alias.name, module if alias.name == "*" else f"{module}.{alias.name}"
+
+
+def merge(*bindings: Bindings) -> Bindings:
+    """All that any of them binds to a name."""
+    merged: Bindings = {}
+    for name, targets in itertools.chain.from_iterable(each.items() for each in bindings):
+        merged[name] = list(dict.fromkeys([*merged.get(name, []), *targets]))
+    return merged
 
 
 def _absolute(node: ast.ImportFrom, base: str) -> str:
@@ -208,17 +227,42 @@ def _data_patterns(tree: ast.Module) -> list[str]:
 
 def _add(module: Module, node: ast.stmt, base: str) -> None:
     """Sort one statement of a module: an import, definitions, or something that runs when the module is imported."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        module.bindings.update(_bindings(node, base))
+    if isinstance(node, ast.Pass):
         return
-    names = _defined(node)
-    inner = {name: target for below in _statements([node]) for name, target in _bindings(below, base).items()}
+    inside = merge(*({name: [target]} for name, target in _all_bindings([node], base)))
+    names, registers = _defined(node), _registers(node, module)
+    if isinstance(node, ast.Import | ast.ImportFrom | COMPOUND):
+        module.bindings.update(merge(module.bindings, inside))
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return
     tokens = list(_tokens(_Computing().visit(node)))
+    if isinstance(node, COMPOUND):
+        tokens += [[name] for name in inside]  # imports have no text
     for name in names:
-        module.definitions[name], module.inner[name] = tokens, inner
-    if not names or isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
-        module.bindings.update({name: target for name, target in inner.items() if name not in names})
+        module.definitions[name] = [*module.definitions.get(name, []), *tokens]
+        module.inner[name] = merge(module.inner.get(name, {}), inside)
+    if not names or registers or isinstance(node, COMPOUND):
         module.effects.append(tokens)
+
+
+def _registers(node: ast.stmt, module: Module) -> bool:
+    """Whether a definition may do more than define a name: it is decorated, or the value of a call of this package's code."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return not all(map(_is_pure_decorator, node.decorator_list))
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+        calls = (part.func for part in ast.walk(node.value) if isinstance(part, ast.Call))
+        return any(_is_ours((_chain(function) or [""])[0], module) for function in calls)
+    return False
+
+
+def _is_pure_decorator(decorator: ast.expr) -> bool:
+    chain = _chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
+    return chain is not None and chain[-1] in PURE_DECORATORS
+
+
+def _is_ours(name: str, module: Module) -> bool:
+    targets = module.bindings.get(name, [])
+    return name in module.definitions or any(target.startswith(f"{PACKAGE}.") for target in targets)
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -230,7 +274,7 @@ def _defined(node: ast.stmt) -> list[str]:
         if any(isinstance(part, ast.Attribute | ast.Subscript) for target in targets for part in ast.walk(target)):
             return []
         return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
-    if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+    if isinstance(node, COMPOUND):
         return [name for below in _statements([node]) if below is not node for name in _defined(below)]  # type: ignore[arg-type]
     return []
 
@@ -328,7 +372,12 @@ class _Computing(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.body, node.returns = _without_docstring(node), None
+        node.body = _without_docstring(node)
+        if all(map(_is_pure_decorator, node.decorator_list)):  # others may read the annotations
+            node.returns = None
+            for part in ast.walk(node.args):
+                if isinstance(part, ast.arg):
+                    part.annotation = None
         outer, self.in_class = self.in_class, False
         node = self.generic_visit(node)  # type: ignore[assignment]
         self.in_class = outer
@@ -336,11 +385,10 @@ class _Computing(ast.NodeTransformer):
 
     visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
 
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        return ast.arg(node.arg)
-
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if self.in_class:  # a field of a model or dataclass, whose type may convert its value
+            if isinstance(node.annotation, ast.Constant) and isinstance(node.annotation.value, str):
+                node.annotation = ast.parse(node.annotation.value, mode="eval").body
             return self.generic_visit(node)
         return self.visit(ast.Assign([node.target], node.value)) if node.value else None
 
@@ -353,12 +401,10 @@ class _Computing(ast.NodeTransformer):
         return None if is_log_line(node) else self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """`raise UserError(...)` -> `raise UserError`; other errors may carry numbers, so only their texts go."""
-        node.cause = None
+        """`raise UserError(...)` -> `raise UserError`: it ends the job. What other errors say may stand in a result: why a training
+        diverged, why an image was left out, why a claim was not decided."""
         if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name) and node.exc.func.id == "UserError":
-            node.exc = node.exc.func
-        elif node.exc is not None:
-            node.exc = _Textless().visit(node.exc)
+            node.exc, node.cause = node.exc.func, None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -367,24 +413,27 @@ class _Computing(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-class _Textless(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant("") if isinstance(node.value, str) else node
-
-
 def is_log_line(node: ast.stmt) -> bool:
     """Whether the statement prints or logs values and does nothing else: by convention, `log` and `_log_...` do only that."""
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)):
         return False
     name = node.value.func.id.lstrip("_")
-    given = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
-    return (name in ("print", "log") or name.startswith("log_")) and all(map(_is_pure, given))
+    return (name in ("print", "log") or name.startswith("log_")) and _has_pure_arguments(node.value)
+
+
+def _has_pure_arguments(call: ast.Call) -> bool:
+    files = [keyword.value for keyword in call.keywords if keyword.arg == "file"]
+    if any(_chain(file) not in (["sys", "stderr"], ["sys", "stdout"]) for file in files):
+        return False
+    return all(map(_is_pure, [*call.args, *(keyword.value for keyword in call.keywords)]))
 
 
 def _is_pure(value: ast.expr) -> bool:
-    """Whether evaluating it changes nothing, as far as can be seen from its text."""
+    """Whether evaluating it changes nothing and uses up no iterator, as far as can be seen from its text."""
     for part in ast.walk(value):
-        if isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
+        if isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom | ast.Starred):
+            return False
+        if isinstance(part, ast.comprehension) and not isinstance(part.iter, ast.Call | ast.Subscript):
             return False
         if isinstance(part, ast.Call):
             function = part.func.id if isinstance(part.func, ast.Name) else getattr(part.func, "attr", "")
