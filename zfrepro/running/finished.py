@@ -155,7 +155,11 @@ def _large_folders(content: dict[str, Any]) -> dict[str, list[str]]:
     """Folder that the experiment file names -> all folders below, if there are more than MANY files in them."""
     large = {}
     for path in _named_paths(content):
-        tree = [(parent, len(names)) for parent, _, names in os.walk(path, followlinks=True)] if os.path.isdir(path) else []
+        tree = (
+            [(parent, len(names)) for parent, _, names in os.walk(path, followlinks=True)]
+            if os.path.isdir(path)
+            else []
+        )
         if sum(count for _, count in tree) > MANY:
             large[path] = sorted(parent for parent, _ in tree)
     return large
