@@ -13,7 +13,7 @@ class Base(BaseModel):
     def _refuse_booleans(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes and on are booleans, which Python would count as 1."""
         values = value if isinstance(value, list | tuple) else [value]
-        if any(isinstance(one, bool) for one in values):
+        if any(isinstance(item, bool) for item in values):
             kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
             names = isinstance(value, list | tuple) and str in kinds  # their own message says more
             if not names and kinds.isdisjoint({bool, Any}) and kinds & {int, float}:

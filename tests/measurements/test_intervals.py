@@ -172,8 +172,8 @@ SAME = np.full(7, 0.1) * 3  # 0.30000000000000004 each
         (intervals.rank_correlation(np.arange(9), np.arange(9) ** 3, "maps"), "the order is perfect"),
         (intervals.resampled(0.5, np.full(2000, 0.5), 9, "images"), "nothing varies between the 9 images"),
         (intervals.resampled(0.5, np.array([0.4, 0.5, 0.6]), 2, "images"), "2 images are too few, 3 are needed"),
-        (intervals.given(5.0, 5.0, 5.0, 9, "images"), "nothing varies between the 9 images"),
-        (intervals.given(5.0, 4.0, 6.0, 2, "images"), "2 images are too few, 3 are needed"),
+        (intervals.from_ends(5.0, 5.0, 5.0, 9, "images"), "nothing varies between the 9 images"),
+        (intervals.from_ends(5.0, 4.0, 6.0, 2, "images"), "2 images are too few, 3 are needed"),
         (sum_over_folds([(1, [50.0, 54.0]), (-1, [40.0, 42.0])], 0.5, 480), "2 folds are too few, 3 are needed"),
         (sum_over_folds([(1, [50.1, 54.1, 57.1]), (-1, [40.0, 44.0, 47.0])], 0.5), "nothing varies between the 3 folds"),
         (difference(FIRST[:, :2], THIRD[:, :2], (1.0, 4)), "2 validation images, with the spread of seeds are too few, 3 are needed"),
@@ -221,7 +221,7 @@ def test_one_of_several_simultaneous_intervals_is_wider() -> None:
         wide.high - wide.value, stats.norm.ppf(1 - 0.025 / 4) / 1.959964 * (share.high - share.low) / 2
     )
     assert half(intervals.simultaneous(both, 4)) == pytest.approx(expected)
-    stage = intervals.given(5.0, 4.0, 6.0, 5, "images", freedom=4)
+    stage = intervals.from_ends(5.0, 4.0, 6.0, 5, "images", freedom=4)
     assert half(intervals.simultaneous(stage, 3)) == pytest.approx(
         stats.t.ppf(1 - 0.025 / 3, 4) / stats.t.ppf(0.975, 4)
     )

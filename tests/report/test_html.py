@@ -132,7 +132,7 @@ def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "
             "remark": f"Section 9 names another {text}" if i == 0 else "", "effect": f"effect -0.1 {text}" if i == 1 else "",
             "estimate": "" if i == 4 else "-2.1 points [-3.0, -1.2]",
             "value": None if i == 4 else -2.1, "low": None, "high": None, "n": None if i == 4 else 1200, "of": f"pictures {text}",
-            "unit": "points", "parts": [{"name": f"layer 1 {text}", "said": "-1.0"}] if i == 3 else [], "link": links[i],
+            "unit": "points", "parts": [{"name": f"layer 1 {text}", "estimate": "-1.0"}] if i == 3 else [], "link": links[i],
         }
         for i, verdict in enumerate(VERDICTS)
     ]  # fmt: skip

@@ -302,7 +302,7 @@ def test_verdicts_stand_in_the_summary() -> None:
     found = summary.build_summary(spec, [exhibit], origin, {})
     assert claim.items() <= found["claims"][0].items()
     assert found["counts"] == {"reproduced": 1}
-    assert summary.day(origin["made"]) == "14 November 2023"
+    assert summary.format_date(origin["made"]) == "14 November 2023"
 
 
 def test_a_damaged_picture_is_named(made, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_an_edge_that_is_not_finite_is_no_missing_box():
 
 def test_a_small_copy_that_is_not_finite_is_no_flat_picture():
     with pytest.raises(NotFiniteError, match="1 of 2 small copies"):
-        overlap._unit(torch.stack([torch.rand(4, 4, 3), torch.full((4, 4, 3), NAN)]))
+        overlap._unit_vectors(torch.stack([torch.rand(4, 4, 3), torch.full((4, 4, 3), NAN)]))
 
 
 def test_features_scores_and_odds_of_nan_stop_the_probes(monkeypatch):

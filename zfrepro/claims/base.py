@@ -217,14 +217,14 @@ def _reason(
     label = f" ({name})" if len(parts.estimates) > 1 else ""
     if not estimate.has_interval:
         return explain_no_interval(estimate, label)
-    alone, clear = judge(estimate), judge(parts.plain(name))
-    if alone == verdict:
-        return f"The interval{label} {position[alone]}."
-    if clear != alone:
+    uncorrected, clear = judge(estimate), judge(parts.plain(name))
+    if uncorrected == verdict:
+        return f"The interval{label} {position[uncorrected]}."
+    if clear != uncorrected:
         unit = f" {estimate.unit}" if estimate.unit else ""
         margin = f"{parts.margins[name]:.{estimate.digits}f}{unit}"
-        return f"The interval{label} {position[alone]}, but not by more than the {margin} that another training may change."
-    return f"The interval{label} {position[alone]}, but not when corrected for the {parts.count} comparisons of this claim."
+        return f"The interval{label} {position[uncorrected]}, but not by more than the {margin} that another training may change."
+    return f"The interval{label} {position[uncorrected]}, but not when corrected for the {parts.count} comparisons of this claim."
 
 
 def explain_no_interval(estimate: Estimate, label: str = "") -> str:

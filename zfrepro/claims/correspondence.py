@@ -39,7 +39,7 @@ def _parts_agree(files: Mapping[str, Path]) -> Finding:
     for part in PARTS:
         value, low, high = (100 * shares[part][key] for key in ("value", "low", "high"))
         count = sample["pictures"]
-        estimate = intervals.given(value, low, high, count, "images", unit="%", freedom=count - 1)
+        estimate = intervals.from_ends(value, low, high, count, "images", unit="%", freedom=count - 1)
         measured[part] = make_part(estimate, 100 * (1 - printed[part] / printed["random"]), "the paper's")
     return margins.judge_above(measured)
 

@@ -68,8 +68,8 @@ def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float | None]:
     if not off.any():
         raise NotMeasured("The true class has probability 0 wherever the square is off the object.")
     resamples = np.random.default_rng(0).integers(len(on), size=(intervals.RESAMPLES, len(on)))
-    whole = off[resamples].mean(axis=1)
-    parts = np.divide(on[resamples].mean(axis=1), whole, out=np.full(len(resamples), np.nan), where=whole > 0)
+    means_off = off[resamples].mean(axis=1)
+    parts = np.divide(on[resamples].mean(axis=1), means_off, out=np.full(len(resamples), np.nan), where=means_off > 0)
     fall = 100 * float(1 - on.mean() / off.mean())
     return fall, intervals.resampled(fall, 100 * (1 - parts), len(on), "images").high
 

@@ -152,7 +152,7 @@ def _mean_precision(files: Mapping[str, Path], method: str, count: int) -> Estim
         raise NotMeasured(
             f"The experiment does not measure {name_method(method)} on the set that stands in for {NAMES['voc2012']}."
         )
-    return intervals.given(record["mean"], record["low"], record["high"], count, "test images", unit="points")
+    return intervals.from_ends(record["mean"], record["low"], record["high"], count, "test images", unit="points")
 
 
 def _overlap(files: Mapping[str, Path]) -> Finding:

@@ -106,7 +106,7 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     resamples = _ratios(unclipped.rms, 0) / _ratios(clipped.rms, 1)
     low, high = intervals.percentile_ends(resamples[np.isfinite(resamples)])
     n, counted = min(len(unclipped.rms), len(clipped.rms)), "filters of one network each"
-    estimate = intervals.given(value, min(low, value), max(high, value), n, counted, 2)
+    estimate = intervals.from_ends(value, min(low, value), max(high, value), n, counted, 2)
     effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
     return parts.add_sentence(
         margins.judge_above({"": Part(estimate, effect)}, 1),

@@ -38,7 +38,7 @@ class Spans:
         return cls(changed, [min(low, count - width) for low, _ in changed], width)
 
     @classmethod
-    def whole(cls, positions: int, count: int) -> Spans:
+    def full(cls, positions: int, count: int) -> Spans:
         return cls([(0, count)] * positions, [0] * positions, count)
 
     def through(self, axis: Axis, count: int) -> Spans:
@@ -271,7 +271,7 @@ def _sums(total: Tensor, patches: Tensor, window: Window) -> Tensor:
 
 def _entire(clean: Tensor, window: Window) -> Window:
     rows, columns = window
-    return Spans.whole(len(rows.starts), clean.shape[0]), Spans.whole(len(columns.starts), clean.shape[1])
+    return Spans.full(len(rows.starts), clean.shape[0]), Spans.full(len(columns.starts), clean.shape[1])
 
 
 def _pixels(maps: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zfrepro.core.finite import require_finite
 
 CHUNK = 64  # images reduced at once
-TOGETHER = 32  # images whose windows are compared at once
+WINDOW_BATCH = 32  # images whose windows are compared at once
 CANDIDATES = 3  # source images per size whose windows are compared
 PARTS = 0.95, 0.9, 0.8  # sides of the windows: copies that lost up to a fifth of their side, or got a frame
 FLAT = 1e-2  # grey levels: a small copy that varies less has nothing to correlate
@@ -62,11 +62,11 @@ def _rank(
 ) -> tuple[Tensor, Tensor]:
     """Of every target image the `count` source images that correlate most with it as wholes: float32 and int64 (N, count)."""
     copies = thumbnails(target, size).to(device)
-    views = [_unit(copies), *([_unit(copies.flip(2))] if mirrored else [])]
+    views = [_unit_vectors(copies), *([_unit_vectors(copies.flip(2))] if mirrored else [])]
     best = torch.full((len(target), 0), -torch.inf, device=device)
     index = torch.zeros((len(target), 0), dtype=torch.int64, device=device)
     for start in range(0, len(source), block):
-        against = _unit(thumbnails(source[start : start + block], size).to(device)).T
+        against = _unit_vectors(thumbnails(source[start : start + block], size).to(device)).T
         correlation = torch.stack([view @ against for view in views]).amax(0)
         highest, position = correlation.topk(min(count, correlation.shape[1]), 1)
         best, index = torch.cat([best, highest], 1), torch.cat([index, position + start], 1)
@@ -91,9 +91,9 @@ def _compare_parts(
     """
     side = min(2 * size, target.shape[1], source.shape[1])
     parts = []
-    for start in range(0, len(target), TOGETHER):
-        chosen = candidates[start : start + TOGETHER]
-        copies = thumbnails(target[start : start + TOGETHER], side).to(device)
+    for start in range(0, len(target), WINDOW_BATCH):
+        chosen = candidates[start : start + WINDOW_BATCH]
+        copies = thumbnails(target[start : start + WINDOW_BATCH], side).to(device)
         originals = thumbnails(source[chosen.flatten().numpy()], side).to(device)
         of_source = _window_units(originals, size)
         of_source = of_source.view(*chosen.shape, *of_source.shape[1:])  # (B, K, windows, values)
@@ -116,13 +116,13 @@ def _window_units(copies: Tensor, size: int) -> Tensor:
     by_rows = torch.matmul(rows.flatten(0, 1), copies.flatten(2))  # (B, windows x size, side x 3)
     by_rows = by_rows.view(count, len(rows), size, side, 3).permute(0, 1, 4, 2, 3)  # (B, windows, 3, size, side)
     both = torch.matmul(by_rows.flatten(2, 3), columns.mT).view(count * len(rows), 3, size, size)
-    return _unit(both.permute(0, 2, 3, 1)).view(count, len(rows), -1)
+    return _unit_vectors(both.permute(0, 2, 3, 1)).view(count, len(rows), -1)
 
 
 def thumbnails(images: np.ndarray, size: int) -> Tensor:
     """float32 (N, size, size, 3) of uint8 (N, S, S, 3): means over equal areas, edges that cut a pixel share it."""
     shares = area_shares(images.shape[1], size)
-    parts = [_reduced(images[start : start + CHUNK], shares) for start in range(0, len(images), CHUNK)]
+    parts = [_shrink(images[start : start + CHUNK], shares) for start in range(0, len(images), CHUNK)]
     return torch.cat(parts) if parts else torch.empty(0, size, size, 3)
 
 
@@ -139,13 +139,13 @@ def area_shares(side: int, size: int, start: float = 0.0, length: float = 1.0) -
     return torch.from_numpy((covered.clip(0) * size / (side * length)).astype(np.float32))
 
 
-def _reduced(images: np.ndarray, shares: Tensor) -> Tensor:
+def _shrink(images: np.ndarray, shares: Tensor) -> Tensor:
     pixels = torch.from_numpy(images.astype(np.float32)).flatten(2)  # (B, S, S x 3)
     rows = torch.matmul(shares, pixels).view(len(images), len(shares), -1, 3)
     return torch.matmul(shares, rows)  # (B, size, size, 3)
 
 
-def _unit(thumbnails: Tensor) -> Tensor:
+def _unit_vectors(thumbnails: Tensor) -> Tensor:
     """(N, size x size x 3): mean 0 in every channel, length 1; 0 for a flat image. Products of rows are correlations.
 
     Channel by channel, for a common mean would let any two images of one colour, blue skies and seas, correlate. Raises

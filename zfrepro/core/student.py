@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 
 MISS = 0.025  # a side: both together leave 5 %
-LEAST = 3  # values of which an interval is made: two agree by luck too often
-SAME = 1e-12  # of the largest value: a difference below it is rounding
+MIN_UNITS = 3  # values of which an interval is made: two agree by luck too often
+ROUNDING = 1e-12  # of the largest value: a difference below it is rounding
 
 Component = tuple[float, float]  # variance of the estimate, its degrees of freedom
 
@@ -32,16 +32,16 @@ def half_width(components: Iterable[Component], miss: float = MISS) -> float:
 
 def vary(values: np.ndarray) -> bool:
     """Whether they differ by more than rounding."""
-    return bool(len(values) and np.ptp(values) > SAME * np.abs(values).max())
+    return bool(len(values) and np.ptp(values) > ROUNDING * np.abs(values).max())
 
 
 def of_resamples(drawn: np.ndarray, count: int) -> Component | None:
     """The component of an estimate from `count` units that a bootstrap drew again: drawn (R,), NaN where a draw gives none.
 
-    count / (count - 1) times the variance of the draws: for a mean, the usual variance over count. None for fewer than LEAST
+    count / (count - 1) times the variance of the draws: for a mean, the usual variance over count. None for fewer than MIN_UNITS
     units, and where the draws do not vary.
     """
-    known = drawn[np.isfinite(drawn)]
-    if count < LEAST or len(known) < LEAST or not vary(known):
+    finite = drawn[np.isfinite(drawn)]
+    if count < MIN_UNITS or len(finite) < MIN_UNITS or not vary(finite):
         return None
-    return float(known.var()) * count / (count - 1), count - 1
+    return float(finite.var()) * count / (count - 1), count - 1

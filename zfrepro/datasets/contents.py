@@ -38,10 +38,10 @@ def of_folders(folders: Iterable[Path], times: bool = False) -> Contents:
     files, size, listing = 0, 0, hashlib.sha256()
     for folder in folders:
         listing.update(b"\n")
-        for name, about in sorted(_files(folder)):
-            files, size = files + 1, size + about.st_size
-            changed = f" {about.st_mtime_ns} {about.st_ctime_ns}" if times else ""
-            listing.update(f"{name}\0{about.st_size}{changed}\n".encode("utf-8", "surrogateescape"))
+        for name, status in sorted(_files(folder)):
+            files, size = files + 1, size + status.st_size
+            changed = f" {status.st_mtime_ns} {status.st_ctime_ns}" if times else ""
+            listing.update(f"{name}\0{status.st_size}{changed}\n".encode("utf-8", "surrogateescape"))
     return Contents(files, size, listing.hexdigest()[:16])
 
 

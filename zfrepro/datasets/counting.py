@@ -28,10 +28,10 @@ def _is_in_place(dataset: str, options: Any, root: Path) -> bool:
     if getattr(options, "download", False) or getattr(options, "archive", None):
         return False
     unpacked = all((root / split).is_dir() for split in ("train", "val"))
-    named = (root / "meta.bin").exists() or not any(
+    has_class_names = (root / "meta.bin").exists() or not any(
         root.glob("*devkit*")
     )  # else the reader unpacks the names of classes
-    return root.is_dir() and (dataset != "imagenet" or (unpacked and named))
+    return root.is_dir() and (dataset != "imagenet" or (unpacked and has_class_names))
 
 
 def _is_small(root: Path) -> bool:

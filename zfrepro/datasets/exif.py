@@ -85,13 +85,13 @@ def remove(content: bytes) -> bytes | None:
 
 
 def _remove_segments(jpeg: bytes) -> bytes:
-    start, kept = 2, [jpeg[:2]]
+    start, parts = 2, [jpeg[:2]]
     for marker, body in _segments(jpeg):
         end = start + 4 + len(body)
         if not 0xE0 <= marker <= 0xEF or marker in KEPT:
-            kept.append(jpeg[start:end])
+            parts.append(jpeg[start:end])
         start = end
-    return b"".join(kept) + jpeg[start:]
+    return b"".join(parts) + jpeg[start:]
 
 
 def _remove_tags(tiff: bytes) -> bytes:

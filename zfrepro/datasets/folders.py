@@ -39,13 +39,13 @@ class SplitFolderSpec(FolderSpec):
 
 def require_folder(path: Path, expected: str) -> Path:
     """`path` if it is a folder, else UserError; `expected` describes what should be there."""
-    named, path = path, paths.resolve(path)
+    given_path, path = path, paths.resolve(path)
     if path.is_file():
         raise UserError(
             f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder (expected: {expected})"
         )
     if not path.is_dir():
-        hint = paths.explain_missing(named)
+        hint = paths.explain_missing(given_path)
         raise UserError(
             f"{path}: no such folder{f' ({hint})' if hint else ''}; check the path, or place the data there (expected: {expected})"
         )
@@ -119,17 +119,22 @@ def choose_classes(
 
 
 def list_images(
-    walk: Walk, root: Path, path: Path, classes: list[str], limit: int | None = None, known: tuple[str, ...] = ()
+    walk: Walk,
+    root: Path,
+    path: Path,
+    classes: list[str],
+    limit: int | None = None,
+    other_endings: tuple[str, ...] = (),
 ) -> list[Item]:
     """The images of each class folder in `path`, with keys relative to `root`; UserError if a class is empty.
 
-    known: endings of the set's other files, which are not counted as left out.
+    other_endings: of the set's other files, which are not counted as left out.
     """
     items, empty = [], []
     for label, name in enumerate(classes):
         folder = require_folder(path / name, f"the images of class {name}")
         walk.claim(folder)
-        images = walk.images(folder, known)
+        images = walk.images(folder, other_endings)
         items += [Item(os.path.relpath(image, root), label) for image in images]
         empty += [] if images else [name]
     if empty:

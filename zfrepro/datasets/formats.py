@@ -49,8 +49,8 @@ def endings() -> frozenset[str]:
 @functools.cache
 def explain_ending(ending: str) -> str:
     """Why files of an ending, lower-case, are left out."""
-    for name, own in ENDINGS.items():
-        if ending in own:
+    for name, format_endings in ENDINGS.items():
+        if ending in format_endings:
             return f"format {ending} not readable; {_remedy(name)}"
     if ending in OTHER_ENDINGS:
         return f"format {ending} not readable; save as JPEG or PNG"

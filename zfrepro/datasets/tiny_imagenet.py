@@ -50,7 +50,9 @@ def _train(walk: Walk, spec: Spec, root: Path, classes: list[str]) -> list[Item]
         path = root / "train" / name / f"{name}_boxes.txt"
         for line, (image, *edges) in _rows(path, 5, f"the boxes of train/{name}"):
             boxes[image] = _box(edges, line)
-    items = folders.list_images(walk, root, root / "train", classes, spec.train_per_class, known=("_boxes.txt",))
+    items = folders.list_images(
+        walk, root, root / "train", classes, spec.train_per_class, other_endings=("_boxes.txt",)
+    )
     return [Item(item.key, item.label, boxes.get(Path(item.key).name)) for item in items]
 
 

@@ -61,17 +61,17 @@ class Walk:
                 )
             self._claimed[real] = folder
 
-    def images(self, folder: Path, known: tuple[str, ...] = ()) -> list[str]:
+    def images(self, folder: Path, other_endings: tuple[str, ...] = ()) -> list[str]:
         """Paths of the images in a claimed folder, at any depth, folder by folder in sorted order.
 
-        known: endings of other files that belong to the data set; they are not counted as left out.
+        other_endings: of files that belong to the data set; they are not counted as left out.
         """
-        visited = [(where, sorted(names)) for where, names in self._visit(os.fspath(folder), known)]
+        visited = [(where, sorted(names)) for where, names in self._visit(os.fspath(folder), other_endings)]
         images = [os.path.join(where, name) for where, names in sorted(visited) for name in names]
         _require_utf8(folder, [os.path.relpath(image, folder) for image in images if not is_utf8(image)], "images")
         return images
 
-    def _visit(self, folder: str, known: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    def _visit(self, folder: str, other_endings: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
         """(folder, names of its images) of a folder and all below it."""
         waiting = [folder]
         while waiting:
@@ -80,7 +80,7 @@ class Walk:
                 if _is_folder(entry):
                     waiting += [entry.path] if self._enters(entry) else []
                 elif reason := _unused_file(entry):
-                    self.left_out[reason] += not entry.name.endswith(known or "\0")
+                    self.left_out[reason] += not entry.name.endswith(other_endings or "\0")
                 else:
                     images.append(entry.name)
             yield where, images
@@ -127,7 +127,7 @@ def holds_images(path: Path) -> bool:
 def describe(left_out: Mapping[str, int]) -> str:
     """`5 files left out: 3 in a hidden folder, 2 not an image (.txt)`"""
     reasons = ", ".join(
-        f"{count} {reason}" for reason, count in sorted(left_out.items(), key=lambda one: (-one[1], one[0]))
+        f"{count} {reason}" for reason, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     )
     total = sum(left_out.values())
     return f"{total} {'file' if total == 1 else 'files'} left out: {reasons}"

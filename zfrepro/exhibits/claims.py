@@ -185,7 +185,7 @@ def _to_record(judged: JudgedClaim) -> dict[str, Any]:
         "estimate": "" if estimate is None else estimate.text(),
         **numbers,
         "part": finding.part,
-        "parts": [{"name": name, "said": part.text()} for name, part in (finding.parts or {}).items()],
+        "parts": [{"name": name, "estimate": part.text()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
     }
 

@@ -127,8 +127,8 @@ def _messages(error: ValidationError, name: str, written: Written, above: tuple[
     faults = [(fault, _location(fault)) for fault in error.errors()]
     for fault, location in faults:
         if not _has_better(fault, [other for other, place in faults if place[: len(location)] == location]):
-            whole = (*above, *location)
-            yield _message(fault, name, [str(part) for part in whole], ": ", written(whole))
+            full_location = (*above, *location)
+            yield _message(fault, name, [str(part) for part in full_location], ": ", written(full_location))
 
 
 def _location(fault: ErrorDetails) -> tuple[str | int, ...]:

@@ -38,7 +38,11 @@ class JobKeys:
         """As the job's rule gives them to the stage's `run`."""
         results = self.config.results()
         parameters = inspect.signature(module.run).parameters.values()
-        defaults = {given.name: given.default for given in parameters if given.default is not inspect.Parameter.empty}
+        defaults = {
+            parameter.name: parameter.default
+            for parameter in parameters
+            if parameter.default is not inspect.Parameter.empty
+        }
         names = (
             {"name": job[1], "on_divergence": "fail" if job[0] == "train" else "record"} if job[0] in TRAINING else {}
         )

@@ -62,7 +62,7 @@ def _stand_ins(targets: Mapping[str, prepare.Spec]) -> Iterator[str]:
 
 def _training_reductions(runs: Sequence[train.Spec]) -> Iterator[str]:
     faded = {"weight_decay"} if all(run.fade is not None for run in runs) else set()  # `fade` takes its place
-    yield from _differences({name: one for name, one in paper.TRAIN.items() if name not in faded}, runs)
+    yield from _differences({name: setting for name, setting in paper.TRAIN.items() if name not in faded}, runs)
     yield from _clipping(runs)
     copies = len({run.seed for run in runs if run.network == Network(base="improved") and run.filter_rms is not None})
     if 0 < copies < paper.ENSEMBLE:

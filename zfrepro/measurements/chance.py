@@ -41,7 +41,7 @@ def describe_accuracy(target: Target, folds: Sequence[float], per_class: int) ->
     accuracy, tested = statistics.fmean(folds), target.record["test_pictures"][str(per_class)]
     chance = 100 * max(1 / len(target.record["classes"]), target.record["test_per_class"] / tested)
     low, high = intervals.wilson(accuracy, tested)
-    if tested >= intervals.LEAST and low > chance:
+    if tested >= intervals.MIN_UNITS and low > chance:
         return ""
     return f"{accuracy:.1f} % of {tested:,} test images [{low:.1f}, {high:.1f}], chance {chance:.1f} %"
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zfrepro.core import student as student_t
-from zfrepro.core.student import LEAST as LEAST
+from zfrepro.core.student import MIN_UNITS as MIN_UNITS
 from zfrepro.core.student import Component as Component
 from zfrepro.core.student import vary as vary
 from zfrepro.measurements.estimate import Estimate, NotMeasured
@@ -51,7 +51,7 @@ def mean(values: np.ndarray, counted: str, digits: int = 2, unit: str = "") -> E
 
 
 def _mean(finite: np.ndarray, counted: str, digits: int, unit: str) -> Estimate:
-    components = [_variance_of_mean(finite)] if len(finite) >= LEAST else []
+    components = [_variance_of_mean(finite)] if len(finite) >= MIN_UNITS else []
     return student(float(finite.mean()), components, len(finite), counted, unit, digits)
 
 
@@ -62,7 +62,7 @@ def difference_of_means(
     first_values, second_values = _require_present(first, counted), _require_present(second, counted)
     value, n = float(first_values.mean() - second_values.mean()), len(first_values) + len(second_values)
     fewer = min(len(first_values), len(second_values))
-    if fewer < LEAST:
+    if fewer < MIN_UNITS:
         return _lopsided(value, fewer, n, counted, digits, unit)
     component = _welch(_variance_of_mean(first_values), _variance_of_mean(second_values))
     return student(value, [component], n, counted, unit, digits)
@@ -70,7 +70,7 @@ def difference_of_means(
 
 def _lopsided(value: float, fewer: int, n: int, counted: str, digits: int, unit: str) -> Estimate:
     """A difference of two samples, of which one is too small."""
-    reason = f"one side has only {fewer} of the {counted}, and {LEAST} are needed"
+    reason = f"one side has only {fewer} of the {counted}, and {MIN_UNITS} are needed"
     return Estimate(value, None, None, n, counted, digits, unit, reason)
 
 
@@ -94,15 +94,15 @@ def resampled(value: float, resamples: np.ndarray, n: int, counted: str, digits:
     return student(value, [component] if component else [], n, counted, unit, digits)
 
 
-def given(
+def from_ends(
     value: float, low: float | None, high: float | None, n: int, counted: str, digits: int = 1, unit: str = "",
     freedom: float | None = None,
 ) -> Estimate:  # fmt: skip
-    """An interval that a stage has computed; none from fewer than LEAST units, nor one without width.
+    """An interval that a stage has computed; none from fewer than MIN_UNITS units, nor one without width.
 
     `freedom`: of Student's t, where its ends were made by it.
     """
-    if low is None or high is None or n < LEAST or not vary(np.array([low, high])):
+    if low is None or high is None or n < MIN_UNITS or not vary(np.array([low, high])):
         return Estimate(value, None, None, n, counted, digits, unit, _no_interval(n, counted))
     t = student_t.half_width([(1.0, freedom)]) if freedom else math.nan
     components = (((high - low) ** 2 / 4 / t**2, freedom),) if freedom else ()
@@ -130,7 +130,7 @@ def share(hits: np.ndarray, counted: str) -> Estimate:
     if not len(hits):
         raise NotMeasured(f"There are no {counted}.")
     value, n = 100 * float(np.mean(hits)), len(hits)
-    if n < LEAST:
+    if n < MIN_UNITS:
         return Estimate(value, None, None, n, counted, unit="%", without=_no_interval(n, counted))
     low, high = wilson(value, n)
     return Estimate(value, low, high, n, counted, unit="%")
@@ -206,12 +206,12 @@ def _components(estimate: Estimate) -> tuple[Component, ...]:
 def student(
     value: float, components: Sequence[Component], n: int, counted: str, unit: str, digits: int = 1
 ) -> Estimate:
-    """A sum of independent means, with the components of its variance; no interval from fewer than LEAST, nor without variance.
+    """A sum of independent means, with the components of its variance; no interval from fewer than MIN_UNITS, nor without variance.
 
     n, and what it counts: the units of the first component (images, maps, folds).
     """
     positive = tuple((variance, freedom) for variance, freedom in components if variance > 0)
-    if n < LEAST or not positive:
+    if n < MIN_UNITS or not positive:
         return Estimate(value, None, None, n, counted, digits, unit, _no_interval(n, counted))
     half = student_t.half_width(positive)
     return Estimate(value, value - half, value + half, n, counted, digits, unit, components=positive)
@@ -219,9 +219,9 @@ def student(
 
 def _no_interval(n: int, counted: str) -> str:
     """Why there is none, a clause: too few, or all the same; "" for a single one."""
-    if n >= LEAST:
+    if n >= MIN_UNITS:
         return f"nothing varies between the {n} {counted}"
-    return f"{n} {counted} are too few, {LEAST} are needed" if n > 1 else ""
+    return f"{n} {counted} are too few, {MIN_UNITS} are needed" if n > 1 else ""
 
 
 def _require_present(values: np.ndarray, counted: str) -> np.ndarray:

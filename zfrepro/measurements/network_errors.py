@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from zfrepro.measurements.estimate import Estimate
-from zfrepro.measurements.intervals import LEAST, clip, student, vary
+from zfrepro.measurements.intervals import MIN_UNITS, clip, student, vary
 
-LEAST_FREEDOM = LEAST - 1  # of a spread between seeds: one network from three seeds, or two from two each
+MIN_FREEDOM = MIN_UNITS - 1  # of a spread between seeds: one network from three seeds, or two from two each
 Spread = tuple[float, int]
 Wrong = tuple[float, np.ndarray]  # weight in the sum, bool (seeds, N): which of the same N images each seed gets wrong
 Percents = tuple[float, Sequence[float]]  # weight in the sum, training error of each seed in percent
@@ -26,11 +26,11 @@ Percents = tuple[float, Sequence[float]]  # weight in the sum, training error of
 def seed_spread(groups: Sequence[Sequence[float]]) -> Spread | None:
     """Of the errors of networks, a group a network, a number a seed.
 
-    None for fewer than LEAST_FREEDOM degrees of freedom, and where the seeds of every network have the same error.
+    None for fewer than MIN_FREEDOM degrees of freedom, and where the seeds of every network have the same error.
     """
     repeated = [np.asarray(group, dtype=float) for group in groups if len(group) > 1]
     freedom = sum(len(group) - 1 for group in repeated)
-    if freedom < LEAST_FREEDOM or not any(vary(group) for group in repeated):
+    if freedom < MIN_FREEDOM or not any(vary(group) for group in repeated):
         return None
     return float(np.sqrt(sum((len(group) - 1) * group.var(ddof=1) for group in repeated) / freedom)), freedom
 
@@ -110,7 +110,7 @@ def _each(terms: Sequence[Wrong]) -> np.ndarray:
 
 def _over_images(terms: Sequence[Wrong]) -> tuple[float, int]:
     each = _each(terms)
-    if len(each) < LEAST:
+    if len(each) < MIN_UNITS:
         return 0.0, 1
     return float(each.var(ddof=1)) / len(each), len(each) - 1
 

@@ -179,7 +179,7 @@ class Networks:
         trained = [row for row in dict.fromkeys(rows) if runs.select_row(self.runs, row)]
         single = [ROWS[row] for row in trained if len(runs.select_row(self.runs, row)) == 1]
         freedom = sum(len(kind) - 1 for kind in self._kinds())
-        if not single or freedom < network_errors.LEAST_FREEDOM:
+        if not single or freedom < network_errors.MIN_FREEDOM:
             return ""
         count = f"all {len(trained)}" if len(single) == len(trained) else f"{len(single)} of {len(trained)}"
         names = ", ".join(single) if len(single) <= MAX_NAMED else f"{count} networks"
@@ -226,7 +226,7 @@ def lower_end(estimate: Estimate) -> float:
 
 def describe_unrepeated(freedom: int) -> str:
     """Degrees of freedom of the spread between seeds -> why they are too few, a clause, or ""."""
-    if freedom >= network_errors.LEAST_FREEDOM:
+    if freedom >= network_errors.MIN_FREEDOM:
         return ""
     if not freedom:
         return "no network was trained with a second seed, so nothing shows how much another training would change"

@@ -14,7 +14,7 @@ import numpy as np
 from zfrepro.errors import UserError
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import Estimate, NotMeasured
-from zfrepro.measurements.intervals import LEAST, student, vary
+from zfrepro.measurements.intervals import MIN_UNITS, student, vary
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def sum_over_folds(
     weights, values = np.array([weight for weight, _ in terms]), np.array([folds[:shared] for _, folds in terms])
     sums = weights @ values
     value = float(sums.mean())
-    if shared < LEAST:
+    if shared < MIN_UNITS:
         return student(value, [], shared, "folds" if shared > 1 else "fold", "points")
     between = float(sums.var(ddof=1)) if vary(sums) else 0.0
     if independent is not None:

@@ -86,10 +86,10 @@ def _describe_data(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def sum_times(results: Path, name: str, jobs: Sequence[Job]) -> dict[str, float | int | None]:
     """Of the exhibit's own job, and summed over those before it; `measured`: how many of these Snakemake has timed."""
-    own = times.read_cost(results, ("exhibits", name))
+    own_cost = times.read_cost(results, ("exhibits", name))
     costs = [cost for job in jobs if (cost := times.read_cost(results, job))]
     return {
-        "own": round(own[0], 1) if own else None,
+        "own": round(own_cost[0], 1) if own_cost else None,
         "before": round(sum(seconds for seconds, _ in costs), 1),
         "measured": len(costs),
     }

@@ -50,7 +50,7 @@ def sizes(folder: Path, unwritten: Mapping[str, str]) -> dict[str, int]:
     return dict(sorted({**file_sizes, **{name: len(text.encode("utf-8")) for name, text in unwritten.items()}}.items()))
 
 
-def day(made: str) -> str:
+def format_date(iso_time: str) -> str:
     """`24 November 2026` of an ISO moment."""
-    moment = datetime.fromisoformat(made)
+    moment = datetime.fromisoformat(iso_time)
     return f"{moment.day} {moment:%B %Y}"

@@ -52,10 +52,10 @@ def origin(report: Path) -> dict[str, Any]:
             f"{path}: not a report's provenance: {', '.join(missing)} missing; delete the file and run again"
         )
     try:
-        made = datetime.fromisoformat(content["made"]).replace(microsecond=0)
+        moment = datetime.fromisoformat(content["made"]).replace(microsecond=0)
     except ValueError as error:
         raise UserError(f"{path}: made: {error}; delete the file and run again") from error
-    return {**content, "made": made.isoformat()}
+    return {**content, "made": moment.isoformat()}
 
 
 def _crate(folder: Path, title: str, origin: Mapping[str, Any]) -> Any:
@@ -87,8 +87,8 @@ def _describe(crate: Any, title: str, origin: Mapping[str, Any]) -> None:
     root["license"] = _add(crate, LICENCE, "CreativeWork", name="MIT License", identifier="MIT")
     root["conformsTo"] = profiles
     authors = [
-        _add(crate, f"#{family}", "Person", name=f"{given} {family}", givenName=given, familyName=family)
-        for given, family in (("Matthew D.", "Zeiler"), ("Rob", "Fergus"))
+        _add(crate, f"#{family}", "Person", name=f"{first_name} {family}", givenName=first_name, familyName=family)
+        for first_name, family in (("Matthew D.", "Zeiler"), ("Rob", "Fergus"))
     ]
     root["citation"] = _add(
         crate, PAPER, "ScholarlyArticle", name="Visualizing and Understanding Convolutional Networks", author=authors,

@@ -18,7 +18,7 @@ LARGE = 1e5  # a value this large or larger is printed with an exponent
 def render(summaries: Sequence[Summary]) -> dict[str, str]:
     """File name -> page; whatever comes from the reports is escaped."""
     environment = html.environment()
-    environment.filters |= {"measured": format_measurement, "day": day}
+    environment.filters |= {"measured": format_measurement, "date": format_date}
     rows = {
         "summaries": summaries,
         "claims": comparison.compare([summary.claims for summary in summaries]),
@@ -73,9 +73,9 @@ def format_measurement(claim: Claim) -> Iterator[str]:
         yield claim.effect.replace("-", "\u2212")
 
 
-def day(made: str) -> str:
+def format_date(iso_time: str) -> str:
     """`2026-11-24` of `2026-11-24T04:08:18Z`"""
-    return made[:10]
+    return iso_time[:10]
 
 
 def _number(value: float) -> str:

@@ -74,7 +74,7 @@ def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin
         origin=origin,
         training=training_setup.summarise(origin["networks"], origin),
         config=yaml.safe_dump(spec.config, sort_keys=False, allow_unicode=True, width=100),
-        day=summary.day(origin["made"]),
+        date=summary.format_date(origin["made"]),
         long=LONG,
         most=MAX_ROWS,
     )

@@ -65,12 +65,14 @@ def decode_text(content: bytes, path: Path) -> str:
 
 def printable(text: Path | str) -> str:
     """One line of text that can be printed: what steers a terminal or is no Unicode becomes U+FFFD."""
-    return "".join(one if one.isprintable() or one in JOINERS else "\ufffd" for one in os.fspath(text))
+    return "".join(
+        character if character.isprintable() or character in JOINERS else "\ufffd" for character in os.fspath(text)
+    )
 
 
 def is_utf8(name: str) -> bool:
     """Whether a name that the file system gave is text; Python keeps other bytes as lone surrogates."""
-    return name.isascii() or not any("\ud800" <= one <= "\udfff" for one in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def escape(name: str) -> str:

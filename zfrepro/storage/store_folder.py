@@ -12,7 +12,7 @@ VARIABLE = "ZFREPRO_STORE"  # a folder, or `none`
 
 def store_folder(results: Path = Path("results")) -> Path | None:
     """Below the results in the current folder, unless $ZFREPRO_STORE names another; None if it says none, or no results exist."""
-    named = os.environ.get(VARIABLE, "")
-    if named:
-        return None if named == "none" else paths.resolve(named)
+    setting = os.environ.get(VARIABLE, "")
+    if setting:
+        return None if setting == "none" else paths.resolve(setting)
     return results / ".store" if results.is_dir() else None

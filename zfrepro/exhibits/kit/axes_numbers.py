@@ -33,14 +33,14 @@ def set_tick_numbers(figure: Figure) -> None:
     for axes in figure.findobj(Axes):
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_scale() == "log":
-                _logarithmic(axis)
+                _format_logarithmic(axis)
             elif type(axis.get_major_formatter()) is ScalarFormatter and isinstance(
                 axis.get_major_locator(), MaxNLocator
             ):
-                _linear(axis)
+                _format_linear(axis)
 
 
-def _linear(axis: Axis) -> None:
+def _format_linear(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
     largest = max(abs(low), abs(high))
     if type(axis.get_major_locator()) is AutoLocator and high - low < NARROWEST * largest:
@@ -55,7 +55,7 @@ def _widen(axis: Axis, middle: float, reach: float) -> None:
     axis.set_view_interval(middle - sign * reach, middle + sign * reach, ignore=True)
 
 
-def _logarithmic(axis: Axis) -> None:
+def _format_logarithmic(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
     if high / low < 1 + NARROWEST:
         middle = (low * high) ** 0.5

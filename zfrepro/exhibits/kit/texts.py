@@ -23,8 +23,10 @@ def shorten(text: str, inches: float, size: float) -> str:
     text = " ".join(text.split())
     if width_of(text, size) <= inches:
         return text
-    kept = next((end for end in range(len(text) - 1, 0, -1) if width_of(text[:end].rstrip() + "…", size) <= inches), 0)
-    return text[:kept].rstrip() + "…"
+    length = next(
+        (end for end in range(len(text) - 1, 0, -1) if width_of(text[:end].rstrip() + "…", size) <= inches), 0
+    )
+    return text[:length].rstrip() + "…"
 
 
 def wrap(text: str, inches: float, size: float, weight: str = "normal") -> str:

@@ -180,12 +180,12 @@
   /* Numbers by value where the column has any, else words; cells without one come last either way; equal ones stay as they were. */
   function inOrder(rows, column, order) {
     const values = rows.map((row) => value(row.cells[column]));
-    const numeric = values.some((one) => typeof one === "number");
-    const known = (one) => (numeric ? typeof one === "number" : one !== "");
+    const numeric = values.some((entry) => typeof entry === "number");
+    const hasValue = (entry) => (numeric ? typeof entry === "number" : entry !== "");
     const sign = order === "ascending" ? 1 : -1;
     const compare = (a, b) => (numeric ? a - b : a.localeCompare(b, "en", { numeric: true }));
     return rows.map((row, i) => [row, values[i]])
-      .sort(([, a], [, b]) => (known(a) && known(b) ? sign * compare(a, b) : known(b) - known(a)))
+      .sort(([, a], [, b]) => (hasValue(a) && hasValue(b) ? sign * compare(a, b) : hasValue(b) - hasValue(a)))
       .map(([row]) => row);
   }
 
@@ -216,9 +216,9 @@
     const close = make("button", { type: "button", autofocus: "", on: { click: () => dialog.close() } }, "Close");
     const sheet = make("div", { class: "sheet", tabindex: "0", role: "group", "aria-label": "Image" },
       make("img", { alt: "", on: { click: () => zoom() } }));
-    const made = make("dialog", { class: "large" }, make("div", { class: "tools" }, make("strong"), larger, close), sheet, make("p"));
-    document.body.append(made);
-    return made;
+    const element = make("dialog", { class: "large" }, make("div", { class: "tools" }, make("strong"), larger, close), sheet, make("p"));
+    document.body.append(element);
+    return element;
   }
 
   function zoom(on = !dialog.querySelector(".sheet").classList.contains("zoomed")) {
@@ -251,7 +251,7 @@
     const frame = figure.querySelector("[data-label]");
     const others = all("details.face", figure);
     if (!others.length) return;
-    const faces = [[frame.dataset.label, frame.querySelector("img")], ...others.map((one) => [one.dataset.label, one.querySelector("img")])];
+    const faces = [[frame.dataset.label, frame.querySelector("img")], ...others.map((face) => [face.dataset.label, face.querySelector("img")])];
     const buttons = faces.map(([label], chosen) => make("button", { type: "button", on: { click: () => show(chosen) } }, label));
 
     function show(chosen) {
@@ -262,7 +262,7 @@
     }
 
     frame.append(...faces.map(([, image]) => image));
-    for (const one of others) one.remove();
+    for (const face of others) face.remove();
     figure.querySelector(".titlebar").append(make("div", { class: "faces", role: "group", "aria-label": `${figure.dataset.title}: what is shown` }, ...buttons));
     show(0);
   }
@@ -288,8 +288,8 @@
     function show(grid, row, column, aloud) {
       place = { grid, row, column };
       readout.setAttribute("aria-live", aloud ? "polite" : "off");
-      readout.textContent = grids.map((one) => one.cells[row]?.[column]).filter(Boolean).join(" \u00b7 ");
-      grids.forEach((one, i) => lay(marks[i], one, row, column));
+      readout.textContent = grids.map((grid) => grid.cells[row]?.[column]).filter(Boolean).join(" \u00b7 ");
+      grids.forEach((grid, i) => lay(marks[i], grid, row, column));
       tip.textContent = grids[grid].cells[row][column];
       const box = cellBox(grids[grid], row, column);
       Object.assign(tip.style, { left: `${clamp(100 * (box.left + box.width / 2), 9, 91)}%`, top: `${100 * box.top}%` });
@@ -307,7 +307,7 @@
       const box = layer.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width;
       const y = (event.clientY - box.top) / box.height;
-      const grid = grids.findIndex((one) => inside(x, one.left, one.width) && inside(y, one.top, one.height));
+      const grid = grids.findIndex((area) => inside(x, area.left, area.width) && inside(y, area.top, area.height));
       if (grid < 0) { tip.hidden = true; return; }
       const { cells, left, top, width, height } = grids[grid];
       const row = Math.min(cells.length - 1, Math.floor((y - top) / height * cells.length));
@@ -350,7 +350,7 @@
       else entry.removeAttribute("tabindex");
     };
     const watch = new ResizeObserver((entries) => { for (const entry of entries) fit(entry.target); });
-    for (const one of all(".wide")) watch.observe(one);
+    for (const box of all(".wide")) watch.observe(box);
   }
 
   setTheme(kept());
