@@ -36,6 +36,9 @@ def test_a_missing_path_is_explained(home, monkeypatch):
     monkeypatch.chdir(home)
     assert paths.explain_missing("/x/${NOT_SET}") == "the environment variable NOT_SET is not set"
     assert paths.explain_missing("~nobody-of-that-name/x") == "the user nobody-of-that-name has no home folder"
+    assert paths.explain_missing("~/x") == f"that is {home}/x"
+    monkeypatch.setenv("PICTURES", "/pictures")
+    assert paths.explain_missing("$PICTURES/x") == "that is /pictures/x"
     assert paths.explain_missing("x") == f"a relative path starts at the current folder, {home}"
     assert paths.explain_missing("/x") == ""
 

@@ -27,10 +27,14 @@ def resolve(path: Path | str) -> Path:
 def explain_missing(path: Path | str) -> str:
     """What may be wrong with a path that does not exist: an unset variable, an unknown user, or where a relative one starts."""
     text = os.fspath(path)
-    if variables := re.findall(r"\$(\w+|\{\w+\})", text):
-        return f"the environment variable {variables[0].strip('{}')} is not set"
-    if text.startswith("~"):
-        return f"the user {text[1:].split('/')[0] or 'running this'} has no home folder"
+    names = [name.strip("{}") for name in re.findall(r"\$(\w+|\{\w+\})", text)]
+    if unset := [name for name in names if name not in os.environ]:
+        return f"the environment variable {unset[0]} is not set"
+    expanded = os.path.expandvars(text)
+    if expanded.startswith("~") and os.path.expanduser(expanded) == expanded:
+        return f"the user {expanded[1:].split('/')[0] or 'running this'} has no home folder"
+    if names or expanded.startswith("~"):
+        return f"that is {os.path.expanduser(expanded)}"
     return "" if os.path.isabs(text) else f"a relative path starts at the current folder, {Path.cwd()}"
 
 
