@@ -24,17 +24,17 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
     Raises UserError for an input that is damaged: what came of it must not be stored.
     """
     root = None if stage in job_key.NOT_STORED else store_folder()
+    out = Path(arguments["out"])
     if root is None:
+        _remove_record(stage, out)
         module.run(**arguments)
         return
     store, kept = ResultStore(root), Kept(root)
     parts = _parts(stage, module, arguments, kept)
-    out = Path(arguments["out"])
     if parts is not None and _take(store, stage, parts, out):
         return
     input_check.require_whole(job_key.input_paths(arguments), root / "checked")
-    with suppress(OSError):
-        result_store.record_path(stage, out).unlink()
+    _remove_record(stage, out)
     started = time.monotonic()
     with artifacts.record_written() as written:
         before = module.run(**arguments) or 0.0
@@ -97,6 +97,12 @@ def _store(
         _log(note=f"{store.root}: the result is not stored, {result_store.explain(error)}; the run goes on without")
         return None
     return key
+
+
+def _remove_record(stage: str, out: Path) -> None:
+    """Of an earlier result in the same place."""
+    with suppress(OSError):
+        result_store.record_path(stage, out).unlink()
 
 
 def _save_record(stage: str, out: Path, key: str | None, taken: bool, seconds: float) -> None:
