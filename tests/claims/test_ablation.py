@@ -128,11 +128,11 @@ def test_without_a_rise_there_is_no_yardstick(number: int, tmp_path: Path) -> No
 
 
 def test_a_claims_own_number_comes_first(tmp_path: Path) -> None:
-    for number, own in ((8, 4.3), (10, 4.9)):
+    for number, effect in ((8, 4.3), (10, 4.9)):
         finding = decide(number, tmp_path / str(number), {SHALLOW: 29.8})
-        assert list(finding.parts.values())[1].value == pytest.approx(own)
+        assert list(finding.parts.values())[1].value == pytest.approx(effect)
         assert finding.estimate.value == pytest.approx(
-            own
+            effect
         )  # the margin of top-1 is the smaller one where nothing rises
 
 

@@ -25,8 +25,8 @@ def results(toy_stages: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(results: Path) -> dict[int, JudgedClaim]:
-    found = registry.judge({label: results / path for label, path in registry.needs(CONFIG).items()})
-    return {one.claim.number: one for one in found}
+    claims = registry.judge({label: results / path for label, path in registry.needs(CONFIG).items()})
+    return {claim.claim.number: claim for claim in claims}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def shown(number: Number) -> tuple[float | None, ...]:
     return number.value, number.low, number.high
 
 
-def told(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
+def ends_of(estimate: Estimate, sign: int = 1) -> tuple[float | None, ...]:
     if not estimate.has_interval:
         return sign * estimate.value, None, None
     low, high = sorted((sign * estimate.low, sign * estimate.high))
@@ -61,9 +61,11 @@ def test_occlusion_scores(results: Path, judged: dict[int, JudgedClaim]) -> None
         ("Positions that change the label, on the object minus elsewhere (points)", parts[29]["changed on the object"]),
     ]
     for label, estimate in pairs:
-        assert shown(rows[label]) == pytest.approx(told(estimate)), label
-    kept = rows["The same, half of the images with the highest P(true class) (%)"].texts()
-    assert f"{kept['text']} % [{kept['low']}, {kept['high']}] of the positions" in judged[29].finding.reason
+        assert shown(rows[label]) == pytest.approx(ends_of(estimate)), label
+    confident = rows["The same, half of the images with the highest P(true class) (%)"].texts()
+    assert (
+        f"{confident['text']} % [{confident['low']}, {confident['high']}] of the positions" in judged[29].finding.reason
+    )
     mean = rows["Strongest map where the square covers its projection, over its mean"].texts()["text"]
     assert f"{mean} times that over all positions" in judged[22].finding.reason
 
@@ -72,9 +74,9 @@ def test_invariance(results: Path, judged: dict[int, JudgedClaim]) -> None:
     rows = built(fig5_invariance, results).rows
     steps, fits = ([row for row in rows if row.label.startswith(start)] for start in ("Distance at a", "R²"))
     for name, step, fit in zip(("translation", "scale"), steps, fits, strict=True):
-        assert shown(step["difference"]) == pytest.approx(told(judged[23].finding.parts[name], -1))
+        assert shown(step["difference"]) == pytest.approx(ends_of(judged[23].finding.parts[name], -1))
         assert shown(fit["difference"]) == pytest.approx(
-            told(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"])
+            ends_of(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"])
         )
         assert f"{fit.text('layer7')} and {fit.text('layer1')} ({name})" in judged[24].finding.reason
 

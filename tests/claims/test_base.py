@@ -64,7 +64,7 @@ def test_an_estimate_says_its_interval() -> None:
 def test_counts_keep_their_order() -> None:
     findings = [base.judge_above({"": estimate(1, low, 2)}) for low in (0.5, -1, 0.7)]
     small = base.with_effect(findings[0], Effect(1, 100, "the most possible"))
-    assert base.counts(one.verdict for one in [*findings, small]) == {
+    assert base.counts(finding.verdict for finding in [*findings, small]) == {
         "reproduced": 2, "reproduced, small": 1, "not reproduced": 0, "inconclusive": 1, "not attempted": 0,
     }  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_no_estimate_and_no_effect_takes_what_is_not_finite(end: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "yardstick", "of", "verdict"),
+    ("value", "yardstick", "relative_to", "verdict"),
     [
         (0.52, 2.1, "the paper's", "reproduced, small"),  # a quarter is 0.525
         (0.53, 2.1, "the paper's", "reproduced"),
@@ -91,9 +91,9 @@ def test_no_estimate_and_no_effect_takes_what_is_not_finite(end: float) -> None:
     ],
 )
 def test_an_effect_far_below_the_papers_is_small(
-    value: float, yardstick: float, of: base.Yardstick, verdict: str
+    value: float, yardstick: float, relative_to: base.Yardstick, verdict: str
 ) -> None:
-    finding = base.with_effect(base.judge_above({"": estimate(2, 1, 3)}), Effect(value, yardstick, of))
+    finding = base.with_effect(base.judge_above({"": estimate(2, 1, 3)}), Effect(value, yardstick, relative_to))
     assert (finding.verdict, finding.effect.value, finding.estimate.value) == (verdict, value, 2)
 
 

@@ -30,22 +30,22 @@ def results(toy_stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judge(results: Path) -> dict[int, JudgedClaim]:
     judged = registry.judge({label: results / path for label, path in registry.needs(CONFIG).items()})
-    return {one.claim.number: one for one in judged}
+    return {claim.claim.number: claim for claim in judged}
 
 
 def guess(results: Path, classes: int, wrong: float) -> None:
     """Every network is wrong about so many percent of 2000 images of these classes, and from scratch about as many."""
     labels = np.arange(2000) % classes
-    named = np.where(np.arange(2000) < 20 * wrong, labels + 1, labels) % classes
+    predicted = np.where(np.arange(2000) < 20 * wrong, labels + 1, labels) % classes
     probabilities = np.full((2000, classes), 0.5 / classes, np.float32)
-    probabilities[np.arange(2000), named] += 0.5
+    probabilities[np.arange(2000), predicted] += 0.5
     for name in toy_results.RUNS:
         views = {f"probabilities_{count}": probabilities for count in (1, 10)}
         artifacts.save_arrays(results / f"evaluate/{name}/scores.npz", labels=labels, **views)
     for path in results.glob("scratch/*.json"):
         record, target = artifacts.load_json(path), artifacts.load_json(results / f"folds/{path.stem}/folds.json")
-        for one in record["accuracies"]:
-            one["folds"] = [100 / len(target["classes"])] * len(one["folds"])
+        for accuracy in record["accuracies"]:
+            accuracy["folds"] = [100 / len(target["classes"])] * len(accuracy["folds"])
         artifacts.save_json(path, record)
 
 
@@ -57,9 +57,9 @@ def test_every_claim_names_its_networks() -> None:
 
 def test_better_networks_get_verdicts(toy_stages: Path) -> None:
     """So that the test below can fail; by groups, as the toy's numbers decide some claims of each."""
-    decided = [one for one in judge(toy_stages).values() if one.finding.verdict in DECIDED]
+    decided = [claim for claim in judge(toy_stages).values() if claim.finding.verdict in DECIDED]
     assert len(decided) > 8
-    assert {one.group for one in decided} >= {"imagenet", "occlusion", "transfer"}
+    assert {claim.group for claim in decided} >= {"imagenet", "occlusion", "transfer"}
 
 
 @pytest.mark.parametrize(("classes", "wrong"), [(1000, 99.9), (2, 50.0)])
@@ -67,10 +67,12 @@ def test_no_claim_is_decided_at_chance(classes: int, wrong: float, results: Path
     guess(results, classes, wrong)
     judged = judge(results)
     assert len(judged) == registry.COUNT
-    for number, one in judged.items():
-        assert one.finding.verdict not in DECIDED, (number, one.finding)
-        if number not in NEVER | {1, FROM_SCRATCH} and "leaves out" not in one.finding.reason:
-            assert "is not better than chance" in one.finding.reason or "does not train" in one.finding.reason, number
+    for number, claim in judged.items():
+        assert claim.finding.verdict not in DECIDED, (number, claim.finding)
+        if number not in NEVER | {1, FROM_SCRATCH} and "leaves out" not in claim.finding.reason:
+            assert "is not better than chance" in claim.finding.reason or "does not train" in claim.finding.reason, (
+                number
+            )
     assert "its accuracy is not better than chance (" in judged[FROM_SCRATCH].finding.reason
     assert judged[24].finding.reason.startswith(
         f"A network decides nothing before it is better than chance: improved is not better than chance: top-1 error {wrong} % ["

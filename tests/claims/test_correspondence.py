@@ -21,15 +21,15 @@ COUNT = 12
 
 def pairs(parts: float, random: float, seed: int, noise: float = 0.01) -> np.ndarray:
     """(3 + 2, COUNT, COUNT), symmetric; a image with itself 0."""
-    found = np.array([parts] * 3 + [random] * 2)[:, None, None] + noise * np.random.default_rng(seed).normal(
+    values = np.array([parts] * 3 + [random] * 2)[:, None, None] + noise * np.random.default_rng(seed).normal(
         size=(5, COUNT, COUNT)
     )
-    return (found + found.transpose(0, 2, 1)) / 2 * (1 - np.eye(COUNT))
+    return (values + values.transpose(0, 2, 1)) / 2 * (1 - np.eye(COUNT))
 
 
 def write(folder: Path, five: np.ndarray, seven: np.ndarray, below: dict[str, tuple]) -> dict[str, Path]:
-    one = {part: dict(zip(("value", "low", "high"), below[part], strict=True)) for part in below}
-    sample = {"pictures": len(five[0]), "layers": {"5": {"part_below_random": one}}}
+    record = {part: dict(zip(("value", "low", "high"), below[part], strict=True)) for part in below}
+    sample = {"pictures": len(five[0]), "layers": {"5": {"part_below_random": record}}}
     artifacts.save_json(folder / "correspondence.json", {"samples": {"all": sample}})
     artifacts.save_arrays(folder / "correspondence.npz", different_5=five, different_7=seven)
     return {"about": folder / "correspondence.json", "arrays": folder / "correspondence.npz"}
@@ -69,12 +69,12 @@ def test_layer_7_against_layer_5(tmp_path: Path) -> None:
 
 
 def test_the_margin_is_the_stages(tmp_path: Path) -> None:
-    one = pairs(0.06, 0.1, 1)
+    comparison = pairs(0.06, 0.1, 1)
     counts = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), size=50)
-    stage = below_random(one[:3], one[3:].mean(axis=0), counts)
-    whole = correspondence._margin(one, np.ones((1, COUNT), int))
-    assert whole[0] == pytest.approx(stage["value"])
-    claim = intervals.resampled(float(whole[0]), correspondence._margin(one, counts), COUNT, "images")
+    stage = below_random(comparison[:3], comparison[3:].mean(axis=0), counts)
+    margin = correspondence._margin(comparison, np.ones((1, COUNT), int))
+    assert margin[0] == pytest.approx(stage["value"])
+    claim = intervals.resampled(float(margin[0]), correspondence._margin(comparison, counts), COUNT, "images")
     assert (claim.low, claim.high) == pytest.approx((stage["low"], stage["high"]))
 
 

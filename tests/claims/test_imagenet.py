@@ -100,8 +100,8 @@ def test_top5_counts_from_100_classes_on(classes: int, parts: set[str] | None, t
     files = disk.source(tmp_path)
     for row, top1 in (("baseline", 40.0), ("improved", 30.0)):
         files |= disk.write(tmp_path, row, row, disk.ranks(top1, 5), classes=classes)
-    found = decide(2, files).parts
-    assert (found and set(found)) == parts
+    parts_of_claim = decide(2, files).parts
+    assert (parts_of_claim and set(parts_of_claim)) == parts
 
 
 @pytest.mark.parametrize(("improved", "verdict"), [(39.8, "reproduced, small"), (39.5, "reproduced")])
@@ -158,9 +158,9 @@ def test_scores_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [float("nan"), None])
 def test_errors_that_are_not_finite_are_no_result(error: float | None, tmp_path: Path) -> None:
     files = disk.write(tmp_path, "a", "baseline", disk.ranks(40, 10))
-    told = artifacts.load_json(files["errors/a"])
-    told["views"]["10"]["top1"] = error
-    files["errors/a"].write_text(json.dumps(told))
+    record = artifacts.load_json(files["errors/a"])
+    record["views"]["10"]["top1"] = error
+    files["errors/a"].write_text(json.dumps(record))
     with pytest.raises(
         UserError,
         match=r"a/errors\.json: (run a has an error that is not a finite number|cannot be read as JSON \(it contains NaN)",
@@ -171,17 +171,21 @@ def test_errors_that_are_not_finite_are_no_result(error: float | None, tmp_path:
 def test_an_error_has_the_interval_of_differences_within_0_and_100(tmp_path: Path) -> None:
     files = ensemble(tmp_path, (0, 400))
     networks = Networks.load(files)
-    one = networks.error("improved", 1, 1)
-    assert (one.value, one.unit, one.counted) == (pytest.approx(20), "%", "validation images")  # two seeds are too few
-    assert one.low == pytest.approx(
+    error = networks.error("improved", 1, 1)
+    assert (error.value, error.unit, error.counted) == (
+        pytest.approx(20),
+        "%",
+        "validation images",
+    )  # two seeds are too few
+    assert error.low == pytest.approx(
         20 - 1.961 * 0.5477, abs=0.002
     )  # each of 800 images is wrong in one of two: sqrt(0.06 / 2000) is 0.5477 %
-    alone = Networks.load(disk.write(tmp_path / "alone", "a", "baseline", disk.ranks(0.1, 0)))
-    low = alone.error("baseline", 1, 1)
+    single = Networks.load(disk.write(tmp_path / "alone", "a", "baseline", disk.ranks(0.1, 0)))
+    low = single.error("baseline", 1, 1)
     assert (low.low, low.counted) == (0.0, "validation images")
     assert low.high == pytest.approx(0.1 + 1.961 * 100 * (0.001 * 0.999 / 1999) ** 0.5, abs=0.002)
-    assert alone.training_error("baseline").value == 30
-    assert alone.training_error("baseline").high == pytest.approx(30 + 1.961 * (30 * 70 / 2000) ** 0.5, abs=0.01)
+    assert single.training_error("baseline").value == 30
+    assert single.training_error("baseline").high == pytest.approx(30 + 1.961 * (30 * 70 / 2000) ** 0.5, abs=0.01)
 
 
 def test_ten_views_count_where_all_have_them(tmp_path: Path) -> None:
@@ -263,11 +267,11 @@ def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Pa
     for seed, error in enumerate((20, 22, 24)):
         files |= disk.write(tmp_path, f"seed{seed}", "improved", disk.ranks(error, error, 400 * seed), seed=seed)
     top1, networks = decide(6, files).parts["top-1"], Networks.load(files)
-    alone, joined = (
+    single, joined = (
         networks.ensemble([run for run in networks.runs if run.name.startswith(names)], 1, 1)[0]
         for names in (("seed",), ("seed", "wide"))
     )
-    pictures = (100 * (alone.astype(float) - joined)).var(ddof=1) / disk.PICTURES
+    pictures = (100 * (single.astype(float) - joined)).var(ddof=1) / disk.PICTURES
     halves = stats.t.ppf(0.975, disk.PICTURES - 1) * pictures**0.5, stats.t.ppf(0.975, 2) * 2 / 4
     assert top1.high - top1.value == pytest.approx(np.hypot(*halves))
 

@@ -36,11 +36,13 @@ def straight(amount: np.ndarray) -> np.ndarray:
     return 0.7 * amount
 
 
-def write(folder: Path, one, seven, probability: dict[str, float] | None = None, **more: np.ndarray) -> dict[str, Path]:
+def write(
+    folder: Path, layer1, layer7, probability: dict[str, float] | None = None, **more: np.ndarray
+) -> dict[str, Path]:
     """Distances of layers 1 and 7 by kind, mean probability by kind; `more` are arrays."""
     arrays = {"shift": SHIFT, "scale": SCALE, "turn": TURN, **more}
     for kind, amount in AMOUNTS.items():
-        arrays[f"distance1_{kind}"], arrays[f"distance7_{kind}"] = one[kind], seven[kind]
+        arrays[f"distance1_{kind}"], arrays[f"distance7_{kind}"] = layer1[kind], layer7[kind]
         level = np.random.default_rng(1).normal((probability or {}).get(kind, 0.5), 0.05, (COUNT, 1))
         arrays.setdefault(f"probability_{kind}", level + np.zeros(len(amount)))
     artifacts.save_arrays(folder / "invariance.npz", **arrays)
@@ -142,11 +144,11 @@ def test_symmetric_objects(tmp_path: Path) -> None:
 def test_quarter_turns_that_help_every_object_say_nothing_of_symmetry(tmp_path: Path) -> None:
     """As black corners do, which only the turns between them have."""
     at_quarter, moved = TURN % 90 == 0, curves(straight)
-    alike = (
+    equal = (
         np.tile(np.where(at_quarter, 0.8, 0.1), (COUNT, 1))
         + 0.05 * np.random.default_rng(2).normal(size=(COUNT, 1)) * at_quarter
     )
-    finding = DECIDE[26](write(tmp_path, moved, moved, probability_turn=alike, **symmetric(0.8, 0.1, 0.5, 1.2)))
+    finding = DECIDE[26](write(tmp_path, moved, moved, probability_turn=equal, **symmetric(0.8, 0.1, 0.5, 1.2)))
     assert finding.verdict == "inconclusive"
     assert finding.parts["P(true class), minus other objects"] == finding.estimate
 

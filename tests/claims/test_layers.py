@@ -89,14 +89,14 @@ def test_what_is_read_is_the_network_named_first(tmp_path: Path) -> None:
         scratch=types.SimpleNamespace(**settings["scratch"]),
         runs=lambda: {"improved": "train"},
     )
-    found = {label: path for label, path in layers.needs(config).items() if not label.startswith("trained/")}
-    assert found == {
+    files = {label: path for label, path in layers.needs(config).items() if not label.startswith("trained/")}
+    assert files == {
         f"{name}/{label}": path
         for name in ("caltech101", "caltech256")
         for label, path in (("folds", f"folds/{name}/folds.json"), ("pretrained", f"probes/{name}/improved.json"))
     }
     toy_transfer.write(tmp_path, ["owl", "pony", "oak", "kite"])
-    finding = decide(40, {label: tmp_path / path for label, path in found.items()})
+    finding = decide(40, {label: tmp_path / path for label, path in files.items()})
     seven = toy_transfer.accuracy("caltech101", "improved", 30)
     assert finding.parts["Caltech-101, layer 1 to 2"].value == pytest.approx((0.55 - 0.4) * seven, abs=0.11)
     config.folds = {"voc2012": {}}

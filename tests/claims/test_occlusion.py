@@ -48,7 +48,7 @@ def lower_in(images: int, on: float = 0.5, off: float = 0.8) -> np.ndarray:
 def test_the_object_matters(tmp_path: Path) -> None:
     finding = decide(27, tmp_path, outside=np.append(NOWHERE, spread(0.8)[1:]))
     assert finding.verdict == "reproduced"
-    assert [one.n for one in finding.parts.values()] == [COUNT - 1] * 2  # the same images in both
+    assert [estimate.n for estimate in finding.parts.values()] == [COUNT - 1] * 2  # the same images in both
     assert finding.estimate.value == 100
     assert finding.estimate.low < 100  # Wilson's: 79 of 79 is not certainty
     assert decide(27, tmp_path, inside=spread(0.9)).verdict == "not reproduced"
@@ -144,8 +144,8 @@ def test_minima_that_are_not_clear_do_not_count(tmp_path: Path) -> None:
 
 def test_unrelated_minima_by_hand() -> None:
     """Two of four images are apart, 50 %; of the 12 pairs of different images 9 are, 75 %."""
-    apart = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0]], bool)
-    below = occlusion._unrelated_minus_observed(apart)
+    distant = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0]], bool)
+    below = occlusion._unrelated_minus_observed(distant)
     assert (below.value, below.n) == (25, 4)
 
 

@@ -123,10 +123,10 @@ def test_folds_are_paired_by_number_and_share_a_quarter_of_the_pictures(tmp_path
 
 
 def test_hand_made_features_stand_in_for_the_published(tmp_path: Path) -> None:
-    one = target(tmp_path, "caltech101", pretrained={15: 50.0, 30: 70.0}, hog={15: 60.0, 30: 60.0})
+    files = target(tmp_path, "caltech101", pretrained={15: 50.0, 30: 70.0}, hog={15: 60.0, 30: 60.0})
     two = target(tmp_path, "caltech256", pretrained={60: 70.0}, hog={60: 75.0})
-    assert decide(34, one | two).verdict == "not reproduced"
-    finding = decide(34, one)
+    assert decide(34, files | two).verdict == "not reproduced"
+    finding = decide(34, files)
     assert finding.verdict == "reproduced"  # with the most images
     assert finding.reason.endswith("No set here stands in for Caltech-256.")
     with pytest.raises(NotMeasured, match="HOG, linear SVM"):
@@ -176,9 +176,9 @@ def test_training_from_scratch_is_poor(tmp_path: Path) -> None:
     good = target(tmp_path, "caltech256", **curves, scratch={15: 20.0, 30: 55.0})
     assert decide(37, poor | good).verdict == "not reproduced"
     untrained = target(tmp_path / "b", "caltech256", **curves)
-    one = decide(37, poor | untrained)
-    assert (one.verdict, set(one.parts)) == ("reproduced", set(finding.parts))
-    assert one.reason.endswith("trains no network from scratch on Caltech-256.")
+    decided = decide(37, poor | untrained)
+    assert (decided.verdict, set(decided.parts)) == ("reproduced", set(finding.parts))
+    assert decided.reason.endswith("trains no network from scratch on Caltech-256.")
 
 
 def test_scenes_gain_less_than_single_objects(tmp_path: Path) -> None:
@@ -213,11 +213,11 @@ def test_what_is_read_is_what_the_tables_read(tmp_path: Path) -> None:
         scratch=types.SimpleNamespace(**settings["scratch"]),
         runs=lambda: {"improved": "train"},
     )
-    found = transfer.needs(config)
+    labels = transfer.needs(config)
     toy_transfer.write(tmp_path, ["owl", "pony", "oak", "kite"])
-    assert found["caltech101/scratch"] == "scratch/caltech101.json"
-    assert not [label for label in found if "/run/" in label]
-    files = {label: tmp_path / path for label, path in found.items() if not label.startswith("trained/")}
+    assert labels["caltech101/scratch"] == "scratch/caltech101.json"
+    assert not [label for label in labels if "/run/" in label]
+    files = {label: tmp_path / path for label, path in labels.items() if not label.startswith("trained/")}
     gains = decide(33, files).parts
     accuracies = [toy_transfer.accuracy("caltech256", name, 60) for name in ("improved", "scratch")]
     assert gains["60 per class"].value == pytest.approx(accuracies[0] - accuracies[1], abs=0.7)

@@ -79,8 +79,8 @@ def test_aliasing(tmp_path: Path) -> None:
     assert finding.estimate.n == 16
     backwards = {"projections_2": smooth(8, 1)}, {"projections_2": gridded(8, 2, 2)}
     assert decide_pair(tmp_path, 17, *backwards).verdict == "not reproduced"
-    alike_ = {"projections_2": smooth(3, 1)}, {"projections_2": smooth(3, 2)}
-    assert decide_pair(tmp_path, 17, *alike_).verdict == "inconclusive"
+    smooth_pair = {"projections_2": smooth(3, 1)}, {"projections_2": smooth(3, 2)}
+    assert decide_pair(tmp_path, 17, *smooth_pair).verdict == "inconclusive"
     with pytest.raises(NotMeasured, match=r"deconvnet\.maps"):
         decide_pair(tmp_path, 17, {}, {})
 
@@ -178,8 +178,8 @@ def test_smooth_patches_are_not_alike_for_being_smooth(tmp_path: Path) -> None:
 
 
 def test_correlations_within_a_map_and_beyond_chance() -> None:
-    one, other = np.array([[1.0, -1], [0, 0]]), np.array([[0, 0], [1.0, -1]])
-    tiles = np.stack([[one, one, other], [other, other, other]])[..., None]
+    first, second = np.array([[1.0, -1], [0, 0]]), np.array([[0, 0], [1.0, -1]])
+    tiles = np.stack([[first, first, second], [second, second, second]])[..., None]
     assert similarity.within_maps(tiles) == pytest.approx([1 / 3, 1])
     assert similarity.beyond_chance(tiles) == pytest.approx([0, 1 - 1 / 3])  # of 9 pairs across, 3 are alike
     assert np.isnan(similarity.within_maps(np.zeros((1, 2, 2, 2, 1)))).all()
@@ -188,8 +188,8 @@ def test_correlations_within_a_map_and_beyond_chance() -> None:
 def test_matched_patches_have_the_spectrum_of_the_projections() -> None:
     x = np.arange(16) + np.zeros((16, 1))
     wave = np.cos(2 * np.pi * x / 4)[None, None, ..., None] * np.ones((2, 3, 1, 1, 1))
-    found = similarity.match_spectrum(RNG.normal(size=(2, 3, 16, 16, 1)), wave)
-    energy = (np.abs(np.fft.fft2(found, axes=(2, 3))) ** 2).mean(axis=(0, 1, 4))
+    matched = similarity.match_spectrum(RNG.normal(size=(2, 3, 16, 16, 1)), wave)
+    energy = (np.abs(np.fft.fft2(matched, axes=(2, 3))) ** 2).mean(axis=(0, 1, 4))
     assert energy[0, [4, 12]].sum() == pytest.approx(energy.sum())
 
 
@@ -263,9 +263,9 @@ def test_needs_leave_out_what_the_experiment_leaves_out() -> None:
     training = SimpleNamespace(
         seed=0, network=SimpleNamespace(base="improved", model_dump=lambda: network), filter_rms=0.1
     )
-    named = SimpleNamespace(runs=("improved",))
+    section = SimpleNamespace(runs=("improved",))
     config = SimpleNamespace(
-        **{**nothing, "deconvnet": named, "evolution": named},
+        **{**nothing, "deconvnet": section, "evolution": section},
         training=lambda name: training,
         runs=lambda: {"improved": "train"},
     )
@@ -286,6 +286,6 @@ def test_a_uniform_tile_leaves_the_other_maps_their_numbers() -> None:
     tiles = np.random.default_rng(0).normal(size=(3, 4, 5, 5, 3))
     without = similarity.beyond_chance(tiles[:2])
     tiles[2] = 7.0
-    found = similarity.beyond_chance(tiles)
-    assert np.isnan(found[2])
-    assert found[:2] == pytest.approx(without)
+    correlations = similarity.beyond_chance(tiles)
+    assert np.isnan(correlations[2])
+    assert correlations[:2] == pytest.approx(without)

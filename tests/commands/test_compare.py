@@ -86,11 +86,11 @@ def test_six_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_only_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = printed(capsys, *six(tmp_path))
+    full = printed(capsys, *six(tmp_path))
     lines = printed(capsys, "--only-changes", *six(tmp_path))
     assert [line.split()[1] for line in lines if line[:1] in ("*", "!")][:4] == ["2", "3", "4", "5"]
-    assert len(whole) - len(lines) == 3  # claims 1, 6, 7
-    assert lines[-7:] == whole[-7:]
+    assert len(full) - len(lines) == 3  # claims 1, 6, 7
+    assert lines[-7:] == full[-7:]
 
 
 def test_runs_that_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +103,8 @@ def test_runs_that_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_deciding_part_is_named_if_runs_differ_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, part in (("alpha", "top-1"), ("beta", "top-5")):
-        made = [toy_report.claim(1, YES, 1.0, part=part), toy_report.claim(2, YES, 1.0, part="top-5")]
-        toy_report.write(tmp_path / name, name, claims=made)
+        claims_of_run = [toy_report.claim(1, YES, 1.0, part=part), toy_report.claim(2, YES, 1.0, part="top-5")]
+        toy_report.write(tmp_path / name, name, claims=claims_of_run)
     lines = printed(capsys, str(tmp_path / "alpha"), str(tmp_path / "beta"))
     assert "1 (top-1)" in row(lines, 1)
     assert "1 (top-5)" in row(lines, 1)
@@ -134,7 +134,7 @@ def results(folder: Path, contents: list[dict[str, Any]]) -> Path:
 
 
 def test_a_results_folder_needs_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = results(tmp_path / "results/demo", [{**one, "n": 4, "topic": "x"} for one in claims([YES, NO])])
+    folder = results(tmp_path / "results/demo", [{**claim, "n": 4, "topic": "x"} for claim in claims([YES, NO])])
     toy_report.write(tmp_path / "other", "other", claims=claims([YES, OPEN]))
     lines = printed(capsys, str(folder), str(tmp_path / "other"))
     assert lines[0].split() == ["demo", "other"]
@@ -170,8 +170,10 @@ def test_piped_output_is_never_cut(tmp_path: Path) -> None:
     """80 columns would hold neither six runs nor the sentence; a pipe has no columns."""
     sentence = "What the paper says, at length: " + "on and on " * 30 + "to the end."
     for i in range(6):
-        made = [toy_report.claim(1, VERDICTS[i % 2 * 2], -1.25, low=-1000.5, high=2.5, unit="points", says=sentence)]
-        toy_report.write(tmp_path / f"run-{i}", f"run-{i}", claims=made)
+        long_claims = [
+            toy_report.claim(1, VERDICTS[i % 2 * 2], -1.25, low=-1000.5, high=2.5, unit="points", says=sentence)
+        ]
+        toy_report.write(tmp_path / f"run-{i}", f"run-{i}", claims=long_claims)
     command = [sys.executable, "-m", "zfrepro", "compare", *(f"run-{i}" for i in range(6))]
     root = str(Path(compare.__file__).parents[2])
     for encoding in ("utf-8", "ascii"):

@@ -184,7 +184,7 @@ def graph(published: Path) -> dict[str, dict[str, Any]]:
 
 
 def ids(value: Any) -> list[str]:
-    return [one["@id"] for one in (value if isinstance(value, list) else [value])]
+    return [entity["@id"] for entity in (value if isinstance(value, list) else [value])]
 
 
 def test_the_crate_is_a_workflow_run(graph: dict[str, dict[str, Any]]) -> None:
@@ -202,7 +202,7 @@ def test_the_crate_is_a_workflow_run(graph: dict[str, dict[str, Any]]) -> None:
     assert "images of imagenette remain under their owners' terms" in root["description"]
     assert set(graph["Snakefile"]["@type"]) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
     assert graph["Snakefile"]["version"] == "c0ffee"
-    assert [graph[one]["version"] for one in ids(graph["Snakefile"]["softwareRequirements"])] == [
+    assert [graph[identifier]["version"] for identifier in ids(graph["Snakefile"]["softwareRequirements"])] == [
         "3.11.9",
         "9.27.1",
         "2.13.0",
@@ -220,8 +220,8 @@ def test_the_run_names_its_inputs_and_results(graph: dict[str, dict[str, Any]], 
     assert "On Abacus, 2 cores, 4.0 GiB memory, Slide rule; 250 seconds" in run["description"]
     assert ids(run["object"]) == ["config.yaml", "#data-source"]
     assert graph["#data-source"]["description"] == "100 images of 2 classes, stored at 72 pixels"
-    digests = [graph[one] for one in ids(graph["#data-source"]["identifier"])]
-    assert [one["value"] for one in digests] == ["ab" * 32, "cd" * 32]
+    digests = [graph[entity] for entity in ids(graph["#data-source"]["identifier"])]
+    assert [entity["value"] for entity in digests] == ["ab" * 32, "cd" * 32]
     assert set(ids(run["result"])) == names(published) - ADDED
     assert graph["config.yaml"]["exampleOfWork"] == graph["Snakefile"]["input"] == {"@id": "#parameter-experiment"}
 
@@ -244,7 +244,7 @@ def test_every_file_has_size_type_and_digest_and_no_entity_is_missing(
         assert graph[name]["sha256"] == hashlib.sha256(content).hexdigest()
         assert graph[name]["encodingFormat"] == kinds.get(Path(name).suffix, graph[name]["encodingFormat"])
     referred = set(re.findall(r'\{"@id": "([^"]+)"\}', json.dumps(list(graph.values()))))
-    assert {one for one in referred if not one.startswith("http")} <= set(graph)
+    assert {identifier for identifier in referred if not identifier.startswith("http")} <= set(graph)
 
 
 def test_drawn_images_need_no_note_on_owners(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_drawn_images_need_no_note_on_owners(tmp_path: Path) -> None:
     provenance["data"]["source"]["dataset"] = "scenes"
     (report / "provenance.json").write_text(json.dumps(provenance))
     target = publish.publish(report, tmp_path / "reports/toy")
-    stored = {one["@id"]: one for one in json.loads((target / "ro-crate-metadata.json").read_text())["@graph"]}
+    stored = {entity["@id"]: entity for entity in json.loads((target / "ro-crate-metadata.json").read_text())["@graph"]}
     assert "owners" not in stored["./"]["description"]
     assert "version" not in stored["Snakefile"]
 

@@ -49,7 +49,7 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
     """`train.recipe.epochs` -> value"""
     if not isinstance(value, dict) or not value:
         return {path: value}
-    return {key: one for name, part in value.items() for key, one in flat(part, f"{path}.{name}".strip(".")).items()}
+    return {key: leaf for name, part in value.items() for key, leaf in flat(part, f"{path}.{name}".strip(".")).items()}
 
 
 def changed(before: str, after: str) -> dict[str, Any]:

@@ -75,10 +75,10 @@ def test_equal_scores_keep_their_order():
 def test_a_class_that_no_picture_shows_is_left_out_of_the_mean():
     scores = np.array([[3.0, 1, 2], [2, 2, 1], [1, 3, 3]])
     presence = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
-    found = of_classes(scores, presence)
-    np.testing.assert_allclose(found, [1, np.nan, 1 / 3])
-    assert mean(found) == pytest.approx(2 / 3)
-    assert np.isnan(mean(found[1:2]))
+    precisions = of_classes(scores, presence)
+    np.testing.assert_allclose(precisions, [1, np.nan, 1 / 3])
+    assert mean(precisions) == pytest.approx(2 / 3)
+    assert np.isnan(mean(precisions[1:2]))
     assert np.isnan(average_precision(np.array([1.0]), np.array([-1])))
 
 

@@ -136,7 +136,12 @@ def test_a_padded_pooling_of_negative_pixels_worked_out_by_hand():
     image = torch.tensor([[[[-1.0, -2.0], [-3.0, -4.0]]]])
     units = torch.tensor([[0, 0, row, column] for row in range(2) for column in range(2)])
     pixels = project_onto_images(net, image, "0", units)
-    assert [one.flatten().tolist() for one in pixels] == [[-1, 0, 0, 0], [0, -2, 0, 0], [0, 0, -3, 0], [0, 0, 0, -4]]
+    assert [projection.flatten().tolist() for projection in pixels] == [
+        [-1, 0, 0, 0],
+        [0, -2, 0, 0],
+        [0, 0, -3, 0],
+        [0, 0, 0, -4],
+    ]
 
 
 def by_hand():
@@ -170,8 +175,8 @@ def test_only_the_chosen_activation_is_projected():
 
 
 def assert_same_as_whole_image(net, images, name, units):
-    whole = project(trace(net, images, [name]), name, units)
-    for ours, expected in zip(project_onto_images(net, images, name, units), whole, strict=True):
+    full = project(trace(net, images, [name]), name, units)
+    for ours, expected in zip(project_onto_images(net, images, name, units), full, strict=True):
         assert (ours - expected).norm() <= 1e-12 * expected.norm()
         assert expected.norm() > 0
 
@@ -227,12 +232,12 @@ def test_strongest_unit_is_the_same_before_and_after_pooling(base):
             OrderedDict((n, c) for n, c in net.named_children() if n != f"norm{layer}")
         )  # norm would move maxima
         passed = trace(bare, pictures, [rectified, pooled])
-        one = int(passed.outputs[rectified][0].amax((1, 2)).argmax())
+        strongest = int(passed.outputs[rectified][0].amax((1, 2)).argmax())
         units = [
-            (passed.outputs[name][0, one] == passed.outputs[name][0, one].max()).nonzero()
+            (passed.outputs[name][0, strongest] == passed.outputs[name][0, strongest].max()).nonzero()
             for name in (rectified, pooled)
         ]
-        before, after = (torch.tensor([[0, one, *places[0].tolist()]]) for places in units)
+        before, after = (torch.tensor([[0, strongest, *places[0].tolist()]]) for places in units)
         assert_same(*(project_onto_images(bare, pictures, *unit) for unit in ((rectified, before), (pooled, after))))
 
 

@@ -33,11 +33,11 @@ def test_a_view_in_two_sets_is_computed_once(monkeypatch):
     subtract = crops.MeanSubtraction(images.mean(0).astype(np.float32), torch.device("cpu"))
     net, passes = nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), []
     sets = [[crops.centre_view(12, 8)], crops.ten_views(12, 8)]
-    apart = [evaluation.probabilities(net, images, subtract, 8, views) for views in sets]
+    separately = [evaluation.probabilities(net, images, subtract, 8, views) for views in sets]
     scores = evaluation.nets.scores
-    monkeypatch.setattr(evaluation.nets, "scores", lambda *given: passes.append(1) or scores(*given))
+    monkeypatch.setattr(evaluation.nets, "scores", lambda *arguments: passes.append(1) or scores(*arguments))
     together = evaluation.averaged_probabilities(net, images, subtract, 8, sets)
-    assert all(np.array_equal(one, other) for one, other in zip(together, apart, strict=True))
+    assert all(np.array_equal(shared, separate) for shared, separate in zip(together, separately, strict=True))
     assert len(passes) == 10
 
 

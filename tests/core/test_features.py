@@ -10,9 +10,9 @@ from zfrepro.core.architecture import Network
 
 @pytest.fixture(scope="module")
 def net():
-    made = nets.build(Network(base="improved"), input_size=64, classes=5, width=0.05)
-    nets.initialise(made, "he", seed=0)
-    return made.eval()
+    network = nets.build(Network(base="improved"), input_size=64, classes=5, width=0.05)
+    nets.initialise(network, "he", seed=0)
+    return network.eval()
 
 
 def pictures(count=7, size=70):
@@ -22,15 +22,15 @@ def pictures(count=7, size=70):
 def test_every_layer_at_once_equals_a_plain_forward_pass(net):
     images, mean = pictures(), np.full((70, 70, 3), 120, np.float32)
     subtract = crops.MeanSubtraction(mean, torch.device("cpu"))
-    found = list(features.batches(net, images, subtract, 64, (1, 4, 7), batch=3))
-    assert [where for where, _ in found] == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    batches = list(features.batches(net, images, subtract, 64, (1, 4, 7), batch=3))
+    assert [where for where, _ in batches] == [slice(0, 3), slice(3, 6), slice(6, 7)]
     inputs = torch.from_numpy(images[:, 3:67, 3:67].astype(np.float32) - 120).permute(0, 3, 1, 2)
     for layer, last in ((1, "norm1"), (4, "relu4"), (7, "dropout7")):
         names = [name for name, _ in net.named_children()]
         with torch.no_grad():
             plain = net[: names.index(last) + 1](inputs).flatten(1).numpy()
-        whole = np.concatenate([maps[layer] for _, maps in found])
-        np.testing.assert_allclose(whole, plain, rtol=1e-4, atol=1e-4)
+        maps_of_layer = np.concatenate([maps[layer] for _, maps in batches])
+        np.testing.assert_allclose(maps_of_layer, plain, rtol=1e-4, atol=1e-4)
         assert features.sizes(net, 64, (1, 4, 7))[layer] == plain.shape[1]
 
 

@@ -16,10 +16,10 @@ def test_folds_are_disjoint_complete_and_as_large_as_asked():
 
 
 def test_folds_differ_and_repeat():
-    one, two = folds.folds(LABELS, 5, 6, 2, seed=1)
-    assert set(one.train) != set(two.train)
-    assert np.array_equal(one.train, folds.folds(LABELS, 5, 6, 2, seed=1)[0].train)
-    assert set(one.train) != set(folds.folds(LABELS, 5, 6, 2, seed=2)[0].train)
+    first, second = folds.folds(LABELS, 5, 6, 2, seed=1)
+    assert set(first.train) != set(second.train)
+    assert np.array_equal(first.train, folds.folds(LABELS, 5, 6, 2, seed=1)[0].train)
+    assert set(first.train) != set(folds.folds(LABELS, 5, 6, 2, seed=2)[0].train)
 
 
 def test_fewer_training_pictures_are_among_the_more():

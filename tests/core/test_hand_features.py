@@ -18,28 +18,28 @@ def grating(degrees, side=32, period=16):
 
 @pytest.mark.parametrize("number", range(9))
 def test_a_grating_votes_into_its_direction(number):
-    found = cells(grating(20 * number))[0, 1:-1, 1:-1].sum((0, 1))
-    assert found.argmax() == number
-    assert found[number] > 0.85 * found.sum()
+    votes = cells(grating(20 * number))[0, 1:-1, 1:-1].sum((0, 1))
+    assert votes.argmax() == number
+    assert votes[number] > 0.85 * votes.sum()
     opposite = cells(grating(20 * number + 180))[0, 1:-1, 1:-1].sum((0, 1))
     assert opposite.argmax() == number
 
 
 def test_a_direction_between_two_is_shared():
-    found = cells(grating(30))[0, 1:-1, 1:-1].sum((0, 1))
-    assert sorted(found.argsort()[-2:]) == [1, 2]
-    assert found[1] == pytest.approx(found[2], rel=0.15)
+    votes = cells(grating(30))[0, 1:-1, 1:-1].sum((0, 1))
+    assert sorted(votes.argsort()[-2:]) == [1, 2]
+    assert votes[1] == pytest.approx(votes[2], rel=0.15)
 
 
 def test_a_vertical_edge_by_hand():
     image = np.zeros((1, 16, 16, 3), np.uint8)
     image[:, :, 4:] = 90  # columns 3 and 4 see a difference of 90, rows 0 and 15 see it too
-    found = cells(image)[0]
-    assert found[0, 0].tolist() == [8 * 2 * 90] + [0] * 8
-    assert found[1, 0].tolist() == [8 * 2 * 90] + [0] * 8
-    assert not found[:, 1].any()
+    votes = cells(image)[0]
+    assert votes[0, 0].tolist() == [8 * 2 * 90] + [0] * 8
+    assert votes[1, 0].tolist() == [8 * 2 * 90] + [0] * 8
+    assert not votes[:, 1].any()
     # two cells of the block hold all: 0.707 each, cut to 0.2, and 0.707 again
-    np.testing.assert_allclose(normalise_blocks(found[None])[0, 0, 0, :, 0], [0.5**0.5, 0, 0.5**0.5, 0], rtol=1e-6)
+    np.testing.assert_allclose(normalise_blocks(votes[None])[0, 0, 0, :, 0], [0.5**0.5, 0, 0.5**0.5, 0], rtol=1e-6)
 
 
 def test_the_strongest_channel_decides():
@@ -77,10 +77,10 @@ def test_brightness_and_contrast_do_not_matter():
 def test_pictures_do_not_touch_one_another_and_flat_ones_are_0():
     images = np.random.default_rng(2).integers(0, 256, (70, 24, 24, 3)).astype(np.uint8)
     images[3] = 9
-    found = hog(images)
-    assert (found.shape, found.dtype) == ((70, 2 * 2 * 4 * 9), np.float32)
-    assert not found[3].any()
-    np.testing.assert_array_equal(found[40], hog(images[40:41])[0])
+    descriptors = hog(images)
+    assert (descriptors.shape, descriptors.dtype) == ((70, 2 * 2 * 4 * 9), np.float32)
+    assert not descriptors[3].any()
+    np.testing.assert_array_equal(descriptors[40], hog(images[40:41])[0])
     assert hog(images[:0]).shape == (0, 144)
 
 

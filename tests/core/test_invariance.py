@@ -16,9 +16,9 @@ def picture():
     return torch.randint(0, 256, (3, 12, 12), generator=torch.Generator().manual_seed(0)).float()
 
 
-def same(seen, expected):
+def same(view, expected):
     """Pixels, 0-255, but for the rounding of double precision where a pixel is 0."""
-    torch.testing.assert_close(seen, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(view, expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def same(seen, expected):
 @pytest.mark.parametrize("size", [12, 8, 7])
 def test_nothing_done_is_the_centre_view(picture, moves, size):
     first = (12 - size) // 2
-    (seen,) = invariance.views(picture, size, moves, MIRRORED)
-    same(seen, picture[:, first : first + size, first : first + size])
+    (view,) = invariance.views(picture, size, moves, MIRRORED)
+    same(view, picture[:, first : first + size, first : first + size])
 
 
 def test_a_whole_shift_is_a_copy(picture):
@@ -38,30 +38,30 @@ def test_a_whole_shift_is_a_copy(picture):
 
 
 def test_beyond_the_border_stands_the_mirror_image(picture):
-    (seen,) = invariance.views(picture, 8, invariance.shifts([5.0]), MIRRORED)
-    same(seen[:, :5], picture[:, 7:12, 2:10])
-    same(seen[:, 5:], picture[:, [11, 10, 9], 2:10])
+    (view,) = invariance.views(picture, 8, invariance.shifts([5.0]), MIRRORED)
+    same(view[:, :5], picture[:, 7:12, 2:10])
+    same(view[:, 5:], picture[:, [11, 10, 9], 2:10])
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 @pytest.mark.parametrize("size", [12, 6])
 def test_a_quarter_turn_is_rot90(picture, quarters, size):
-    (seen,) = invariance.views(picture, size, invariance.turns([90.0 * quarters]), BLACK)
+    (view,) = invariance.views(picture, size, invariance.turns([90.0 * quarters]), BLACK)
     first = (12 - size) // 2
     expected = torch.rot90(picture, quarters, (1, 2))[:, first : first + size, first : first + size]
-    same(seen, expected)
+    same(view, expected)
 
 
 def test_an_eighth_of_a_turn_has_black_corners(picture):
-    (seen,) = invariance.views(picture + 1, 12, invariance.turns([45.0]), BLACK)
-    assert seen[:, 0, 0].eq(0).all()
-    assert seen[:, 6, 6].gt(0).all()
+    (view,) = invariance.views(picture + 1, 12, invariance.turns([45.0]), BLACK)
+    assert view[:, 0, 0].eq(0).all()
+    assert view[:, 6, 6].gt(0).all()
 
 
 def test_twice_as_large_shows_the_inner_half():
     ramp = torch.arange(12.0).expand(3, 12, 12)
-    (seen,) = invariance.views(ramp, 12, invariance.scales([2.0]), MIRRORED)
-    torch.testing.assert_close(seen[0, 3], 2.75 + 0.5 * torch.arange(12.0))  # middle 5.5, half a pixel a pixel
+    (view,) = invariance.views(ramp, 12, invariance.scales([2.0]), MIRRORED)
+    torch.testing.assert_close(view[0, 3], 2.75 + 0.5 * torch.arange(12.0))  # middle 5.5, half a pixel a pixel
 
 
 def test_each_map_counts_as_one_unit_vector():
@@ -82,7 +82,7 @@ def test_layers_and_probabilities_are_the_network_s():
     torch.manual_seed(0)
     net = build(Network(base="improved"), 64, classes=6, width=1 / 12).double().eval()
     inputs = 50 * torch.randn(3, 3, 64, 64, dtype=torch.float64)
-    found, probabilities = invariance.features_and_probabilities(net, inputs, (1, 7))
-    assert found[1].equal(net[:4](inputs))  # conv1 relu1 pool1 norm1
-    torch.testing.assert_close(found[7], net[:-1](inputs))
+    features, probabilities = invariance.features_and_probabilities(net, inputs, (1, 7))
+    assert features[1].equal(net[:4](inputs))  # conv1 relu1 pool1 norm1
+    torch.testing.assert_close(features[7], net[:-1](inputs))
     torch.testing.assert_close(probabilities, net(inputs).softmax(1))

@@ -33,10 +33,10 @@ def test_pointing():
 
 
 def test_means_where_there_is_something():
-    there = np.zeros((3, 3), bool)
-    assert math.isnan(localisation.mean_where(MAP, there))
-    there[0] = True
-    assert math.isclose(localisation.mean_where(MAP, there), 2.6 / 3)
+    inside = np.zeros((3, 3), bool)
+    assert math.isnan(localisation.mean_where(MAP, inside))
+    inside[0] = True
+    assert math.isclose(localisation.mean_where(MAP, inside), 2.6 / 3)
 
 
 def test_covered_energy_is_the_sum_under_the_square():
@@ -55,10 +55,10 @@ def test_ratio_of_weighted_to_plain_mean():
 
 def test_the_minimum_and_its_rival():
     """Median 0.9. The minimum falls by 0.8 of it; of positions more than 4 pixels away, the corners, the best falls by 0.1."""
-    found = localisation.minimum(MAP, square=4, stride=3)
-    assert (found.top, found.left) == (3, 3)
-    assert math.isclose(found.fall, 0.8 / 0.9)
-    assert math.isclose(found.rival, 0.1 / 0.8)
+    minimum = localisation.minimum(MAP, square=4, stride=3)
+    assert (minimum.top, minimum.left) == (3, 3)
+    assert math.isclose(minimum.fall, 0.8 / 0.9)
+    assert math.isclose(minimum.rival, 0.1 / 0.8)
     rival = MAP.copy()
     rival[2, 0] = 0.3  # sqrt(2) * 3 pixels away, more than the square's side; falls by 0.6
     assert math.isclose(localisation.minimum(rival, square=4, stride=3).rival, 0.6 / 0.8)
@@ -91,17 +91,17 @@ def test_positions_that_touch_a_box():
 
 
 def test_the_scores_of_one_picture():
-    box, kept = (4, 2, 8, 6), np.array([[True, True, True], [True, False, True], [True, True, True]])
-    found = localisation.scores(MAP, 0.9, 10 * MAP, np.ones((10, 10)), kept, box, square=4, stride=3)
-    assert math.isclose(found["inside"], 0.5)  # 0.9 and 0.1
-    assert math.isclose(found["outside"], (0.9 + 0.8 + 0.9 + 0.5 + 0.9 + 1.0 + 0.9) / 7)
+    box, correct = (4, 2, 8, 6), np.array([[True, True, True], [True, False, True], [True, True, True]])
+    scores = localisation.scores(MAP, 0.9, 10 * MAP, np.ones((10, 10)), correct, box, square=4, stride=3)
+    assert math.isclose(scores["inside"], 0.5)  # 0.9 and 0.1
+    assert math.isclose(scores["outside"], (0.9 + 0.8 + 0.9 + 0.5 + 0.9 + 1.0 + 0.9) / 7)
     # corners 0, 3, 6, so columns 0-4, 3-7, 6-10: the last two touch 4-8; rows 0-4 and 3-7 touch 2-6
-    assert math.isclose(found["touching"], (0.9 + 0.8 + 0.1 + 0.5) / 4)
-    assert math.isclose(found["elsewhere"], (0.9 + 0.9 + 0.9 + 1.0 + 0.9) / 5)
-    assert math.isclose(found["energy"], 0.8 / 1.3)
-    assert (found["pointing"], found["area"], found["kept"]) == (1, 2 / 9, 8 / 9)
-    assert math.isclose(found["projection"], 1)
-    assert (found["map_top"], found["map_left"], found["true_top"], found["true_left"]) == (3, 3, 3, 3)
-    assert math.isclose(found["map_fall"], 0.8 / 0.9)  # ten times as high, the same share
-    assert math.isclose(found["true_rival"], 0.1 / 0.8)
-    assert tuple(found) == localisation.SCORES
+    assert math.isclose(scores["touching"], (0.9 + 0.8 + 0.1 + 0.5) / 4)
+    assert math.isclose(scores["elsewhere"], (0.9 + 0.9 + 0.9 + 1.0 + 0.9) / 5)
+    assert math.isclose(scores["energy"], 0.8 / 1.3)
+    assert (scores["pointing"], scores["area"], scores["kept"]) == (1, 2 / 9, 8 / 9)
+    assert math.isclose(scores["projection"], 1)
+    assert (scores["map_top"], scores["map_left"], scores["true_top"], scores["true_left"]) == (3, 3, 3, 3)
+    assert math.isclose(scores["map_fall"], 0.8 / 0.9)  # ten times as high, the same share
+    assert math.isclose(scores["true_rival"], 0.1 / 0.8)
+    assert tuple(scores) == localisation.SCORES

@@ -148,9 +148,9 @@ def test_layers_by_name():
     net = build(Network(base="improved", remove=(7,)), 64, 5, 1 / 12).eval()
     assert [last_child_of(net, layer) for layer in (1, 4, 5, 6)] == ["norm1", "relu4", "pool5", "dropout6"]
     pictures = torch.randn(2, 3, 64, 64)
-    kept = layer_outputs(net, pictures, {"relu3": 3, "norm1": 1})
-    torch.testing.assert_close(kept[1], net[:4](pictures))
-    torch.testing.assert_close(kept[3], net[:10](pictures))
+    outputs = layer_outputs(net, pictures, {"relu3": 3, "norm1": 1})
+    torch.testing.assert_close(outputs[1], net[:4](pictures))
+    torch.testing.assert_close(outputs[3], net[:10](pictures))
 
 
 @pytest.mark.parametrize("base", ["baseline", "improved"])
@@ -161,9 +161,9 @@ def test_the_sooner_forward_pass_has_the_same_values_and_gradients(base):
     gradients = []
     for forward in (net, lambda inputs: scores(net, inputs)):
         net.zero_grad()
-        said = forward(pictures)
-        said.square().sum().backward()
-        gradients.append([said, *(p.grad.clone() for p in net.parameters())])
-    for one, other in zip(*gradients, strict=True):
-        assert one.any()
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        output = forward(pictures)
+        output.square().sum().backward()
+        gradients.append([output, *(p.grad.clone() for p in net.parameters())])
+    for gradient, other in zip(*gradients, strict=True):
+        assert gradient.any()
+        torch.testing.assert_close(gradient, other, rtol=1e-12, atol=1e-12)

@@ -29,9 +29,9 @@ def assert_equals_a_loop(net, size, layer, square, stride, batch):
     """One forward pass a position, on a copy of the picture that is covered pixel by pixel."""
     torch.manual_seed(square)
     picture, grey = 50 * torch.randn(2, 3, size, size, dtype=torch.float64)
-    seen = sensitivity(net, picture, grey, layer, square, stride, batch)
+    maps = sensitivity(net, picture, grey, layer, square, stride, batch)
     places = range(0, size - square + 1, stride)
-    assert seen.probabilities.shape[:2] == seen.activations.shape[:2] == (len(places), len(places))
+    assert maps.probabilities.shape[:2] == maps.activations.shape[:2] == (len(places), len(places))
     watched = net[: list(dict(net.named_children())).index(layer) + 1]
     for row, top in enumerate(places):
         for column, left in enumerate(places):
@@ -39,9 +39,9 @@ def assert_equals_a_loop(net, size, layer, square, stride, batch):
             for y in range(top, top + square):
                 covered[:, y, left : left + square] = grey[:, y, left : left + square]
             sums = watched(covered[None])[0].sum((1, 2)).detach()
-            torch.testing.assert_close(seen.activations[row, column], sums, rtol=1e-10, atol=1e-10 * sums.abs().max())
+            torch.testing.assert_close(maps.activations[row, column], sums, rtol=1e-10, atol=1e-10 * sums.abs().max())
             expected = torch.softmax(net(covered[None])[0], 0).detach()
-            torch.testing.assert_close(seen.probabilities[row, column], expected, rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(maps.probabilities[row, column], expected, rtol=1e-10, atol=1e-12)
 
 
 GEOMETRY = [(15, 7, 5), (20, 11, 64), (64, 6, 1), (63, 1, 4), (50, 14, 3), (1, 31, 2), (2, 9, 16), (17, 5, 9)]
@@ -106,11 +106,11 @@ def test_a_square_that_reaches_no_output_changes_nothing(chain, square, stride, 
 def test_unread_pixels_give_the_unoccluded_value():
     net = nn.Sequential(nn.Conv2d(3, 2, 2, 4), nn.Flatten(), nn.Linear(8, 3)).double()  # reads pixels 0, 1, 4, 5
     image, grey = 5 * torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    clean, seen = predict(net, image[None], "0"), sensitivity(net, image, grey, "0", 2, 2, 4)
+    clean, maps = predict(net, image[None], "0"), sensitivity(net, image, grey, "0", 2, 2, 4)
     for place in ((1, 1), (1, 0), (0, 1), (3, 3)):  # rows or columns 2, 3, 6, 7
-        torch.testing.assert_close(seen.probabilities[place], clean.probabilities[0], rtol=1e-12, atol=0)
-        torch.testing.assert_close(seen.activations[place], clean.activations[0], rtol=1e-12, atol=0)
-    assert not torch.allclose(seen.probabilities[0, 0], clean.probabilities[0])
+        torch.testing.assert_close(maps.probabilities[place], clean.probabilities[0], rtol=1e-12, atol=0)
+        torch.testing.assert_close(maps.activations[place], clean.activations[0], rtol=1e-12, atol=0)
+    assert not torch.allclose(maps.probabilities[0, 0], clean.probabilities[0])
 
 
 def test_in_single_precision_to_the_last_digits(net):
@@ -146,9 +146,9 @@ def test_what_it_is_given_stays_as_it_was(net):
 def test_covering_with_itself_changes_nothing(net):
     picture = 50 * torch.randn(3, 64, 64, dtype=torch.float64)
     clean = predict(net, picture[None], "relu5")
-    seen = sensitivity(net, picture, picture, "relu5", 20, 22, 4)
-    torch.testing.assert_close(seen.probabilities, clean.probabilities.expand(3, 3, -1), rtol=1e-12, atol=0)
-    torch.testing.assert_close(seen.activations, clean.activations.expand(3, 3, -1), rtol=1e-12, atol=1e-12)
+    maps = sensitivity(net, picture, picture, "relu5", 20, 22, 4)
+    torch.testing.assert_close(maps.probabilities, clean.probabilities.expand(3, 3, -1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(maps.activations, clean.activations.expand(3, 3, -1), rtol=1e-12, atol=1e-12)
 
 
 def test_survey_of_a_split(net):

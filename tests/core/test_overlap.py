@@ -12,7 +12,9 @@ from zfrepro.core.overlap import area_shares, find, thumbnails, windows
 def pictures(count, side, seed):
     """Smooth random colour pictures: a coarse grid, enlarged."""
     coarse = np.random.default_rng(seed).integers(20, 200, (count, 9, 9, 3)).astype(np.uint8)
-    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in coarse])
+    return np.stack(
+        [np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)) for image in coarse]
+    )
 
 
 def compressed(picture, quality):
@@ -69,10 +71,10 @@ def test_a_flat_picture_correlates_0_not_nan():
 
 
 def test_a_common_colour_is_no_likeness():
-    one, other = (np.clip(picture * 0.1 + [10, 60, 200], 0, 255).astype(np.uint8) for picture in pictures(2, 48, 9))
-    plain = np.corrcoef(*(thumbnails(picture[None], 16).numpy().ravel() for picture in (one, other)))[0, 1]
+    first, second = (np.clip(picture * 0.1 + [10, 60, 200], 0, 255).astype(np.uint8) for picture in pictures(2, 48, 9))
+    plain = np.corrcoef(*(thumbnails(picture[None], 16).numpy().ravel() for picture in (first, second)))[0, 1]
     assert plain > 0.98  # two skies
-    assert find(one[None], other[None])[0][0] < 0.5
+    assert find(first[None], second[None])[0][0] < 0.5
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 100])
@@ -93,12 +95,12 @@ def test_areas_by_hand():
 
 
 def test_what_cannot_be_compared_is_refused():
-    some = pictures(2, 20, 10)
+    images = pictures(2, 20, 10)
     with pytest.raises(ValueError, match="no source image"):
-        find(some, some[:0])
+        find(images, images[:0])
     with pytest.raises(ValueError, match="20 pixels cannot be reduced to 32"):
-        find(some, some, size=32)
-    assert find(some[:0], some)[0].shape == (0,)
+        find(images, images, size=32)
+    assert find(images[:0], images)[0].shape == (0,)
 
 
 def enlarge(picture, side=60):
@@ -124,9 +126,9 @@ CHANGED = {
 def test_a_cropped_or_framed_copy_is_found_where_parts_are_compared(change):
     source = pictures(40, 60, 11)
     copy = CHANGED[change](source[23])[None]
-    whole, _ = find(copy, source, mirrored=True)
+    correlation, _ = find(copy, source, mirrored=True)
     best, index = find(copy, source, mirrored=True, crops=True)
-    assert whole[0] < best[0]
+    assert correlation[0] < best[0]
     assert (index[0], best[0] > 0.97) == (23, True)
 
 

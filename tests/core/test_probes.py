@@ -9,11 +9,11 @@ from zfrepro.core import probes
 from zfrepro.core.folds import mean_class_accuracy
 
 
-def blobs(classes=4, each=12, size=60, apart=1.0, seed=0):
+def blobs(classes=4, each=12, size=60, distance=1.0, seed=0):
     """Features (N, D) and labels: class centres in Gaussian noise, far from 0."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), each)
-    centres = apart * generator.normal(size=(classes, size))
+    centres = distance * generator.normal(size=(classes, size))
     return centres[labels] + generator.normal(size=(len(labels), size)) + 5, labels
 
 
@@ -33,36 +33,44 @@ def standardised(features, train):
 def test_coordinates_keep_every_inner_product(size):
     features, labels = blobs(size=size)
     train, test = halves(labels)
-    found = probes.coordinates(probes.gram(features, np.float64), train, test)
-    assert found.train.shape == (32, min(31, size))  # the mean takes one direction away
-    whole = standardised(features, train)
-    np.testing.assert_allclose(found.train @ found.train.T, whole[train] @ whole[train].T, atol=1e-10)
-    np.testing.assert_allclose(found.test @ found.train.T, whole[test] @ whole[train].T, atol=1e-10)
-    assert np.mean((found.train**2).sum(1)) == pytest.approx(1)
+    coordinates = probes.coordinates(probes.gram(features, np.float64), train, test)
+    assert coordinates.train.shape == (32, min(31, size))  # the mean takes one direction away
+    scaled = standardised(features, train)
+    np.testing.assert_allclose(coordinates.train @ coordinates.train.T, scaled[train] @ scaled[train].T, atol=1e-10)
+    np.testing.assert_allclose(coordinates.test @ coordinates.train.T, scaled[test] @ scaled[train].T, atol=1e-10)
+    assert np.mean((coordinates.train**2).sum(1)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("strength", [0.3, 30.0])
 def test_softmax_equals_the_fit_on_all_features(strength):
     features, labels = blobs()
     train, test = halves(labels)
-    found, whole = probes.coordinates(probes.gram(features, np.float64), train, test), standardised(features, train)
-    ours = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(found.train, labels[train])
-    full = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(whole[train], labels[train])
-    np.testing.assert_allclose(ours.predict_proba(found.test), full.predict_proba(whole[test]), atol=1e-5)
+    coordinates, scaled = (
+        probes.coordinates(probes.gram(features, np.float64), train, test),
+        standardised(features, train),
+    )
+    ours = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(coordinates.train, labels[train])
+    full = LogisticRegression(C=strength, tol=1e-9, max_iter=9999).fit(scaled[train], labels[train])
+    np.testing.assert_allclose(ours.predict_proba(coordinates.test), full.predict_proba(scaled[test]), atol=1e-5)
     quick = probes.classify(probes.task(probes.gram(features), labels, train, test), "softmax", [strength])
-    np.testing.assert_allclose(np.exp(quick.scores), full.predict_proba(whole[test]), atol=0.01)
+    np.testing.assert_allclose(np.exp(quick.scores), full.predict_proba(scaled[test]), atol=0.01)
 
 
 @pytest.mark.parametrize("strength", [0.1, 1.0])
 def test_svm_equals_the_fit_on_all_features(strength):
     features, labels = blobs()
     train, test = halves(labels)
-    found, whole = probes.coordinates(probes.gram(features, np.float64), train, test), standardised(features, train)
-    ours = LinearSVC(C=strength, tol=1e-9, dual=False).fit(found.train, labels[train])
-    full = LinearSVC(C=strength, tol=1e-9, dual=False).fit(whole[train], labels[train])
-    np.testing.assert_allclose(ours.decision_function(found.test), full.decision_function(whole[test]), atol=1e-5)
+    coordinates, scaled = (
+        probes.coordinates(probes.gram(features, np.float64), train, test),
+        standardised(features, train),
+    )
+    ours = LinearSVC(C=strength, tol=1e-9, dual=False).fit(coordinates.train, labels[train])
+    full = LinearSVC(C=strength, tol=1e-9, dual=False).fit(scaled[train], labels[train])
+    np.testing.assert_allclose(
+        ours.decision_function(coordinates.test), full.decision_function(scaled[test]), atol=1e-5
+    )
     quick = probes.classify(probes.task(probes.gram(features), labels, train, test), "svm", [strength])
-    np.testing.assert_allclose(quick.scores, full.decision_function(whole[test]), atol=0.01)
+    np.testing.assert_allclose(quick.scores, full.decision_function(scaled[test]), atol=0.01)
 
 
 def test_single_precision_and_float16_files_serve(tmp_path):
@@ -81,34 +89,34 @@ def test_single_precision_and_float16_files_serve(tmp_path):
 def test_the_pictures_of_other_folds_do_not_matter():
     features, labels = blobs()
     train, test = halves(labels)
-    some = np.concatenate([train, test[:5]])
-    whole = probes.coordinates(probes.gram(features, np.float64), train, test[:5])
-    alone = probes.coordinates(
-        probes.gram(features[some], np.float64), np.arange(len(train)), len(train) + np.arange(5)
+    selected = np.concatenate([train, test[:5]])
+    from_all = probes.coordinates(probes.gram(features, np.float64), train, test[:5])
+    from_selected = probes.coordinates(
+        probes.gram(features[selected], np.float64), np.arange(len(train)), len(train) + np.arange(5)
     )
-    np.testing.assert_allclose(whole.test @ whole.train.T, alone.test @ alone.train.T, atol=1e-10)
+    np.testing.assert_allclose(from_all.test @ from_all.train.T, from_selected.test @ from_selected.train.T, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "svm"])
 def test_test_labels_are_not_read_and_answers_repeat(kind):
-    features, labels = blobs(apart=0.3)
+    features, labels = blobs(distance=0.3)
     train, test = halves(labels)
-    one = probes.classify(probes.task(probes.gram(features), labels, train, test), kind)
+    first = probes.classify(probes.task(probes.gram(features), labels, train, test), kind)
     hidden = labels.copy()
     hidden[test] = 99
     two = probes.classify(probes.task(probes.gram(features), hidden, train, test), kind)
-    assert one.strength == two.strength
-    np.testing.assert_array_equal(one.scores, two.scores)
-    np.testing.assert_array_equal(one.predicted, one.classes[one.scores.argmax(1)])
+    assert first.strength == two.strength
+    np.testing.assert_array_equal(first.scores, two.scores)
+    np.testing.assert_array_equal(first.predicted, first.classes[first.scores.argmax(1)])
 
 
 @pytest.mark.parametrize("kind", ["softmax", "svm"])
 def test_a_strength_is_chosen_that_suits(kind):
-    features, labels = blobs(classes=2, each=20, size=300, apart=0.5)
+    features, labels = blobs(classes=2, each=20, size=300, distance=0.5)
     train = np.concatenate([np.arange(20), 20 + np.arange(8)])  # weights that cannot grow name the larger class always
     task = probes.task(probes.gram(features), labels, train, 28 + np.arange(12))
     assert probes.classify(task, kind, [1e-6, 10.0]).strength == 10.0
-    far, labels = blobs(apart=5)
+    far, labels = blobs(distance=5)
     train, test = halves(labels)
     easy = probes.task(probes.gram(far), labels, train, test)
     assert probes.classify(easy, kind, [1e3, 1.0, 1e2]).strength == 1.0  # all are right: the most regularised
@@ -128,19 +136,19 @@ def test_inner_folds_are_stratified_and_fewer_where_a_class_is_small():
 
 
 def test_mean_class_accuracy_on_unbalanced_classes():
-    features, labels = blobs(classes=3, each=60, apart=3)
-    kept = np.concatenate([np.arange(60), 60 + np.arange(12), 120 + np.arange(9)])
-    features, labels = features[kept], labels[kept]
+    features, labels = blobs(classes=3, each=60, distance=3)
+    selected = np.concatenate([np.arange(60), 60 + np.arange(12), 120 + np.arange(9)])
+    features, labels = features[selected], labels[selected]
     features[-3:] = features[:3]  # three of the third class look like the first
     train, test = halves(labels, 6)
     for kind in ("softmax", "svm"):
-        said = probes.classify(probes.task(probes.gram(features), labels, train, test), kind).predicted
+        predicted = probes.classify(probes.task(probes.gram(features), labels, train, test), kind).predicted
         assert np.bincount(labels[test]).tolist() == [54, 6, 3]
-        assert mean_class_accuracy(said, labels[test]) == pytest.approx(200 / 3)  # 100, 100 and 0 %; of all 95 %
+        assert mean_class_accuracy(predicted, labels[test]) == pytest.approx(200 / 3)  # 100, 100 and 0 %; of all 95 %
 
 
 def test_two_classes_have_two_scores():
-    features, labels = blobs(classes=2, apart=3)
+    features, labels = blobs(classes=2, distance=3)
     train, test = halves(labels)
     answer = probes.classify(probes.task(probes.gram(features), labels + 5, train, test), "svm")
     assert (answer.scores.shape, answer.classes.tolist()) == ((8, 2), [5, 6])
@@ -149,9 +157,9 @@ def test_two_classes_have_two_scores():
 
 def test_pictures_that_are_all_alike_get_an_answer():
     labels = np.repeat([0, 1], 6)
-    alike = probes.task(probes.gram(np.ones((12, 5), np.float32)), labels, np.arange(0, 12, 2), np.arange(1, 12, 2))
-    assert not alike.outer.train.any()
-    assert probes.classify(alike, "softmax").predicted.shape == (6,)
+    task = probes.task(probes.gram(np.ones((12, 5), np.float32)), labels, np.arange(0, 12, 2), np.arange(1, 12, 2))
+    assert not task.outer.train.any()
+    assert probes.classify(task, "softmax").predicted.shape == (6,)
 
 
 def several(count=60, seed=3):
@@ -169,9 +177,9 @@ def test_one_sigmoid_a_class_equals_the_fit_on_all_features():
     train, test = np.arange(40), np.arange(40, 60)
     task = probes.task(probes.gram(features), presence, train, test)
     odds, strength = probes.sigmoids(task, [3.0])
-    whole, used = standardised(features, train), np.arange(4, 40)
-    full = LogisticRegression(C=3.0, tol=1e-9, max_iter=9999).fit(whole[used], presence[used, 0])
-    np.testing.assert_allclose(odds[:, 0], full.decision_function(whole[test]), atol=0.02)
+    scaled, used = standardised(features, train), np.arange(4, 40)
+    full = LogisticRegression(C=3.0, tol=1e-9, max_iter=9999).fit(scaled[used], presence[used, 0])
+    np.testing.assert_allclose(odds[:, 0], full.decision_function(scaled[test]), atol=0.02)
     assert (strength, odds.shape) == (3.0, (20, 3))
     assert not odds[:, 2].any()  # nobody shows it
 

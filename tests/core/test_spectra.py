@@ -72,25 +72,25 @@ def test_the_lattice_of_period_4_holds_its_multiples_along_rows_and_columns_but_
 def test_changes_are_to_the_right_and_below_and_fade():
     plane = np.array([[1.0, 3, 3], [1, 1, 0], [9, 9, 9]])
     fading = 0.75**2  # Hann's window over two pixels: 3/4 each
-    found = spectra.changes(plane[None, :, :, None])[0, ..., 0]
-    assert found == pytest.approx(fading * np.array([[4 + 0, 0 + 4], [0 + 64, 1 + 64]]))
+    changes = spectra.changes(plane[None, :, :, None])[0, ..., 0]
+    assert changes == pytest.approx(fading * np.array([[4 + 0, 0 + 4], [0 + 64, 1 + 64]]))
 
 
 @pytest.mark.parametrize("period", [2, 4])
 def test_lines_stand_out_of_the_spectrum_and_squares_out_of_that_of_the_changes(period):
-    def found(images):
-        return [spectra.contrast(spectra.power(one), period) for one in (images, spectra.changes(images))]
+    def contrasts(images):
+        return [spectra.contrast(spectra.power(stack), period) for stack in (images, spectra.changes(images))]
 
     noise = np.random.default_rng(0).normal(size=(60, 48, 48, 3))
     squares = np.kron(noise[:, : 48 // period, : 48 // period], np.ones((1, period, period, 1)))
     lines = noise.copy()
     lines[:, ::period] += 1
     lines[:, :, ::period] += 1
-    assert found(noise) == pytest.approx([1, 1], abs=0.15)
-    assert found(lines)[0] > 4
-    assert found(squares)[0] < 0.1
-    assert found(squares)[1] > 10
-    assert np.isnan(found(0 * noise)).all()
+    assert contrasts(noise) == pytest.approx([1, 1], abs=0.15)
+    assert contrasts(lines)[0] > 4
+    assert contrasts(squares)[0] < 0.1
+    assert contrasts(squares)[1] > 10
+    assert np.isnan(contrasts(0 * noise)).all()
 
 
 def test_the_profile_along_the_axes_has_the_gratings_frequencies():

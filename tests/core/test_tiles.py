@@ -30,17 +30,19 @@ def test_tiles_hold_the_whole_projection(net, pictures, name, side):
     maps, places = strongest_positions(net, name, pictures, 2)
     tiles = projection_tiles(net, name, pictures, maps, places)
     units = torch.stack([torch.arange(4), maps, *places.unbind(1)], dim=1)
-    whole = project(trace(net, pictures, [name]), name, units)
+    full = project(trace(net, pictures, [name]), name, units)
     assert tiles.shape == (4, side, side, 3)
     assert np.abs(tiles).sum() > 0
-    np.testing.assert_allclose(np.abs(tiles).sum((1, 2, 3)), whole.abs().sum((1, 2, 3)).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(np.abs(tiles).sum((1, 2, 3)), full.abs().sum((1, 2, 3)).numpy(), rtol=1e-12)
 
 
 def test_strongest_places_are_the_maxima(net, pictures):
     maps, places = strongest_positions(net, "relu2", pictures, 5)
-    found = trace(net, pictures, ["relu2"]).outputs["relu2"]
+    outputs = trace(net, pictures, ["relu2"]).outputs["relu2"]
     assert maps.tolist() == [5] * 4
-    assert [found[i, 5][tuple(place)] for i, place in enumerate(places.tolist())] == found[:, 5].amax((1, 2)).tolist()
+    assert [outputs[i, 5][tuple(place)] for i, place in enumerate(places.tolist())] == outputs[:, 5].amax(
+        (1, 2)
+    ).tolist()
 
 
 def test_patches_are_cut_where_the_unit_looks(net):
@@ -58,13 +60,11 @@ def test_a_field_outside_the_image_leaves_an_empty_tile():
         net[0].weight.fill_(1)
         net[0].bias.zero_()
     images, places = torch.ones(2, 3, 5, 5, dtype=torch.float64), torch.tensor([[0, 0], [3, 3]])
-    tiles, whole = (
-        cut(net, "0", images, torch.tensor([0, 0]), places) for cut in (projection_tiles, image_projections)
-    )
-    assert (tiles.shape, whole.shape) == ((2, 2, 2, 3), (2, 5, 5, 3))
-    assert (tiles[0].any(), whole[0].any()) == (False, False)
+    tiles, full = (cut(net, "0", images, torch.tensor([0, 0]), places) for cut in (projection_tiles, image_projections))
+    assert (tiles.shape, full.shape) == ((2, 2, 2, 3), (2, 5, 5, 3))
+    assert (tiles[0].any(), full[0].any()) == (False, False)
     assert tiles[1].tolist() == [[[12.0] * 3] * 2] * 2  # three colours of four pixels
-    assert whole[1].sum() == tiles[1].sum()
+    assert full[1].sum() == tiles[1].sum()
 
 
 def test_a_field_outside_the_image_is_a_patch_at_the_border():

@@ -9,10 +9,10 @@ from zfrepro.core.top_activations import EMPTY, TopActivations, find_top_activat
 def full_sort(maps, top):
     """Per map: (value, picture, row, column), by value then by lower picture."""
     best = []
-    for one in range(maps.shape[1]):
+    for channel in range(maps.shape[1]):
         entries = []
         for picture in range(maps.shape[0]):
-            flat = maps[picture, one].flatten().tolist()
+            flat = maps[picture, channel].flatten().tolist()
             place = flat.index(max(flat))
             entries.append((-max(flat), picture, place // maps.shape[3], place % maps.shape[3]))
         best.append([(-value, *rest) for value, *rest in sorted(entries)[:top]])
@@ -53,9 +53,9 @@ def test_find_watches_several_layers_in_one_pass():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU())
     pictures = torch.rand(10, 3, 8, 8)
     batches = [(slice(i, i + 3), pictures[i : i + 3]) for i in range(0, 10, 3)]
-    found = find_top_activations(net, batches, {"1": 1, "3": 2}, 3)
+    top = find_top_activations(net, batches, {"1": 1, "3": 2}, 3)
     for layer, end in ((1, 2), (2, 4)):
         values, order = net[:end](pictures).flatten(2).amax(2).T.sort(dim=1, descending=True)
-        torch.testing.assert_close(found[layer].values, values[:, :3])
-        assert torch.equal(found[layer].images, order[:, :3])
-        assert not found[layer].values.requires_grad
+        torch.testing.assert_close(top[layer].values, values[:, :3])
+        assert torch.equal(top[layer].images, order[:, :3])
+        assert not top[layer].values.requires_grad

@@ -59,15 +59,19 @@ def weights(work):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stop", [1, 3, 7])
 def test_a_run_that_stops_and_goes_on_ends_with_the_same_bits(tmp_path, stop, dtype):
-    whole = run(training(dtype), 8)
+    uninterrupted = run(training(dtype), 8)
     first = run(training(dtype), stop)
     torch.save(first.state(), tmp_path / "state.pt")
     second = training(dtype)
     second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     run(second, 8 - stop)
-    assert torch.equal(weights(second), weights(whole))
-    assert (second.epoch, second.batch, second.learning_rate) == (whole.epoch, whole.batch, whole.learning_rate)
-    assert torch.equal(second.loss_sum, whole.loss_sum)
+    assert torch.equal(weights(second), weights(uninterrupted))
+    assert (second.epoch, second.batch, second.learning_rate) == (
+        uninterrupted.epoch,
+        uninterrupted.batch,
+        uninterrupted.learning_rate,
+    )
+    assert torch.equal(second.loss_sum, uninterrupted.loss_sum)
 
 
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
@@ -77,14 +81,14 @@ def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
 
 def test_it_learns():
     work = training(learning_rate=0.001, crops="centre", schedule="constant")
-    seen = []
+    losses = []
     for _ in range(40):
         while not work.epoch_done:
             work.step()
-        seen.append(work.end_epoch(0.0))
-    assert seen[0]["train_loss"] > 0.9  # about ln 3
-    assert np.mean([epoch["train_loss"] for epoch in seen[-5:]]) < 0.3
-    assert np.mean([epoch["train_top1_error"] for epoch in seen[-5:]]) < 15
+        losses.append(work.end_epoch(0.0))
+    assert losses[0]["train_loss"] > 0.9  # about ln 3
+    assert np.mean([epoch["train_loss"] for epoch in losses[-5:]]) < 0.3
+    assert np.mean([epoch["train_top1_error"] for epoch in losses[-5:]]) < 15
 
 
 def test_filters_stay_below_the_bound():
@@ -138,10 +142,10 @@ def test_the_cosine_falls_at_every_step():
 def test_steps_are_those_of_torchs_optimiser():
     work = training(weight_decay=0.01, filter_rms=None, schedule="constant", input_scale=1 / 64)
     reference = copy.deepcopy(work.net)
-    named = list(reference.named_parameters())
+    parameters = list(reference.named_parameters())
     groups = [
-        {"params": [p for name, p in named if name.endswith("weight")], "weight_decay": 0.01},
-        {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
+        {"params": [p for name, p in parameters if name.endswith("weight")], "weight_decay": 0.01},
+        {"params": [p for name, p in parameters if name.endswith("bias")], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.SGD(groups, 0.01, 0.9)
     for batch in range(3):
@@ -151,7 +155,7 @@ def test_steps_are_those_of_torchs_optimiser():
         torch.nn.functional.cross_entropy(nets.scores(reference.train(), inputs), labels).backward()
         optimiser.step()
         work.step()
-    for (name, theirs), ours in zip(named, work.net.parameters(), strict=True):
+    for (name, theirs), ours in zip(parameters, work.net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7, msg=name)
 
 
@@ -187,9 +191,9 @@ def test_a_loss_that_is_not_finite_ends_training_at_its_step(step):
     work = run(training(), step - 1)
     with torch.no_grad():
         work.net.full8.bias[0] = float("nan")
-    with pytest.raises(Diverged, match="the training loss is NaN") as found:
+    with pytest.raises(Diverged, match="the training loss is NaN") as error:
         run(work, 3)
-    assert (found.value.epoch, found.value.step) == ((step - 1) // 3 + 1, (step - 1) % 3 + 1)
+    assert (error.value.epoch, error.value.step) == ((step - 1) // 3 + 1, (step - 1) % 3 + 1)
 
 
 def test_an_absurd_learning_rate_ends_training_instead_of_counting_as_right():
@@ -206,9 +210,9 @@ def test_a_gpu_looks_at_the_loss_seldom_and_still_names_the_step(monkeypatch):
     work.step()
     work.step()
     monkeypatch.undo()
-    with pytest.raises(Diverged, match="the training loss is NaN") as found:
+    with pytest.raises(Diverged, match="the training loss is NaN") as error:
         work.end_epoch(0.0)
-    assert found.value.step == 2
+    assert error.value.step == 2
 
 
 def test_weights_that_are_not_finite_are_not_given_out():
@@ -226,10 +230,10 @@ def test_working_ahead_keeps_the_order_and_passes_errors_on():
         yield 1
         raise OSError("disk gone")
 
-    found = _ahead(broken(), 1)
-    assert next(found) == 1
+    items = _ahead(broken(), 1)
+    assert next(items) == 1
     with pytest.raises(OSError, match="disk gone"):
-        next(found)
+        next(items)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

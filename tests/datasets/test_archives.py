@@ -213,15 +213,15 @@ def test_a_failed_download_leaves_nothing(tmp_path, fetched):
 
 def test_a_tar_cut_between_two_members_is_refused(tmp_path):
     """tarfile takes the end of the file, without the two empty blocks that end a tar, for its end."""
-    whole = make_tar(tmp_path / "whole.tar").read_bytes()
-    (tmp_path / "a.tar").write_bytes(whole[:1024])  # header and content of the first member
+    content = make_tar(tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(content[:1024])  # header and content of the first member
     refused(tmp_path / "a.tar", tmp_path, "damaged or cut after 1 members; download it again")
 
 
 def test_a_damaged_header_does_not_end_a_tar(tmp_path):
-    whole = bytearray(make_tar(tmp_path / "whole.tar").read_bytes())
-    whole[1024] ^= 1  # first letter of the second member's name; the header's checksum no longer fits
-    (tmp_path / "a.tar").write_bytes(whole)
+    content = bytearray(make_tar(tmp_path / "whole.tar").read_bytes())
+    content[1024] ^= 1  # first letter of the second member's name; the header's checksum no longer fits
+    (tmp_path / "a.tar").write_bytes(content)
     refused(tmp_path / "a.tar", tmp_path, "damaged or cut after 1 members")
 
 

@@ -28,8 +28,8 @@ def fill(path):
 
 
 def pack(path, archive):
-    with tarfile.open(archive, "w") as made:
-        made.add(path / "caltech256" / "256_ObjectCategories", "256_ObjectCategories")
+    with tarfile.open(archive, "w") as tar:
+        tar.add(path / "caltech256" / "256_ObjectCategories", "256_ObjectCategories")
     return archive
 
 

@@ -33,24 +33,26 @@ def read(folder, rows, view=WHOLE, header=HEADER, **options):
 
 
 def test_boxes_and_pixels_are_those_of_the_stored_square(folder):
-    one, two = read(folder, [*lines("one.png"), *lines("two.png"), "two.png,object,2,0,20,32"])
-    assert (one.file, one.label, one.pixels.shape) == ("one.png", None, (16, 16, 3))
-    assert one.parts == {"right eye": (2, 2, 4, 4), "left eye": (6, 2, 8, 4), "nose": (4, 6, 6, 8)}  # 32 px become 16
-    assert one.object is None
-    assert two.parts["right eye"] == (0, 2, 2, 4)  # 4 px less on the left, then half
-    assert two.object == (0, 0, 8, 16)  # clipped at the square's edge
+    first, second = read(folder, [*lines("one.png"), *lines("two.png"), "two.png,object,2,0,20,32"])
+    assert (first.file, first.label, first.pixels.shape) == ("one.png", None, (16, 16, 3))
+    assert first.parts == {"right eye": (2, 2, 4, 4), "left eye": (6, 2, 8, 4), "nose": (4, 6, 6, 8)}  # 32 px become 16
+    assert first.object is None
+    assert second.parts["right eye"] == (0, 2, 2, 4)  # 4 px less on the left, then half
+    assert second.object == (0, 0, 8, 16)  # clipped at the square's edge
     with Image.open(folder / "two.png") as image:
         expected = image.crop((4, 0, 36, 32)).resize((16, 16), Image.Resampling.BICUBIC)
-    assert np.array_equal(two.pixels[:, 2:-2], np.asarray(expected)[:, 2:-2])  # the filter sees beyond the crop's edge
+    assert np.array_equal(
+        second.pixels[:, 2:-2], np.asarray(expected)[:, 2:-2]
+    )  # the filter sees beyond the crop's edge
 
 
 def test_boxes_are_of_the_image_as_it_is_shown(folder):
     """Stored lying, to be shown turned: the red pixel block at the top left of what is seen is in the eye's box."""
-    seen = np.zeros((32, 32, 3), dtype=np.uint8)
-    seen[4:8, 20:28] = (255, 0, 0)
+    upright = np.zeros((32, 32, 3), dtype=np.uint8)
+    upright[4:8, 20:28] = (255, 0, 0)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    Image.fromarray(np.rot90(seen)).save(folder / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(upright)).save(folder / "turned.png", exif=exif)
     turned, _ = read(folder, [*lines("turned.png", right="20,4,28,8"), *lines("one.png")])
     x0, y0, x1, y1 = map(int, turned.parts["right eye"])
     assert (x0, y0, x1, y1) == (10, 2, 14, 4)
@@ -71,7 +73,7 @@ def test_names_are_relative_to_the_file_or_to_the_root(folder):
 
 def test_spaces_empty_lines_and_a_byte_order_mark_do_not_matter(folder):
     rows = ["", *(row.replace(",", " , ") for row in lines("one.png")), ",,,,,", *lines("two.png")]
-    assert [one.file for one in read(folder, rows, encoding="utf-8-sig")] == ["one.png", "two.png"]
+    assert [photograph.file for photograph in read(folder, rows, encoding="utf-8-sig")] == ["one.png", "two.png"]
 
 
 @pytest.mark.parametrize(

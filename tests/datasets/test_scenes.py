@@ -38,9 +38,9 @@ def fingerprint(image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def inside(part, whole, slack: float = 1.5) -> bool:
-    return all(p >= w - slack for p, w in zip(part[:2], whole[:2], strict=True)) and all(
-        p <= w + slack for p, w in zip(part[2:], whole[2:], strict=True)
+def inside(part, outer, slack: float = 1.5) -> bool:
+    return all(p >= w - slack for p, w in zip(part[:2], outer[:2], strict=True)) and all(
+        p <= w + slack for p, w in zip(part[2:], outer[2:], strict=True)
     )
 
 
@@ -67,8 +67,8 @@ def test_the_same_in_another_process():
         "print(hashlib.sha256(p.image.tobytes()).hexdigest(), p.box)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    here = scenes.load(scenes.Spec(size=64), Item("train/owl/00003", 0))
-    assert out == f"{fingerprint(here.image)} {here.box}"
+    expected = scenes.load(scenes.Spec(size=64), Item("train/owl/00003", 0))
+    assert out == f"{fingerprint(expected.image)} {expected.box}"
 
 
 def test_counts_do_not_change_pictures_but_seed_split_and_index_do():
@@ -82,16 +82,16 @@ def test_counts_do_not_change_pictures_but_seed_split_and_index_do():
 @pytest.mark.parametrize(("set_", "name"), EVERY_CLASS)
 def test_every_class_draws_with_boxes_that_fit(set_, name):
     for drawn in pictures(set_, name, 3):
-        whole = drawn.box
+        object_box = drawn.box
         assert drawn.image.size == (64, 64)
         assert drawn.image.mode == "RGB"
         assert np.asarray(drawn.image).std() > 8
-        assert 0.58 * 64 <= max(whole[2] - whole[0], whole[3] - whole[1]) <= 0.96 * 64
+        assert 0.58 * 64 <= max(object_box[2] - object_box[0], object_box[3] - object_box[1]) <= 0.96 * 64
         assert len(drawn.parts) >= 2
         for part in drawn.parts.values():
             assert part[0] < part[2]
             assert part[1] < part[3]
-            assert inside(part, whole)
+            assert inside(part, object_box)
             assert inside(part, (0, 0, 64, 64), slack=0)
 
 

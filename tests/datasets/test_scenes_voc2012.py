@@ -63,8 +63,10 @@ def test_objects_lie_apart_and_the_first_is_the_largest(index):
     for box in boxes:
         assert min(box) >= 0
         assert max(box) <= 64
-    for one, other in combinations(boxes, 2):
-        assert min(one[2], other[2]) <= max(one[0], other[0]) or min(one[3], other[3]) <= max(one[1], other[1])
+    for first, second in combinations(boxes, 2):
+        assert min(first[2], second[2]) <= max(first[0], second[0]) or min(first[3], second[3]) <= max(
+            first[1], second[1]
+        )
     assert longer(boxes[0]) > max(map(longer, boxes[1:]))
     if len(small) > 2 and small[2]:
         assert longer(boxes[2]) < 0.18 * 64

@@ -73,10 +73,10 @@ def test_the_csv_has_the_columns_that_readers_expect(toy: Table) -> None:
     wanted = ["id", "source", "claim", "quantity", "value", "low", "high", "n", "verdict", "reason"]
     assert [key for key in lines[0] if key in wanted] == wanted
     assert [int(line["id"]) for line in lines] == list(range(1, 43))
-    for line, one in zip(lines, toy.data["claims"], strict=True):
-        assert (line["claim"], line["verdict"]) == (one["says"], one["verdict"])
-        assert bool(line["value"]) == (one["value"] is not None)
-        assert bool(line["low"]) == bool(line["high"]) == (one["low"] is not None)
+    for line, claim in zip(lines, toy.data["claims"], strict=True):
+        assert (line["claim"], line["verdict"]) == (claim["says"], claim["verdict"])
+        assert bool(line["value"]) == (claim["value"] is not None)
+        assert bool(line["low"]) == bool(line["high"]) == (claim["low"] is not None)
         if line["low"]:
             assert float(line["low"]) <= float(line["value"]) <= float(line["high"])
 
@@ -90,11 +90,11 @@ def test_the_picture_distinguishes_verdicts_without_colour(toy: Table) -> None:
     pixels = {verdict: int((shown == ground).all(axis=2).sum()) for verdict, ground in grounds.items()}
     assert len({look[1] for look in claims.STYLES.values()}) == len(VERDICTS)
     assert tuple(claims.STYLES) == VERDICTS
-    some = [verdict for verdict in VERDICTS if counts[verdict]]
-    assert len(some) > 1
-    area = [pixels[verdict] / (counts[verdict] + 0.29) for verdict in some]  # the legend's square is smaller
+    present = [verdict for verdict in VERDICTS if counts[verdict]]
+    assert len(present) > 1
+    area = [pixels[verdict] / (counts[verdict] + 0.29) for verdict in present]  # the legend's square is smaller
     assert max(area) < 1.2 * min(area)
-    for verdict in some:
+    for verdict in present:
         assert f"{verdict}: " in toy.alt
 
 
@@ -139,7 +139,7 @@ def test_numbers_are_shown_with_their_own_digits() -> None:
     assert claims._numbers(None) == (None,) * 6
     assert claims._effect(None) == (None,) * 3
     size = claims._effect(Effect(0.5, 2.06, "the paper's", "points"))
-    assert [one.texts() for one in size[:2]] == [{"text": "0.5"}, {"text": "2.1"}]
+    assert [number.texts() for number in size[:2]] == [{"text": "0.5"}, {"text": "2.1"}]
     assert size[2] == "the paper's"
 
 

@@ -181,11 +181,11 @@ def test_fig1_draws_steps_in_the_order_of_the_network(toy):
 
 
 def test_fig2_shows_the_papers_number_of_maps_where_fig6_shows_more():
-    kept = {name: fig2_features._first(name, np.arange(25)) for name in ("maps_2", "patches_5", "filters_1", "rms_1")}
-    assert {name: len(array) for name, array in kept.items()} == {
+    shown = {name: fig2_features._first(name, np.arange(25)) for name in ("maps_2", "patches_5", "filters_1", "rms_1")}
+    assert {name: len(array) for name, array in shown.items()} == {
         "maps_2": 16, "patches_5": 10, "filters_1": 25, "rms_1": 25,
     }  # fmt: skip
-    assert kept["maps_2"].tolist() == list(range(16))
+    assert shown["maps_2"].tolist() == list(range(16))
 
 
 def test_the_same_input_gives_the_same_bytes(toy, fig1, fig4):

@@ -59,15 +59,15 @@ def test_the_figure_says_what_the_curves_are(tmp_path):
     fits = [row for row in built.rows if row.label.startswith("R")]
     straight = [(row["layer1"], row["layer7"]) for row in fits]
     assert len(straight) == 2
-    for one, seven in straight:
-        assert seven.value == pytest.approx(1, abs=1e-4)
-        assert one.value < 0.5
+    for layer1, layer7 in straight:
+        assert layer7.value == pytest.approx(1, abs=1e-4)
+        assert layer1.value < 0.5
     differences = [row["difference"] for row in fits]
-    for (one, seven), less in zip(straight, differences, strict=True):
-        assert less.value == pytest.approx(seven.value - one.value)
-    kept = [row["probability"].value for row in built.rows if row.label.endswith("whole range")]
-    assert kept[2] < kept[0]
-    assert kept[2] < kept[1]
+    for (layer1, layer7), difference in zip(straight, differences, strict=True):
+        assert difference.value == pytest.approx(layer7.value - layer1.value)
+    probabilities = [row["probability"].value for row in built.rows if row.label.endswith("whole range")]
+    assert probabilities[2] < probabilities[0]
+    assert probabilities[2] < probabilities[1]
     assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]
     assert built.highlights[0].ours.startswith("1.00 against ")
 

@@ -55,12 +55,12 @@ def occluded(results, tmp_path, classes=NAMES, correct=True, box=(20, 20, 44, 44
     """Files of Fig 7 with one image; `changes`: arrays of the image."""
     files = toy_results.files_of("fig7_occlusion", results)
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
-    one = {name: array[:1] for name, array in arrays.items()}
-    one |= {name: np.asarray(value)[None] for name, value in changes.items() if name in arrays}
-    record = about["pictures"][0] | {"correct": correct, "true": classes[int(one["true"][0])]}
+    single = {name: array[:1] for name, array in arrays.items()}
+    single |= {name: np.asarray(value)[None] for name, value in changes.items() if name in arrays}
+    record = about["pictures"][0] | {"correct": correct, "true": classes[int(single["true"][0])]}
     record |= {"box": box} if box else {"box": None, "touching": None, "elsewhere": None}
     record |= {key: changes[key] for key in ("touching", "elsewhere") if key in changes}
-    artifacts.save_arrays(tmp_path / "a.npz", **one)
+    artifacts.save_arrays(tmp_path / "a.npz", **single)
     artifacts.save_json(tmp_path / "a.json", about | {"classes": list(classes), "pictures": [record]})
     return {"arrays": tmp_path / "a.npz", "about": tmp_path / "a.json"}
 

@@ -80,10 +80,10 @@ def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
     files["folds"] = toy / "folds/caltech101/folds.json"  # of another folder
     out = tmp_path / "results/toy/exhibits/table4_caltech101"
     exhibits.run(exhibits.Spec(name="table4_caltech101", files=files), out)
-    told = artifacts.load_json(out / "exhibit.json")["files"]
-    assert told["pretrained"] == "probes/caltech101/improved.json"
-    assert told["folds"] == str(files["folds"])
-    assert told.keys() == files.keys()
+    paths = artifacts.load_json(out / "exhibit.json")["files"]
+    assert paths["pretrained"] == "probes/caltech101/improved.json"
+    assert paths["folds"] == str(files["folds"])
+    assert paths.keys() == files.keys()
 
 
 @pytest.mark.parametrize("name", ["table3_ablations", "fig7_occlusion"])
@@ -109,8 +109,8 @@ def test_a_missing_or_empty_input_is_named(ruin, toy_stages: Path, tmp_path: Pat
 
 
 def test_table3_finds_each_network_by_what_it_is(toy: Path) -> None:
-    found = runs.load(files_of("table3_ablations", toy))
-    matched = {row: [run.name for run in runs.select_row(found, row)] for row in paper.VARIANTS}
+    networks = runs.load(files_of("table3_ablations", toy))
+    matched = {row: [run.name for run in runs.select_row(networks, row)] for row in paper.VARIANTS}
     assert matched["baseline"] == ["baseline"]
     assert matched["baseline-without-3-4-6-7"] == ["no-3467"]
     assert matched["improved"] == ["improved", "improved-1", "improved-2"]
@@ -121,8 +121,8 @@ def test_a_network_trained_in_an_unusual_way_does_not_count_as_a_seed() -> None:
     def run(name: str, seed: int, rms: float | None) -> runs.Run:
         return runs.Run(name, toy_results.spec_of("improved") | {"seed": seed, "filter_rms": rms}, {}, 0)
 
-    some = [run("unclipped", 0, None), run("one", 1, 0.1), run("two", 2, 0.1)]
-    assert [found.name for found in runs.select_row(some, "improved")] == ["one", "two"]
+    trained = [run("unclipped", 0, None), run("one", 1, 0.1), run("two", 2, 0.1)]
+    assert [selected.name for selected in runs.select_row(trained, "improved")] == ["one", "two"]
 
 
 def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
@@ -136,9 +136,9 @@ def test_table3_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     assert float(line["val_top1_diff"]) == pytest.approx(float(line["val_top1_ours"]) - 44.8)
     assert float(line["val_top1_ours_low"]) < float(line["val_top1_ours"]) < float(line["val_top1_ours_high"])
     assert lines[5]["val_top1_ours"] == "not run"
-    improved = next(one for one in lines if one["row"] == "The improved network of Fig. 3")
+    improved = next(line for line in lines if line["row"] == "The improved network of Fig. 3")
     assert "val_top1_ours_pm" not in improved
-    width = [float(one["val_top1_ours_high"]) - float(one["val_top1_ours_low"]) for one in (improved, lines[0])]
+    width = [float(line["val_top1_ours_high"]) - float(line["val_top1_ours_low"]) for line in (improved, lines[0])]
     assert width[0] > 0.57 * width[1]  # three seeds against one: at most the square root of 3 surer, not four times
 
 
@@ -151,7 +151,7 @@ def test_diverged_networks_are_named_and_sink_no_exhibit(toy_stages: Path, tmp_p
         built[name] = importlib.import_module(f"zfrepro.exhibits.{name}").build(files_of(name, tmp_path))
     note = "wide diverged in epoch 3 (the training loss is NaN)"
     for name in ("table2_imagenet", "table3_ablations", "training_curves"):
-        assert [one for one in built[name].notes if one.startswith(note)], name
+        assert [item for item in built[name].notes if item.startswith(note)], name
     second = {line["row"]: line for line in rows_of(built["table2_imagenet"].csv())}
     assert (
         second["1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps - (b)"]["val_top1_ours"] == "diverged"
@@ -160,8 +160,8 @@ def test_diverged_networks_are_named_and_sink_no_exhibit(toy_stages: Path, tmp_p
     assert second["5 convnets as per Fig. 3 - (a)"]["networks"] == "2"
     third = rows_of(built["table3_ablations"].csv())
     assert third[1]["val_top1_ours"] == third[1]["train_top1_ours"] == "diverged"
-    assert next(one for one in third if one["row"] == "The improved network of Fig. 3")["runs"] == "2"
-    verdicts = {one["number"]: one for one in built["claims"].data["claims"]}
+    assert next(item for item in third if item["row"] == "The improved network of Fig. 3")["runs"] == "2"
+    verdicts = {item["number"]: item for item in built["claims"].data["claims"]}
     assert "no-34 diverged in epoch 3" in verdicts[10]["reason"]
     assert {verdicts[number]["verdict"] for number in (5, 6, 10, 11)} == {"not attempted"}
     assert "Left out: improved-1 diverged in epoch 3" in verdicts[2]["reason"]
@@ -169,11 +169,11 @@ def test_diverged_networks_are_named_and_sink_no_exhibit(toy_stages: Path, tmp_p
 
 
 def test_an_ensemble_averages_probabilities(tmp_path: Path) -> None:
-    one = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7]])
+    first = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7]])
     two = np.array([[0.1, 0.9, 0.0], [0.1, 0.8, 0.1]])
     members = []
-    for name, said in (("one", one), ("two", two)):
-        artifacts.save_arrays(tmp_path / f"{name}.npz", labels=np.array([1, 1]), probabilities_1=said)
+    for name, probabilities in (("one", first), ("two", two)):
+        artifacts.save_arrays(tmp_path / f"{name}.npz", labels=np.array([1, 1]), probabilities_1=probabilities)
         members.append(runs.Run(name, toy_results.spec_of("improved"), {"views": {"1": {"top1": 50.0}}}, 0))
     networks = Networks(tuple(members), {name: tmp_path / f"{name}.npz" for name in ("one", "two")})
     assert networks.ensemble(members[:1], 1, 1).tolist() == [[True, True]]
@@ -223,9 +223,9 @@ def test_projections_are_grey_where_they_are_zero() -> None:
 
 def test_tiles_lie_row_by_row() -> None:
     tiles = [np.full((2, 2, 3), value, np.uint8) for value in (10, 20, 30)]
-    whole = np.asarray(draw.block(tiles, 2, 2, 1))[..., 0]
+    block = np.asarray(draw.block(tiles, 2, 2, 1))[..., 0]
     white = 255
-    assert whole.tolist() == [
+    assert block.tolist() == [
         [10, 10, white, 20, 20],
         [10, 10, white, 20, 20],
         [white] * 5,

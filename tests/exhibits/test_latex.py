@@ -82,7 +82,7 @@ def test_long_texts_break_and_only_columns_of_numbers_stand_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "printed"),
+    ("text", "printed"),
     [
         ("a & b", r"a \& b"),
         ("50 % of $3", r"50 \% of \$3"),
@@ -96,8 +96,8 @@ def test_long_texts_break_and_only_columns_of_numbers_stand_right() -> None:
         ("\u202eesrever\x00\x7f", "esrever"),
     ],
 )
-def test_every_character_is_printed_as_it_is(given: str, printed: str) -> None:
-    assert latex.escape(given) == printed
+def test_every_character_is_printed_as_it_is(text: str, printed: str) -> None:
+    assert latex.escape(text) == printed
 
 
 @pytest.mark.parametrize("many", [1, 5])
@@ -108,9 +108,9 @@ def test_hostile_names_stay_text(many: int) -> None:
     columns = tuple(Column(c.key, HOSTILE[i], c.role, HOSTILE[3] if c.group else "") for i, c in enumerate(COLUMNS))
     rows = [row(*cells(name)) for name in HOSTILE * many] + [heading(name, columns) for name in HOSTILE]
     text = latex.table(page(*rows, columns=columns, title="a\n\\b", caption="\n".join(HOSTILE), paper="x\r\\y"))
-    found = rows_of(text)[1]
-    assert {len(row) for row in found} == {len(COLUMNS)}
-    assert len(found) == len(rows) + 2
+    printed = rows_of(text)[1]
+    assert {len(row) for row in printed} == {len(COLUMNS)}
+    assert len(printed) == len(rows) + 2
     assert not [line for line in text.splitlines() if line.startswith(("[", "*"))]
     commands = set(re.findall(r"\\([a-zA-Z]+)", "\n".join(text.splitlines()[3:])))
     assert not commands & {"input", "def", "frac", "x", "b", "y"}

@@ -68,11 +68,11 @@ def test_minima_against_those_of_other_images(files):
     value, expected, count = shown(files)["These minima more than 14 pixels apart (% of images with both clear)"]
     assert (value.value, count.value) == (40, 30)
     scores = Scores.load(files)
-    apart = scores.distant_minima()
-    assert np.diag(apart).tolist() == [False] * 18 + [True] * 12
+    distances = scores.distant_minima()
+    assert np.diag(distances).tolist() == [False] * 18 + [True] * 12
     places = [
-        np.stack([scores.values[f"{one}_top"], scores.values[f"{one}_left"]], 1)[scores.clear]
-        for one in ("map", "true")
+        np.stack([scores.values[f"{key}_top"], scores.values[f"{key}_left"]], 1)[scores.clear]
+        for key in ("map", "true")
     ]
     pairs = [np.linalg.norm(places[0][i] - places[1][j]) > 14 for i in range(30) for j in range(30) if i != j]
     assert expected.value == pytest.approx(100 * np.mean(pairs))
@@ -83,11 +83,11 @@ def test_minima_by_hand(files):
     keep(files, slice(20, 22))
     zero = np.zeros(2)
     change(files, map_top=zero, map_left=np.array([0, 20]), true_top=zero, true_left=zero)
-    apart = Scores.load(files).distant_minima()
-    assert apart.tolist() == [[False, False], [True, True]]
-    assert occlusion_score.share_by_chance(apart) == 50
+    distances = Scores.load(files).distant_minima()
+    assert distances.tolist() == [[False, False], [True, True]]
+    assert occlusion_score.share_by_chance(distances) == 50
     with pytest.raises(ValueError, match="two images"):
-        occlusion_score.share_by_chance(apart[:1, :1])
+        occlusion_score.share_by_chance(distances[:1, :1])
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,11 @@ def test_table1_tells_what_the_masks_change_and_the_first_page_the_means(toy: Pa
     built = table1_correspondence.build(files_of(table1_correspondence, toy))
     assert "changes 36, 37, 40 % of the units of layer 5 (random: 34 %)" in built.notes[2]
     assert "20 % (layer 5) and 20 % (layer 7)" in built.notes[2]
-    one = built.highlights[0]
-    assert (one.ours, one.paper) == ("0.223, random 0.290", "0.072, random 0.107")  # (0.067 + 0.069 + 0.079) / 3
+    highlight = built.highlights[0]
+    assert (highlight.ours, highlight.paper) == (
+        "0.223, random 0.290",
+        "0.072, random 0.107",
+    )  # (0.067 + 0.069 + 0.079) / 3
 
 
 def test_few_marked_photographs_are_one_sample_without_intervals(toy: Path, tmp_path: Path) -> None:

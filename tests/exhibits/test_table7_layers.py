@@ -22,49 +22,49 @@ def place(tmp_path):
 
 
 def config(**changes):
-    given = {**toy_transfer.settings(), **changes}
-    sections = {name: types.SimpleNamespace(**given[name]) for name in ("features", "scratch")}
-    return types.SimpleNamespace(folds=given["folds"], **sections)
+    settings = {**toy_transfer.settings(), **changes}
+    sections = {name: types.SimpleNamespace(**settings[name]) for name in ("features", "scratch")}
+    return types.SimpleNamespace(folds=settings["folds"], **sections)
 
 
 def built(exhibit, place, **changes):
     return exhibit.build({label: place / file for label, file in exhibit.needs(config(**changes)).items()})
 
 
-def cells(made, row):
-    return next(dict(one.cells) for one in made.rows if one.label == row)
+def cells(exhibit, row):
+    return next(dict(line.cells) for line in exhibit.rows if line.label == row)
 
 
 def changed(path, change):
-    told = artifacts.load_json(path)
-    change(told)
-    artifacts.save_json(path, told)
+    record = artifacts.load_json(path)
+    change(record)
+    artifacts.save_json(path, record)
 
 
 def as_voc(place, values, classes=CLASSES):
     """PASCAL VOC itself, with these average precisions for the softmax."""
 
-    def change(told):
-        told["class_names"] = list(classes)
-        for one in told["precisions"]:
-            one["classes"] = list(values)
+    def change(record):
+        record["class_names"] = list(classes)
+        for entry in record["precisions"]:
+            entry["classes"] = list(values)
 
     for name in ("improved", "random", "hog"):
         changed(place / f"probes/voc2012/{name}.json", change)
-    changed(place / "folds/voc2012/folds.json", lambda told: told.update(target="voc2012", classes=list(classes)))
+    changed(place / "folds/voc2012/folds.json", lambda record: record.update(target="voc2012", classes=list(classes)))
 
 
 def test_every_class_of_voc_stands_in_the_paper_s_row(place):
     as_voc(place, range(20, 40))
-    made = built(table6_pascal2012, place)
+    exhibit = built(table6_pascal2012, place)
     lines = paper.table("table6_pascal2012")
     for i, label in enumerate(lines["row_label"][:20]):
-        row = cells(made, label)
+        row = cells(exhibit, label)
         assert row["here_softmax"].value == 20 + i  # VOC's order is the paper's
         assert row["ours"].value == lines["ours"][i]
         assert row["difference"].value == pytest.approx(20 + i - lines["ours"][i])
-    assert made.rows[0].label == "Mean"
-    assert len(made.rows) == 22
+    assert exhibit.rows[0].label == "Mean"
+    assert len(exhibit.rows) == 22
 
 
 def test_classes_won_are_those_above_both_rivals(place):
@@ -81,15 +81,15 @@ def test_classes_won_are_those_above_both_rivals(place):
 
 
 def test_a_stand_in_keeps_its_classes_apart_even_where_names_agree(place):
-    changed(place / "probes/voc2012/improved.json", lambda told: told["class_names"].__setitem__(0, "bicycle"))
+    changed(place / "probes/voc2012/improved.json", lambda record: record["class_names"].__setitem__(0, "bicycle"))
     for name in ("random", "hog"):
-        changed(place / f"probes/voc2012/{name}.json", lambda told: told["class_names"].__setitem__(0, "bicycle"))
-    made = built(table6_pascal2012, place)
-    assert cells(made, "bicycle")["ours"] is None
-    mean = cells(made, "Mean")
+        changed(place / f"probes/voc2012/{name}.json", lambda record: record["class_names"].__setitem__(0, "bicycle"))
+    exhibit = built(table6_pascal2012, place)
+    assert cells(exhibit, "bicycle")["ours"] is None
+    mean = cells(exhibit, "Mean")
     assert (mean["ours"].value, mean["here_softmax"].value) == (79.0, pytest.approx(62.0))
     assert mean["difference"].value == pytest.approx(-17.0)
-    assert [row.label for row in made.rows if row.kind == "heading"] == [
+    assert [row.label for row in exhibit.rows if row.kind == "heading"] == [
         "Mean over the classes", "Classes of this experiment; the figure shows the paper's",
     ]  # fmt: skip
 
@@ -103,39 +103,42 @@ def test_a_class_without_a_test_picture_says_so(place):
 
 def test_some_of_voc_s_classes(place):
     as_voc(place, [50, 60], ["tvmonitor", "dog"])
-    made = built(table6_pascal2012, place)
-    assert cells(made, "Tv")["here_softmax"].value == 50
-    assert cells(made, "Dog")["difference"].value == pytest.approx(60 - 87.8)
-    assert cells(made, "Cat")["here_softmax"] is None
-    assert any(note.startswith("2 of the 20 classes") for note in made.notes)
+    exhibit = built(table6_pascal2012, place)
+    assert cells(exhibit, "Tv")["here_softmax"].value == 50
+    assert cells(exhibit, "Dog")["difference"].value == pytest.approx(60 - 87.8)
+    assert cells(exhibit, "Cat")["here_softmax"] is None
+    assert any(note.startswith("2 of the 20 classes") for note in exhibit.notes)
 
 
 def test_baselines_that_were_not_run_have_no_column(place):
     features = {**toy_transfer.settings()["features"], "baselines": []}
-    made = built(table6_pascal2012, place, features=features)
-    assert [column.key for column in made.columns if column.key.startswith("here")] == ["here_softmax", "here_sigmoids"]
+    exhibit = built(table6_pascal2012, place, features=features)
+    assert [column.key for column in exhibit.columns if column.key.startswith("here")] == [
+        "here_softmax",
+        "here_sigmoids",
+    ]
 
 
 def test_table_7_has_ours_beside_the_paper_s(place):
-    made = built(table7_layers, place)
-    row = cells(made, "SVM (5)")
+    exhibit = built(table7_layers, place)
+    row = cells(exhibit, "SVM (5)")
     assert (row["caltech101_paper"].value, row["caltech256_paper"].value) == (86.2, 65.6)
-    told = artifacts.load_json(place / "probes/caltech101/improved.json")["accuracies"]
-    folds = next(one["folds"] for one in told if (one["layer"], one["classifier"]) == (5, "svm"))
+    record = artifacts.load_json(place / "probes/caltech101/improved.json")["accuracies"]
+    folds = next(entry["folds"] for entry in record if (entry["layer"], entry["classifier"]) == (5, "svm"))
     assert row["caltech101_improved"].value == pytest.approx(np.mean(folds))
     assert row["caltech101_improved"].spread == pytest.approx(np.std(folds, ddof=1))
-    assert cells(made, "Softmax (2)")["caltech101_paper"] is None
-    assert isinstance(cells(made, "Softmax (2)")["caltech256_baseline"], Number)
-    assert len(made.rows) == 12
-    assert made.highlights[0].paper == "+41.4 (layer 5)"
-    alone = built(table7_layers, place, folds={"caltech256": {}})
-    assert alone.highlights[0].paper == "+47.1 (layer 7)"
+    assert cells(exhibit, "Softmax (2)")["caltech101_paper"] is None
+    assert isinstance(cells(exhibit, "Softmax (2)")["caltech256_baseline"], Number)
+    assert len(exhibit.rows) == 12
+    assert exhibit.highlights[0].paper == "+41.4 (layer 5)"
+    single = built(table7_layers, place, folds={"caltech256": {}})
+    assert single.highlights[0].paper == "+47.1 (layer 7)"
 
 
 def test_the_first_run_comes_first_whatever_its_name(place):
     features = {"runs": ["improved", "baseline"], "baselines": []}
-    made = built(table7_layers, place, features=features)
-    assert [column.key for column in made.columns][1:4] == [
+    exhibit = built(table7_layers, place, features=features)
+    assert [column.key for column in exhibit.columns][1:4] == [
         "caltech101_paper",
         "caltech101_improved",
         "caltech101_baseline",
@@ -143,19 +146,21 @@ def test_the_first_run_comes_first_whatever_its_name(place):
 
 
 def test_table_7_on_one_target_with_other_sizes(place):
-    def fewer(told):
-        told["test_pictures"] = {"10": 100}
+    def fewer(record):
+        record["test_pictures"] = {"10": 100}
 
-    def at_ten(told):
-        told["accuracies"] = [{**one, "per_class": 10} for one in told["accuracies"] if one["per_class"] == 30]
+    def at_ten(record):
+        record["accuracies"] = [
+            {**entry, "per_class": 10} for entry in record["accuracies"] if entry["per_class"] == 30
+        ]
 
     changed(place / "folds/caltech101/folds.json", fewer)
     for name in ("improved", "baseline"):
         changed(place / f"probes/caltech101/{name}.json", at_ten)
-    made = built(table7_layers, place, folds={"caltech101": {}})
-    assert {column.group for column in made.columns if column.group} == {"Caltech-101, 10 per class"}
-    assert made.columns[1].label == "paper (30 per class)"
-    assert isinstance(cells(made, "SVM (1)")["caltech101_improved"], Number)
+    exhibit = built(table7_layers, place, folds={"caltech101": {}})
+    assert {column.group for column in exhibit.columns if column.group} == {"Caltech-101, 10 per class"}
+    assert exhibit.columns[1].label == "paper (30 per class)"
+    assert isinstance(cells(exhibit, "SVM (1)")["caltech101_improved"], Number)
 
 
 def test_table_7_needs_one_of_the_two(place):
@@ -166,28 +171,28 @@ def test_table_7_needs_one_of_the_two(place):
 def test_a_layer_that_was_not_measured_says_so(place):
     changed(
         place / "probes/caltech101/baseline.json",
-        lambda told: told.update(accuracies=[one for one in told["accuracies"] if one["layer"] != 4]),
+        lambda record: record.update(accuracies=[entry for entry in record["accuracies"] if entry["layer"] != 4]),
     )
     assert cells(built(table7_layers, place), "SVM (4)")["caltech101_baseline"] == "not run"
 
 
 def test_overlaps_are_counted_by_class(place):
-    def put(told):
-        one = told["overlap"]["left_out"][0]
-        told["overlap"]["left_out"] = [{**one, "class": name} for name in ("b", "a", "b", "c", "b", "a")]
+    def edit(record):
+        left_out = record["overlap"]["left_out"][0]
+        record["overlap"]["left_out"] = [{**left_out, "class": name} for name in ("b", "a", "b", "c", "b", "a")]
 
-    changed(place / "folds/caltech101/folds.json", put)
-    made = built(overlap, place)
-    row = cells(made, "Caltech-101: scenes")
+    changed(place / "folds/caltech101/folds.json", edit)
+    exhibit = built(overlap, place)
+    row = cells(exhibit, "Caltech-101: scenes")
     assert (row["left_out"].value, row["most"].value, row["duplicates"].value) == (6, 3, 1)
     assert (row["paper_left_out"], row["paper_most"].value) == ("44 of 9,144", 10)
-    start = [one.label for one in made.rows].index("Left out of Caltech-101, by class")
-    assert [(one.label, one["left_out"].value) for one in made.rows[start + 1 : start + 4]] == [
+    start = [row.label for row in exhibit.rows].index("Left out of Caltech-101, by class")
+    assert [(row.label, row["left_out"].value) for row in exhibit.rows[start + 1 : start + 4]] == [
         ("b", 3),
         ("a", 2),
         ("c", 1),
     ]
-    assert cells(made, "PASCAL VOC 2012: scenes")["paper_left_out"] is None
+    assert cells(exhibit, "PASCAL VOC 2012: scenes")["paper_left_out"] is None
 
 
 def test_overlap_needs_a_target():

@@ -8,14 +8,14 @@ HEADING = "epoch,learning_rate,train_loss,train_top1_error,val_loss,val_top1_err
 
 def files(folder, **diverged):
     """Two networks of two epochs; a diverged one has no row."""
-    found = {}
+    paths = {}
     for place, run, faded in ((1, "baseline", 0.2), (2, "without-7", 0.25)):
         where = diverged.get(run.partition("-")[0])
         artifacts.save_json(folder / run / "network.json", {"faded_to": faded, "diverged": where})
         rows = "" if where else "1,0.01,2.5,80,2.4,75,40\n2,0.001,2.0,70,2.2,65,30\n"
         artifacts.save_text(folder / run / "history.csv", HEADING + rows)
-        found |= {f"{place} {run}": folder / run / "history.csv", f"network/{run}": folder / run / "network.json"}
-    return found
+        paths |= {f"{place} {run}": folder / run / "history.csv", f"network/{run}": folder / run / "network.json"}
+    return paths
 
 
 def test_how_far_first_weights_faded_is_noted(tmp_path):

@@ -74,7 +74,7 @@ def test_table4_means_and_spreads_of_the_folds(results: Path) -> None:
     assert hog["acc15_paper"] == random["acc15_paper"] == random["acc15_diff"] == ""
     assert hog["section"].endswith("not in the paper") != prior["section"].endswith("not in the paper")
     # over the two folds that both have, as claim 32: 70 - 40 and 71 - 44
-    assert [(one.ours, one.paper) for one in table.highlights] == [("+28.5", "+40.0")]
+    assert [(highlight.ours, highlight.paper) for highlight in table.highlights] == [("+28.5", "+40.0")]
     assert "first 2 of the splits" in table.notes[1]
     assert "2 images similar" in table.notes[2]
     assert "1 copy within the set" in table.notes[2]
@@ -106,9 +106,9 @@ def test_table4_says_how_well_the_network_from_scratch_fits(results: Path) -> No
 
 def test_a_table_without_scratch_and_baselines(results: Path) -> None:
     table = built(table5_caltech256, results, scratch=None, features=baselines())
-    found = lines(table)
-    assert len(found) == 4
-    assert [found[2][f"acc{k}_ours"] for k in (15, 60)] == ["not run"] * 2
+    rows = lines(table)
+    assert len(rows) == 4
+    assert [rows[2][f"acc{k}_ours"] for k in (15, 60)] == ["not run"] * 2
     assert [row.kind for row in table.rows if row.label == "Non-pretrained convnet"] == ["unrun"]
     assert table.highlights == ()
 
@@ -153,7 +153,7 @@ def test_fig9_says_how_few_pictures_pass_hog_with_the_most(results: Path) -> Non
     figure = built(fig9_caltech256, results)
     # toy: 30 + 10 ln k against 10 + 9.5 ln 60 = 48.9; ln 6 = 1.79, ln 7 = 1.95. Paper: 54.9 with 5, 57.0 with 6, Bo 55.2
     assert passing(figure) == ("6", "7")
-    assert [(one.ours, one.paper) for one in figure.highlights] == [("7", "6 (Bo et al., 2013)")]
+    assert [(highlight.ours, highlight.paper) for highlight in figure.highlights] == [("7", "6 (Bo et al., 2013)")]
     assert (
         "HOG, linear SVM, with 60 per class, 48.9 %; pretrained features exceed it with 7, not with 6."
         in figure.caption
@@ -186,8 +186,8 @@ def test_fig9_where_the_baseline_is_never_passed_and_few_sizes_were_measured(res
     figure = built(fig9_caltech256, results, scratch=None, features=baselines("hog"))
     assert passing(figure) == ("6", "never")
     assert "pretrained features never exceed it (at best 32.0 %, with 8)" in figure.caption
-    own = {line["per_class"]: line for line in lines(figure) if line["series"].startswith("Pretrained")}
-    assert (own["8"]["accuracy_ours"], own["8"]["accuracy_paper"], own["60"]["accuracy_ours"]) == (
+    pretrained = {line["per_class"]: line for line in lines(figure) if line["series"].startswith("Pretrained")}
+    assert (pretrained["8"]["accuracy_ours"], pretrained["8"]["accuracy_paper"], pretrained["60"]["accuracy_ours"]) == (
         "32.0",
         "",
         "not run",
@@ -218,10 +218,10 @@ def test_a_target_that_is_not_split_is_named() -> None:
 def test_toy_files_say_what_the_stages_say(results: Path) -> None:
     """The pictures that folds.json leaves out are those of overlap.npz; of the folds, no picture trains and tests."""
     for target, sizes in toy_transfer.SIZES.items():
-        told = artifacts.load_json(results / f"folds/{target}/folds.json")
+        record = artifacts.load_json(results / f"folds/{target}/folds.json")
         pairs = artifacts.load_arrays(results / f"folds/{target}/overlap.npz")
         left_out = [tuple(files) for files in pairs["files"][pairs["left_out"]].tolist()]
-        assert left_out == [(one["file"], one["source_file"]) for one in told["overlap"]["left_out"]]
+        assert left_out == [(copy["file"], copy["source_file"]) for copy in record["overlap"]["left_out"]]
         folds = artifacts.load_arrays(results / f"folds/{target}/folds.npz")
         for k in sizes or ("",):
             for train, test in zip(folds[f"train{k}"], folds[f"test{k}"], strict=True):

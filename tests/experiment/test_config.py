@@ -180,9 +180,9 @@ def test_the_order_of_keys_changes_nothing():
     def backwards(value):
         return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
-    one, two = (loading.parse(content, "a") for content in (SMOKE, backwards(SMOKE)))
-    assert slices(one) == slices(two)
-    assert one.slice(("exhibits", "table3_ablations")) == two.slice(("exhibits", "table3_ablations"))
+    first, second = (loading.parse(content, "a") for content in (SMOKE, backwards(SMOKE)))
+    assert slices(first) == slices(second)
+    assert first.slice(("exhibits", "table3_ablations")) == second.slice(("exhibits", "table3_ablations"))
 
 
 def test_a_slice_is_a_spec_of_its_stage():
@@ -198,8 +198,8 @@ def test_the_report_depends_on_the_networks_of_its_exhibits():
     def networks(config):
         return {file for label, file in config.graph.inputs(("report",)).items() if label.startswith("network/")}
 
-    whole = loading.parse(SMOKE, "my.yaml")
-    assert networks(whole) == {f"{stage}/{run}/network.json" for run, stage in whole.runs().items()}
+    full = loading.parse(SMOKE, "my.yaml")
+    assert networks(full) == {f"{stage}/{run}/network.json" for run, stage in full.runs().items()}
     assert networks(loading.parse(changed("report.exhibits", ["fig7_occlusion"]), "my.yaml")) == {
         "train/improved/network.json"
     }

@@ -109,9 +109,9 @@ def test_features_are_half_precision_and_hog_costs_no_operations(config, improve
 
 def test_training_on_a_target_lasts_the_given_steps(config):
     needs = cost.estimate_cost(config, [job("scratch", set="caltech101")])
-    one = cost.forward_operations(describe(config.training("improved").network, 64, 20, 0.1))
+    operations = cost.forward_operations(describe(config.training("improved").network, 64, 20, 0.1))
     epochs = 3  # 30 mini-batches of 8 images, 13 to an epoch of 100
-    assert needs.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * one}
+    assert needs.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * operations}
 
 
 def test_an_empty_plan_needs_nothing(config):

@@ -71,7 +71,9 @@ OTHER = {  # a value that is not the paper's, where one more or one half is none
     "init": "he", "crops": "random", "schedule": "cosine", "fade": 0.3, "warmup": 2.0, "layers": (1, 7),
     "maps": {1: 9, 5: 3}, "split": "other",
 }  # fmt: skip
-COMPARED = [(stage, name) for stage, table in STAGES.items() for name, one in table.items() if isinstance(one, Printed)]
+COMPARED = [
+    (stage, name) for stage, table in STAGES.items() for name, setting in table.items() if isinstance(setting, Printed)
+]
 
 
 @pytest.mark.parametrize(("stage", "name"), COMPARED)

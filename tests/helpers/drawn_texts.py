@@ -55,8 +55,8 @@ def faults_in(figure: Figure) -> list[str]:
         if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > width + SLACK or box.y1 > height + SLACK
     ]
     return faults + [
-        f"on each other: {one!r} and {other!r}"
-        for (one, box), (other, second) in itertools.combinations(boxes, 2)
+        f"on each other: {first!r} and {other!r}"
+        for (first, box), (other, second) in itertools.combinations(boxes, 2)
         if _share(box, second)
     ]
 
@@ -80,7 +80,7 @@ def _hidden(figure: Figure) -> Iterator[Text]:
                 yield from (axis.label, axis.offsetText)
 
 
-def _share(one: Bbox, other: Bbox) -> bool:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+def _share(first: Bbox, second: Bbox) -> bool:
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
     return width > SLACK and height > SLACK

@@ -84,8 +84,8 @@ def _outcome(case: Case, read: Callable[[bytes, str, Path], Any], place: Path) -
     except UserError as error:
         if case.expected == SAME:
             return "silent", f"refused though harmless: {error}"
-        named = case.name.split(".")[0] in str(error)
-        return ("refused", "") if named else ("traceback", f"a message that does not name the file: {error}")
+        is_named = case.name.split(".")[0] in str(error)
+        return ("refused", "") if is_named else ("traceback", f"a message that does not name the file: {error}")
     except Exception:
         return "traceback", traceback.format_exc(limit=-3)
     same = _equal(result, _undamaged(case.kind, case.name))
@@ -100,8 +100,8 @@ def _undamaged(kind: str, name: str) -> Any:
         return KINDS[kind][1](ORIGINALS[kind](name), name, Path(place))
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+def _equal(first: Any, second: Any) -> bool:
+    return np.array_equal(first, second) if isinstance(first, np.ndarray) else first == second
 
 
 # Damage that suits every kind
@@ -248,12 +248,12 @@ def _odd_value(rng: random.Random) -> bytes:
 def _key_twice(rng: random.Random) -> bytes:
     """A line that holds a key and its whole value stands twice."""
     lines = _experiment().decode().splitlines(keepends=True)
-    whole = [
+    candidates = [
         i
         for i, line in enumerate(lines)
         if ": " in line and not line.lstrip().startswith(("#", "- ")) and yaml_line(line)
     ]
-    i = rng.choice(whole)
+    i = rng.choice(candidates)
     return "".join([*lines[: i + 1], lines[i], *lines[i + 1 :]]).encode()
 
 
@@ -293,8 +293,8 @@ def _read_experiment(content: bytes, name: str, place: Path) -> dict[str, Any]:
     (place / name).write_bytes(content)
     config = loading.load(place / name)
     for stage, names in (("prepare", config.prepare), ("train", config.train.runs), ("folds", config.folds)):
-        for one in names:
-            config.slice((stage, one))
+        for experiment in names:
+            config.slice((stage, experiment))
     config.reductions()
     return config.model_dump(mode="json")
 

@@ -12,7 +12,7 @@ def rows_of(text: str) -> tuple[str, list[list[str]]]:
     assert kind
     assert bare.endswith(f"\\end{{{kind[1]}}}")
     assert re.findall(r"\\(?:begin|end)\{", bare) == ["\\begin{", "\\end{"]
-    unescaped = re.sub(r"\\[\\&%$#_{}]", lambda found: "" if found[0] != "\\\\" else found[0], bare)
+    unescaped = re.sub(r"\\[\\&%$#_{}]", lambda match: "" if match[0] != "\\\\" else match[0], bare)
     assert unescaped.count("{") == unescaped.count("}")
     assert not re.search(r"[%#~^\x00-\x09\x0b-\x1f]", unescaped)
     types = re.sub(r"p\{.*?\}", "p", spec.split("}", 1)[1][1:-1])
@@ -20,8 +20,8 @@ def rows_of(text: str) -> tuple[str, list[list[str]]]:
 
 
 def _cells(line: str) -> list[str]:
-    found = []
+    cells = []
     for cell in re.split(r"(?<!\\)&", f" {line} "):
         wide = re.fullmatch(r"\\multicolumn\{(\d+)\}\{[lc]\}\{(.*)\}", cell.strip())
-        found += [wide[2]] * int(wide[1]) if wide else [cell.strip()]
-    return found
+        cells += [wide[2]] * int(wide[1]) if wide else [cell.strip()]
+    return cells

@@ -17,10 +17,10 @@ RECIPE = {"width": 0.25, "input_size": 80, "epochs": 6, "learning_rate": 0.01}
 
 def ranks(top1: float, top5: float, start: int = 0, pictures: int = PICTURES) -> np.ndarray:
     """(N,): how many classes pass the label: percents of errors, the wrong pictures in a row from `start`, round the end."""
-    found = np.zeros(pictures, int)
-    found[: round(pictures * top1 / 100)] = 1
-    found[: round(pictures * top5 / 100)] = 5
-    return np.roll(found, start)
+    ranks = np.zeros(pictures, int)
+    ranks[: round(pictures * top1 / 100)] = 1
+    ranks[: round(pictures * top5 / 100)] = 5
+    return np.roll(ranks, start)
 
 
 def write(
@@ -37,7 +37,7 @@ def write(
     labels = np.arange(len(ranked)) % classes
     errors = {
         "n": len(ranked), "train_top1": train_top1, "train_n": 2000,
-        "views": {str(v): {f"top{k}": 100 * float(np.mean(of >= k)) for k in (1, 5)} for v, of in views.items()},
+        "views": {str(v): {f"top{k}": 100 * float(np.mean(ranks >= k)) for k in (1, 5)} for v, ranks in views.items()},
     }  # fmt: skip
     files = {
         f"network/{name}": folder / f"{name}/network.json",
@@ -46,8 +46,8 @@ def write(
     }
     artifacts.save_json(files[f"network/{name}"], {"spec": spec, "full_size": {"parameters": 1}})
     artifacts.save_json(files[f"errors/{name}"], errors)
-    said = {f"probabilities_{v}": probabilities(labels, of, classes) for v, of in views.items()}
-    artifacts.save_arrays(files[f"scores/{name}"], labels=labels, **said)
+    arrays = {f"probabilities_{v}": probabilities(labels, ranks, classes) for v, ranks in views.items()}
+    artifacts.save_arrays(files[f"scores/{name}"], labels=labels, **arrays)
     lines = ["epoch,val_top1_error", *(f"{epoch},{error}" for epoch, error in enumerate(history, 1))]
     artifacts.save_text(folder / f"{name}/history.csv", "\n".join(lines) + "\n")
     return files | trained(files) | {f"trained/history/{name}": folder / f"{name}/history.csv"}
@@ -73,13 +73,13 @@ def probabilities(labels: np.ndarray, ranked: np.ndarray, classes: int) -> np.nd
     every, label = np.arange(classes), labels[:, None]
     position = every - (every > label)  # among the classes that are not the label
     scores = np.where(every == label, 0.5 - ranked[:, None], -position)
-    said = np.exp(3.0 * scores)
-    return (said / said.sum(1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(3.0 * scores)
+    return (exponentials / exponentials.sum(1, keepdims=True)).astype(np.float32)
 
 
 def source(folder: Path, **changes: Any) -> dict[str, Path]:
-    told = {"dataset": "scenes", "classes": [f"c{i}" for i in range(CLASSES)], "splits": {"train": [0, 6000]}}
-    artifacts.save_json(folder / "manifest.json", told | changes)
+    manifest = {"dataset": "scenes", "classes": [f"c{i}" for i in range(CLASSES)], "splits": {"train": [0, 6000]}}
+    artifacts.save_json(folder / "manifest.json", manifest | changes)
     return {"source": folder / "manifest.json"}
 
 

@@ -26,8 +26,8 @@ def write(results: Path, classes: list[str], rng: np.random.Generator) -> None:
             f"places_{layer}": rng.integers(4, size=(len(EPOCHS), MAPS, 2)),
         }
         layers[str(layer)] = {
-            "maps": 24, "dead": [0] * len(EPOCHS), "filters": [max(0.95, one) for one in near], "responses": near,
-            "same_picture": [one**2 for one in near], "projections": near,
+            "maps": 24, "dead": [0] * len(EPOCHS), "filters": [max(0.95, similarity) for similarity in near], "responses": near,
+            "same_picture": [similarity**2 for similarity in near], "projections": near,
             "settled": {"filters": EPOCHS[0], "responses": 0.9 * (1 + layer)},
         }  # fmt: skip
     about = {

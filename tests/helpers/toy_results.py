@@ -155,11 +155,11 @@ def _trained(results: Path, name: str, classes: list[str], labels: np.ndarray) -
     rng = np.random.default_rng([3, *name.encode()])
     spec = spec_of(name)
     network = Network(**RUNS[name][1])
-    here, full = describe(network, INPUT, len(classes), WIDTH), describe(network)
+    network_shape, full = describe(network, INPUT, len(classes), WIDTH), describe(network)
     folder = results / stage / name
     summary = {
         "run": name, "spec": spec, "device": "cpu", "precision": "bfloat16", "classes": len(classes), "images": 960,
-        "rows": [_row(row) for row in here], "parameters": parameter_count(here), "seconds": 42.0,
+        "rows": [_row(row) for row in network_shape], "parameters": parameter_count(network_shape), "seconds": 42.0,
         "weight_decay": 0.002, "faded_to": 0.2 if "seed1" in name else 0.25, "diverged": None,
         "full_size": {"rows": [_row(row) for row in full], "parameters": parameter_count(full)},
     }  # fmt: skip
@@ -192,8 +192,8 @@ def diverge(results: Path, name: str) -> None:
     artifacts.save_arrays(folder / "scores.npz", labels=artifacts.load_arrays(folder / "scores.npz")["labels"])
     history = network.with_name("history.csv")
     head, *epochs = history.read_text().splitlines()
-    kept = [] if name == "wide" else epochs[:2]  # or none, where it diverged in its first epoch
-    artifacts.save_text(history, "\n".join([head, *kept]) + "\n")
+    finished = [] if name == "wide" else epochs[:2]  # or none, where it diverged in its first epoch
+    artifacts.save_text(history, "\n".join([head, *finished]) + "\n")
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -272,9 +272,9 @@ def _filters(maps: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _patch(label: int, tile: int, rng: np.random.Generator) -> np.ndarray:
-    whole = picture(int(label), INPUT, rng)
+    image = picture(int(label), INPUT, rng)
     top, left = rng.integers(INPUT - tile + 1, size=2)
-    return whole[top : top + tile, left : left + tile]
+    return image[top : top + tile, left : left + tile]
 
 
 def _edges(patch: np.ndarray) -> np.ndarray:

@@ -89,8 +89,8 @@ def _accuracies(target: str, name: str, layers: Sequence[int]) -> list[dict[str,
                 lower = 0.7 if classifier == "svm" and name != "hog" else 0
                 mean = accuracy(target, name, k) * LAYERS.get(layer, 1) - lower
                 folds = [round(mean, 1) + shift for shift in _shifts(_count(target))]
-                one = {"layer": layer, "classifier": classifier, "per_class": k, "folds": folds}
-                accuracies.append(one | {"strengths": [30.0] * len(folds)})
+                entry = {"layer": layer, "classifier": classifier, "per_class": k, "folds": folds}
+                accuracies.append(entry | {"strengths": [30.0] * len(folds)})
     return accuracies
 
 
@@ -105,8 +105,8 @@ def _precisions(name: str, layer: int, classes: int) -> list[dict[str, Any]]:
     for classifier, more in (("softmax", 0.0), ("sigmoids", 1.7)):
         each = PRECISION[name] + more + np.linspace(-12, 12, classes)
         mean = float(each.mean())
-        one = {"layer": layer, "classifier": classifier, "classes": each.tolist(), "mean": mean}
-        precisions.append(one | {"low": mean - 2.3, "high": mean + 2.4, "strength": 30.0})
+        entry = {"layer": layer, "classifier": classifier, "classes": each.tolist(), "mean": mean}
+        precisions.append(entry | {"low": mean - 2.3, "high": mean + 2.4, "strength": 30.0})
     return precisions
 
 
@@ -151,8 +151,8 @@ def _folds(folder: Path, target: str, classes: list[str], rng: np.random.Generat
             "source": "scenes", "source_pictures": SOURCE_PICTURES, "threshold": THRESHOLD, "size": 16, "mirrored": True, "crops": True,
             "largest": round(float(correlation[0]), 4),
             "left_out": [
-                {"file": file, "class": shown[i], "source_file": of, "correlation": round(float(correlation[i]), 4)}
-                for i, (file, of) in enumerate(names[:left])
+                {"file": file, "class": shown[i], "source_file": source_file, "correlation": round(float(correlation[i]), 4)}
+                for i, (file, source_file) in enumerate(names[:left])
             ],
         },
         "duplicates": [{"file": f"all/{classes[0]}/00090", "of": f"all/{classes[0]}/00007", "class": classes[0]}][:twice],

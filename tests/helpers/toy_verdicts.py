@@ -31,6 +31,6 @@ def six(folder: Path) -> list[str]:
             "precisions": [("float32", "bfloat16")[i % 2]],
             "devices": ["cpu"],
         }
-        made = claims([verdicts[i] for verdicts in SIX.values()])
-        toy_report.write(folder / f"demo-{i}", f"demo-{i}", claims=made, training=training)
+        toy_claims = claims([verdicts[i] for verdicts in SIX.values()])
+        toy_report.write(folder / f"demo-{i}", f"demo-{i}", claims=toy_claims, training=training)
     return [str(folder / f"demo-{i}") for i in range(6)]

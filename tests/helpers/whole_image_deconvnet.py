@@ -89,7 +89,7 @@ def _filter(maps: Tensor, size: tuple[int, int], conv: nn.Conv2d) -> Tensor:
             maps.shape[2:], conv.stride, conv.padding, conv.dilation, conv.kernel_size, strict=True
         )
     ]
-    unreached = [max(0, side - there) for side, there in zip(size, reached, strict=True)]
+    unreached = [max(0, side - length) for side, length in zip(size, reached, strict=True)]
     pixels = functional.conv_transpose2d(
         maps, conv.weight, None, conv.stride, conv.padding, unreached, conv.groups, conv.dilation
     )

@@ -80,7 +80,7 @@ def page(place, tmp_path_factory):
     return (out / "index.html").read_text(encoding="utf-8")
 
 
-def said(capsys, *arguments):
+def error_of(capsys, *arguments):
     """What the command prints on bad input, as one string."""
     with pytest.raises(SystemExit) as exit_:
         main(["look", *map(str, arguments)])
@@ -104,7 +104,7 @@ def test_the_top_classes_are_those_of_a_forward_pass(seeing, crop, looked):
     with torch.no_grad():
         expected = seeing.net(seeing.inputs(crop[None]))[0].softmax(0)
     assert len(looked.top) == 5
-    assert [one for one, _ in looked.top] == expected.argsort(descending=True)[:5].tolist()
+    assert [name for name, _ in looked.top] == expected.argsort(descending=True)[:5].tolist()
     assert [probability for _, probability in looked.top] == pytest.approx(
         expected.sort(descending=True).values[:5].tolist()
     )
@@ -115,15 +115,15 @@ def test_features_are_the_strongest_units_projected(seeing, crop, looked):
     passed = trace(seeing.net, inputs, list(seeing.layers.values()))
     for layer, name in seeing.layers.items():
         maps, field = passed.outputs[name][0], receptive_field(seeing.net, name)
-        assert [one.number for one in looked.layers[layer]] == maps.amax((1, 2)).argsort(descending=True)[:3].tolist()
-        for one in looked.layers[layer]:
-            assert one.activation == pytest.approx(maps[one.number].max().item())
-            y, x = divmod(int(maps[one.number].argmax()), maps.shape[2])
-            pixels = project(passed, name, torch.tensor([[0, one.number, y, x]]))[0].permute(1, 2, 0).numpy()
+        assert [unit.number for unit in looked.layers[layer]] == maps.amax((1, 2)).argsort(descending=True)[:3].tolist()
+        for unit in looked.layers[layer]:
+            assert unit.activation == pytest.approx(maps[unit.number].max().item())
+            y, x = divmod(int(maps[unit.number].argmax()), maps.shape[2])
+            pixels = project(passed, name, torch.tensor([[0, unit.number, y, x]]))[0].permute(1, 2, 0).numpy()
             top, left = field.corner((y, x), SIZE)
             window = (slice(top, top + field.tile_side(SIZE)), slice(left, left + field.tile_side(SIZE)))
-            np.testing.assert_allclose(one.projection, pixels[window], rtol=1e-4, atol=1e-4 * np.abs(pixels).max())
-            assert np.array_equal(one.patch, crop[window])
+            np.testing.assert_allclose(unit.projection, pixels[window], rtol=1e-4, atol=1e-4 * np.abs(pixels).max())
+            assert np.array_equal(unit.patch, crop[window])
 
 
 def test_covering_is_done_with_grey_pixels_at_the_place_told(seeing, crop, looked):
@@ -177,14 +177,14 @@ def test_the_page_says_what_was_found(page, looked):
     assert "A grey square of 32 \u00d7 32 pixels slides over the input in steps of 16 pixels." in text
     assert "Over 3 \u00d7 3 positions of the square" in text
     assert "ends of such a long image" not in text
-    for one in looked.layers[5]:
-        assert f"map {one.number}, activation {look_draw.number(one.activation)}" in text
+    for unit in looked.layers[5]:
+        assert f"map {unit.number}, activation {look_draw.number(unit.activation)}" in text
 
 
 def test_the_pictures_on_the_page_are_those_looked_at(page, crop, looked):
     shown = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2]))))
-        for one in Page(page).all("img")
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))))
+        for image in Page(page).all("img")
     ]
     assert np.array_equal(shown[0], crop.repeat(5, 0).repeat(5, 1))
     assert np.array_equal(shown[2], looked.layers[1][0].patch)
@@ -283,10 +283,10 @@ def test_a_map_that_is_not_active_is_not_shown(seeing, crop):
         net.conv5.weight.zero_()
         net.conv5.bias.fill_(-1)
     dead = dataclasses.replace(seeing, net=net)
-    found = inspect.inspect(dead, crop, square=32, stride=16)
-    assert found.layers[5] == []
-    assert len(found.layers[4]) == 4
-    page = look_page.render(dead, [Photograph("a", (9, 9), crop)], [found])
+    looked = inspect.inspect(dead, crop, square=32, stride=16)
+    assert looked.layers[5] == []
+    assert len(looked.layers[4]) == 4
+    page = look_page.render(dead, [Photograph("a", (9, 9), crop)], [looked])
     assert page.count("No map of this layer is active.") == 1
 
 
@@ -312,7 +312,7 @@ def test_a_layer_that_cannot_be_handled_is_named(seeing):
 
 def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, capsys):
     (tmp_path / "words.jpg").write_text("words")
-    text = said(capsys, place / "first.png", tmp_path / "words.jpg", tmp_path / "none.png", tmp_path,
+    text = error_of(capsys, place / "first.png", tmp_path / "words.jpg", tmp_path / "none.png", tmp_path,
                 "--weights", place / "model.safetensors", "--out", tmp_path / "out", *FEW)  # fmt: skip
     lines = text.splitlines()
     assert len(lines) == 3
@@ -324,11 +324,11 @@ def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, c
 
 def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
     (tmp_path / "index.html").write_text("<title>mine</title>")
-    given = [place / "first.png", "--weights", place / "model.safetensors", *FEW, "--out"]
-    assert "index.html: exists and was not created by this command" in said(capsys, *given, tmp_path)
+    options = [place / "first.png", "--weights", place / "model.safetensors", *FEW, "--out"]
+    assert "index.html: exists and was not created by this command" in error_of(capsys, *options, tmp_path)
     assert (tmp_path / "index.html").read_text() == "<title>mine</title>"
-    assert "first.png is a file; choose a folder" in said(capsys, *given, place / "first.png")
-    assert "first.png is a file; choose a folder" in said(capsys, *given, place / "first.png" / "deeper")
+    assert "first.png is a file; choose a folder" in error_of(capsys, *options, place / "first.png")
+    assert "first.png is a file; choose a folder" in error_of(capsys, *options, place / "first.png" / "deeper")
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,8 @@ def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
     ],
 )  # fmt: skip
 def test_bad_options_are_one_message(place, tmp_path, capsys, arguments, message):
-    given = [place / "first.png", "--weights", place / "model.safetensors", "--out", tmp_path, *FEW, *arguments]
-    assert message in said(capsys, *given)
+    options = [place / "first.png", "--weights", place / "model.safetensors", "--out", tmp_path, *FEW, *arguments]
+    assert message in error_of(capsys, *options)
     assert not any(tmp_path.iterdir())
 
 
@@ -355,23 +355,31 @@ def test_torchvisions_network_with_its_own_classes(place, tmp_path, capsys, monk
 
     monkeypatch.setattr(torchvision_networks, "_model", narrow)
     torch.save(narrow("alexnet", classes=3).state_dict(), tmp_path / "mine.pth")
-    given = [place / "first.png", "--weights", tmp_path / "mine.pth", "--network", "alexnet", "--out", tmp_path / "out"]
-    given += ["--square", "112", "--stride", "112", "--threads", "1"]
+    options = [
+        place / "first.png",
+        "--weights",
+        tmp_path / "mine.pth",
+        "--network",
+        "alexnet",
+        "--out",
+        tmp_path / "out",
+    ]
+    options += ["--square", "112", "--stride", "112", "--threads", "1"]
     (tmp_path / "names.txt").write_text("\ufeffKäse\nowl\n\n", encoding="utf-8")
-    assert "--classes: 2 names, but" in said(capsys, *given, "--classes", tmp_path / "names.txt")
+    assert "--classes: 2 names, but" in error_of(capsys, *options, "--classes", tmp_path / "names.txt")
     (tmp_path / "names.txt").write_text("\ufeffKäse\nowl\nbus\n", encoding="utf-8")
-    main(["look", *map(str, given), "--classes", str(tmp_path / "names.txt")])
+    main(["look", *map(str, options), "--classes", str(tmp_path / "names.txt")])
     read = Page((tmp_path / "out/index.html").read_text(encoding="utf-8"))
     assert {row[0] for row in read.rows} == {"Käse", "owl", "bus"}
     assert len(read.all("img")) == 1 + 5 * 4 * 2 + 4 + 2
-    main(["look", *map(str, given), "--no-occlusion"])
+    main(["look", *map(str, options), "--no-occlusion"])
     assert "class 2" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
 
 
 def test_our_weights_are_not_torchvisions(place, tmp_path, capsys):
-    given = [place / "first.png", "--weights", place / "model.safetensors", "--out", tmp_path, "--network", "vgg16"]
-    assert "model.safetensors: not the weights of torchvision's vgg16: features.0.weight is missing" in said(
-        capsys, *given
+    options = [place / "first.png", "--weights", place / "model.safetensors", "--out", tmp_path, "--network", "vgg16"]
+    assert "model.safetensors: not the weights of torchvision's vgg16: features.0.weight is missing" in error_of(
+        capsys, *options
     )
 
 

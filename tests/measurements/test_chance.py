@@ -40,24 +40,24 @@ def test_two_images_show_nothing(tmp_path: Path) -> None:
     assert "top-1 error 0.0 % of 2 validation images" in described(tmp_path, 0, 2, pictures=2)
 
 
-def relabel(files: dict[str, Path], labels: np.ndarray, named: int) -> None:
+def relabel(files: dict[str, Path], labels: np.ndarray, predicted: int) -> None:
     """The network names one class for every image."""
     probabilities = np.full((len(labels), 10), 0.01, np.float32)
-    probabilities[:, named] = 0.91
+    probabilities[:, predicted] = 0.91
     artifacts.save_arrays(files["scores/improved"], labels=labels, probabilities_1=probabilities)
 
 
 def test_naming_the_most_frequent_class_is_chance(tmp_path: Path) -> None:
     """Of 10 classes one has 60 % of the images: an error of 40 % is far below 90 %, and says nothing."""
     files = disk.write(tmp_path, "improved", "improved", disk.ranks(0, 0, pictures=1000), classes=10)
-    relabel(files, np.r_[np.zeros(600, int), np.arange(400) % 9 + 1], named=0)
+    relabel(files, np.r_[np.zeros(600, int), np.arange(400) % 9 + 1], predicted=0)
     assert chance.describe(Networks.load(files), ["improved"]).endswith("of 1,000 validation images, chance 40.0 %")
 
 
 def test_a_class_without_images_does_not_raise_it(tmp_path: Path) -> None:
     """Ten classes, of which five have images: naming one of them is right in a fifth of them."""
     files = disk.write(tmp_path, "improved", "improved", disk.ranks(0, 0, pictures=1000), classes=10)
-    relabel(files, np.arange(1000) % 5, named=3)
+    relabel(files, np.arange(1000) % 5, predicted=3)
     assert "top-1 error 80.0 % [77.4, 82.4] of 1,000 validation images, chance 80.0 %" in chance.describe(
         Networks.load(files), ["improved"]
     )

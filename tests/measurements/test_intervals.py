@@ -72,11 +72,11 @@ def test_training_errors_are_independent_binomials() -> None:
 def test_an_ensembles_spread_is_that_of_a_mean() -> None:
     """Of four members, with a spread of 2 points: 4 / 4 = 1 square point beside that over images."""
     wrong = np.arange(1000)[None] < 100  # 10 %
-    one, four = (network_errors.mean_error(wrong, (2.0, 100_000), members) for members in (1, 4))
+    single, four = (network_errors.mean_error(wrong, (2.0, 100_000), members) for members in (1, 4))
     images = 1e4 * 0.1 * 0.9 / 999
     assert (four.value, four.unit) == (pytest.approx(10), "%")
     assert half(four) == pytest.approx(1.96 * math.sqrt(images + 1), rel=0.002)
-    assert half(one) == pytest.approx(1.96 * math.sqrt(images + 4), rel=0.002)
+    assert half(single) == pytest.approx(1.96 * math.sqrt(images + 4), rel=0.002)
 
 
 def test_errors_stay_within_0_and_100() -> None:
@@ -99,16 +99,16 @@ def test_folds_are_paired_and_corrected_for_shared_pictures() -> None:
     estimate = sum_over_folds([(1, [50.0, 54.0, 52.0, 99.0]), (-1, [40.0, 42.0, 44.0])], 0.5)  # 10, 12, 8
     assert (estimate.value, estimate.n, estimate.counted) == (10, 3, "folds")
     assert half(estimate) == pytest.approx(4.302653 * math.sqrt(4 * (1 / 3 + 1 / 2)))  # t with 2 degrees of freedom
-    alone = sum_over_folds([(1, [50.0]), (-1, [40.0, 42.0])], 0.5)
-    assert (alone.value, alone.low, alone.high, alone.n) == (10, None, None, 1)
+    single = sum_over_folds([(1, [50.0]), (-1, [40.0, 42.0])], 0.5)
+    assert (single.value, single.low, single.high, single.n) == (10, None, None, 1)
 
 
 @pytest.mark.parametrize(("pictures", "variance"), [(480, 10.275), (2400, 4.0)])
 def test_folds_that_agree_by_luck_vary_as_much_as_their_test_pictures(pictures: int, variance: float) -> None:
     """Of 480, 52 and 42 % have a binomial variance of (52 * 48 + 42 * 58) / 480 = 10.275; of 2400 2.055, below the folds' 4."""
     terms = [(1, [50.0, 54.0, 52.0]), (-1, [40.0, 42.0, 44.0])]
-    found = sum_over_folds(terms, 0.5, pictures)
-    assert half(found) == pytest.approx(4.302653 * math.sqrt(variance * (1 / 3 + 1 / 2)))
+    estimate = sum_over_folds(terms, 0.5, pictures)
+    assert half(estimate) == pytest.approx(4.302653 * math.sqrt(variance * (1 / 3 + 1 / 2)))
 
 
 def test_independent_estimates_add_in_quadrature() -> None:
@@ -246,6 +246,6 @@ def test_the_interval_of_a_mean_holds_for_few(n: int, shape: float | None, below
     BCa hardly less (7.1 to 11.6)."""
     rng = np.random.default_rng(n)
     samples = rng.normal(size=(4000, n)) if shape is None else rng.gamma(shape, size=(4000, n)) - shape
-    found = [intervals.mean(sample, "images") for sample in samples]
-    assert 100 * np.mean([one.low > 0 for one in found]) < below
-    assert 100 * np.mean([one.high < 0 for one in found]) < above
+    estimates = [intervals.mean(sample, "images") for sample in samples]
+    assert 100 * np.mean([estimate.low > 0 for estimate in estimates]) < below
+    assert 100 * np.mean([estimate.high < 0 for estimate in estimates]) < above

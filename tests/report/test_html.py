@@ -90,7 +90,7 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (4, 4)) -> str:
 
 
 def piece(text: str, **more: Any) -> dict[str, Any]:
-    made = {
+    record = {
         "name": "one",
         "png": picture(),
         "alt": f"A blue square. {text}",
@@ -98,7 +98,7 @@ def piece(text: str, **more: Any) -> dict[str, Any]:
         "share": "full",
         "least": 600,
     }
-    return {**made, "label": "", "faces": [], "grids": [], **more}
+    return {**record, "label": "", "faces": [], "grids": [], **more}
 
 
 def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict[str, Any]:
@@ -107,14 +107,14 @@ def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict
         {"key": "ours", "label": "ours", "role": "ours", "group": f"Error {text}"},
     ]
     rows = [("b", "-1.5"), ("a", "12345"), ("c", "not run"), ("d", "2.25")]
-    made = {
+    record = {
         "name": name, "kind": kind, "title": f"Title of {name} {text}", "paper": "Table 1", "caption": f"Caption {text}",
         "alt": "A picture of it all.", "notes": [f"Note {text}"], "rows_title": "In numbers", "columns": columns,
         "highlights": [{"label": f"Highlight {text}", "ours": "-1.5", "paper": "2.0"}], "data": {},
         "groups": [("", 1, "label"), (f"Error {text}", 1, "ours")],
         "rows": [{"kind": "heading", "cells": [{"is": "text", "text": f"Part {text}"}]}, *map(_row, rows)],
     }  # fmt: skip
-    return {**made, "pieces": [piece(text or "square")], **more}
+    return {**record, "pieces": [piece(text or "square")], **more}
 
 
 def _row(cells: tuple[str, str]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _row(cells: tuple[str, str]) -> dict[str, Any]:
 
 def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "fig7", "table1")) -> dict[str, Any]:
     """Five claims, one of each verdict."""
-    found = [
+    records = [
         {
             "number": i + 1, "topic": f"Topic {i % 2} {text}", "says": f"Sentence {i + 1} {text}", "where": f"Section {i} {text}",
             "quantity": f"Quantity {text}", "paper": f"top-5 -0.{i} {text}", "verdict": verdict, "symbol": "", "reason": f"Because {text}",
@@ -136,7 +136,7 @@ def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "
         }
         for i, verdict in enumerate(VERDICTS)
     ]  # fmt: skip
-    data = {"claims": found, "counts": dict.fromkeys(sorted(VERDICTS), 1)}
+    data = {"claims": records, "counts": dict.fromkeys(sorted(VERDICTS), 1)}
     return exhibit("claims", text, data=data, pieces=[], highlights=[])
 
 
@@ -172,7 +172,7 @@ def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
         experiment=text or "toy", title=f"A title {text}", subtitle=text, reductions=(f"Reduced {text}",)
     )
     guesses = [SimpleNamespace(what=text, where=text, choice=text, reason=text)]
-    given = {
+    context = {
         "training": {"text": f"Trained in bfloat16 on a CPU. {text}"},
         "spec": spec,
         "guesses": guesses,
@@ -181,7 +181,7 @@ def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
         "long": 3,
         "most": 600,
     }
-    return report_html.environment().get_template("page.html").render(exhibits=exhibits, **{**given, **more})
+    return report_html.environment().get_template("page.html").render(exhibits=exhibits, **{**context, **more})
 
 
 @pytest.fixture(scope="module")
@@ -240,24 +240,24 @@ def test_the_scoreboard_comes_first(page: Page) -> None:
 
 
 def test_each_claim_says_what_was_found_and_where_it_is_shown(source: str) -> None:
-    told = {
+    texts = {
         int(text[0]): text.partition("</details>\n</li>")[0]
         for text in source.split('<li class="claim" id="claim-')[1:]
     }
-    assert sorted(told) == [1, 2, 3, 4, 5]
-    assert all(f"Sentence {n}" in text and "Quantity" in text and "Because" in text for n, text in told.items())
-    assert "<b>\u22122.1 points [\u22123.0, \u22121.2]</b>" in told[1]
-    assert "n = 1,200 pictures" in told[1]
-    assert "paper top-5 \u22120.0" in told[1]
-    assert 'href="#table1"' in told[1]
-    assert 'href="#fig7"' in told[2]
-    assert "href" not in told[3]  # no such exhibit on this page
-    assert "contradict" in told[3]
-    assert not [n for n in (1, 2, 4, 5) if "contradict" in told[n]]
-    assert "Note: Section 9 names another" in told[1]
-    assert "effect \u22120.1" in told[2]
-    assert "layer 1 : \u22121.0" in told[4]
-    assert "here <b>" not in told[5]
+    assert sorted(texts) == [1, 2, 3, 4, 5]
+    assert all(f"Sentence {n}" in text and "Quantity" in text and "Because" in text for n, text in texts.items())
+    assert "<b>\u22122.1 points [\u22123.0, \u22121.2]</b>" in texts[1]
+    assert "n = 1,200 pictures" in texts[1]
+    assert "paper top-5 \u22120.0" in texts[1]
+    assert 'href="#table1"' in texts[1]
+    assert 'href="#fig7"' in texts[2]
+    assert "href" not in texts[3]  # no such exhibit on this page
+    assert "contradict" in texts[3]
+    assert not [n for n in (1, 2, 4, 5) if "contradict" in texts[n]]
+    assert "Note: Section 9 names another" in texts[1]
+    assert "effect \u22120.1" in texts[2]
+    assert "layer 1 : \u22121.0" in texts[4]
+    assert "here <b>" not in texts[5]
 
 
 def test_an_exhibit_links_back_to_its_claims(source: str) -> None:
@@ -290,9 +290,9 @@ def test_without_trails_the_page_stands() -> None:
 
 def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
     loading = ("src", "srcset", "data", "poster", "action", "formaction", "background", "ping")
-    found = [attrs[name] for _, attrs, _ in page.elements for name in loading if name in attrs]
-    assert found
-    assert all(re.match(r"data:image/(png|webp);base64,[\w+/=]+$", address) for address in found)
+    addresses = [attrs[name] for _, attrs, _ in page.elements for name in loading if name in attrs]
+    assert addresses
+    assert all(re.match(r"data:image/(png|webp);base64,[\w+/=]+$", address) for address in addresses)
     assert [attrs["href"] for attrs in page.all("link")] == ["data:,"]
     assert {attrs["href"] for attrs in page.all("a") if ":" in attrs["href"]} == {"https://arxiv.org/abs/1311.2901"}
     style = (report_html.TEMPLATES / "style.css").read_text(encoding="utf-8")
@@ -328,14 +328,14 @@ def test_the_script_writes_text_only_and_fetches_nothing() -> None:
 
 @pytest.mark.parametrize("text", [*HOSTILE, ALL])
 def test_hostile_texts_stay_texts(text: str) -> None:
-    made = Page(render([claims(text), exhibit("table1", text), figure(text)], text))
-    assert made.open == []
-    assert _elements(made) == _elements(Page(render([claims("x"), exhibit("table1", "x"), figure("x")], "x")))
-    assert not any(name.startswith("on") for _, attrs, _ in made.elements for name in attrs)
+    page = Page(render([claims(text), exhibit("table1", text), figure(text)], text))
+    assert page.open == []
+    assert _elements(page) == _elements(Page(render([claims("x"), exhibit("table1", "x"), figure("x")], "x")))
+    assert not any(name.startswith("on") for _, attrs, _ in page.elements for name in attrs)
     assert not any(
-        "javascript:" in (attrs.get(name) or "") for _, attrs, _ in made.elements for name in ("href", "src")
+        "javascript:" in (attrs.get(name) or "") for _, attrs, _ in page.elements for name in ("href", "src")
     )
-    assert "49" not in re.findall(r"Caption (\S+)", made.text())
+    assert "49" not in re.findall(r"Caption (\S+)", page.text())
 
 
 def _elements(page: Page) -> list[str]:
@@ -344,8 +344,8 @@ def _elements(page: Page) -> list[str]:
 
 
 def test_what_scripts_read_is_whole_and_cannot_end_their_element() -> None:
-    made = Page(render([figure(ALL)], ALL))
-    islands = [(attrs, text) for attrs, text in made.scripts if "type" in attrs]
+    page = Page(render([figure(ALL)], ALL))
+    islands = [(attrs, text) for attrs, text in page.scripts if "type" in attrs]
     assert [attrs["type"] for attrs, _ in islands] == ["application/json"]
     grids = json.loads(islands[0][1])
     assert grids[0]["cells"][2][1] == f"cell 2 1{ALL}"
@@ -434,7 +434,7 @@ def test_fig7_tells_the_value_that_is_drawn_at_a_place(toy: Path) -> None:
             for column, text in enumerate(line):
                 colours.setdefault(text, set()).add(_pixel(picture, labels, row, column))
         assert len(colours) > 1
-        assert all(len(found) == 1 for found in colours.values())
+        assert all(len(values) == 1 for values in colours.values())
         assert len(set.union(*colours.values())) == len(colours)
 
 
@@ -471,25 +471,25 @@ def test_fig2_offers_projections_and_patches_alone(toy: Path) -> None:
 TRIED = """
 const table = document.querySelector("#table1 table"), rows = () => [...table.tBodies[0].rows];
 const names = () => rows().slice(1).map((row) => row.cells[0].textContent).join("");
-const told = { before: names() };
+const result = { before: names() };
 const head = () => table.querySelector("thead tr:last-child th:last-child");
-head().querySelector("button").click(); told.up = names(); told.said = head().getAttribute("aria-sort");
-head().querySelector("button").click(); told.down = names();
-head().querySelector("button").click(); told.again = names();
-told.heading = rows()[0].className;
+head().querySelector("button").click(); result.up = names(); result.order = head().getAttribute("aria-sort");
+head().querySelector("button").click(); result.down = names();
+head().querySelector("button").click(); result.again = names();
+result.heading = rows()[0].className;
 document.querySelector('.count[data-verdict="inconclusive"]').click();
-told.groups = [...document.querySelectorAll("details.verdict")].filter((one) => !one.hidden).map((one) => one.dataset.verdict);
+result.groups = [...document.querySelectorAll("details.verdict")].filter((one) => !one.hidden).map((one) => one.dataset.verdict);
 const [switched, probed] = document.querySelectorAll("#fig7 figure");
 const shown = () => [...switched.querySelectorAll("img")].filter((one) => !one.hidden).map((one) => one.alt.slice(0, 9));
-told.first = shown(); switched.querySelectorAll(".faces button")[1].click(); told.second = shown();
+result.first = shown(); switched.querySelectorAll(".faces button")[1].click(); result.second = shown();
 const layer = probed.querySelector(".probe"); layer.focus();
 for (const key of ["ArrowRight", "ArrowUp", "ArrowUp"]) layer.dispatchEvent(new KeyboardEvent("keydown", { key }));
-told.read = probed.querySelector(".readout").textContent;
+result.read = probed.querySelector(".readout").textContent;
 const button = switched.querySelector(".enlarge"); button.focus(); button.click();
-told.large = document.querySelector("dialog").open; document.querySelector("dialog").close();
-told.back = document.activeElement === button;
-document.querySelector(".theme").click(); told.theme = document.documentElement.dataset.theme;
-const out = document.createElement("pre"); out.id = "told"; out.textContent = JSON.stringify(told); document.body.append(out);
+result.large = document.querySelector("dialog").open; document.querySelector("dialog").close();
+result.back = document.activeElement === button;
+document.querySelector(".theme").click(); result.theme = document.documentElement.dataset.theme;
+const out = document.createElement("pre"); out.id = "result"; out.textContent = JSON.stringify(result); document.body.append(out);
 """
 
 
@@ -501,9 +501,9 @@ def test_in_a_browser_it_sorts_filters_switches_and_tells(source: str, tmp_path:
     options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom")
     address = (tmp_path / "page.html").as_uri()
     done = subprocess.run([CHROMIUM, *options, address], capture_output=True, text=True, timeout=60, check=True)
-    told = json.loads(html.unescape(re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)[1]))
-    assert told == {
-        "before": "bacd", "up": "bdac", "said": "ascending", "down": "adbc", "again": "bacd", "heading": "heading",
+    report = json.loads(html.unescape(re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.S)[1]))
+    assert report == {
+        "before": "bacd", "up": "bdac", "order": "ascending", "down": "adbc", "again": "bacd", "heading": "heading",
         "groups": ["inconclusive"], "first": ["A blue sq"], "second": ["The other"],
         "read": "cell 0 2 · cell 0 2", "large": True, "back": True, "theme": "light",
     }  # fmt: skip

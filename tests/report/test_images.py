@@ -23,12 +23,12 @@ def read(content: bytes) -> np.ndarray:
 
 def plot() -> Image.Image:
     """Lines and bars in four colours, drawn large and shrunk: many shades along their edges."""
-    made = Image.new("RGB", (1600, 1200), "white")
-    draw = ImageDraw.Draw(made)
+    image = Image.new("RGB", (1600, 1200), "white")
+    draw = ImageDraw.Draw(image)
     for i, colour in enumerate(("#0072b2", "#d55e00", "#009e73")):
         draw.line([(x, 600 + 400 * np.sin(x / 150 + i)) for x in range(0, 1600, 10)], fill=colour, width=11)
         draw.rectangle((200 + 400 * i, 900, 380 + 400 * i, 1200), fill=colour)
-    return made.resize((400, 300), Image.Resampling.LANCZOS)
+    return image.resize((400, 300), Image.Resampling.LANCZOS)
 
 
 def photograph() -> Image.Image:
@@ -51,38 +51,38 @@ FORMS = (images.for_page, images.for_print)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", DRAWN)
 def test_never_larger_as_many_pixels_the_same_bytes_twice(name: str, form) -> None:
-    given = png(DRAWN[name]())
-    made = form(images.open_png(given))
-    assert len(made.content) <= len(given)
-    assert read(made.content).shape == read(given).shape
-    assert made == form(images.open_png(given))
-    assert Image.open(io.BytesIO(made.content)).get_format_mimetype() == made.mime
+    original = png(DRAWN[name]())
+    stored = form(images.open_png(original))
+    assert len(stored.content) <= len(original)
+    assert read(stored.content).shape == read(original).shape
+    assert stored == form(images.open_png(original))
+    assert Image.open(io.BytesIO(stored.content)).get_format_mimetype() == stored.mime
 
 
 def test_a_plot_keeps_its_edges_and_a_photograph_goes_with_losses() -> None:
-    drawn, taken = images.open_png(png(plot())), images.open_png(png(photograph()))
+    drawn, photographed = images.open_png(png(plot())), images.open_png(png(photograph()))
     assert images.for_print(drawn).mime == "image/png"
     assert np.abs(read(images.for_page(drawn).content) - read(drawn.png)).max() <= 12
-    assert images.for_print(taken).mime == "image/jpeg"
-    assert images.for_page(taken).mime == "image/webp"
-    assert len(images.for_page(taken).content) < len(taken.png) / 4
-    error = read(images.for_page(taken).content) - read(taken.png)
+    assert images.for_print(photographed).mime == "image/jpeg"
+    assert images.for_page(photographed).mime == "image/webp"
+    assert len(images.for_page(photographed).content) < len(photographed.png) / 4
+    error = read(images.for_page(photographed).content) - read(photographed.png)
     assert np.abs(error.reshape(40, 8, 40, 8, 3).mean(axis=(1, 3))).max() < 12
 
 
 def test_few_colours_are_kept_exactly() -> None:
-    made = Image.fromarray(np.random.default_rng(0).choice(np.array([0, 90, 200, 255], dtype=np.uint8), (64, 64, 3)))
-    few = images.reduce_colours(made)
+    image = Image.fromarray(np.random.default_rng(0).choice(np.array([0, 90, 200, 255], dtype=np.uint8), (64, 64, 3)))
+    few = images.reduce_colours(image)
     assert few is not None
     assert few.mode == "P"
-    assert np.array_equal(np.asarray(few.convert("RGB")), np.asarray(made))
+    assert np.array_equal(np.asarray(few.convert("RGB")), np.asarray(image))
 
 
 def test_the_ground_stays_white_and_small_things_keep_their_colours() -> None:
-    made = photograph()
-    made.paste("white", (0, 0, 320, 200))
-    made.paste((255, 0, 255), (10, 10, 14, 14))
-    few = np.asarray(images.with_palette(made).convert("RGB")).astype(int)
+    image = photograph()
+    image.paste("white", (0, 0, 320, 200))
+    image.paste((255, 0, 255), (10, 10, 14, 14))
+    few = np.asarray(images.with_palette(image).convert("RGB")).astype(int)
     assert (few[20:200] == 255).all()
     assert np.abs(few[10:14, 10:14] - (255, 0, 255)).max() <= 4
 
@@ -103,25 +103,25 @@ def test_a_photograph_is_told_by_its_colours() -> None:
 
 
 def test_what_is_seen_through_stays_as_it_is() -> None:
-    made = photograph().convert("RGBA")
-    made.putpixel((3, 3), (0, 0, 0, 0))
-    given = images.open_png(png(made))
-    assert images.for_page(given) == images.for_print(given) == images.Coded(png(made), "image/png")
-    assert images.for_file(given) == png(made)
-    made.putalpha(255)
-    assert images.for_print(images.open_png(png(made))).mime == "image/jpeg"
+    image = photograph().convert("RGBA")
+    image.putpixel((3, 3), (0, 0, 0, 0))
+    original = images.open_png(png(image))
+    assert images.for_page(original) == images.for_print(original) == images.Coded(png(image), "image/png")
+    assert images.for_file(original) == png(image)
+    image.putalpha(255)
+    assert images.for_print(images.open_png(png(image))).mime == "image/jpeg"
 
 
 def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = images.open_png(png(grain()))
-    assert images.for_file(whole) == whole.png
+    original = images.open_png(png(grain()))
+    assert images.for_file(original) == original.png
     assert len(images.for_file(images.open_png(png(plot())))) < len(png(plot()))
     monkeypatch.setattr(images, "FILE", 100_000)
     monkeypatch.setattr(images, "AIM", 80_000)
-    made = Image.open(io.BytesIO(images.for_file(whole)))
-    assert made.format == "PNG"
-    assert len(images.for_file(whole)) <= 100_000
-    assert 80 <= made.width == made.height < 320
+    written = Image.open(io.BytesIO(images.for_file(original)))
+    assert written.format == "PNG"
+    assert len(images.for_file(original)) <= 100_000
+    assert 80 <= written.width == written.height < 320
 
 
 @pytest.mark.parametrize("damaged", [b"", b"no picture", png(plot())[:900]])

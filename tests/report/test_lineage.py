@@ -52,11 +52,11 @@ def planned(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def lines(said: str, what: str) -> list[list[str]]:
+def lines(output: str, what: str) -> list[list[str]]:
     """The files that each job of a plan names behind `input`, `output` or `benchmark`."""
-    blocks = re.split(r"^(?:local)?rule \w+:$", said, flags=re.MULTILINE)[1:]
-    found = [re.search(rf"^    {what}: (.*)$", block, re.MULTILINE) for block in blocks]
-    return [one[1].split(", ") if one else [] for one in found]
+    blocks = re.split(r"^(?:local)?rule \w+:$", output, flags=re.MULTILINE)[1:]
+    matches = [re.search(rf"^    {what}: (.*)$", block, re.MULTILINE) for block in blocks]
+    return [match[1].split(", ") if match else [] for match in matches]
 
 
 @pytest.mark.workflow
@@ -84,12 +84,12 @@ def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) ->
     command = lineage.command("table7_layers", "smoke")
     environment, *words = shlex.split(command)
     assert (environment, words[:3]) == ("PATH=.venv/bin:$PATH", ["snakemake", "--configfile", "FILE"])
-    said = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
+    output = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
     files = [str(path.relative_to(config.results())) for path in config.needs("table7_layers").values()]
     count = len(config.graph.before(files))
-    made = lines(said, "output")
-    assert len(made) == count + 1
-    assert ["results/smoke/exhibits/table7_layers/exhibit.json" in files for files in made].count(True) == 1
+    outputs = lines(output, "output")
+    assert len(outputs) == count + 1
+    assert ["results/smoke/exhibits/table7_layers/exhibit.json" in files for files in outputs].count(True) == 1
 
 
 def test_the_experiments_own_file_is_named_where_it_is_known() -> None:
@@ -194,45 +194,45 @@ def lineage_of_table3(results: Path) -> dict[str, Any]:
 
 
 def test_everything_about_an_exhibit(results: Path) -> None:
-    found = lineage_of_table3(results)
-    assert found["jobs"] == ["prepare/source", "train/improved", "ablate/wide", "evaluate/improved", "evaluate/wide"]
-    assert found["seeds"] == {"improved": 3, "wide": 0}
-    assert found["seconds"] == {"own": 2.5, "before": 100.0, "measured": 4}
-    assert found["data"] == {"source": {"dataset": "scenes", "images": 7200, "sha256": {"images.npy": "ab" * 32}}}
-    assert found["digest"] == {
+    record = lineage_of_table3(results)
+    assert record["jobs"] == ["prepare/source", "train/improved", "ablate/wide", "evaluate/improved", "evaluate/wide"]
+    assert record["seeds"] == {"improved": 3, "wide": 0}
+    assert record["seconds"] == {"own": 2.5, "before": 100.0, "measured": 4}
+    assert record["data"] == {"source": {"dataset": "scenes", "images": 7200, "sha256": {"images.npy": "ab" * 32}}}
+    assert record["digest"] == {
         "exhibits": code_digest.digest("stages.exhibits", "exhibits.table3_ablations"),
         "prepare (scenes)": code_digest.digest("stages.prepare", "datasets.scenes"),
         "train": code_digest.digest("stages.train"),
         "ablate": code_digest.digest("stages.train"),
         "evaluate": code_digest.digest("stages.evaluate"),
     }
-    assert found["command"].endswith(" --force results/toy/exhibits/table3_ablations/exhibit.json")
+    assert record["command"].endswith(" --force results/toy/exhibits/table3_ablations/exhibit.json")
 
 
 def test_the_summary_is_text(results: Path) -> None:
-    found = lineage_of_table3(results)
-    summary = dict(found["summary"])
+    record = lineage_of_table3(results)
+    summary = dict(record["summary"])
     assert list(summary) == ["Depends on", "Code", "Settings", "Data", "Seeds", "Time", "Command"]
     assert summary["Depends on"] == "prepare (source); train (improved); ablate (wide); evaluate (improved, wide)"
     assert summary["Settings"] == "prepare.source, train.recipe, train.runs (improved), ablate.runs (wide), evaluate"
     assert summary["Data"] == "source: scenes, 7,200 images, sha256 abababababababab"
     assert summary["Seeds"] == "0 (wide); 3 (improved)"
     assert summary["Time"] == "2.5 s, after at least 1 min 40 s for the 5 jobs it depends on, summed"
-    assert summary["Code"].startswith(f"exhibits {found['digest']['exhibits']}, prepare (scenes) ")
+    assert summary["Code"].startswith(f"exhibits {record['digest']['exhibits']}, prepare (scenes) ")
 
 
 def test_an_exhibit_that_does_not_tell_what_it_read_has_its_own_job_only(results: Path) -> None:
     artifacts.save_json(results / "exhibits/table3_ablations/exhibit.json", {})
-    found = lineage_of_table3(results)
-    assert (found["jobs"], found["config"], found["data"]) == ([], {}, {})
-    assert [label for label, _ in found["summary"]] == ["Code", "Time", "Command"]
-    assert dict(found["summary"])["Time"] == "2.5 s"
+    record = lineage_of_table3(results)
+    assert (record["jobs"], record["config"], record["data"]) == ([], {}, {})
+    assert [label for label, _ in record["summary"]] == ["Code", "Time", "Command"]
+    assert dict(record["summary"])["Time"] == "2.5 s"
 
 
 def test_the_provenance_holds_it_for_every_exhibit(results: Path) -> None:
     for suffix in ("csv", "tex", "png"):
         artifacts.save_text(results / f"exhibits/table3_ablations/table3_ablations.{suffix}", "a")
-    whole = provenance.gather(results, CONFIG, ("table3_ablations",))
-    assert list(whole["exhibits"]) == ["table3_ablations"]
-    assert whole["exhibits"]["table3_ablations"]["jobs"] == lineage_of_table3(results)["jobs"]
-    assert "exhibits/table3_ablations/table3_ablations.tex" in whole["artifacts"]
+    origin = provenance.gather(results, CONFIG, ("table3_ablations",))
+    assert list(origin["exhibits"]) == ["table3_ablations"]
+    assert origin["exhibits"]["table3_ablations"]["jobs"] == lineage_of_table3(results)["jobs"]
+    assert "exhibits/table3_ablations/table3_ablations.tex" in origin["artifacts"]

@@ -37,8 +37,8 @@ def picture(colours: int = 4, wide: int = 200, high: int = 160, seed: int = 0) -
 
 
 def piece(name: str, share: str, high: int = 160) -> dict[str, Any]:
-    told = {"name": name, "alt": f"picture {name}", "title": f"Piece {name}", "share": share}
-    return {**told, "source": f"data:image/png;base64,{picture(high=high)}"}
+    record = {"name": name, "alt": f"picture {name}", "title": f"Piece {name}", "share": share}
+    return {**record, "source": f"data:image/png;base64,{picture(high=high)}"}
 
 
 def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, **more: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def page() -> str:
 @pytest.fixture(scope="module")
 def laid_out(page: str) -> list[Any]:
     """The boxes of each page."""
-    return [one._page_box for one in pdf._weasyprint().HTML(string=page, media_type="print").render().pages]
+    return [page_box._page_box for page_box in pdf._weasyprint().HTML(string=page, media_type="print").render().pages]
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +114,18 @@ def boxes(box: Any) -> Iterator[Any]:
         yield from boxes(child)
 
 
-def said(box: Any) -> str:
-    return " ".join(one.text for one in boxes(box) if hasattr(one, "text"))
+def text_of(box: Any) -> str:
+    return " ".join(inner.text for inner in boxes(box) if hasattr(inner, "text"))
 
 
 def pages_saying(laid_out: list[Any], words: str) -> list[int]:
     """From 1."""
-    return [i for i, box in enumerate(laid_out, 1) if words in said(box)]
+    return [i for i, box in enumerate(laid_out, 1) if words in text_of(box)]
 
 
 def images_of(page_box: Any) -> dict[str, Any]:
     """Alt text -> box."""
-    return {one.element.get("alt"): one for one in boxes(page_box) if getattr(one, "element_tag", "") == "img"}
+    return {box.element.get("alt"): box for box in boxes(page_box) if getattr(box, "element_tag", "") == "img"}
 
 
 def page_of(laid_out: list[Any], alt: str) -> list[int]:
@@ -139,7 +139,7 @@ def inside(file: bytes) -> bytes:
 
 
 def test_it_is_tagged_and_says_what_it_is(file: bytes, laid_out: list[Any]) -> None:
-    told = inside(file)
+    content = inside(file)
     assert file.startswith(b"%PDF-")
     for part in (
         b"/Lang (en)",
@@ -149,12 +149,12 @@ def test_it_is_tagged_and_says_what_it_is(file: bytes, laid_out: list[Any]) -> N
         b"/Marked true",
         b"pdfuaid:part",
     ):
-        assert part in told, part
-    assert re.search(rb"/Keywords \([^)]*deconvnet", told)
-    assert b"(D:20231114221320" in told
-    assert {b"Figure", b"Table", b"TH", b"H1", b"H2"} <= set(re.findall(rb"/S ?/(\w+)", told))
-    assert told.count(b"/Alt (picture half") == 5
-    assert len(re.findall(rb"/Type /Page\b", told)) == len(laid_out)
+        assert part in content, part
+    assert re.search(rb"/Keywords \([^)]*deconvnet", content)
+    assert b"(D:20231114221320" in content
+    assert {b"Figure", b"Table", b"TH", b"H1", b"H2"} <= set(re.findall(rb"/S ?/(\w+)", content))
+    assert content.count(b"/Alt (picture half") == 5
+    assert len(re.findall(rb"/Type /Page\b", content)) == len(laid_out)
 
 
 def test_the_same_page_gives_the_same_bytes(file: bytes, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_the_same_page_gives_the_same_bytes(file: bytes, page: str, monkeypatch:
 
 
 def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[Any]) -> None:
-    first = " ".join(said(laid_out[0]).split())
+    first = " ".join(text_of(laid_out[0]).split())
     for words in (
         "Toy report",
         "toy",
@@ -178,13 +178,13 @@ def test_the_first_page_has_title_scoreboard_date_and_reductions(laid_out: list[
 
 
 def test_the_first_page_says_precision_and_device(laid_out: list[Any]) -> None:
-    first = " ".join(said(laid_out[0]).split())
+    first = " ".join(text_of(laid_out[0]).split())
     sentence = "Trained in bfloat16 on a CPU (AMD EPYC), PyTorch 2.13.0."
     assert first.index("14 November 2023") < first.index(sentence) < first.index("42 claims of the paper")
 
 
 def test_the_contents_give_the_page_of_every_part(laid_out: list[Any]) -> None:
-    contents = " ".join(said(laid_out[1]).split())
+    contents = " ".join(text_of(laid_out[1]).split())
     for title in ("Title of claims", "Title of table9", "Title of fig1", "Title of fig2", "Provenance"):
         number = re.search(rf"{title}[ .]+(\d+)", contents)
         assert int(number[1]) == pages_saying(laid_out[2:], title)[0] + 2
@@ -192,10 +192,10 @@ def test_the_contents_give_the_page_of_every_part(laid_out: list[Any]) -> None:
 
 def test_pages_are_numbered_and_name_their_section(laid_out: list[Any]) -> None:
     for i, box in enumerate(laid_out, 1):
-        margins = [" ".join(said(one).split()) for one in box.children if "MarginBox" in type(one).__name__]
+        margins = [" ".join(text_of(margin).split()) for margin in box.children if "MarginBox" in type(margin).__name__]
         assert f"{i} / {len(laid_out)}" in margins
         assert ("Toy report" in margins) == (i > 1)
-    last = [" ".join(said(one).split()) for one in laid_out[-1].children]
+    last = [" ".join(text_of(margin).split()) for margin in laid_out[-1].children]
     assert {"Networks and data", "Provenance", "Full configuration"} & set(last)
 
 
@@ -211,20 +211,20 @@ def test_no_picture_is_cut_or_left_out(laid_out: list[Any]) -> None:
     for alt in ("dots", "tall", "wide", *(f"half{i}" for i in range(5))):
         assert len(page_of(laid_out, f"picture {alt}")) == 1
     for box in laid_out:
-        for one in images_of(box).values():
-            assert one.position_y + one.height <= box.margin_height() - box.margin_bottom + 1
-            assert one.position_x + one.width <= box.margin_width() - box.margin_right + 1
+        for image in images_of(box).values():
+            assert image.position_y + image.height <= box.margin_height() - box.margin_bottom + 1
+            assert image.position_x + image.width <= box.margin_width() - box.margin_right + 1
 
 
 def test_halves_stand_side_by_side(laid_out: list[Any]) -> None:
-    places = {alt: (one.position_x, one.position_y) for box in laid_out for alt, one in images_of(box).items()}
+    places = {alt: (image.position_x, image.position_y) for box in laid_out for alt, image in images_of(box).items()}
     (left, top), (right, beside) = places["picture half0"], places["picture half1"]
     assert right > left + 200
     assert top == beside
 
 
 def test_claims_have_their_verdict_in_words_and_signs(laid_out: list[Any], page: str) -> None:
-    everywhere = " ".join(" ".join(said(box) for box in laid_out).split())
+    everywhere = " ".join(" ".join(text_of(box) for box in laid_out).split())
     assert all(f"Sentence {n} of the paper." in everywhere for n in range(1, 43))
     assert everywhere.count("✗ not reproduced") >= 9
     assert everywhere.count("numbers contradict this") == 1
@@ -241,9 +241,9 @@ def test_hostile_text_stays_text(text: str) -> None:
     """As title, setting and reduction, in captions and notes, on pictures and in cells."""
     shown = {**piece("dots", "full"), "alt": text, "title": text}
     rows = [{"kind": "", "cells": [{"is": "text", "text": text}] * 2}]
-    given = everything(text)
-    given["exhibits"] = [exhibit("table9", "table", [shown]) | {"caption": text, "notes": [text], "rows": rows}]
-    page = report.render(**given)
+    context = everything(text)
+    context["exhibits"] = [exhibit("table9", "table", [shown]) | {"caption": text, "notes": [text], "rows": rows}]
+    page = report.render(**context)
     assert "<script>" not in page
     assert "<img src=x" not in page
     file = inside(pdf.pdf(page))
@@ -266,17 +266,17 @@ def shown(pngs: dict[str, str]) -> bytes:
     files = {name: images.Coded(base64.b64decode(png), "image/png") for name, png in pngs.items()}
     pictures = {f"picture:{name}": pdf.Picture(name, *sizes[name], lambda name=name: files[name]) for name in pngs}
     return pdf.pdf(
-        '<html lang="en"><title>x</title>' + "".join(f'<img alt="a" src="{one}">' for one in pictures), pictures
+        '<html lang="en"><title>x</title>' + "".join(f'<img alt="a" src="{name}">' for name in pictures), pictures
     )
 
 
 def pixels_of(file: bytes) -> list[bytes]:
     """RGB of every picture with a palette."""
-    found = re.findall(rb"/Indexed /DeviceRGB (\d+) <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
-    palettes = [np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3) for _, colours, _ in found]
-    assert [int(last) + 1 for last, _, _ in found] == [len(palette) for palette in palettes]
+    matches = re.findall(rb"/Indexed /DeviceRGB (\d+) <([0-9a-f]+)>\].*?stream\n(.*?)\nendstream", file, re.S)
+    palettes = [np.frombuffer(bytes.fromhex(colours.decode()), np.uint8).reshape(-1, 3) for _, colours, _ in matches]
+    assert [int(last) + 1 for last, _, _ in matches] == [len(palette) for palette in palettes]
     return [
-        palette[list(zlib.decompress(data))].tobytes() for palette, (_, _, data) in zip(palettes, found, strict=True)
+        palette[list(zlib.decompress(data))].tobytes() for palette, (_, _, data) in zip(palettes, matches, strict=True)
     ]
 
 
@@ -288,15 +288,15 @@ def with_palette(png: str) -> str:
 
 @pytest.mark.parametrize("colours", [2, 5, 256])
 def test_pictures_with_a_palette_keep_it(colours: int) -> None:
-    given = picture(colours, 256, 256)
-    (pixels,) = pixels_of(shown({"a": with_palette(given)}))
-    assert pixels == Image.open(io.BytesIO(base64.b64decode(given))).convert("RGB").tobytes()
+    original = picture(colours, 256, 256)
+    (pixels,) = pixels_of(shown({"a": with_palette(original)}))
+    assert pixels == Image.open(io.BytesIO(base64.b64decode(original))).convert("RGB").tobytes()
 
 
 def test_each_picture_is_in_the_file_once() -> None:
-    given = {f"p{colours}": picture(colours, 64, 64) for colours in (3, 200, 7)}
-    pixels = pixels_of(shown({name: with_palette(png) for name, png in given.items()}))
-    expected = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in given.values()]
+    originals = {f"p{colours}": picture(colours, 64, 64) for colours in (3, 200, 7)}
+    pixels = pixels_of(shown({name: with_palette(png) for name, png in originals.items()}))
+    expected = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes() for png in originals.values()]
     assert sorted(pixels) == sorted(expected)
 
 

@@ -35,16 +35,16 @@ def _unknown(reason: str) -> dict[str, object]:
 
 
 def test_a_commit_and_whether_the_tree_differs_from_it(repository: Path, tmp_path: Path) -> None:
-    known = provenance.git(repository)
-    assert (len(known["commit"]), known["dirty"], known["reason"]) == (40, False, "")
-    assert _shown(known) == f"commit <code>{known['commit'][:12]}</code>"
+    record = provenance.git(repository)
+    assert (len(record["commit"]), record["dirty"], record["reason"]) == (40, False, "")
+    assert _shown(record) == f"commit <code>{record['commit'][:12]}</code>"
     edited = tmp_path / "edited"
     shutil.copytree(repository, edited)
     (edited / "file").write_text("two", encoding="utf-8")
-    assert provenance.git(edited) == {**known, "dirty": True}
+    assert provenance.git(edited) == {**record, "dirty": True}
     assert _shown(provenance.git(edited)).endswith("</code>, with uncommitted changes")
     (tmp_path / "link").symlink_to(repository)
-    assert provenance.git(tmp_path / "link") == known
+    assert provenance.git(tmp_path / "link") == record
 
 
 def test_only_where_there_is_no_repository_it_says_so(tmp_path: Path, repository: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_status_that_takes_too_long_leaves_it_open(
 ) -> None:
     monkeypatch.setenv("PATH", _slow(tmp_path, "status"))
     monkeypatch.setattr(provenance, "GIT_SECONDS", 1.0)
-    known = provenance.git(repository)
-    assert (len(known["commit"]), known["dirty"]) == (40, None)
-    assert known["reason"] == "git status took longer than 1 s"
-    assert _shown(known).endswith(
+    record = provenance.git(repository)
+    assert (len(record["commit"]), record["dirty"]) == (40, None)
+    assert record["reason"] == "git status took longer than 1 s"
+    assert _shown(record).endswith(
         "</code>, whether with uncommitted changes is not known: git status took longer than 1 s"
     )
 

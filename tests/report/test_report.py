@@ -29,12 +29,12 @@ from zfrepro.storage.source_code import Package
 
 
 @pytest.fixture(scope="module")
-def made(toy_with_settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+def report_run(toy_with_settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
     """The experiment's folder, with small pictures, its report, and the settings."""
-    whole, settings = toy_with_settings
+    toy_results_folder, settings = toy_with_settings
     folder = tmp_path_factory.mktemp("experiment")
     results, out = folder / "results/toy", folder / "report"
-    shutil.copytree(whole, results)
+    shutil.copytree(toy_results_folder, results)
     small_pictures.shrink(results)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -43,12 +43,12 @@ def made(toy_with_settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 @pytest.fixture(scope="module")
-def page(made: tuple[Path, Path, dict[str, Any]]) -> Page:
-    return Page((made[1] / "index.html").read_text(encoding="utf-8"))
+def page(report_run: tuple[Path, Path, dict[str, Any]]) -> Page:
+    return Page((report_run[1] / "index.html").read_text(encoding="utf-8"))
 
 
-def test_all_files_are_there_and_nothing_unfinished(made) -> None:
-    names = sorted(str(path.relative_to(made[1])) for path in made[1].rglob("*") if path.is_file())
+def test_all_files_are_there_and_nothing_unfinished(report_run) -> None:
+    names = sorted(str(path.relative_to(report_run[1])) for path in report_run[1].rglob("*") if path.is_file())
     expected = [f"{kind}/{name}.{suffix}" for name in toy_results.EXHIBITS for kind, suffix in report.KINDS]
     assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json", "summary.json"])
 
@@ -69,7 +69,7 @@ def test_every_image_has_an_alt_text_and_is_inside(page: Page) -> None:
     assert all(len(image["alt"]) > 30 and re.match(r"data:image/(png|webp);base64,", image["src"]) for image in images)
 
 
-def test_nothing_is_loaded_from_elsewhere(page: Page, made) -> None:
+def test_nothing_is_loaded_from_elsewhere(page: Page, report_run) -> None:
     loading = [attrs.get("src") or attrs.get("data") or "" for tag, attrs in page.elements if tag not in ("a", "link")]
     loading += [attrs["href"] for attrs in page.all("link")]
     assert all(address in ("", "data:,") or address.startswith("data:image/") for address in loading)
@@ -79,15 +79,15 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, made) -> None:
     for style in ("style.css", "print.css"):
         assert not re.search(r"url\(|@import", (html.TEMPLATES / style).read_text(encoding="utf-8"))
     beside = {attrs["href"] for attrs in page.all("a")} - outward
-    assert all((made[1] / link).is_file() for link in beside if not link.startswith("#"))
+    assert all((report_run[1] / link).is_file() for link in beside if not link.startswith("#"))
 
 
 @pytest.mark.parametrize("name", toy_results.EXHIBITS)
-def test_the_numbers_of_the_page_are_those_of_the_csv(name: str, made) -> None:
-    text = (made[1] / "index.html").read_text(encoding="utf-8")
+def test_the_numbers_of_the_page_are_those_of_the_csv(name: str, report_run) -> None:
+    text = (report_run[1] / "index.html").read_text(encoding="utf-8")
     section = text[text.index(f'id="{name}"') :]
     shown = Page("<section>" + section[section.index(">") + 1 : section.index("</section>") + len("</section>")])
-    lines = list(csv.reader(io.StringIO((made[1] / f"tables/{name}.csv").read_text())))
+    lines = list(csv.reader(io.StringIO((report_run[1] / f"tables/{name}.csv").read_text())))
     start = 2 if lines[0][0] == "section" else 1  # that column, and each row's name, are not compared
     rows = [row for row in shown.rows if len(row) > 1]
     assert [_all_numbers(row[1:]) for row in rows] == [_all_numbers(line[start:]) for line in lines[1:]]
@@ -111,18 +111,18 @@ def test_the_first_page_says_what_is_reduced_and_guesses_are_printed(page: Page)
         assert guess.reason.split("`")[0].rstrip() in words
 
 
-def test_the_first_lines_say_precision_and_device(page: Page, made) -> None:
+def test_the_first_lines_say_precision_and_device(page: Page, report_run) -> None:
     """The toy's network.json name neither hardware nor version: the report's own are printed, as the report's."""
     words = " ".join(" ".join(page.words).split())
-    told = json.loads((made[1] / "summary.json").read_text())["training"]
+    record = json.loads((report_run[1] / "summary.json").read_text())["training"]
     torch = provenance.versions()["torch"]
-    assert told["text"] == f"Trained in bfloat16 on a CPU. Report made on {machine.cpu()} with PyTorch {torch}."
-    assert words.index(told["text"]) < words.index("This is a reduced experiment")
-    assert (told["precisions"], told["devices"], told["seeds"]) == (["bfloat16"], ["cpu"], [0, 1, 2])
+    assert record["text"] == f"Trained in bfloat16 on a CPU. Report made on {machine.cpu()} with PyTorch {torch}."
+    assert words.index(record["text"]) < words.index("This is a reduced experiment")
+    assert (record["precisions"], record["devices"], record["seeds"]) == (["bfloat16"], ["cpu"], [0, 1, 2])
 
 
-def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
-    results, _, settings = made
+def test_a_full_experiment_does_not_call_itself_reduced(report_run) -> None:
+    results, _, settings = report_run
     origin = provenance.gather(results, settings["config"], toy_results.EXHIBITS)
     for template in ("page.html", "print.html"):
         assert "This is a reduced" not in report.render(
@@ -130,18 +130,18 @@ def test_a_full_experiment_does_not_call_itself_reduced(made) -> None:
         )
 
 
-def test_same_input_same_bytes(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_input_same_bytes(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the claims, a table, and a figure with images, projections and colour maps."""
-    results, whole, settings = made
+    results, expected, settings = report_run
     settings = settings | {"exhibits": ["claims", "table4_caltech101", "fig7_occlusion"]}
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(whole / "provenance.json")["git"])
+    monkeypatch.setattr(provenance, "git", lambda root: artifacts.load_json(expected / "provenance.json")["git"])
     for out in ("first", "second"):
         report.run(report.Spec(**settings), results, tmp_path / out)
     for name in ("index.html", "report.pdf", "provenance.json", "summary.json", "figures/fig7_occlusion.png"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
     assert (tmp_path / "first/figures/fig7_occlusion.png").read_bytes() == (
-        whole / "figures/fig7_occlusion.png"
+        expected / "figures/fig7_occlusion.png"
     ).read_bytes()
 
 
@@ -152,9 +152,9 @@ def naming_classes(results: Path) -> list[str]:
     return [name for name, text in texts.items() if re.search(rf"\b({'|'.join(toy_results.CLASSES)})\b", text)]
 
 
-def test_hostile_names_stay_text(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_names_stay_text(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the page and in the tables; test_pdf.py looks into a PDF."""
-    names = naming_classes(made[0])
+    names = naming_classes(report_run[0])
     assert {"table6_pascal2012", "fig2_features", "fig7_occlusion", "overlap"} <= set(names)
     results = tmp_path / "results/toy"
     monkeypatch.setattr(draw, "png", partial(draw.png, dpi=40))
@@ -166,14 +166,14 @@ def test_hostile_names_stay_text(made, tmp_path: Path, monkeypatch: pytest.Monke
     settings["reductions"] = [f"Read from `{text}`." for text in INJECTIONS]
     settings["config"]["note"] = list(INJECTIONS)
     report.run(report.Spec(**settings), results, results / "report")
-    made = Page((results / "report/index.html").read_text(encoding="utf-8"))
-    assert made.open == []
-    assert made.all("script")[0] == {}  # our own; what follows is data
-    assert all(script == {"type": "application/json"} for script in made.all("script")[1:])
-    assert not any(name.startswith("on") for _, attrs in made.elements for name in attrs)
-    assert len(made.all("link")) == 1
-    assert all(re.match(r"data:image/(png|webp);base64,", image["src"]) for image in made.all("img"))
-    words = "".join(made.words)
+    hostile_page = Page((results / "report/index.html").read_text(encoding="utf-8"))
+    assert hostile_page.open == []
+    assert hostile_page.all("script")[0] == {}  # our own; what follows is data
+    assert all(script == {"type": "application/json"} for script in hostile_page.all("script")[1:])
+    assert not any(name.startswith("on") for _, attrs in hostile_page.elements for name in attrs)
+    assert len(hostile_page.all("link")) == 1
+    assert all(re.match(r"data:image/(png|webp);base64,", image["src"]) for image in hostile_page.all("img"))
+    words = "".join(hostile_page.words)
     assert INJECTIONS[0] in words
     assert "{{ 7 * 7 }}" in words
     for path in (results / "report/tables").glob("*.csv"):
@@ -182,19 +182,19 @@ def test_hostile_names_stay_text(made, tmp_path: Path, monkeypatch: pytest.Monke
         assert not [cell for cell in cells if cell[:1] in ("+", "-") and not _numbers(cell)], path
 
 
-def test_a_missing_exhibit_stops_the_report(made, tmp_path: Path) -> None:
+def test_a_missing_exhibit_stops_the_report(report_run, tmp_path: Path) -> None:
     results = tmp_path / "toy"
-    shutil.copytree(made[0], results)
+    shutil.copytree(report_run[0], results)
     (results / "exhibits/fig2_features/fig2_features.png").unlink()
     with pytest.raises(UserError, match=r"fig2_features\.png: missing"):
-        report.run(report.Spec(**made[2]), results, results / "report")
+        report.run(report.Spec(**report_run[2]), results, results / "report")
     assert not (results / "report").exists()
 
 
-def test_without_pango_the_page_is_still_written(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pango_the_page_is_still_written(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "isolated_pdf", _no_pango)
     with pytest.raises(UserError, match="apt-get install libpango"):
-        report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
+        report.run(report.Spec(**report_run[2] | {"exhibits": ["table4_caltech101"]}), report_run[0], tmp_path)
     assert (tmp_path / "index.html").is_file()
     assert not (tmp_path / "report.pdf").exists()
 
@@ -203,33 +203,35 @@ def _no_pango(page: str, pictures: object) -> bytes:
     raise UserError("report.pdf cannot be made: install with: apt-get install libpango-1.0-0")
 
 
-def test_an_unknown_name_in_a_template_is_an_error(made) -> None:
+def test_an_unknown_name_in_a_template_is_an_error(report_run) -> None:
     with pytest.raises(jinja2.UndefinedError):
-        report.render("page.html", report.Spec(**made[2]), ({"highlights": []},), provenance.gather(made[0], {}, ()))
+        report.render(
+            "page.html", report.Spec(**report_run[2]), ({"highlights": []},), provenance.gather(report_run[0], {}, ())
+        )
 
 
-def test_files_of_exhibits_no_longer_wanted_go(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_exhibits_no_longer_wanted_go(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for old in ("tables/old.csv", "tables/old.tex", "figures/old.png"):
         artifacts.save_text(tmp_path / old, "a\n")
     monkeypatch.setattr(report, "isolated_pdf", lambda page, pictures: b"%PDF-")
-    report.run(report.Spec(**made[2] | {"exhibits": ["table4_caltech101"]}), made[0], tmp_path)
+    report.run(report.Spec(**report_run[2] | {"exhibits": ["table4_caltech101"]}), report_run[0], tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"table4_caltech101.csv", "table4_caltech101.tex"}
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["table4_caltech101.png"]
 
 
-def test_provenance_holds_what_is_needed_to_trust_a_number(made) -> None:
-    told = json.loads((made[1] / "provenance.json").read_text())
-    assert told["seeds"]["improved-2"] == 2
-    assert told["made"] == "2023-11-14T22:13:20Z"
-    assert told["config"] == made[2]["config"]
-    assert len(told["data"]["source"]["sha256"]["images.npy"]) == 64
-    assert told["artifacts"]["exhibits/table3_ablations/table3_ablations.csv"] == artifacts.sha256(
-        made[0] / "exhibits/table3_ablations/table3_ablations.csv"
+def test_provenance_holds_what_is_needed_to_trust_a_number(report_run) -> None:
+    record = json.loads((report_run[1] / "provenance.json").read_text())
+    assert record["seeds"]["improved-2"] == 2
+    assert record["made"] == "2023-11-14T22:13:20Z"
+    assert record["config"] == report_run[2]["config"]
+    assert len(record["data"]["source"]["sha256"]["images.npy"]) == 64
+    assert record["artifacts"]["exhibits/table3_ablations/table3_ablations.csv"] == artifacts.sha256(
+        report_run[0] / "exhibits/table3_ablations/table3_ablations.csv"
     )
-    assert "train/improved/model.safetensors" in told["artifacts"]
-    assert told["time"]["train"] == {"jobs": 5, "seconds": 210.0, "memory_mb": 612.5}
-    assert told["versions"]["numpy"]
-    assert told["hardware"]["cores"] >= 1
+    assert "train/improved/model.safetensors" in record["artifacts"]
+    assert record["time"]["train"] == {"jobs": 5, "seconds": 210.0, "memory_mb": 612.5}
+    assert record["versions"]["numpy"]
+    assert record["hardware"]["cores"] >= 1
 
 
 def test_only_the_jobs_of_the_experiment_count_that_were_measured(tmp_path: Path) -> None:
@@ -248,35 +250,35 @@ def test_a_result_from_the_store_counts_with_the_seconds_of_its_computing(tmp_pa
     }
 
 
-def test_the_summary_says_what_the_index_shows(made) -> None:
-    told = json.loads((made[1] / "summary.json").read_text())
-    assert {key: told[key] for key in ("experiment", "title", "subtitle", "made")} == {
+def test_the_summary_says_what_the_index_shows(report_run) -> None:
+    record = json.loads((report_run[1] / "summary.json").read_text())
+    assert {key: record[key] for key in ("experiment", "title", "subtitle", "made")} == {
         "experiment": "toy", "title": "Toy experiment", "subtitle": "", "made": "2023-11-14T22:13:20Z"
     }  # fmt: skip
-    assert told["reductions"][:2] == made[2]["reductions"]
-    assert told["reductions"][2].startswith(
+    assert record["reductions"][:2] == report_run[2]["reductions"]
+    assert record["reductions"][2].startswith(
         "Networks are trained on 960 images of 12 classes instead of the paper's 1.3 million"
     )
-    assert told["seconds"] == sum(stage["seconds"] for stage in provenance_of(made)["time"].values()) > 0
-    assert [one["name"] for one in told["exhibits"]] == list(toy_results.EXHIBITS)
-    assert {one["exhibit"] for one in told["highlights"]} <= set(toy_results.EXHIBITS)
-    assert [one["number"] for one in told["claims"]] == list(range(1, 43))
-    verdicts = [one["verdict"] for one in told["claims"]]
-    assert told["counts"] == {verdict: verdicts.count(verdict) for verdict in VERDICTS}
-    assert told["files"] == {
-        str(path.relative_to(made[1])): path.stat().st_size
-        for path in sorted(made[1].rglob("*"))
+    assert record["seconds"] == sum(stage["seconds"] for stage in provenance_of(report_run)["time"].values()) > 0
+    assert [entry["name"] for entry in record["exhibits"]] == list(toy_results.EXHIBITS)
+    assert {entry["exhibit"] for entry in record["highlights"]} <= set(toy_results.EXHIBITS)
+    assert [entry["number"] for entry in record["claims"]] == list(range(1, 43))
+    verdicts = [entry["verdict"] for entry in record["claims"]]
+    assert record["counts"] == {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+    assert record["files"] == {
+        str(path.relative_to(report_run[1])): path.stat().st_size
+        for path in sorted(report_run[1].rglob("*"))
         if path.is_file() and path.name != "summary.json"
     }
 
 
-def provenance_of(made: tuple[Path, Path, dict[str, Any]]) -> dict[str, Any]:
-    return artifacts.load_json(made[1] / "provenance.json")
+def provenance_of(report_run: tuple[Path, Path, dict[str, Any]]) -> dict[str, Any]:
+    return artifacts.load_json(report_run[1] / "provenance.json")
 
 
 def test_verdicts_stand_in_the_summary() -> None:
     claim = {"number": 4, "says": "a", "verdict": "reproduced", "value": 1.2, "low": 0.6, "high": 1.9, "unit": "points"}
-    told = {
+    record = {
         **claim,
         "n": 9,
         "part": "",
@@ -291,7 +293,7 @@ def test_verdicts_stand_in_the_summary() -> None:
         "title": "t",
         "paper": "p",
         "highlights": [],
-        "data": {"claims": [told], "counts": {"reproduced": 1}},
+        "data": {"claims": [record], "counts": {"reproduced": 1}},
     }
     origin = {
         "made": "2023-11-14T22:13:20Z",
@@ -299,19 +301,19 @@ def test_verdicts_stand_in_the_summary() -> None:
         "time": {},
     }
     spec = report.Spec(experiment="toy", title="t", exhibits=("claims",))
-    found = summary.build_summary(spec, [exhibit], origin, {})
-    assert claim.items() <= found["claims"][0].items()
-    assert found["counts"] == {"reproduced": 1}
+    built = summary.build_summary(spec, [exhibit], origin, {})
+    assert claim.items() <= built["claims"][0].items()
+    assert built["counts"] == {"reproduced": 1}
     assert summary.format_date(origin["made"]) == "14 November 2023"
 
 
-def test_a_damaged_picture_is_named(made, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_named(report_run, tmp_path: Path) -> None:
     results = tmp_path / "toy"
-    shutil.copytree(made[0], results)
+    shutil.copytree(report_run[0], results)
     path = results / "exhibits/fig2_features/fig2_features.png"
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"fig2_features\.png: damaged picture"):
-        report.run(report.Spec(**made[2] | {"exhibits": ["fig2_features"]}), results, results / "report")
+        report.run(report.Spec(**report_run[2] | {"exhibits": ["fig2_features"]}), results, results / "report")
     assert not (results / "report").exists()
 
 

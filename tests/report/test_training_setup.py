@@ -14,8 +14,8 @@ def network(precision: str = "bfloat16", device: str = "cpu", seed: int = 0, **m
 
 
 def test_one_setup_is_one_sentence() -> None:
-    known = {"hardware": "AMD EPYC 9B14", "torch": "2.13.0"}
-    networks = {"baseline": network(**known), "improved": network(seed=1, **known)}
+    machine = {"hardware": "AMD EPYC 9B14", "torch": "2.13.0"}
+    networks = {"baseline": network(**machine), "improved": network(seed=1, **machine)}
     assert training_setup.summarise(networks, ORIGIN) == {
         "precisions": ["bfloat16"], "devices": ["cpu"], "seeds": [0, 1],
         "text": "Trained in bfloat16 on a CPU (AMD EPYC 9B14), PyTorch 2.13.0.",
@@ -38,13 +38,13 @@ def test_mixed_setups_are_listed_the_most_frequent_first() -> None:
     }
     networks |= {name: network(seed=5, **machine) for name in ("a", "b", "c", "d")}
     networks |= {"late": network("float32", **machine)}
-    found = training_setup.summarise(networks, ORIGIN)
-    assert found["text"] == (
+    setup = training_setup.summarise(networks, ORIGIN)
+    assert setup["text"] == (
         "Trained in bfloat16 on a CPU (Abacus), PyTorch 2.13.0 (4 networks); "
         "in float32 on a CPU (Abacus), PyTorch 2.13.0 (2 networks: odd, late); "
         "in float32 on a GPU (H100), PyTorch 2.12.1 (1 network: wide)."
     )
-    assert (found["precisions"], found["devices"], found["seeds"]) == (["bfloat16", "float32"], ["cpu", "cuda"], [0, 5])
+    assert (setup["precisions"], setup["devices"], setup["seeds"]) == (["bfloat16", "float32"], ["cpu", "cuda"], [0, 5])
 
 
 def test_without_networks_there_is_nothing_to_say() -> None:

@@ -79,13 +79,13 @@ def test_pages_are_whole_html_and_load_nothing(reports: Path) -> None:
 
 def test_no_link_leads_nowhere(reports: Path) -> None:
     for name, page in site(reports).items():
-        here = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
+        ids_on_page = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
         for link in {attrs["href"] for attrs in page.all("a")}:
             file, _, anchor = link.partition("#")
             if file in ("index.html", "compare.html") or link.startswith("https:"):
                 continue
             if not file:
-                assert anchor in here, (name, link)
+                assert anchor in ids_on_page, (name, link)
             elif file.endswith("/index.html"):
                 assert not anchor or f'id="{anchor}"' in (reports / file).read_text(), (name, link)
             else:
@@ -141,20 +141,20 @@ def test_both_pages_say_how_networks_were_trained_and_which_claims_flip(tmp_path
         "beta": ("inconclusive", "not reproduced", "inconclusive"),
     }
     for name, ones in verdicts.items():
-        found = [claim(number, verdict) for number, verdict in enumerate(ones, 1)]
-        toy_report.write(tmp_path / name, name, claims=found, **({"training": training} if name == "alpha" else {}))
-    made = site(tmp_path)
-    assert all(page.text().count("Trained in float32 on a CPU.") == 1 for page in made.values())
-    assert "disagree: 1, 2. Reproduced in one and not reproduced in another: 2." in made["compare.html"].text()
+        judged = [claim(number, verdict) for number, verdict in enumerate(ones, 1)]
+        toy_report.write(tmp_path / name, name, claims=judged, **({"training": training} if name == "alpha" else {}))
+    pages = site(tmp_path)
+    assert all(page.text().count("Trained in float32 on a CPU.") == 1 for page in pages.values())
+    assert "disagree: 1, 2. Reproduced in one and not reproduced in another: 2." in pages["compare.html"].text()
 
 
 def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
     verdicts = ("reproduced", "reproduced, small", "reproduced, small", "not reproduced")
     toy_report.write(tmp_path / "alpha", "alpha", claims=[claim(i, verdict) for i, verdict in enumerate(verdicts, 1)])
-    made = site(tmp_path)
-    assert made["compare.html"].row("Reproduced")[1] == "3 of 4, 2 of them small"
-    assert made["compare.html"].row("2 ")[1] == "+reproduced, small"
-    assert "count reproduced-small" in {attrs.get("class") for attrs in made["index.html"].all("a")}
+    pages = site(tmp_path)
+    assert pages["compare.html"].row("Reproduced")[1] == "3 of 4, 2 of them small"
+    assert pages["compare.html"].row("2 ")[1] == "+reproduced, small"
+    assert "count reproduced-small" in {attrs.get("class") for attrs in pages["index.html"].all("a")}
 
 
 def test_hostile_reports_stay_text(tmp_path: Path) -> None:
@@ -182,9 +182,9 @@ def test_what_is_not_told_is_left_out(tmp_path: Path) -> None:
 
 
 def test_an_empty_site_says_so(tmp_path: Path) -> None:
-    made = site(tmp_path / "none")
-    assert "No report has been published yet." in made["index.html"].text()
-    assert "compare.html" not in {attrs["href"] for attrs in made["index.html"].all("a")}
+    pages = site(tmp_path / "none")
+    assert "No report has been published yet." in pages["index.html"].text()
+    assert "compare.html" not in {attrs["href"] for attrs in pages["index.html"].all("a")}
 
 
 @pytest.mark.parametrize(
@@ -214,11 +214,11 @@ def test_a_broken_summary_is_one_message(tmp_path: Path, content: Any, message: 
 def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     """The report stage's own summary, not a copy of its form."""
     nothing = dict.fromkeys(("value", "low", "high", "unit", "n", "of"))
-    told = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": "", "effect": ""}
+    judged = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": "", "effect": ""}
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
     numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.text(), "part": "top-5"}
     numbers["effect"] = "effect -1.25 %; the paper's 5.00"
-    board = {"counts": {VERDICTS[0]: 1}, "claims": [{**told, **numbers}, {**told, "number": 3}]}
+    board = {"counts": {VERDICTS[0]: 1}, "claims": [{**judged, **numbers}, {**judged, "number": 3}]}
     shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}
     table = {
         "name": "table2_imagenet",

@@ -38,7 +38,7 @@ def test_pictures_are_sure_correct_and_of_different_classes():
 def test_too_few_correct_pictures_are_filled_up_by_probability():
     of_true = np.array([0.1, 0.4, 0.3, 0.2, 0.05])
     labels = np.array([0, 1, 1, 2, 2])
-    none, one = np.zeros(5, dtype=bool), np.array([0, 0, 0, 1, 0], dtype=bool)
+    none, single = np.zeros(5, dtype=bool), np.array([0, 0, 0, 1, 0], dtype=bool)
     assert choose_images(of_true, none, labels, 3, 0).tolist() == [1, 2, 3]
-    assert choose_images(of_true, one, labels, 3, 0).tolist() == [3, 1, 2]
-    assert choose_images(of_true, one, labels, (4, 0), 0).tolist() == [4, 0]
+    assert choose_images(of_true, single, labels, 3, 0).tolist() == [3, 1, 2]
+    assert choose_images(of_true, single, labels, (4, 0), 0).tolist() == [4, 0]

@@ -75,8 +75,8 @@ def test_one_mask_again_by_plain_loops(place, inputs, done):
     net, mean, _ = network_file.load(inputs["weights"])
     files = prepared.files("val").tolist()
     eps = []
-    for told in about["pictures"]:
-        index = files.index(told["file"])
+    for entry in about["pictures"]:
+        index = files.index(entry["file"])
         boxes = prepared.parts()
         box = boxes[(boxes.image == prepared.splits["val"][0] + index) & (boxes.part == "nose")].iloc[0]
         x, y = (box.x0 + box.x1) / 2 - 4, (box.y0 + box.y1) / 2 - 4  # the view begins 4 pixels in
@@ -124,30 +124,30 @@ def test_marked_photographs_give_what_the_same_pictures_of_the_set_give(place, i
     prepared = PreparedSet(inputs["images"])
     files, boxes, first = prepared.files("val").tolist(), prepared.parts(), prepared.splits["val"][0]
     rows = ["image,part,x0,y0,x1,y1"]
-    for told in about["pictures"]:
-        index = files.index(told["file"])
+    for entry in about["pictures"]:
+        index = files.index(entry["file"])
         name = f"{index}.png"
         Image.fromarray(np.array(prepared.images("val")[index])).save(tmp_path / name)
         for row in boxes[(boxes.image == first + index) & boxes.part.isin(PARTS)].itertuples():
             rows.append(f"{name},{row.part},{row.x0},{row.y0},{row.x1},{row.y1}")
     (tmp_path / "parts.csv").write_text("\n".join(rows))
-    found, said = run(tmp_path / "out", inputs, annotations=tmp_path / "parts.csv")
+    marked_arrays, marked_record = run(tmp_path / "out", inputs, annotations=tmp_path / "parts.csv")
     for layer in (5, 7):
-        assert np.array_equal(found[f"different_{layer}"][:3], arrays[f"different_{layer}"][:3])
-    assert np.array_equal(found["inputs"], arrays["inputs"])
-    assert np.array_equal(found["places"][:, :3], arrays["places"][:, :3])
-    assert said["marked_by_hand"]
-    assert said["pictures"][0]["class"] is None
+        assert np.array_equal(marked_arrays[f"different_{layer}"][:3], arrays[f"different_{layer}"][:3])
+    assert np.array_equal(marked_arrays["inputs"], arrays["inputs"])
+    assert np.array_equal(marked_arrays["places"][:, :3], arrays["places"][:, :3])
+    assert marked_record["marked_by_hand"]
+    assert marked_record["pictures"][0]["class"] is None
 
 
 def test_pictures_of_one_class(inputs, tmp_path):
     _, about = run(tmp_path, inputs, classes=("dog",))
-    assert {one["class"] for one in about["pictures"]} == {"dog"}
+    assert {entry["class"] for entry in about["pictures"]} == {"dog"}
     assert about["samples"]["all"]["pictures"] == 2
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"square": 65}, r"correspondence.square: 65 px, but the network's input is 64 px"),
         ({"classes": ("wolf",)}, r"correspondence.classes: no class wolf; there are cat, dog"),
@@ -157,8 +157,8 @@ def test_pictures_of_one_class(inputs, tmp_path):
         ({"split": "test"}, r"has no split 'test'"),
     ],
 )
-def test_bad_settings_are_named_and_nothing_is_written(inputs, tmp_path, settings, said):
-    with pytest.raises(UserError, match=said):
+def test_bad_settings_are_named_and_nothing_is_written(inputs, tmp_path, settings, message):
+    with pytest.raises(UserError, match=message):
         run(tmp_path, inputs, **settings)
     assert not any(tmp_path.iterdir())
 

@@ -76,9 +76,9 @@ def test_similarity_is_the_cosine_of_the_angle_whatever_the_size():
 def test_correlation_is_pearsons_and_0_of_nothing():
     rows = np.array([[1.0, 2, 3], [1, 2, 3], [4, 4, 4], [1, 2, 4]])
     final = np.array([[5.0, 7, 9], [3, 2, 1], [1, 2, 3], [2, 1, 7]])
-    found = core.correlations(rows, final)
-    assert found[:3] == pytest.approx([1, -1, 0])
-    assert found[3] == pytest.approx(np.corrcoef(rows[3], final[3])[0, 1])
+    correlations = core.correlations(rows, final)
+    assert correlations[:3] == pytest.approx([1, -1, 0])
+    assert correlations[3] == pytest.approx(np.corrcoef(rows[3], final[3])[0, 1])
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_strongest_activations_are_those_of_the_whole_network(place, result):
         maps = child(maps).detach()
         if name in ("relu1", "relu4"):
             chosen = torch.from_numpy(arrays[f"maps_{name[-1]}"])
-            values, found = maps[:, chosen].flatten(2).amax(2).max(0)
-            assert arrays[f"pictures_{name[-1]}"][0].tolist() == found.tolist()
+            values, indices = maps[:, chosen].flatten(2).amax(2).max(0)
+            assert arrays[f"pictures_{name[-1]}"][0].tolist() == indices.tolist()
             np.testing.assert_allclose(arrays[f"values_{name[-1]}"][0], values, rtol=1e-4)
     assert arrays["projections_4"].shape == (3, 2, 64, 64, 3)
     assert arrays["patches_1"].shape == (3, 2, 7, 7, 3)
@@ -142,26 +142,26 @@ def test_the_same_bits_again_and_few_pictures_are_spread(place, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tensors", "said"),
+    ("tensors", "message"),
     [
         ({}, r"snapshots\.safetensors: holds no snapshots; name epochs"),
         ({"epoch1.conv1.weight": torch.zeros(8, 3, 7, 7)}, r"snapshots of another network than .*model\.safetensors"),
     ],
 )
-def test_unusable_snapshots_are_named(place, tmp_path, tensors, said):
+def test_unusable_snapshots_are_named(place, tmp_path, tensors, message):
     artifacts.save_weights(tmp_path / "snapshots.safetensors", tensors, {"any": "metadata"})
-    given = inputs(place) | {"snapshots": tmp_path / "snapshots.safetensors"}
-    with pytest.raises(UserError, match=said):
-        evolution.run(evolution.Spec(), out=tmp_path / "out", **given)
+    files = inputs(place) | {"snapshots": tmp_path / "snapshots.safetensors"}
+    with pytest.raises(UserError, match=message):
+        evolution.run(evolution.Spec(), out=tmp_path / "out", **files)
     assert not (tmp_path / "out").exists()
 
 
 def test_deconvnet_measures_the_first_layers(place, tmp_path):
-    given = {name: path for name, path in inputs(place).items() if name in ("weights", "images", "device")}
-    deconvnet.run(deconvnet.Spec(maps={2: 4, 3: 1}, top=2), out=tmp_path, **given)
+    files = {name: path for name, path in inputs(place).items() if name in ("weights", "images", "device")}
+    deconvnet.run(deconvnet.Spec(maps={2: 4, 3: 1}, top=2), out=tmp_path, **files)
     arrays, about = artifacts.load_arrays(tmp_path / "features.npz"), artifacts.load_json(tmp_path / "features.json")
     filters = arrays["filters_1"]
-    assert arrays["rms_1"] == pytest.approx([np.sqrt((one**2).mean()) for one in filters])
+    assert arrays["rms_1"] == pytest.approx([np.sqrt((item**2).mean()) for item in filters])
     assert arrays["bands_1"].sum(1) == pytest.approx(1)
     assert arrays["spectrum_1"].sum() == pytest.approx(1)
     assert arrays["silent_1"].shape == arrays["peaks_1"].shape == (len(filters),)
@@ -169,12 +169,12 @@ def test_deconvnet_measures_the_first_layers(place, tmp_path):
     assert 0 < about["projected"]["high"] < 1
     assert about["projected"]["lines"] > 0
     assert arrays["lines_2"].shape == arrays["squares_2"].shape == (len(arrays["projections_2"]),) == (4,)
-    assert [one["name"] for one in about["path"]][:4] == ["conv1", "relu1", "pool1", "norm1"]
+    assert [item["name"] for item in about["path"]][:4] == ["conv1", "relu1", "pool1", "norm1"]
     assert [example["unpooled"][0][2] for example in about["pooling"]] == [3, 5]
 
 
 def test_deconvnet_without_layer_2_has_no_spectrum_of_it(place, tmp_path):
-    given = {name: path for name, path in inputs(place).items() if name in ("weights", "images", "device")}
-    deconvnet.run(deconvnet.Spec(maps={1: 1}, top=1), out=tmp_path, **given)
+    files = {name: path for name, path in inputs(place).items() if name in ("weights", "images", "device")}
+    deconvnet.run(deconvnet.Spec(maps={1: 1}, top=1), out=tmp_path, **files)
     assert artifacts.load_json(tmp_path / "features.json")["projected"] is None
     assert "spectrum_2" not in artifacts.load_arrays(tmp_path / "features.npz")

@@ -145,9 +145,9 @@ def test_features_scores_and_odds_of_nan_stop_the_probes(monkeypatch):
     fit = core_probes._fit
 
     def fitted_wrong(model, strength, inputs, labels):
-        found = fit(model, strength, inputs, labels)
-        found.coef_ = np.full_like(found.coef_, NAN)
-        return found
+        fitted = fit(model, strength, inputs, labels)
+        fitted.coef_ = np.full_like(fitted.coef_, NAN)
+        return fitted
 
     monkeypatch.setattr(core_probes, "_fit", fitted_wrong)
     monkeypatch.setattr(core_probes, "_accuracies", lambda kind, strengths, *_: np.ones(len(strengths)))
@@ -191,8 +191,8 @@ def save(out, weights, mean, classes):
     network_file.save(
         out / "model.safetensors", weights, mean, network_file.Description(NETWORK, 0.08, 64, tuple(classes))
     )
-    kept = {name: tensor for name, tensor in weights.items() if name.startswith("conv")}
-    snapshots = {f"epoch{epoch}.{name}": tensor.clone() for epoch in (1, 2) for name, tensor in kept.items()}
+    convolutions = {name: tensor for name, tensor in weights.items() if name.startswith("conv")}
+    snapshots = {f"epoch{epoch}.{name}": tensor.clone() for epoch in (1, 2) for name, tensor in convolutions.items()}
     artifacts.save_weights(out / "snapshots.safetensors", snapshots, {})
 
 
@@ -355,20 +355,20 @@ def test_prepare_gives_no_mean_of_no_picture(tmp_path, monkeypatch):
 def test_folds_name_a_set_whose_small_copies_are_not_finite(place, tmp_path, monkeypatch):
     thumbnails = overlap.thumbnails
 
-    def damaged(some, size):
-        found = thumbnails(some, size)
-        found[0, 0, 0, 0] = NAN
-        return found
+    def damaged(images_of_set, size):
+        copies = thumbnails(images_of_set, size)
+        copies[0, 0, 0, 0] = NAN
+        return copies
 
     monkeypatch.setattr(overlap, "thumbnails", damaged)
-    given = images(place, "caltech"), images(place, "source"), tmp_path / "out"
+    arguments = images(place, "caltech"), images(place, "source"), tmp_path / "out"
     with pytest.raises(UserError, match=r"caltech: 1 of 48 small copies are not finite; prepare it and .*source again"):
-        folds.run(folds.Spec(per_class=(1,), test_per_class=1, folds=1), *given, device="cpu")
+        folds.run(folds.Spec(per_class=(1,), test_per_class=1, folds=1), *arguments, device="cpu")
     assert not (tmp_path / "out").exists()
 
 
 def test_features_name_a_set_whose_hand_made_ones_are_not_finite(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(hog, "cells", lambda some: np.full((len(some), 9, 9, 9), NAN, np.float32))
+    monkeypatch.setattr(hog, "cells", lambda batch: np.full((len(batch), 9, 9, 9), NAN, np.float32))
     with pytest.raises(
         UserError, match=r"caltech: HOG: [0-9]+ of [0-9]+ features are not finite; prepare the set again"
     ):
@@ -383,9 +383,9 @@ def test_probes_name_a_layer_whose_features_are_not_finite(place, tmp_path, valu
     stored[3, 4] = value
     np.save(tmp_path / "features/layer7.npy", stored)
     message = r"features/layer7\.npy: 1 of [0-9]+ features are not finite; delete .*features and run again"
-    given = place / "folds/folds.json", images(place, "caltech"), tmp_path / "probes.json"
+    arguments = place / "folds/folds.json", images(place, "caltech"), tmp_path / "probes.json"
     with pytest.raises(UserError, match=message):
-        probes.run(probes.Spec(inner=2), tmp_path / "features/features.json", *given)
+        probes.run(probes.Spec(inner=2), tmp_path / "features/features.json", *arguments)
     assert not (tmp_path / "probes.json").exists()
 
 
@@ -447,7 +447,7 @@ def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path):
     for name in toy_results.EXHIBITS:
         for label, path in read_by(name, toy).items():
             kinds.setdefault((path.relative_to(toy).parts[0], path.name), (name, label, path))
-    seen = set()
+    named_arrays = set()
     for name, label, path in kinds.values():
         for _, key, array in arrays_of({label: path}):
             wrong = array.copy()
@@ -456,7 +456,7 @@ def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path):
             message = rf"wrong\.npz: {key}: 1 of {array.size} values are not finite; delete it and run again"
             with pytest.raises(UserError, match=message):
                 exhibits.run(exhibits.Spec(name=name, files={label: tmp_path / "wrong.npz"}), tmp_path / "out")
-            seen.add(key)
+            named_arrays.add(key)
     assert {
         "probabilities_1",
         "rms_1",
@@ -466,7 +466,7 @@ def test_exhibits_name_the_array_that_is_not_finite(toy, tmp_path):
         "distance7_turn",
         "different_5",
         "correlation",
-    } <= seen
+    } <= named_arrays
     assert not (tmp_path / "out").exists()
 
 
@@ -486,8 +486,8 @@ def test_exhibits_show_what_is_missing_as_missing(toy, tmp_path, name):
     for file in (f"{name}.csv", f"{name}.tex"):
         assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", (tmp_path / "out" / file).read_text())
     page = artifacts.load_json(tmp_path / "out/exhibit.json")
-    told = str([page[key] for key in ("caption", "alt", "notes", "highlights", "rows", "data")])
-    assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", told)
+    text = str([page[key] for key in ("caption", "alt", "notes", "highlights", "rows", "data")])
+    assert not re.search(r"(?i)(?<![a-z])(nan|inf)(?![a-z])", text)
 
 
 def test_exhibits_name_a_record_that_is_not_finite(toy, tmp_path):

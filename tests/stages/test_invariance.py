@@ -29,14 +29,14 @@ def inputs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(inputs, tmp_path_factory):
+def stage_result(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("made")
     invariance.run(invariance.Spec(**SMALL), out=out, **inputs)
     return artifacts.load_arrays(out / "invariance.npz"), artifacts.load_json(out / "invariance.json")
 
 
-def test_shifts_are_windows_cut_elsewhere(inputs, made):
-    arrays, _ = made
+def test_shifts_are_windows_cut_elsewhere(inputs, stage_result):
+    arrays, _ = stage_result
     net, mean, _ = network_file.load(inputs["weights"])
     source = PreparedSet(inputs["images"])
     assert arrays["shift"].tolist() == [-4, -2, 0, 2, 4]
@@ -52,8 +52,8 @@ def test_shifts_are_windows_cut_elsewhere(inputs, made):
         np.testing.assert_allclose(arrays["probability_shift"][row], expected, rtol=1e-4)
 
 
-def test_the_untouched_view_is_no_distance_away(made):
-    arrays, about = made
+def test_the_untouched_view_is_no_distance_away(stage_result):
+    arrays, about = stage_result
     for kind, place in (("shift", 2), ("scale", 0), ("turn", 0), ("turn", -1)):
         for layer in ("1", "7"):
             curves = arrays[f"distance{layer}_{kind}"]
@@ -63,13 +63,13 @@ def test_the_untouched_view_is_no_distance_away(made):
     assert arrays["views_turn"].shape == (3, 8, 64, 64, 3)
 
 
-def test_shown_pictures_are_of_different_classes_and_in_front(made):
-    arrays, about = made
+def test_shown_pictures_are_of_different_classes_and_in_front(stage_result):
+    arrays, about = stage_result
     assert len(set(arrays["labels"][: about["shown"]].tolist())) == about["shown"] == 3
     assert len(set(arrays["pictures"].tolist())) == len(about["pictures"]) == 7
 
 
-def test_symmetric_classes_are_turned_besides(inputs, made, tmp_path):
+def test_symmetric_classes_are_turned_besides(inputs, stage_result, tmp_path):
     source = PreparedSet(inputs["images"])
     invariance.run(
         invariance.Spec(**{**SMALL, "pictures": (3, 7), "symmetric": (source.classes[7], source.classes[3])}),
@@ -81,7 +81,7 @@ def test_symmetric_classes_are_turned_besides(inputs, made, tmp_path):
     np.testing.assert_array_equal(arrays["symmetric_probability_turn"], arrays["probability_turn"][:2])
     np.testing.assert_array_equal(arrays["symmetric_distance7_turn"], arrays["distance7_turn"][:2])
     assert artifacts.load_json(tmp_path / "invariance.json")["symmetric"] == [source.classes[7], source.classes[3]]
-    assert not [name for name in made[0] if name.startswith("symmetric")]
+    assert not [name for name in stage_result[0] if name.startswith("symmetric")]
 
 
 def test_twice_the_same_bytes(inputs, tmp_path):
@@ -91,7 +91,7 @@ def test_twice_the_same_bytes(inputs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"pictures": (0, 99)}, r"invariance\.pictures: \(0, 99\), but split val has 24"),
         ({"pictures": 25}, r"invariance\.pictures: 25, but split val has 24"),
@@ -100,7 +100,7 @@ def test_twice_the_same_bytes(inputs, tmp_path):
         ({"split": "test"}, "has no split 'test'"),
     ],
 )
-def test_bad_settings_are_named(inputs, tmp_path, changes, said):
-    with pytest.raises(UserError, match=said):
+def test_bad_settings_are_named(inputs, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
         invariance.run(invariance.Spec(**{**SMALL, **changes}), out=tmp_path / "out", **inputs)
     assert not (tmp_path / "out").exists()

@@ -60,9 +60,9 @@ def test_an_output_that_is_not_finite_is_named(inputs, tmp_path, monkeypatch, wh
     true = core.Occluder.__call__
 
     def broken(self, picture, grey):
-        seen = true(self, picture, grey)
-        getattr(seen, what)[0, 0] = float("nan")
-        return seen
+        maps = true(self, picture, grey)
+        getattr(maps, what)[0, 0] = float("nan")
+        return maps
 
     monkeypatch.setattr(core.Occluder, "__call__", broken)
     with pytest.raises(UserError, match=r"model\.safetensors: outputs for image \d+ of split val are not finite"):

@@ -77,12 +77,12 @@ def test_a_snapshot_is_the_network_after_the_nearest_update(place):
 @pytest.mark.parametrize("killed", [True, False])
 def test_snapshots_survive_an_end_at_any_step(place, tmp_path, monkeypatch, steps, killed):
     """Stopped: the saved state is of that very step. Killed: of the step before, which is then taken again."""
-    asked, taken, step = threading.Event(), [], Training.step
+    asked, snapshots, step = threading.Event(), [], Training.step
 
     def until(self):
         step(self)
-        taken.append(self.batch)
-        if len(taken) == steps:
+        snapshots.append(self.batch)
+        if len(snapshots) == steps:
             if killed:
                 raise KeyboardInterrupt
             asked.set()
@@ -204,7 +204,7 @@ def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda folder: (folder / "images.npy").unlink(), r"images\.npy: cannot be read"),
         (lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-9]), r"images\.npy: cannot be read"),
@@ -212,12 +212,12 @@ def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
         (lambda folder: (folder / "index.npz").write_bytes(b"PK\x03\x04"), r"index\.npz: damaged"),
     ],
 )  # fmt: skip
-def test_a_damaged_prepared_set_is_named(place, tmp_path, damage, said):
+def test_a_damaged_prepared_set_is_named(place, tmp_path, damage, message):
     import shutil
 
     shutil.copytree(place / "source", tmp_path / "source")
     damage(tmp_path / "source")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         train.run(RECIPE, tmp_path / "source/manifest.json", tmp_path / "network", device="cpu")
     assert not (tmp_path / "network").exists()
 

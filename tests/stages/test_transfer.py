@@ -59,60 +59,60 @@ def split(place, images, out, **settings):
 
 def test_folds_hold_every_class_and_no_picture_twice(place):
     target = PreparedSet(manifest(place, "caltech"))
-    found = FoldedSet(place / "folds/caltech/folds.json", target)
-    assert found.sizes == (1, 2)
-    assert found.summary["test_pictures"] == {"1": 48, "2": 48}
-    for k in found.sizes:
-        assert len(found.folds(k)) == 2
-        for fold in found.folds(k):
+    folded = FoldedSet(place / "folds/caltech/folds.json", target)
+    assert folded.sizes == (1, 2)
+    assert folded.summary["test_pictures"] == {"1": 48, "2": 48}
+    for k in folded.sizes:
+        assert len(folded.folds(k)) == 2
+        for fold in folded.folds(k):
             assert np.bincount(target.labels(None)[fold.train]).tolist() == [k] * 24
             assert not set(fold.train) & set(fold.test)
 
 
 def test_folds_of_a_set_with_splits_of_its_own_are_these(place):
     target = PreparedSet(manifest(place, "voc"))
-    found = FoldedSet(place / "folds/voc/folds.json", target)
-    assert found.sizes == (None,)
-    (fold,) = found.folds(None)
+    folded = FoldedSet(place / "folds/voc/folds.json", target)
+    assert folded.sizes == (None,)
+    (fold,) = folded.folds(None)
     assert fold.train.tolist() == list(range(72))
     assert fold.test.tolist() == list(range(72, 120))
 
 
 def test_a_picture_that_the_source_was_trained_on_is_left_out(place, tmp_path):
-    known = PreparedSet(manifest(place, "source")).images("train")
+    trained_on = PreparedSet(manifest(place, "source")).images("train")
 
-    def put(images):
-        images[7], images[8] = known[11], known[20, :, ::-1]  # one of them mirrored
+    def edit(images):
+        images[7], images[8] = trained_on[11], trained_on[20, :, ::-1]  # one of them mirrored
 
-    images = changed_images(copied(place, tmp_path), put)
-    told = split(place, images, tmp_path / "a")
+    images = changed_images(copied(place, tmp_path), edit)
+    record = split(place, images, tmp_path / "a")
     files, source = PreparedSet(images).files(None), PreparedSet(manifest(place, "source")).files("train")
-    assert [(one["file"], one["source_file"]) for one in told["overlap"]["left_out"]] == [
+    assert [(copy["file"], copy["source_file"]) for copy in record["overlap"]["left_out"]] == [
         (files[7], source[11]),
         (files[8], source[20]),
     ]
-    assert told["used"] == 118
-    found = FoldedSet(tmp_path / "a/folds.json", PreparedSet(images))
-    assert not {7, 8} & set(np.concatenate([part for f in found.folds(2) for part in (f.train, f.test)]))
+    assert record["used"] == 118
+    folded = FoldedSet(tmp_path / "a/folds.json", PreparedSet(images))
+    assert not {7, 8} & set(np.concatenate([part for f in folded.folds(2) for part in (f.train, f.test)]))
     pairs = artifacts.load_arrays(tmp_path / "a/overlap.npz")
     assert pairs["left_out"].tolist() == [True] * 2 + [False] * 10
     shown = pairs["files"].tolist().index([files[7], source[11]])
     assert shown < 2
     assert np.array_equal(pairs["pairs"][shown, 0], pairs["pairs"][shown, 1])
-    assert [one["file"] for one in split(place, images, tmp_path / "b", mirrored=False)["overlap"]["left_out"]] == [
+    assert [copy["file"] for copy in split(place, images, tmp_path / "b", mirrored=False)["overlap"]["left_out"]] == [
         files[7]
     ]
 
 
 def test_a_cropped_copy_is_left_out_unless_only_wholes_are_compared(place, tmp_path):
-    known = PreparedSet(manifest(place, "source")).images("train")
-    side = known.shape[1]
+    trained_on = PreparedSet(manifest(place, "source")).images("train")
+    side = trained_on.shape[1]
 
-    def put(images):
-        cut = Image.fromarray(known[11][side // 20 :, side // 20 :])
+    def edit(images):
+        cut = Image.fromarray(trained_on[11][side // 20 :, side // 20 :])
         images[7] = np.asarray(cut.resize((images.shape[2], images.shape[1]), Image.Resampling.BICUBIC))
 
-    images = changed_images(copied(place, tmp_path), put)
+    images = changed_images(copied(place, tmp_path), edit)
     files = PreparedSet(images).files(None)
     left_out = split(place, images, tmp_path / "a")["overlap"]["left_out"]
     assert [image["file"] for image in left_out] == [files[7]]
@@ -120,17 +120,17 @@ def test_a_cropped_copy_is_left_out_unless_only_wholes_are_compared(place, tmp_p
 
 
 def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):
-    def put(images):
+    def edit(images):
         images[9] = images[3]
 
-    images = changed_images(copied(place, tmp_path), put)
+    images = changed_images(copied(place, tmp_path), edit)
     files = PreparedSet(images).files(None)
     with pytest.raises(UserError, match=f"{files[9]} is the same image as {files[3]}; .*`duplicates: drop`"):
         split(place, images, tmp_path / "a")
     assert not (tmp_path / "a").exists()
-    told = split(place, images, tmp_path / "a", duplicates="drop")
-    assert [(one["file"], one["of"]) for one in told["duplicates"]] == [(files[9], files[3])]
-    assert told["used"] == 119
+    record = split(place, images, tmp_path / "a", duplicates="drop")
+    assert [(copy["file"], copy["of"]) for copy in record["duplicates"]] == [(files[9], files[3])]
+    assert record["used"] == 119
 
 
 def test_a_class_too_small_stops_or_is_dropped(place, tmp_path):
@@ -142,17 +142,17 @@ def test_a_class_too_small_stops_or_is_dropped(place, tmp_path):
     with pytest.raises(UserError, match="5 training images"):  # none would be left
         split(place, images, tmp_path / "a", per_class=(2, 5), small="drop")
     assert not (tmp_path / "a").exists()
-    known = PreparedSet(manifest(place, "source")).images("train")
+    trained_on = PreparedSet(manifest(place, "source")).images("train")
 
-    def put(images):
-        images[5:8] = known[5:8]  # of the second class two pictures are left
+    def edit(images):
+        images[5:8] = trained_on[5:8]  # of the second class two pictures are left
 
-    less = changed_images(copied(place, tmp_path), put)
-    told = split(place, less, tmp_path / "a", small="drop")
-    assert told["dropped"] == {"mouse": 2}
-    assert len(told["classes"]) == 23
-    assert "mouse" not in told["classes"]
-    target = PreparedSet(less)
+    smaller = changed_images(copied(place, tmp_path), edit)
+    record = split(place, smaller, tmp_path / "a", small="drop")
+    assert record["dropped"] == {"mouse": 2}
+    assert len(record["classes"]) == 23
+    assert "mouse" not in record["classes"]
+    target = PreparedSet(smaller)
     for fold in FoldedSet(tmp_path / "a/folds.json", target).folds(1):
         assert 1 not in target.labels(None)[np.concatenate([fold.train, fold.test])]
 
@@ -170,7 +170,7 @@ def test_a_picture_in_both_halves_of_a_fold_is_named(place, tmp_path):
         folded.folds(2)
 
 
-def made(place, out, kind="network", target="caltech", **settings):
+def compute_features(place, out, kind="network", target="caltech", **settings):
     weights = None if kind == "hog" else place / "network/model.safetensors"
     features.run(features.Spec(kind=kind, **settings), manifest(place, target), out, weights, device="cpu")
     return artifacts.load_json(out / "features.json")
@@ -183,58 +183,60 @@ def probed(place, made_in, out, target="caltech", **settings):
 
 
 def test_features_of_all_layers_are_kept_as_half_floats(place, tmp_path):
-    told = made(place, tmp_path / "a", batch=50)
-    assert told["layers"] == [1, 2, 3, 4, 5, 7]
-    for layer in told["layers"]:
+    record = compute_features(place, tmp_path / "a", batch=50)
+    assert record["layers"] == [1, 2, 3, 4, 5, 7]
+    for layer in record["layers"]:
         stored = np.load(tmp_path / f"a/layer{layer}.npy", mmap_mode="r")
-        assert (stored.dtype, stored.shape) == (np.float16, (120, told["sizes"][str(layer)]))
+        assert (stored.dtype, stored.shape) == (np.float16, (120, record["sizes"][str(layer)]))
         assert 0 < np.abs(stored).max() < np.inf
         assert stored[-1].any()
-    made(place, tmp_path / "b", batch=7)
-    one, other = (np.load(tmp_path / name / "layer7.npy").astype(float) for name in "ab")
-    np.testing.assert_allclose(one, other, rtol=0.01, atol=1e-3 * one.max())
+    compute_features(place, tmp_path / "b", batch=7)
+    first, second = (np.load(tmp_path / name / "layer7.npy").astype(float) for name in "ab")
+    np.testing.assert_allclose(first, second, rtol=0.01, atol=1e-3 * first.max())
 
 
 def test_random_features_are_not_those_of_the_network(place, tmp_path):
-    made(place, tmp_path / "a", layers=(7,))
-    told = made(place, tmp_path / "b", kind="random")
-    assert (told["kind"], told["layers"]) == ("random", [7])
-    one, other = (np.load(tmp_path / name / "layer7.npy") for name in "ab")
-    assert one.shape == other.shape
-    assert not np.allclose(one, other, rtol=0.5)
+    compute_features(place, tmp_path / "a", layers=(7,))
+    record = compute_features(place, tmp_path / "b", kind="random")
+    assert (record["kind"], record["layers"]) == ("random", [7])
+    first, second = (np.load(tmp_path / name / "layer7.npy") for name in "ab")
+    assert first.shape == second.shape
+    assert not np.allclose(first, second, rtol=0.5)
 
 
 def test_every_layer_fold_and_classifier_is_measured(place, tmp_path):
-    made(place, tmp_path / "a", layers=(2, 7))
-    found = probed(place, tmp_path / "a", tmp_path / "a.json")
-    measured = {(one["layer"], one["classifier"], one["per_class"]): one["folds"] for one in found["accuracies"]}
+    compute_features(place, tmp_path / "a", layers=(2, 7))
+    record = probed(place, tmp_path / "a", tmp_path / "a.json")
+    measured = {
+        (entry["layer"], entry["classifier"], entry["per_class"]): entry["folds"] for entry in record["accuracies"]
+    }
     assert set(measured) == {
         (2, "softmax", 2), (2, "svm", 2), (7, "softmax", 1), (7, "softmax", 2), (7, "svm", 2),
     }  # fmt: skip
     assert all(len(values) == 2 and 0 <= min(values) <= max(values) <= 100 for values in measured.values())
     assert np.mean(measured[2, "svm", 2]) > 2 * 100 / 24
-    assert found["precisions"] == []
+    assert record["precisions"] == []
     again = probed(place, tmp_path / "a", tmp_path / "b.json")
-    assert again == {**found, "features": "b"}
+    assert again == {**record, "features": "b"}
 
 
 def test_hand_made_features_meet_the_svm_alone(place, tmp_path):
-    assert made(place, tmp_path / "a", kind="hog")["layers"] == [0]
-    found = probed(place, tmp_path / "a", tmp_path / "a.json")
-    assert [(one["classifier"], one["per_class"]) for one in found["accuracies"]] == [("svm", 1), ("svm", 2)]
-    assert np.mean(found["accuracies"][1]["folds"]) > 2 * 100 / 24
+    assert compute_features(place, tmp_path / "a", kind="hog")["layers"] == [0]
+    record = probed(place, tmp_path / "a", tmp_path / "a.json")
+    assert [(entry["classifier"], entry["per_class"]) for entry in record["accuracies"]] == [("svm", 1), ("svm", 2)]
+    assert np.mean(record["accuracies"][1]["folds"]) > 2 * 100 / 24
 
 
 def test_a_set_with_several_classes_a_picture_has_average_precisions(place, tmp_path):
-    made(place, tmp_path / "a", layers=(7,), target="voc")
-    found = probed(place, tmp_path / "a", tmp_path / "a.json", target="voc")
-    assert found["accuracies"] == []
-    assert [one["classifier"] for one in found["precisions"]] == ["softmax", "sigmoids"]
-    for one in found["precisions"]:
-        assert len(one["classes"]) == 24
-        assert one["low"] <= one["mean"] <= one["high"]
-        known = [value for value in one["classes"] if value is not None]
-        assert one["mean"] == pytest.approx(np.mean(known))
+    compute_features(place, tmp_path / "a", layers=(7,), target="voc")
+    record = probed(place, tmp_path / "a", tmp_path / "a.json", target="voc")
+    assert record["accuracies"] == []
+    assert [entry["classifier"] for entry in record["precisions"]] == ["softmax", "sigmoids"]
+    for entry in record["precisions"]:
+        assert len(entry["classes"]) == 24
+        assert entry["low"] <= entry["mean"] <= entry["high"]
+        measured = [value for value in entry["classes"] if value is not None]
+        assert entry["mean"] == pytest.approx(np.mean(measured))
 
 
 def test_pictures_of_difficult_objects_alone_do_not_train_the_softmax(place, tmp_path):
@@ -243,7 +245,7 @@ def test_pictures_of_difficult_objects_alone_do_not_train_the_softmax(place, tmp
     labels, presence = index["labels"], index["presence"]
     presence[0:3, labels[0]] = -1  # all training pictures of the first class
     artifacts.save_arrays(images.with_name("index.npz"), **index)
-    made(place, tmp_path / "a", layers=(7,), target="voc")
+    compute_features(place, tmp_path / "a", layers=(7,), target="voc")
     summary = place / "folds/voc/folds.json"
     probes.run(probes.Spec(inner=2), tmp_path / "a/features.json", summary, images, tmp_path / "a.json")
     softmax, _ = artifacts.load_json(tmp_path / "a.json")["precisions"]
@@ -262,12 +264,12 @@ def trained_alone(place, out, **settings):
 
 
 def test_training_from_nothing_measures_the_folds_asked_for_once(place, tmp_path, capsys):
-    found = trained_alone(place, tmp_path / "a.json", folds=1)
-    assert [(one["per_class"], len(one["folds"])) for one in found["accuracies"]] == [(1, 1), (2, 1)]
+    record = trained_alone(place, tmp_path / "a.json", folds=1)
+    assert [(entry["per_class"], len(entry["folds"])) for entry in record["accuracies"]] == [(1, 1), (2, 1)]
     assert capsys.readouterr().out.count('"fold"') == 2
     more = trained_alone(place, tmp_path / "a.json")
     assert capsys.readouterr().out.count('"fold"') == 2  # the first fold is known
-    assert [one["folds"][0] for one in more["accuracies"]] == [one["folds"][0] for one in found["accuracies"]]
+    assert [entry["folds"][0] for entry in more["accuracies"]] == [entry["folds"][0] for entry in record["accuracies"]]
 
 
 def test_few_pictures_are_seen_for_longer(place, tmp_path, monkeypatch):
@@ -294,14 +296,16 @@ def test_training_from_scratch_takes_the_recipe_of_pretraining(place, tmp_path, 
     recipes = []
     built = training.Training.__init__
     monkeypatch.setattr(
-        training.Training, "__init__", lambda work, *given: (recipes.append(given[2]), built(work, *given))[1]
+        training.Training,
+        "__init__",
+        lambda work, *arguments: (recipes.append(arguments[2]), built(work, *arguments))[1],
     )
-    found = trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)
+    record = trained_alone(place, tmp_path / "a.json", folds=1, per_class=(1,), steps=3)
     settings = artifacts.load_json(place / "network/network.json")["spec"]
     for field in ("learning_rate", "momentum", "weight_decay", "fade", "batch", "crops", "schedule", "filter_rms"):
         assert getattr(recipes[0], field) == settings[field]
     assert recipes[0].epochs == 3
-    assert [len(found["accuracies"][0][what]) for what in ("folds", "train_error", "still_falling")] == [1, 1, 1]
+    assert [len(record["accuracies"][0][what]) for what in ("folds", "train_error", "still_falling")] == [1, 1, 1]
 
 
 def test_a_training_from_scratch_that_diverges_is_named(place, tmp_path):
@@ -323,7 +327,7 @@ def test_a_training_from_scratch_that_diverges_is_named(place, tmp_path):
 
 
 def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):
-    made(place, tmp_path / "a", layers=(7,))
+    compute_features(place, tmp_path / "a", layers=(7,))
     with pytest.raises(UserError, match=r"features\.json: computed from other images than"):
         probes.run(
             probes.Spec(),
@@ -343,7 +347,7 @@ def test_folds_and_features_of_other_pictures_are_refused(place, tmp_path):
 
 
 def test_a_damaged_layer_is_named(place, tmp_path):
-    made(place, tmp_path / "a", layers=(7,))
+    compute_features(place, tmp_path / "a", layers=(7,))
     path = tmp_path / "a/layer7.npy"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"layer7\.npy: cannot be read"):

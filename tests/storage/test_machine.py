@@ -32,7 +32,7 @@ def test_one_cpu_by_taskset_is_one_core(monkeypatch: pytest.MonkeyPatch, eight: 
 
 
 @pytest.mark.parametrize(
-    ("own", "files", "cores"),
+    ("group", "files", "cores"),
     [
         ("", {}, 8),  # no control groups
         ("0::/", {"cpu.max": "max 100000"}, 8),
@@ -48,8 +48,8 @@ def test_one_cpu_by_taskset_is_one_core(monkeypatch: pytest.MonkeyPatch, eight: 
         ("0::/", {"cpu.max": "broken"}, 8),
     ],
 )  # fmt: skip
-def test_the_quota_of_control_groups(eight: Path, own: str, files: dict[str, str], cores: int) -> None:
-    _write(eight / "own", own)
+def test_the_quota_of_control_groups(eight: Path, group: str, files: dict[str, str], cores: int) -> None:
+    _write(eight / "own", group)
     for name, text in files.items():
         _write(eight / name, text)
     assert machine.cores() == cores

@@ -68,8 +68,8 @@ def test_caches_move_where_home_cannot_be_written(tmp_path: Path) -> None:
     caches = tmp_path / "caches"
     moved = surroundings.job_variables({"HOME": "/dev/null/home"}, caches)
     assert (moved["XDG_CACHE_HOME"], moved["MPLCONFIGDIR"]) == (str(caches), str(caches / "matplotlib"))
-    kept = surroundings.job_variables({"HOME": str(tmp_path)}, caches)
-    assert not {"XDG_CACHE_HOME", "MPLCONFIGDIR"} & kept.keys()
+    variables = surroundings.job_variables({"HOME": str(tmp_path)}, caches)
+    assert not {"XDG_CACHE_HOME", "MPLCONFIGDIR"} & variables.keys()
 
 
 def test_a_cache_that_the_user_names_is_kept_if_it_can_be_written(tmp_path: Path) -> None:

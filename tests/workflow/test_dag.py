@@ -24,10 +24,10 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory):
     """The smoke experiment, run from an empty folder to its report."""
-    made = Workspace(tmp_path_factory.mktemp("smoke"), SMOKE)
-    said = made.run()
-    assert "report: results/smoke/report/index.html" in said
-    return made
+    workspace_folder = Workspace(tmp_path_factory.mktemp("smoke"), SMOKE)
+    output = workspace_folder.run()
+    assert "report: results/smoke/report/index.html" in output
+    return workspace_folder
 
 
 def report(workspace, name):
@@ -47,14 +47,14 @@ def test_the_report_is_whole(workspace):
 
 
 def test_provenance_names_data_weights_settings_and_times(workspace):
-    told = json.loads(report(workspace, "provenance.json").read_text())
-    text = json.dumps(told)
+    origin = json.loads(report(workspace, "provenance.json").read_text())
+    text = json.dumps(origin)
     weights = workspace.folder / "results/smoke/train/improved/model.safetensors"
     manifest = json.loads((workspace.folder / "results/smoke/prepare/source/manifest.json").read_text())
     assert artifacts.sha256(weights) in text
     assert manifest["sha256"]["images.npy"] in text
-    assert told["config"]["experiment"] == "smoke"
-    assert {"python", "torch", "snakemake"} <= set(told["versions"])
+    assert origin["config"]["experiment"] == "smoke"
+    assert {"python", "torch", "snakemake"} <= set(origin["versions"])
 
 
 def test_nothing_is_left_to_do_and_nothing_half_done(workspace):
@@ -70,12 +70,12 @@ def test_plan_says_so(workspace):
 
 
 def test_publish_copies_the_report_whole(workspace):
-    code, said = workspace.call("publish", "--config", "experiment.yaml")
-    assert code == 0, said
+    code, output = workspace.call("publish", "--config", "experiment.yaml")
+    assert code == 0, output
     published = workspace.folder / "reports/smoke"
     added = {"Snakefile", "config.yaml", "ro-crate-metadata.json", "SHA256SUMS"}
-    made = {path.name for path in report(workspace, ".").iterdir()}
-    assert {path.name for path in published.iterdir()} == made | added
+    names = {path.name for path in report(workspace, ".").iterdir()}
+    assert {path.name for path in published.iterdir()} == names | added
     assert {path.name for path in published.parent.iterdir()} == {"smoke", "index.html", "compare.html"}
 
 
@@ -83,7 +83,7 @@ def test_snakemake_s_own_command_agrees(workspace):
     """What Snakemake printed can be pasted: one job's command by hand gives the same file."""
     log = (workspace.folder / "results/smoke/logs/snakemake.log").read_text()
     command = re.search(r"python -m zfrepro evaluate .*--out results/smoke/evaluate/baseline .*", log)[0]
-    made = workspace.folder / "results/smoke/evaluate/baseline/scores.npz"
+    scores = workspace.folder / "results/smoke/evaluate/baseline/scores.npz"
     by_hand = command.replace("--out results/smoke/evaluate/baseline", "--out by-hand").partition(" > ")[0]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
@@ -92,7 +92,7 @@ def test_snakemake_s_own_command_agrees(workspace):
         env={**os.environ, "PATH": path, "ZFREPRO_STORE": "none"},
         check=True,
     )
-    assert (workspace.folder / "by-hand/scores.npz").read_bytes() == made.read_bytes()
+    assert (workspace.folder / "by-hand/scores.npz").read_bytes() == scores.read_bytes()
 
 
 SNAKEMAKE_EDITS = (  # every kind of trigger: code, a data file, settings of one job, shared code, and what must not count
@@ -133,13 +133,13 @@ def test_the_reasons_are_told(workspace):
     path.write_text(in_config(lambda content: content["train"]["runs"]["improved-seed1"].update(epochs=1))(text))
     try:
         reasons = {job.label: explain_reason(job) for job in workspace.planned()}
-        code, said = workspace.call("plan", "--config", "experiment.yaml")
+        code, output = workspace.call("plan", "--config", "experiment.yaml")
     finally:
         path.write_text(text)
     assert reasons["train improved-seed1"] == "its settings changed (epochs)"
     assert reasons["evaluate improved-seed1"] == "its inputs will be rebuilt"
     assert code == 0
-    assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", said, re.M)
+    assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", output, re.M)
 
 
 def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
@@ -153,7 +153,9 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
     rows = {kind: sum(np.load(path, mmap_mode="r").nbytes for path in paths) for kind, paths in written.items()}
     jobs = [Job("prepare", fields={"wildcards": f"set={path.parent.name}"}) for path in written["prepare"]]
     folders = {path.parent for path in written["features"]}
-    jobs += [Job("features", fields={"wildcards": f"set={one.parent.name}, features={one.name}"}) for one in folders]
+    jobs += [
+        Job("features", fields={"wildcards": f"set={folder.parent.name}, features={folder.name}"}) for folder in folders
+    ]
     assert len(folders) > 2
     assert cost.estimate_cost(config, jobs).bytes == {
         "prepared images": rows["prepare"],

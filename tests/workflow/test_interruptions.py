@@ -32,9 +32,9 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """A workspace whose network was trained in one go."""
-    made = Workspace(tmp_path_factory.mktemp("whole"), EXPERIMENT)
-    made.run(WEIGHTS)
-    return made
+    workspace = Workspace(tmp_path_factory.mktemp("whole"), EXPERIMENT)
+    workspace.run(WEIGHTS)
+    return workspace
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def workspace(tmp_path, uninterrupted):
 
 def wait_for(condition, seconds=120):
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.05)
-    return found
+    return value
 
 
 def epochs_done(workspace):
@@ -58,18 +58,18 @@ def epochs_done(workspace):
 
 def members(workspace):
     """Living processes that work in this folder, but for the manager."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.cwd() == str(workspace.folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             pass
-    return found
+    return processes
 
 
-def same_weights(one, other):
-    return (one.folder / WEIGHTS).read_bytes() == (other.folder / WEIGHTS).read_bytes()
+def same_weights(first, second):
+    return (first.folder / WEIGHTS).read_bytes() == (second.folder / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -105,12 +105,12 @@ def test_a_second_run_is_refused_while_one_works(workspace):
     process = workspace.start(*RUN)
     try:
         wait_for(lambda: members(workspace) and (workspace.folder / "results/.run.json").is_file())
-        code, said = workspace.call(*RUN)
+        code, output = workspace.call(*RUN)
     finally:
         process.terminate()
         process.communicate(timeout=60)
     assert code == 2
-    assert f"another run (process {process.pid}) is using results/" in said
+    assert f"another run (process {process.pid}) is using results/" in output
 
 
 def test_a_trainer_killed_again_and_again_ends_with_the_same_bits(uninterrupted, tmp_path):
@@ -148,9 +148,9 @@ def test_a_trainer_killed_again_and_again_ends_with_the_same_bits(uninterrupted,
 def test_a_failed_job_is_shown_and_the_rest_is_kept(workspace):
     module = workspace.folder / "zfrepro/exhibits/fig3_architecture.py"
     module.write_text(module.read_text() + "\n\ndef build(files):\n    raise RuntimeError('broken on purpose')\n")
-    code, said = workspace.call(*RUN)
+    code, output = workspace.call(*RUN)
     assert code == 1
-    assert "FAILED  exhibits fig3_architecture" in said
-    assert "broken on purpose" in said
+    assert "FAILED  exhibits fig3_architecture" in output
+    assert "broken on purpose" in output
     assert (workspace.folder / WEIGHTS).is_file()
     assert not os.path.exists(workspace.folder / "results/long/report/index.html")
