@@ -33,6 +33,15 @@ def digest(module="a"):
     return code_digest.digest(module, package=Package(kept=Kept(None)))
 
 
+def test_a_module_is_parsed_once_however_many_packages_ask(package):
+    source_code.analyse.cache_clear()
+    assert digest() == digest("a")
+    assert source_code.analyse.cache_info().misses == 4  # a, b, sub, sub.c
+    (package / "sub/c.py").write_text("def g(x):\n    return x + 2\n")
+    digest()
+    assert source_code.analyse.cache_info().misses == 5
+
+
 def test_closure_follows_absolute_relative_and_inner_imports(package):
     assert Package(kept=Kept(None)).closure("a") == {"a", "b", "sub", "sub.c"}
 

@@ -11,6 +11,7 @@ from zfrepro.graph import TRAINING, Graph, Job
 from zfrepro.report import times
 from zfrepro.report.html import duration
 from zfrepro.storage import code_digest
+from zfrepro.storage.source_code import Package
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = "demo"  # the experiment of config.yaml, Snakemake's default
@@ -19,8 +20,10 @@ MAX_NAMES = 4  # names; of more, only the number is printed
 Facts = Mapping[str, Mapping[str, Any]]
 
 
-def build_lineage(name: str, results: Path, graph: Graph, networks: Facts, data: Facts) -> dict[str, Any]:
-    """Everything about one exhibit. networks: run -> network.json; data: set -> manifest.json.
+def build_lineage(
+    name: str, results: Path, graph: Graph, networks: Facts, data: Facts, package: Package | None = None
+) -> dict[str, Any]:
+    """Everything about one exhibit. networks: run -> network.json; data: set -> manifest.json; package: read once for several.
 
     `summary`: the same as pairs of a label and a text, in which `words` between backticks are code.
     """
@@ -29,7 +32,7 @@ def build_lineage(name: str, results: Path, graph: Graph, networks: Facts, data:
     record = {
         "files": files,
         "jobs": ["/".join(job) for job in before],
-        "digest": digests((("exhibits", name), *before), graph),
+        "digest": digests((("exhibits", name), *before), graph, package or Package()),
         "config": settings(before, graph),
         "data": {key: _describe_data(data[key]) for key in _job_names(before, "prepare") if key in data},
         "seeds": {run: networks[run]["spec"]["seed"] for run in _job_names(before, *TRAINING) if run in networks},
@@ -39,10 +42,10 @@ def build_lineage(name: str, results: Path, graph: Graph, networks: Facts, data:
     return {**record, "summary": [[label, text] for label, text in _summarise(record, before) if text]}
 
 
-def digests(jobs: Sequence[Job], graph: Graph) -> dict[str, str]:
+def digests(jobs: Sequence[Job], graph: Graph, package: Package) -> dict[str, str]:
     """Stage -> digest of its code, as in its rule's params; of `prepare`, a part of which is the data set's, by data set."""
     modules = {_label(job, graph): graph.code(job) for job in jobs}
-    return {label: code_digest.digest(*names) for label, names in modules.items()}
+    return {label: code_digest.digest(*names, package=package) for label, names in modules.items()}
 
 
 def _label(job: Job, graph: Graph) -> str:

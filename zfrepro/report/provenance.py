@@ -16,6 +16,7 @@ from typing import Any
 from zfrepro.graph import RUN_STAGES, STAGES, TRAINING, Graph, Job
 from zfrepro.report import lineage, times
 from zfrepro.storage import artifacts, machine
+from zfrepro.storage.source_code import Package
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "matplotlib", "pydantic", "safetensors",
@@ -37,6 +38,7 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
     graph = Graph({**config, "report": {"exhibits": exhibits}}, lambda exhibit: stored[exhibit].get("files", {}))
     networks = {run: artifacts.load_json(path) for run, path in _networks(results, graph)}
     data = {name: artifacts.load_json(path) for name, path in _manifests(results, graph)}
+    package = Package()
     return {
         "made": moment().isoformat().replace("+00:00", "Z"),
         "versions": versions(),
@@ -48,7 +50,7 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
             run: _describe_network(network, results, (graph.runs[run], run)) for run, network in networks.items()
         },
         "data": data,
-        "exhibits": {name: lineage.build_lineage(name, results, graph, networks, data) for name in exhibits},
+        "exhibits": {name: lineage.build_lineage(name, results, graph, networks, data, package) for name in exhibits},
         "artifacts": dict(_digests(results, graph)),
         "time": stage_times(results, graph.jobs()),
     }

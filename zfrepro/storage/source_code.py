@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,9 @@ def _own_source() -> bytes:
     return Path(__file__).read_bytes()
 
 
+@lru_cache(maxsize=1000)
 def analyse(name: str, content: bytes, path: Path) -> Module:
-    """name: relative to the package. Raises SyntaxError."""
+    """name: relative to the package. Raises SyntaxError. Kept in memory too: one process may ask as several packages."""
     tree = ast.parse(content, str(path))
     tree.body = [kept for node in tree.body for kept in _running(node)]
     base = ".".join([PACKAGE, name]) if path.name == "__init__.py" else ".".join([PACKAGE, name]).rpartition(".")[0]

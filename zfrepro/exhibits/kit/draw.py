@@ -74,20 +74,20 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def png(figure: Figure, dpi: int = DPI) -> bytes:
+def png(figure: Figure, dpi: int | None = None) -> bytes:
     """A figure as PNG in exact colours, so that rare colours of a legend stay distinct; numbers and titles are made to fit."""
     set_tick_numbers(figure)
     _fit_titles(figure)
     raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(raw, format="png", dpi=dpi or DPI, metadata={"Software": None})
     return encode(Image.open(raw).convert("RGB"))
 
 
 def _fit_titles(figure: Figure) -> None:
     """Wrap titles that would reach into the next panel or leave the figure."""
     wide = [ax for ax in figure.axes if _may_be_wide(figure, ax)]
-    if wide:
-        figure.draw_without_rendering()  # where the panels lie
+    if wide and (engine := figure.get_layout_engine()):
+        engine.execute(figure)  # where the panels lie
     for ax in wide:
         left = ax.get_position().x0
         right = min(
