@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from helpers import toy_results
+from helpers import opened_files, small_experiment, toy_results
 
 gc.set_threshold(50_000, 20, 20)  # as zfrepro's own commands
 if "TEST_ON_GPU" not in os.environ:
@@ -53,6 +53,22 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 
 @pytest.fixture(scope="session")
+def small_results(made_once) -> Path:
+    """A folder with results/small, every stage of helpers/small_experiment.py computed and stored, and opened.json: job -> the files
+    that it read. To be read only."""
+
+    def fill(folder: Path) -> None:
+        (folder / "results").mkdir(parents=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.delenv("ZFREPRO_STORE", raising=False)
+            opened = small_experiment.run_all(small_experiment.config())
+        (folder / "opened.json").write_text(json.dumps(opened))
+
+    return made_once("small", fill)
+
+
+@pytest.fixture(scope="session")
 def toy_with_settings(made_once) -> tuple[Path, dict[str, Any]]:
     """results/toy with every exhibit built, and the report's settings. To be read only."""
     from zfrepro.stages import exhibits
@@ -61,9 +77,12 @@ def toy_with_settings(made_once) -> tuple[Path, dict[str, Any]]:
         results = folder / "results/toy"
         settings = toy_results.write(results)
         for name in toy_results.EXHIBITS:
-            exhibits.run(
-                exhibits.Spec(name=name, files=toy_results.files_of(name, results)), results / "exhibits" / name
-            )
+            files = toy_results.files_of(name, results)
+            with opened_files.recorded(results) as opened:
+                exhibits.run(exhibits.Spec(name=name, files=files), results / "exhibits" / name)
+            others = opened - {path.relative_to(results) for path in files.values()}
+            beside = {path for path in others if path.parts[0] != "exhibits"}
+            assert not beside, f"{name} reads {beside}, which its key in the result store does not hold"
         (folder / "settings.json").write_text(json.dumps(settings))
 
     folder = made_once("toy", fill)

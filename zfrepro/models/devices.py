@@ -50,3 +50,12 @@ def hardware(device: torch.device) -> str:
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu()
+
+
+def describe(device: torch.device, precision_name: str) -> tuple[str, ...]:
+    """What work that is continued must have in common with its beginning: device, precision; on a CPU its instruction set and the
+    number of threads."""
+    import torch
+
+    on_cpu = (machine.instruction_set(), str(torch.get_num_threads())) if device.type == "cpu" else ()
+    return (device.type, str(precision(precision_name, device)), *on_cpu)

@@ -62,7 +62,8 @@ def run(
             f"{target.folder}: images of {target.size} px, the network sees {training['input_size']}; prepare larger images"
         )
     scratch = _Scratch(spec, training, target, devices.choose(device, threads))
-    store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), torch.__version__))
+    versions = (torch.__version__, *devices.describe(scratch.device, training["precision"]))
+    store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), versions))
     sizes = [k for k in folded.sizes if k in spec.per_class or k is None]
     accuracies = [
         {"per_class": k, **_measure_folds(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)} for k in sizes

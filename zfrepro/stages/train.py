@@ -115,7 +115,7 @@ def run(
     torch_device = devices.choose(device, threads)
     dtype = devices.precision(spec.precision, torch_device)
     source = PreparedSet(images)
-    versions = (torch.__version__, torch_device.type, str(dtype), threads if torch_device.type == "cpu" else 0)
+    versions = (torch.__version__, *devices.describe(torch_device, spec.precision))
     store = Store(
         out.parent / ".state" / name,
         key(spec.model_dump_json(), computing_code.digest(["stages.train.run"])[0], source.digest, versions),

@@ -31,7 +31,9 @@ def _beside(path: Path) -> Iterator[tuple[Path, str]]:
     """File and the sha256 that an input names: of a prepared set, of features, of folds."""
     if path.name not in ("manifest.json", "features.json", "folds.json"):
         return
-    for name, digest in artifacts.load_json(path).get("sha256", {}).items():
+    content = artifacts.load_json(path)
+    digests = content.get("sha256") if isinstance(content, dict) else None
+    for name, digest in (digests if isinstance(digests, dict) else {}).items():  # the stage says what is odd
         yield path.with_name(f"layer{name}.npy" if path.name == "features.json" else name), digest
 
 
