@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from zfrepro.claims import margins, registry
@@ -68,15 +69,18 @@ COLUMNS = (
     Column("contradicted", "Against it, from the paper itself", "label"),
     Column("remark", "Note", "label"),
 )
+INK = "#1b1f24"
 STYLE: dict[Any, Any] = {
     "backend": "agg",
     "font.family": "DejaVu Sans",
-    "text.color": "#1b1f24",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "savefig.facecolor": "white",
 }
 DPI = 200
-WIDE, CELL, GAP, LEFT = 7.4, 0.56, 0.08, 1.45  # inches: the whole, a cell, between cells, room for topics
-HEAD, FOOT = 0.62, 0.28  # inches: the legend, the line below
+WIDTH, HEIGHT_PER_TOPIC = 7.4, 0.66  # inches
+SIDE = 0.88  # of a cell, whose distance is 1
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -85,16 +89,16 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Table:
     judged = registry.judge(files)
-    number = counts(claim.finding.verdict for claim in judged)
+    counted = counts(claim.finding.verdict for claim in judged)
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
         "at the scale of this experiment. A cell is a claim, by its number in the list.",
         columns=COLUMNS,
         rows=tuple(_row(claim) for claim in judged),
-        png=_board(judged, number),
+        png=_draw_board(judged, counted),
         alt=_alt(judged),
         notes=NOTES,
-        data={"claims": [_to_record(claim) for claim in judged], "counts": number},
+        data={"claims": [_to_record(claim) for claim in judged], "counts": counted},
     )
 
 
@@ -198,50 +202,50 @@ def _alt(judged: Sequence[JudgedClaim]) -> str:
     return f"Scoreboard of {len(judged)} claims by number. {'; '.join(lines)}."
 
 
-def _board(judged: Sequence[JudgedClaim], number: Mapping[str, int]) -> bytes:
+def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> bytes:
     """One line per topic, one cell per claim with its number and the verdict's symbol; above them the counts."""
-    topics = {group: [one for one in judged if one.group == group] for group in GROUPS}
-    against = any(one.claim.contradicted for one in judged)
-    high = HEAD + len(topics) * (CELL + GAP) + FOOT * against
+    topics = {group: [claim for claim in judged if claim.group == group] for group in GROUPS}
+    columns = max(map(len, topics.values()))
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-        drawn = Figure(figsize=(WIDE, high))
-        ax = drawn.add_axes((0, 0, 1, 1))
-        ax.set(xlim=(0, WIDE), ylim=(high, 0))
-        ax.axis("off")
-        _legend(ax, number)
-        for line, (group, claims) in enumerate(topics.items()):
-            top = HEAD + line * (CELL + GAP)
-            ax.text(0.05, top + CELL / 2, GROUPS[group].topic, weight="bold", fontsize=9.5, va="center")
-            for place, one in enumerate(claims):
-                _cell(ax, LEFT + place * (CELL + GAP), top, one)
-        if against:
-            ax.text(0.05, high - FOOT / 2, "* the paper's own numbers speak against it", fontsize=8.5, va="center")
+        figure = Figure(figsize=(WIDTH, HEIGHT_PER_TOPIC * (len(topics) + 1)), layout="constrained")
+        ax = figure.subplots()
+        ax.set(xlim=(-0.5, columns - 0.5), ylim=(len(topics) - 0.5, -0.5), aspect="equal", anchor="NW", xticks=[])
+        ax.set_yticks(range(len(topics)), [GROUPS[group].topic for group in topics], weight="bold", fontsize=9.5)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        for line, claims in enumerate(topics.values()):
+            for column, claim in enumerate(claims):
+                _draw_cell(ax, column, line, claim)
+        if any(claim.claim.contradicted for claim in judged):
+            ax.set_xlabel("* the paper's own numbers speak against it", fontsize=8.5, loc="left")
+        _draw_legend(figure, counted)
         png = io.BytesIO()
-        drawn.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
         return png.getvalue()
 
 
-def _legend(ax: Axes, number: Mapping[str, int]) -> None:
-    """Room by the length of the words."""
-    room = {verdict: 5 + len(verdict) for verdict in number}
-    left = 0.05
-    for verdict, count in number.items():
-        ground, symbol = STYLES[verdict]
-        _box(ax, left, 0.12, 0.3, ground)
-        ax.text(left + 0.15, 0.27, symbol, fontsize=10, weight="bold", ha="center", va="center")
-        ax.text(left + 0.38, 0.39, f"{count}\n{verdict}", fontsize=9, va="baseline", linespacing=1.1)
-        left += (WIDE - 0.1) * room[verdict] / sum(room.values())
+def _draw_legend(figure: Figure, counted: Mapping[str, int]) -> None:
+    keys = [_key(*STYLES[verdict]) for verdict in counted]
+    labels = [f"{count}\n{verdict}" for verdict, count in counted.items()]
+    figure.legend(
+        keys, labels, loc="outside upper left", mode="expand", ncols=len(keys), frameon=False, fontsize=9, handlelength=2.4,
+        handletextpad=0.6,
+    )  # fmt: skip
 
 
-def _cell(ax: Axes, left: float, top: float, one: JudgedClaim) -> None:
-    ground, symbol = STYLES[one.finding.verdict]
-    _box(ax, left, top, CELL, ground)
-    middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    ax.text(left + CELL / 2, top + 0.37 * CELL, symbol, fontsize=14, weight="bold", **middle)
-    mark = "*" if one.claim.contradicted else ""
-    ax.text(left + CELL / 2, top + 0.78 * CELL, f"{one.claim.number}{mark}", fontsize=8, **middle)
+def _key(ground: str, symbol: str) -> tuple[Line2D, Line2D]:
+    """Two markers, one on the other; sizes in points."""
+    square, sign = (Line2D([], [], linestyle="", marker=marker, markeredgewidth=0) for marker in ("s", f"${symbol}$"))
+    square.set(markersize=21.6, color=ground)
+    sign.set(markersize=8, color=INK)
+    return square, sign
 
 
-def _box(ax: Axes, left: float, top: float, side: float, ground: str) -> None:
-    style = f"round,pad=0,rounding_size={0.12 * side}"
-    ax.add_patch(FancyBboxPatch((left, top), side, side, boxstyle=style, facecolor=ground, linewidth=0))
+def _draw_cell(ax: Axes, column: int, line: int, judged: JudgedClaim) -> None:
+    ground, symbol = STYLES[judged.finding.verdict]
+    corner, style = (column - SIDE / 2, line - SIDE / 2), f"round,pad=0,rounding_size={0.12 * SIDE}"
+    ax.add_patch(FancyBboxPatch(corner, SIDE, SIDE, boxstyle=style, facecolor=ground, linewidth=0))
+    centred: dict[str, Any] = {"ha": "center", "va": "center"}
+    ax.text(column, line - 0.11, symbol, fontsize=14, weight="bold", **centred)
+    mark = "*" if judged.claim.contradicted else ""
+    ax.text(column, line + 0.25, f"{judged.claim.number}{mark}", fontsize=8, **centred)
