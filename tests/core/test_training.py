@@ -149,7 +149,7 @@ def test_steps_are_those_of_torchs_optimiser():
     ]
     optimiser = torch.optim.SGD(groups, 0.01, 0.9)
     for batch in range(3):
-        inputs, labels = next(work._prefetched(0, batch))
+        inputs, labels = next(work._prefetch(0, batch))
         torch.manual_seed(_step_seed(0, 0, batch))
         optimiser.zero_grad()
         torch.nn.functional.cross_entropy(nets.scores(reference.train(), inputs), labels).backward()

@@ -181,7 +181,9 @@ def test_fig1_draws_steps_in_the_order_of_the_network(toy):
 
 
 def test_fig2_shows_the_papers_number_of_maps_where_fig6_shows_more():
-    shown = {name: fig2_features._first(name, np.arange(25)) for name in ("maps_2", "patches_5", "filters_1", "rms_1")}
+    shown = {
+        name: fig2_features._first_maps(name, np.arange(25)) for name in ("maps_2", "patches_5", "filters_1", "rms_1")
+    }
     assert {name: len(array) for name, array in shown.items()} == {
         "maps_2": 16, "patches_5": 10, "filters_1": 25, "rms_1": 25,
     }  # fmt: skip

@@ -287,9 +287,9 @@ def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) 
         spec = {"network": runs.full_description(paper.VARIANTS[row]), "seed": 0, "epochs": 6}
         return runs.Run(row, spec, {"train_top1": train}, 0)
 
-    assert table3_ablations._unfinished([run("baseline", 10.0), run("baseline-without-3-4-6-7", 40.0)]) == []
-    assert table3_ablations._unfinished([run("baseline", 10.0)]) == []
+    assert table3_ablations._warn_unfinished([run("baseline", 10.0), run("baseline-without-3-4-6-7", 40.0)]) == []
+    assert table3_ablations._warn_unfinished([run("baseline", 10.0)]) == []
     assert (
         "After 6 epochs"
-        in table3_ablations._unfinished([run("baseline", 40.0), run("baseline-without-3-4-6-7", 10.0)])[0]
+        in table3_ablations._warn_unfinished([run("baseline", 40.0), run("baseline-without-3-4-6-7", 10.0)])[0]
     )

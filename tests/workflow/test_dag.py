@@ -197,7 +197,7 @@ def test_an_edit_that_changes_no_number_computes_nothing(copied):
     assert re.search(r"^train +4 of 4 +baseline, improved, .*; in the store$", plan, re.M)
     jobs = len(re.findall(r"^\d+", copied.run("--", "results/smoke/exhibits/fig7_occlusion/exhibit.json"), re.M))
     assert jobs == 4
-    assert "of 71 jobs, 70 are taken from the result store, 1 are computed" in plan
+    assert "71 jobs: 70 taken from the result store, 1 computed" in plan
     logs = [
         copied.folder / f"results/smoke/logs/{name}.log"
         for name in ("prepare/source", "train/improved", "occlusion/improved")

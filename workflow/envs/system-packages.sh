@@ -27,7 +27,7 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 if ! command -v apt-get > /dev/null 2>&1; then
-    echo "This machine lacks what these packages of Debian hold: $missing; install their like and run make again" >&2
+    echo "This machine lacks the libraries of these Debian packages: $missing; install their equivalents, then run make again" >&2
     exit 1
 fi
 if [ "$(id -u)" != 0 ]; then
@@ -41,6 +41,6 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $m
 require_new_python
 left=$(missing_packages)
 if [ -n "$left" ]; then
-    echo "apt-get has ended, but this is still missing: $left" >&2
+    echo "apt-get succeeded, but these packages are still missing: $left; install them, then run make again" >&2
     exit 1
 fi

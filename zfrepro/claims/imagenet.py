@@ -37,7 +37,7 @@ def _replication(files: Mapping[str, Path]) -> Finding:
     """Only at full size, by the paper's own recipe: here a network that did not converge counts against the claim."""
     networks, source = Networks.load(files), artifacts.load_json(files["source"])
     spec = networks.row(BASELINE)[0].spec
-    reduced = _reduced(spec, source)
+    reduced = _list_reductions(spec, source)
     if reduced:
         raise NotMeasured(
             f"The published error is that of the full network on ImageNet; this experiment has {', '.join(reduced)}."
@@ -53,7 +53,7 @@ def _replication(files: Mapping[str, Path]) -> Finding:
     )
 
 
-def _reduced(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
+def _list_reductions(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
     """What is smaller here than in the paper; empty at full size."""
     classes, count = len(source["classes"]), source["splits"]["train"][1] - source["splits"]["train"][0]
     differences = [] if source["dataset"] == "imagenet" else [f"images of {source['dataset']}"]

@@ -55,10 +55,10 @@ def judge_above(parts: Mapping[str, Part], threshold: float = 0.0) -> Finding:
     widening = {name: part.widening for name, part in parts.items()}
     finding = base.judge_above(estimates, threshold, widening, sum(part.choices for part in parts.values()))
     deciding = parts[finding.part] if finding.part else next(iter(parts.values()))
-    return finding if deciding.effect is None else base.with_effect(finding, _largest(deciding.effect))
+    return finding if deciding.effect is None else base.with_effect(finding, _add_margin(deciding.effect))
 
 
-def _largest(effect: Effect) -> Effect:
+def _add_margin(effect: Effect) -> Effect:
     """The effect with the upper end that another training might reach."""
     high = effect.value if effect.high is None else effect.high
     return dataclasses.replace(effect, high=high + _half_of_small(effect))

@@ -189,7 +189,7 @@ def _convergence(files: Mapping[str, Path]) -> Finding:
     return parts.add_sentence(margins.judge_above(measured), settling.layer_by_layer(about, layers))
 
 
-def _projected(files: Mapping[str, Path]) -> Finding:
+def _projections_show_object(files: Mapping[str, Path]) -> Finding:
     scores = Scores.load(parts.select_part(files, "covered", "`occlusion.runs` names no network."))
     if not len(scores):
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
@@ -255,6 +255,6 @@ CLAIMS = (
         f"Images whose strongest map is weaker than on average where the square covers its projection: above {MAJORITY} % by more than "
         f"{margins.SHARE:g} points; effect: the fall there, as a share of that average",
         "",
-        parts.for_trained_networks(_projected, "covered/scores"),
+        parts.for_trained_networks(_projections_show_object, "covered/scores"),
     ),
 )  # fmt: skip

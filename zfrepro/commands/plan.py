@@ -159,12 +159,12 @@ def predict(config: Config, jobs: list[Job], device: str) -> StoredJobs:
 
 
 def describe_store(jobs: list[Job], stored: StoredJobs) -> Iterator[str]:
-    """`of 71 jobs, 66 are taken from the result store, 2 are computed, 3 are computed unless ...`; nothing if none is stored."""
+    """`71 jobs: 66 taken from the result store, 2 computed, 3 computed unless ...`; nothing if none is stored."""
     if not stored.taken and not stored.unknown:
         return
     computed = len(jobs) - len(stored.taken) - len(stored.unknown)
-    unless = f", {len(stored.unknown)} are computed unless their inputs come out as before" if stored.unknown else ""
-    yield f"of {len(jobs)} jobs, {len(stored.taken)} are taken from the result store, {computed} are computed{unless}"
+    unless = f", {len(stored.unknown)} computed unless their inputs come out as before" if stored.unknown else ""
+    yield f"{len(jobs)} jobs: {len(stored.taken)} taken from the result store, {computed} computed{unless}"
 
 
 def describe_jobs(jobs: list[Job], config: Config, stored: StoredJobs) -> Iterator[str]:

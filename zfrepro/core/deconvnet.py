@@ -166,12 +166,12 @@ def _fields(images: Tensor, level: Level) -> Tensor:
     """(U, 3, f, f): what each unit sees of its image; 0 outside."""
     fields = images.new_zeros(len(images), *level.side, images.shape[1])
     for field, image, (top, left) in zip(fields, images.permute(0, 2, 3, 1), level.starts.tolist(), strict=True):
-        rows, columns = _shared(top, level.side[0], len(image)), _shared(left, level.side[1], image.shape[1])
+        rows, columns = _overlap(top, level.side[0], len(image)), _overlap(left, level.side[1], image.shape[1])
         field[rows[0], columns[0]] = image[rows[1], columns[1]]
     return fields.permute(0, 3, 1, 2)
 
 
-def _shared(start: int, side: int, size: int) -> tuple[slice, slice]:
+def _overlap(start: int, side: int, size: int) -> tuple[slice, slice]:
     """Along one axis, the overlap of a window and a map of `size`: slices in the window, in the map; empty if there are none."""
     low = max(start, 0)
     high = max(low, min(start + side, size))
@@ -208,7 +208,7 @@ def _undo(child: nn.Module, level: Level, windows: Tensor, switches: Tensor | No
             return windows.relu_()
         case "transposed filters":
             assert isinstance(child, nn.Conv2d)
-            return _fill_outside(_transposed(windows, child), level, 0.0)
+            return _fill_outside(_transpose(windows, child), level, 0.0)
     return windows
 
 
@@ -236,7 +236,7 @@ def disjoint_every(pool: nn.MaxPool2d) -> tuple[int, int]:
     return rows, columns
 
 
-def _transposed(windows: Tensor, conv: nn.Conv2d) -> Tensor:
+def _transpose(windows: Tensor, conv: nn.Conv2d) -> Tensor:
     """Transposed filters. With a stride s, each of the s * s pixels that share a position is one output of a plain convolution.
 
     oneDNN's own transposed convolution is several times slower where a few colours are made of many maps.

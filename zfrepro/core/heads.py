@@ -17,11 +17,11 @@ def as_convolutions(head: nn.Sequential, maps: tuple[int, int, int]) -> nn.Seque
         case [nn.Flatten(), nn.Linear() as first, *others] if (
             type(first) is nn.Linear and first.weight.device.type == "cpu"
         ):
-            return nn.Sequential(_AsConvolution(first, maps), *map(_converted, others))
+            return nn.Sequential(_AsConvolution(first, maps), *map(_convert, others))
     return head
 
 
-def _converted(child: nn.Module) -> nn.Module:
+def _convert(child: nn.Module) -> nn.Module:
     return _AsConvolution(child, _square(child.in_features)) if type(child) is nn.Linear else child
 
 

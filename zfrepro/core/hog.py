@@ -76,11 +76,11 @@ def normalise_blocks(cells: np.ndarray) -> np.ndarray:
     """(B, n - 1, n - 1, 4, 9) of (B, n, n, 9): each block of 2 x 2 cells by L2-Hys; 0 where nothing changes."""
     last = cells.shape[1] - BLOCK + 1
     corners = [cells[:, y : y + last, x : x + last] for y in range(BLOCK) for x in range(BLOCK)]
-    blocks = _scaled(np.stack(corners, axis=3))
-    return _scaled(np.minimum(blocks, CUT))
+    blocks = _scale(np.stack(corners, axis=3))
+    return _scale(np.minimum(blocks, CUT))
 
 
-def _scaled(blocks: np.ndarray) -> np.ndarray:
+def _scale(blocks: np.ndarray) -> np.ndarray:
     length = np.sqrt((blocks**2).sum((3, 4), keepdims=True))
     scaled: np.ndarray = blocks / np.maximum(length, np.float32(1e-5))
     return scaled

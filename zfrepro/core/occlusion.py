@@ -68,7 +68,7 @@ class Occluder:
         """
         positions = corners(image.shape[-1], self.square, self.stride)
         with torch.inference_mode():  # less bookkeeping for each of the many slices
-            index, features, sums = self._recomputed(image.to(self.dtype), grey.to(self.dtype), positions)
+            index, features, sums = self._recompute(image.to(self.dtype), grey.to(self.dtype), positions)
             head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
             probabilities = torch.cat(
                 [head(part).to(image.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
@@ -83,7 +83,7 @@ class Occluder:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
 
-    def _recomputed(self, image: Tensor, grey: Tensor, positions: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _recompute(self, image: Tensor, grey: Tensor, positions: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
         clean, at_once = CleanPass(self.body, image, self.layer), max(1, math.isqrt(self.batch))
         results = []

@@ -96,7 +96,7 @@ class Training:
     def step(self) -> None:
         """One mini-batch: forward, backward, update, filters clipped."""
         if self._batches is None:
-            self._batches = self._prefetched(self.epoch, self.batch)
+            self._batches = self._prefetch(self.epoch, self.batch)
         inputs, labels = next(self._batches)
         torch.manual_seed(_step_seed(self.recipe.seed, self.epoch, self.batch))  # dropout
         self.net.train()
@@ -175,7 +175,7 @@ class Training:
         self.finite.fill_(self.batch)
         self._batches = None
 
-    def _prefetched(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _prefetch(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of one epoch from number `first` on; cut in a thread of its own, one to three ahead."""
         recipe, images = self.recipe, self.data.images
         order = crops.epoch_order(len(images), recipe.seed, epoch)

@@ -225,7 +225,7 @@ def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> by
 
 
 def _draw_legend(figure: Figure, counted: Mapping[str, int]) -> None:
-    keys = [_key(*STYLES[verdict]) for verdict in counted]
+    keys: list[Any] = [_key(*STYLES[verdict]) for verdict in counted]
     labels = [f"{count}\n{verdict}" for verdict, count in counted.items()]
     figure.legend(
         keys, labels, loc="outside upper left", mode="expand", ncols=len(keys), frameon=False, fontsize=9, handlelength=2.4,

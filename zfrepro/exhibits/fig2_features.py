@@ -42,7 +42,7 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     about = artifacts.load_json(files["about"])
-    arrays = {name: _first(name, array) for name, array in artifacts.load_arrays(files["arrays"]).items()}
+    arrays = {name: _first_maps(name, array) for name, array in artifacts.load_arrays(files["arrays"]).items()}
     layers = sorted(int(layer) for layer in about["layers"])
     pictures = {layer: _layer(layer, arrays) for layer in layers}
     dead = "; ".join(
@@ -63,7 +63,7 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
 
 
-def _first(name: str, array: np.ndarray) -> np.ndarray:
+def _first_maps(name: str, array: np.ndarray) -> np.ndarray:
     """Of an array with a row per map, the maps shown; the first ones, as their order is random."""
     kind, _, layer = name.partition("_")
     return array[: MAPS.get(int(layer), 9)] if kind in BY_MAP else array
@@ -84,7 +84,7 @@ def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
     return draw.arrange(pairs, columns, GAP)
 
 
-def _face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
+def _make_face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
     """One block per map, (maps, 9, f, f, 3) uint8, in the positions that the maps have in `_layer`, twice as large."""
     columns = COLUMNS_OF.get(layer, 4)
     room = ((WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP - 2) // 3
@@ -100,7 +100,7 @@ def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face
     projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
     contents = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
     return tuple(
-        Face(name, draw.encode(_face(layer, *content), EXACT), f"{alt}, only the {name}.")
+        Face(name, draw.encode(_make_face(layer, *content), EXACT), f"{alt}, only the {name}.")
         for name, content in contents.items()
     )
 

@@ -48,7 +48,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         rows=tuple(_rows(about)),
         png=draw.encode(_sheet(blocks, curves)),
         alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, one column per epoch; "
-        f"then similarity to the final network over training. {_settled(about)}",
+        f"then similarity to the final network over training. {_describe_convergence(about)}",
         notes=tuple(_notes(about)),
         pieces=(*(_piece(layer, block, about) for layer, block in blocks.items()), _curve_piece(curves, about)),
         rows_title="How close each layer is to its final state",
@@ -115,7 +115,7 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
 
 
 def _curve_piece(curves: bytes, about: Mapping[str, Any]) -> Piece:
-    alt = f"One line per layer, rising to 1 towards the end of training. {_settled(about)}"
+    alt = f"One line per layer, rising to 1 towards the end of training. {_describe_convergence(about)}"
     return Piece("likeness", curves, alt, SETTLED, "half")
 
 
@@ -144,7 +144,7 @@ def _curve(ax: Axes, about: Mapping[str, Any], record: Mapping[str, Any], colour
     )
 
 
-def _settled(about: Mapping[str, Any]) -> str:
+def _describe_convergence(about: Mapping[str, Any]) -> str:
     """Layer 1 from 54 % of training on, layer 2 from ..."""
     shares = [
         f"layer {layer} from {100 * record['settled']['responses'] / about['training']:.0f} %"
@@ -158,7 +158,7 @@ def _notes(about: Mapping[str, Any]) -> list[str]:
     notes = [
         f"Responses: each map's maximum in each of {about['compared']:,} training images, correlated with the final network's and "
         "averaged over the maps that are active at the end. "
-        + _settled(about)
+        + _describe_convergence(about)
         + " Values between snapshots are interpolated linearly.",
         "According to the paper, lower layers converge within a few epochs and upper ones after 40 to 50 of 70.",
     ]

@@ -69,12 +69,12 @@ def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: i
     heads = ["Original", *PARTS, *(f"Random {i + 1}" for i in range(random))]
     columns = []
     for column, head in enumerate(heads):
-        crops = arrays["inputs"] if column == 0 else _covered(arrays, about, column - 1)
+        crops = arrays["inputs"] if column == 0 else _cover(arrays, about, column - 1)
         columns.append(draw.add_title(draw.block(list(crops), 1, SIDE, GAP), head, LETTERS))
     return draw.join_columns(columns, GAP)
 
 
-def _covered(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], mask: int) -> np.ndarray:
+def _cover(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], mask: int) -> np.ndarray:
     copies, square = arrays["inputs"].copy(), about["square"]
     for copy, (top, left) in zip(copies, arrays["places"][: len(copies), mask].tolist(), strict=True):
         copy[top : top + square, left : left + square] = about["grey"]

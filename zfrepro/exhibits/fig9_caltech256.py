@@ -46,7 +46,7 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def build(files: Mapping[str, Path]) -> Picture:
-    folds, curves, printed = transfers.Folds.load(files["folds"]), _ours(files), _printed()
+    folds, curves, printed = transfers.Folds.load(files["folds"]), _ours(files), _paper_curves()
     theirs, ours = Level.from_curves(BO, printed[BO], printed[NAMES["pretrained"]]), _level(curves)
     panels = (
         Panel("Paper: ImageNet to Caltech-256", printed, theirs, PRINTED_STYLES, hollow=True),
@@ -77,7 +77,7 @@ def _ours(files: Mapping[str, Path]) -> dict[str, Curve]:
     return {series: curve for series, curve in measured.items() if curve}
 
 
-def _printed() -> dict[str, Curve]:
+def _paper_curves() -> dict[str, Curve]:
     """Series -> the curve of the paper's figure."""
     curves: dict[str, dict[int, Number]] = {}
     for line in paper.rows("fig9_caltech256_curve_digitised"):

@@ -186,13 +186,13 @@ def _sheet(targets: Sequence[_Target]) -> bytes:
     """Histograms above, pairs of every target below."""
     head = Image.open(io.BytesIO(_histograms(targets))).convert("RGB")
     strips = [
-        draw.add_title(_widened(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
+        draw.add_title(_widen(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
         for target in targets
     ]
     return draw.encode(draw.join_rows([head, *strips], 3 * GAP))
 
 
-def _widened(image: Image.Image, width: int) -> Image.Image:
+def _widen(image: Image.Image, width: int) -> Image.Image:
     sheet = Image.new("RGB", (max(width, image.width), image.height), "white")
     sheet.paste(image)
     return sheet

@@ -15,9 +15,9 @@ from zfrepro.exhibits.kit.base import (
     Highlight,
     Row,
     Table,
-    compared,
     difference,
     heading,
+    make_panel,
     make_row,
 )
 from zfrepro.exhibits.kit.numbers import Number
@@ -120,7 +120,7 @@ def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
         "Unchanged: units with exactly the same value with and without the square in both images; they count as agreeing. Opposite: of "
         "the units that change in both images, the share that rises in one and falls in the other; unrelated changes would give "
         f"{_chance(sample)}.",
-        f"Is random a fair comparison? {_changed(sample)} A square that changes nothing scores 0: the fewer units it changes, the "
+        f"Is random a fair comparison? {_describe_changes(sample)} A square that changes nothing scores 0: the fewer units it changes, the "
         f"lower its score. {_active_in_one(sample)} The opposite share depends on neither.",
     )
 
@@ -135,7 +135,7 @@ def _chance(sample: Mapping[str, Any]) -> str:
     return f"{min(shares)} to {max(shares)} %" if shares else "50 %"
 
 
-def _changed(sample: Mapping[str, Any]) -> str:
+def _describe_changes(sample: Mapping[str, Any]) -> str:
     shares = []
     for layer in LAYERS:
         masks = sample["layers"][str(layer)]["masks"]
@@ -156,7 +156,7 @@ def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
     lines = [row for row in rows if row.kind != "heading"]
     labels = [f"{row.label}, {sample['pictures']} images" for row, sample in zip(
         lines, [sample for sample in samples for _ in MASKS], strict=True)]  # fmt: skip
-    panels = [compared(f"Layer {layer}", lines, f"layer{layer}") for layer in LAYERS]
+    panels = [make_panel(f"Layer {layer}", lines, f"layer{layer}") for layer in LAYERS]
     return draw.dot_plot(labels, panels, "mean feature sign change")
 
 

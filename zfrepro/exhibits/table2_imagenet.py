@@ -16,9 +16,9 @@ from zfrepro.exhibits.kit.base import (
     Role,
     Row,
     Table,
-    compared,
     difference,
     heading,
+    make_panel,
     make_row,
 )
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
@@ -84,7 +84,7 @@ def build(files: Mapping[str, Path]) -> Table:
 
 def _row(line: dict[str, Any], networks: Networks) -> Row:
     errors, members = _errors(line["name"], networks)
-    missing = _missing(line, networks)
+    missing = _explain_missing(line, networks)
     cells: dict[str, Cell] = {"row": line["row_label"]}
     for key in ERRORS:
         theirs = printed_number(line[f"{key}_err_pct"])
@@ -101,7 +101,7 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
     return make_row(COLUMNS, cells, "unrun" if missing and not members else "")
 
 
-def _missing(line: dict[str, Any], networks: Networks) -> str | None:
+def _explain_missing(line: dict[str, Any], networks: Networks) -> str | None:
     """The text in place of an error that was not measured."""
     if line["group"] != "ours":
         return None
@@ -142,7 +142,7 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 
 
 def _plot(our_rows: list[Row], seeds: list[list[list[float]]]) -> bytes:
-    panels = [compared(title, our_rows, key) for key, title in ERRORS.items()]
+    panels = [make_panel(title, our_rows, key) for key, title in ERRORS.items()]
     by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
     return draw.dot_plot(list(IN_PLOT.values()), panels, "error (%)", seeds=by_panel)
 

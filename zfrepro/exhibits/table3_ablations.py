@@ -15,9 +15,9 @@ from zfrepro.exhibits.kit.base import (
     Highlight,
     Row,
     Table,
-    compared,
     difference,
     heading,
+    make_panel,
     make_row,
 )
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
@@ -65,14 +65,14 @@ def build(files: Mapping[str, Path]) -> Table:
         alt=_alt(ran),
         notes=(
             f"{interval_note(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
-            *_unfinished(trained),
+            *_warn_unfinished(trained),
             *divergence_notes(trained),
         ),
         highlights=_highlights(networks),
     )
 
 
-def _unfinished(trained: Sequence[runs.Run]) -> list[str]:
+def _warn_unfinished(trained: Sequence[runs.Run]) -> list[str]:
     """A warning where a shallower network fits its training set better: then the deep one is not fully trained."""
     reason = convergence.shallow_fits_better(trained)
     if not reason:
@@ -133,7 +133,7 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
     """seeds: row of the paper's table -> the errors of single seeds, by panel."""
     lines = _under_headings(table, rows)
-    panels = [compared(title, lines, key) for key, title in ERRORS.items()]
+    panels = [make_panel(title, lines, key) for key, title in ERRORS.items()]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
     names = iter(line["name"] for line in table)
     single: list[list[list[float]]] = [

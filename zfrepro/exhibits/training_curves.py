@@ -66,7 +66,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
         png=_plot(histories, diverged),
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
-        + "; ".join(f"{run} {_last(history, run in diverged)}" for run, history in histories.items()),
+        + "; ".join(f"{run} {_last_error(history, run in diverged)}" for run, history in histories.items()),
         notes=(
             *(f"{run} diverged in epoch {record['epoch']} ({record['what']})." for run, record in diverged.items()),
             _initial_weights_left(networks),
@@ -84,7 +84,7 @@ def _initial_weights_left(networks: Mapping[str, Any]) -> str:
     )
 
 
-def _last(history: pd.DataFrame, diverged: bool) -> str:
+def _last_error(history: pd.DataFrame, diverged: bool) -> str:
     return "diverged" if diverged else f"{history['val_top1_error'].iloc[-1]:.1f}"
 
 

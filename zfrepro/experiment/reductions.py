@@ -109,18 +109,18 @@ def _differences(table: Mapping[str, paper.Setting], specs: Sequence[Base]) -> I
     """A sentence for each setting that one of the specs has otherwise than the paper."""
     for name, setting in table.items():
         if isinstance(setting, Printed):
-            values = [_measure(name, getattr(spec, name)) for spec in specs]
-            others = sorted({_short(value) for value in values if value != setting.value}, key=_order)
+            values = [_count_images(name, getattr(spec, name)) for spec in specs]
+            others = sorted({_format(value) for value in values if value != setting.value}, key=_sort_key)
             if others:
                 yield setting.sentence.format(_with_unit(others, setting.unit))
 
 
-def _measure(name: str, value: Any) -> Any:
+def _count_images(name: str, value: Any) -> Any:
     """Images may be given by their positions: then their number counts."""
     return len(value) if name == "pictures" and isinstance(value, tuple) else value
 
 
-def _short(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{count} (layer {layer})" for layer, count in sorted(value.items()))
     if isinstance(value, tuple):
@@ -128,7 +128,7 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _order(text: str) -> tuple[float, str]:
+def _sort_key(text: str) -> tuple[float, str]:
     """Numbers by value, words by letter."""
     try:
         return float(text.replace(",", "")), text

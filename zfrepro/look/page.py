@@ -84,7 +84,7 @@ def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspecti
         "height": height,
         "square": square,
         "elongated": max(width, height) > 1.5 * min(width, height),
-        "resized": _resized(square, network.size),
+        "resized": _describe_resizing(square, network.size),
         "picture": PageImage(source(sharp(photograph.crop)), f"{photograph.name} as the network sees it"),
         "top": [(network.classes[label], probability) for label, probability in inspection.top],
         "layers": [
@@ -95,7 +95,7 @@ def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspecti
     }
 
 
-def _resized(square: int, size: int) -> str:
+def _describe_resizing(square: int, size: int) -> str:
     if square == size:
         return ""
     return f", {'enlarged' if square < size else 'reduced'} to {size} \u00d7 {size}"
@@ -116,7 +116,7 @@ def _pairs(layer: int, features: Sequence[Feature]) -> list[Pair]:
 def _panels(
     network: PhotoNetwork, photograph: Photograph, inspection: Inspection, occlusion: OcclusionMaps
 ) -> list[Panel]:
-    top, left = _lowest(occlusion)
+    top, left = _lowest_position(occlusion)
     hidden = photograph.crop.copy()
     hidden[top : top + occlusion.square, left : left + occlusion.square] = GREY
     uncovered, lowest, highest = _probabilities(inspection, occlusion)
@@ -169,7 +169,7 @@ def _probabilities(inspection: Inspection, occlusion: OcclusionMaps) -> list[str
     return percents([inspection.top[0][1], float(occlusion.probability.min()), float(occlusion.probability.max())])
 
 
-def _lowest(occlusion: OcclusionMaps) -> tuple[int, int]:
+def _lowest_position(occlusion: OcclusionMaps) -> tuple[int, int]:
     """Top and left of the square where the class is least probable."""
     row, column = np.unravel_index(occlusion.probability.argmin(), occlusion.probability.shape)
     return int(row) * occlusion.stride, int(column) * occlusion.stride

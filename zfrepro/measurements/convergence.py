@@ -62,7 +62,7 @@ def reason(files: Mapping[str, Path], names: Iterable[str]) -> str:
     measured = [run for run in runs.load(group_files) if not run.diverged]
     selected = set(names)
     histories = {run.name: group_files[f"history/{run.name}"] for run in measured if run.name in selected}
-    return " and ".join(part for part in (_falling(measured, histories), shallow_fits_better(measured)) if part)
+    return " and ".join(part for part in (_describe_fall(measured, histories), shallow_fits_better(measured)) if part)
 
 
 def shallow_fits_better(measured: Iterable[Run]) -> str:
@@ -95,7 +95,7 @@ def last_fall(name: str, history: Path, images: int) -> Fall | None:
     return Fall(name, (first, last), (before, after), noise)
 
 
-def _falling(measured: Iterable[Run], histories: Mapping[str, Path]) -> str:
+def _describe_fall(measured: Iterable[Run], histories: Mapping[str, Path]) -> str:
     """Names the network whose error falls most beyond its noise. After a single epoch nothing shows that it has ended."""
     images = {run.name: run.errors["n"] for run in measured}
     falls = {name: last_fall(name, path, images[name]) for name, path in histories.items()}

@@ -63,12 +63,12 @@ def difference_of_means(
     value, n = float(first_values.mean() - second_values.mean()), len(first_values) + len(second_values)
     fewer = min(len(first_values), len(second_values))
     if fewer < MIN_UNITS:
-        return _lopsided(value, fewer, n, counted, digits, unit)
+        return _without_interval(value, fewer, n, counted, digits, unit)
     component = _welch(_variance_of_mean(first_values), _variance_of_mean(second_values))
     return student(value, [component], n, counted, unit, digits)
 
 
-def _lopsided(value: float, fewer: int, n: int, counted: str, digits: int, unit: str) -> Estimate:
+def _without_interval(value: float, fewer: int, n: int, counted: str, digits: int, unit: str) -> Estimate:
     """A difference of two samples, of which one is too small."""
     reason = f"one side has only {fewer} of the {counted}, and {MIN_UNITS} are needed"
     return Estimate(value, None, None, n, counted, digits, unit, reason)
@@ -149,7 +149,7 @@ def difference_of_shares(first: np.ndarray, second: np.ndarray, counted: str) ->
     first_share, second_share = share(first, counted), share(second, counted)
     value, n = first_share.value - second_share.value, first_share.n + second_share.n
     if not (first_share.has_interval and second_share.has_interval):
-        return _lopsided(value, min(first_share.n, second_share.n), n, counted, 1, "points")
+        return _without_interval(value, min(first_share.n, second_share.n), n, counted, 1, "points")
     (low, high), (second_low, second_high) = first_share.ends, second_share.ends
     down = float(np.hypot(first_share.value - low, second_high - second_share.value))
     up = float(np.hypot(high - first_share.value, second_share.value - second_low))

@@ -38,7 +38,7 @@ def seed_spread(groups: Sequence[Sequence[float]]) -> Spread | None:
 def sum_of_errors(terms: Sequence[Wrong], spread: Spread | None) -> Estimate:
     """In points; each network in one term alone."""
     parts = [_over_images(terms), *_over_seeds([(weight, len(wrong)) for weight, wrong in terms], spread)]
-    return student(_sum(terms), parts, terms[0][1].shape[1], _counted("validation", spread), "points")
+    return student(_sum(terms), parts, terms[0][1].shape[1], _describe_units("validation", spread), "points")
 
 
 def ensemble_difference(
@@ -51,7 +51,7 @@ def ensemble_difference(
     """
     terms, (share, count) = [(1.0, first), (-1.0, second)], joining
     parts = [_over_images(terms), *_over_seeds([(share, count)], spread)]
-    return student(_sum(terms), parts, first.shape[1], _counted("validation", spread), "points")
+    return student(_sum(terms), parts, first.shape[1], _describe_units("validation", spread), "points")
 
 
 def sum_of_training_errors(terms: Sequence[Percents], images: int, spread: Spread | None) -> Estimate:
@@ -62,7 +62,7 @@ def sum_of_training_errors(terms: Sequence[Percents], images: int, spread: Sprea
     """
     value = sum(weight * float(np.mean(percents)) for weight, percents in terms)
     parts = [_of_shares(terms, images), *_over_seeds([(w, len(percents)) for w, percents in terms], spread)]
-    return student(value, parts, images, _counted("training", spread), "points")
+    return student(value, parts, images, _describe_units("training", spread), "points")
 
 
 def sum_of_gaps(
@@ -76,7 +76,7 @@ def sum_of_gaps(
     value = _sum(wrong) - sum(weight * float(np.mean(percents)) for weight, percents in trained)
     seeds = _over_seeds([(weight, len(seeds_wrong)) for weight, seeds_wrong in wrong], spread)
     parts = [_over_images(wrong), _of_shares(trained, images), *seeds]
-    return student(value, parts, terms[0][1].shape[1], _counted("validation and training", spread), "points")
+    return student(value, parts, terms[0][1].shape[1], _describe_units("validation and training", spread), "points")
 
 
 def mean_error(wrong: np.ndarray, spread: Spread | None, members: int = 1) -> Estimate:
@@ -129,5 +129,5 @@ def _over_seeds(terms: Sequence[tuple[float, int]], spread: Spread | None) -> li
     return [(deviation**2 * sum(weight**2 / seeds for weight, seeds in terms), freedom)]
 
 
-def _counted(split: str, spread: Spread | None) -> str:
+def _describe_units(split: str, spread: Spread | None) -> str:
     return f"{split} images" if spread is None else f"{split} images, with the spread of seeds"

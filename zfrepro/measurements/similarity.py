@@ -38,13 +38,13 @@ def match_spectrum(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
 
     Smooth images correlate by being smooth, and projections are all edges; so neither has that advantage.
     """
-    spectra = np.fft.fft2(_centred(patches), axes=(2, 3))
-    target, current = _energy(np.fft.fft2(_centred(projections), axes=(2, 3))), _energy(spectra)
+    spectra = np.fft.fft2(_subtract_mean(patches), axes=(2, 3))
+    target, current = _energy(np.fft.fft2(_subtract_mean(projections), axes=(2, 3))), _energy(spectra)
     gain = np.sqrt(np.divide(target, current, out=np.zeros_like(target), where=current > 1e-12 * current.max()))
     return np.fft.ifft2(spectra * gain[..., None], axes=(2, 3)).real
 
 
-def _centred(tiles: np.ndarray) -> np.ndarray:
+def _subtract_mean(tiles: np.ndarray) -> np.ndarray:
     values = tiles.astype(np.float64)
     values -= values.mean(axis=(2, 3, 4), keepdims=True)
     return values

@@ -71,7 +71,7 @@ def encode(exhibit: Exhibit, figure: Path, pool: Executor) -> EncodedExhibit:
     return EncodedExhibit(
         exhibit,
         [pool.submit(_piece, name, piece["png"], i == position) for i, piece in enumerate(pieces)],
-        [[pool.submit(_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
+        [[pool.submit(_encode_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
         pool.submit(_figure, figure) if position is None else None,
     )
 
@@ -82,7 +82,7 @@ def _piece(name: str, png: str, is_figure: bool) -> EncodedPiece:
     return EncodedPiece(images.for_page(image), images.for_print(image), file)
 
 
-def _face(name: str, png: str) -> images.Coded:
+def _encode_face(name: str, png: str) -> images.Coded:
     return images.for_page(_open(name, png))
 
 

@@ -89,14 +89,14 @@ def for_page(source: SourceImage) -> Coded:
     lossy = _lossy(source.picture, "WEBP", WEBP_GRAIN, WEBP)
     if source.palette is None and len(source.png) < LARGE * len(lossy.content):
         exact.append(_encode(source.picture, "WEBP", **WEBP_EFFORT))
-    return _best(exact, lossy)
+    return _choose(exact, lossy)
 
 
 def for_print(source: SourceImage) -> Coded:
     """PNG or JPEG with the same pixels."""
     if source.picture is None:
         return Coded(source.png, PNG)
-    return _best(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG))
+    return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG))
 
 
 def for_file(source: SourceImage) -> bytes:
@@ -167,12 +167,12 @@ def _clusters(colours: np.ndarray, counts: np.ndarray, count: int) -> tuple[np.n
     means = means.astype(np.float32)
     weights, centres = np.sqrt(filled), _initial_centres(means, count)
     for _ in range(ROUNDS):
-        nearest = _nearest(means, centres)
+        nearest = _nearest_centres(means, centres)
         mass = np.bincount(nearest, weights=weights, minlength=len(centres))
         for i in range(3):
             sums = np.bincount(nearest, weights=weights * means[:, i], minlength=len(centres))
             centres[:, i] = np.where(mass > 0, sums / np.maximum(mass, 1e-9), centres[:, i])
-    return np.round(centres).astype(np.uint8), _nearest(means, centres)[cell]
+    return np.round(centres).astype(np.uint8), _nearest_centres(means, centres)[cell]
 
 
 def _initial_centres(means: np.ndarray, count: int) -> np.ndarray:
@@ -185,7 +185,7 @@ def _initial_centres(means: np.ndarray, count: int) -> np.ndarray:
     return means[chosen]
 
 
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _nearest_centres(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.argmin((centres**2).sum(axis=1) - 2 * points @ centres.T, axis=1)
 
 
@@ -217,7 +217,7 @@ def _opaque(png: bytes) -> Image.Image | None:
     return picture.convert("RGB")
 
 
-def _best(exact: list[Coded], lossy: Coded) -> Coded:
+def _choose(exact: list[Coded], lossy: Coded) -> Coded:
     smallest = min(exact, key=_size)
     return smallest if _size(smallest) <= EXACT * _size(lossy) else lossy
 

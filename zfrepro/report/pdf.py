@@ -56,7 +56,7 @@ class Picture:
         content = self.encode().content
         image = Image.open(io.BytesIO(content))
         if image.mode == "P" and not image.has_transparency_data:
-            return _indexed(image, interpolate)
+            return _encode_indexed(image, interpolate)
         return RasterImage(image, self.id, content).get_x_object(interpolate, dpi_ratio)
 
 
@@ -140,7 +140,7 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
-def _indexed(image: Image.Image, interpolate: bool) -> Any:
+def _encode_indexed(image: Image.Image, interpolate: bool) -> Any:
     """An image of the PDF whose pixels are indices into a palette."""
     import pydyf
 

@@ -37,7 +37,7 @@ def highlights(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     """Rows label, paper (from the first report that has it), `cells` (ours for each experiment, or None)."""
     labelled = [{highlight.label: highlight for highlight in summary.highlights} for summary in summaries]
     rows = []
-    for label in _order(labelled):
+    for label in _all_keys(labelled):
         cells = [by_label.get(label) for by_label in labelled]
         rows.append(
             {"label": label, "paper": next((cell.paper for cell in cells if cell and cell.paper), ""), "cells": cells}
@@ -49,7 +49,7 @@ def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     """Rows name, title, paper, `cells` (whether each experiment has it)."""
     by_name = [{item.name: item for item in summary.exhibits if item.name in summary.anchors} for summary in summaries]
     rows = []
-    for name in _order(by_name):
+    for name in _all_keys(by_name):
         exhibit = next(items[name] for items in by_name if name in items)
         cells = [name in items for items in by_name]
         rows.append({"name": name, "title": exhibit.title, "paper": exhibit.paper, "cells": cells})
@@ -83,6 +83,6 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= LARGE else f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
-def _order(several: Sequence[dict[str, Any]]) -> list[str]:
+def _all_keys(several: Sequence[dict[str, Any]]) -> list[str]:
     """All keys, in the order in which they first appear."""
     return list(dict.fromkeys(itertools.chain.from_iterable(several)))

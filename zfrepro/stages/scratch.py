@@ -136,7 +136,7 @@ class _Scratch:
 
         images, labels, size = self.target.all_images, self.target.labels(None), self.training["input_size"]
         classes, train_labels = np.unique(labels[fold.train], return_inverse=True)
-        training, errors = self._trained(images[fold.train], train_labels, len(classes), number)
+        training, errors = self._train(images[fold.train], train_labels, len(classes), number)
         view = crops.centre_view(self.target.size, size)
         predicted = evaluation.probabilities(
             training.net, images[fold.test], training.subtract, size, [view], dtype=training.dtype
@@ -147,9 +147,7 @@ class _Scratch:
             "still_falling": fall_at_end(errors),
         }
 
-    def _trained(
-        self, images: np.ndarray, labels: np.ndarray, classes: int, number: int
-    ) -> tuple[Training, list[float]]:
+    def _train(self, images: np.ndarray, labels: np.ndarray, classes: int, number: int) -> tuple[Training, list[float]]:
         """The training, done, and its running top-1 error (%) of every epoch. Without validation images it is the training
         error that has to stall before the schedule `stall` anneals."""
         from zfrepro.core import nets

@@ -84,7 +84,7 @@ def _panel(ax: Axes, panel: Panel, room: float) -> None:
             markeredgewidth=1.1, capsize=1.8, elinewidth=1, linewidth=1.3 if series in panel.styles else 0.8, zorder=4 - 0.1 * i,
         )  # fmt: skip
     if panel.level:
-        _dashed(ax, panel.level, room)
+        _draw_level(ax, panel.level, room)
     ax.set_xticks(TICKS)
     ax.set_xlabel("training images per class")
     # below its own panel: "outside" legends belong to a whole figure
@@ -97,7 +97,7 @@ def _bars(curve: Curve) -> list[float] | None:
     return None if all(spread is None for spread in spreads) else [spread or 0 for spread in spreads]
 
 
-def _dashed(ax: Axes, level: Level, room: float) -> None:
+def _draw_level(ax: Axes, level: Level, room: float) -> None:
     exceeded = f"exceeded with {level.exceeded_at}" if level.exceeded_at else "never exceeded"
     end = f", {level.per_class} per class: {exceeded}"
     label = shorten(level.series, room - width_of(end, LETTERS), LETTERS) + end

@@ -18,9 +18,9 @@ from zfrepro.exhibits.kit.base import (
     Highlight,
     Row,
     Table,
-    compared,
     difference,
     heading,
+    make_panel,
     make_row,
 )
 from zfrepro.exhibits.kit.numbers import Number, fold_curve, printed_number, printed_value
@@ -160,7 +160,7 @@ def _left_out(record: Mapping[str, Any]) -> str:
 
 def _plot(rows: Sequence[Row], columns: Sequence[Column]) -> bytes:
     keys = {column.group: column.key.removesuffix("_ours") for column in columns if column.role == "ours"}
-    panels = [compared(group, rows, key) for group, key in keys.items()]
+    panels = [make_panel(group, rows, key) for group, key in keys.items()]
     return draw.dot_plot([row.label for row in rows], panels, "accuracy (%)")
 
 

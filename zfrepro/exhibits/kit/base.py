@@ -203,7 +203,7 @@ def difference(ours: Number | None, paper: Number | None, digits: int = 1) -> Nu
     return Number(round(ours.value, digits) - round(paper.value, digits), digits, signed=True)
 
 
-def compared(title: str, rows: Sequence[Row], key: str) -> tuple[str, list[Number | None], list[Number | None]]:
+def make_panel(title: str, rows: Sequence[Row], key: str) -> tuple[str, list[Number | None], list[Number | None]]:
     """A panel of `draw.dot_plot`: the columns `<key>_paper` and `<key>_ours`."""
     return title, [row.number(f"{key}_paper") for row in rows], [row.number(f"{key}_ours") for row in rows]
 

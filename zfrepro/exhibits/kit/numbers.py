@@ -37,10 +37,10 @@ class Number:
         fine = self.digits if self.spread_digits is None else self.spread_digits
         numbers = {"low": (self.low, self.digits), "high": (self.high, self.digits), "pm": (self.spread, fine)}
         plain = {name: f"{value:.{digits}f}" for name, (value, digits) in numbers.items() if value is not None}
-        return {"text": _fixed(self.value, self.digits, self.signed), **plain}
+        return {"text": _format_fixed(self.value, self.digits, self.signed), **plain}
 
 
-def _fixed(value: float, digits: int, signed: bool) -> str:
+def _format_fixed(value: float, digits: int, signed: bool) -> str:
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.lstrip("+-") if not float(text) else text  # no "-0.0"
 
