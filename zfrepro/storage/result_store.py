@@ -15,7 +15,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from zfrepro.storage import artifacts
 from zfrepro.storage.store_folder import VARIABLE, store_folder
 
 RECORD = ".result.json"  # beside a job's files: how they came about
+DIGEST = re.compile("[0-9a-f]{64}")
+ABANDONED = 86_400  # seconds, by the file system's own clock, after which no process still writes a temporary file
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,9 @@ class ResultStore:
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             stored = json.loads(self._entry_path(key).read_bytes())
             whole = stored.pop("sha256") == _digest(stored)
-            files: dict[str, str] = stored["files"]
-            if whole and stored["key"] == key and files and all(map(_is_inside, files)):
+            files = {str(name): str(digest) for name, digest in stored["files"].items()}
+            safe = all(map(_is_inside, files)) and all(map(DIGEST.fullmatch, files.values()))
+            if whole and stored["key"] == key and files and safe:
                 return Entry(key, stored["stage"], files, float(stored["seconds"]), stored["parts"])
         return None
 
@@ -123,8 +128,11 @@ class ResultStore:
 
     def objects(self) -> dict[str, int]:
         """sha256 -> bytes"""
-        paths = (self.root / "objects").glob("??/[!.]*")
-        return {path.parent.name + path.name: path.stat().st_size for path in paths}
+        sizes = {}
+        for path in (self.root / "objects").glob("??/[!.]*"):
+            with suppress(FileNotFoundError):  # another run has pruned it
+                sizes[path.parent.name + path.name] = path.stat().st_size
+        return sizes
 
     def prune(self, used: Callable[[], Collection[str]]) -> int:
         """Delete all entries but those with the keys that `used` returns, and all files that none of the rest names; returns the
@@ -132,7 +140,7 @@ class ResultStore:
 
         What another run adds meanwhile stays: only what was there before the keys in use were looked up is deleted.
         """
-        paths = list((self.root / "results").glob("??/*"))
+        paths = list((self.root / "results").glob("??/[!.]*"))
         objects, kept = self.objects(), set(used())
         for path in paths:
             if path.parent.name + path.stem not in kept:
@@ -141,9 +149,18 @@ class ResultStore:
         unneeded = {digest: size for digest, size in objects.items() if digest not in needed}
         for digest in unneeded:
             self.object_path(digest).unlink(missing_ok=True)
-        for leftover in (*(self.root / "objects").glob("??/.*.tmp"), *(self.root / "checked").glob("*")):
+        for leftover in (*self._abandoned(), *(self.root / "checked").glob("[!.]*")):
             leftover.unlink(missing_ok=True)
         return sum(unneeded.values())
+
+    def _abandoned(self) -> Iterator[Path]:
+        """Temporary files of processes that were killed."""
+        with tempfile.TemporaryFile(dir=self.root) as new:
+            now = os.fstat(new.fileno()).st_ctime
+        for path in (*self.root.glob("*/.*.tmp"), *self.root.glob("*/??/.*.tmp")):
+            with suppress(FileNotFoundError):
+                if now - path.stat().st_ctime > ABANDONED:
+                    yield path
 
 
 def folder_of(stage: str, out: Path) -> Path:
