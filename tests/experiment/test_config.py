@@ -97,7 +97,6 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("train.runs.hog", {"base": "improved"}, "train.runs: hog is the name of a baseline of `features`"),
         ("probes.svm", [], "my.yaml: probes.svm: Tuple should have at least 1 item"),
         ("report.exhibits", ["fig99"], "my.yaml: report.exhibits: unknown exhibit 'fig99'; choose from "),
-        ("occlusion", None, "fig7_occlusion"),
         ("folds.caltech256", None, "scratch.sets: unknown name 'caltech256'"),
         ("folds", None, "scratch.sets: unknown name 'caltech101'"),
         (
@@ -118,7 +117,6 @@ def test_the_default_experiment_trains_every_row_of_table_3():
             [0],
             "my.yaml: train.runs.improved.snapshots: epoch 0 does not exist; choose",
         ),
-        ("correspondence", None, "table1_correspondence"),
     ],
 )
 def test_a_fault_is_named(path, value, expected):

@@ -1,5 +1,7 @@
 """The stage by hand on a small drawn set and an untrained network: its numbers against loops, and bad input by name."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -150,17 +152,29 @@ def test_pictures_of_one_class(inputs, tmp_path):
     ("settings", "message"),
     [
         ({"square": 65}, r"correspondence.square: 65 px, but the network's input is 64 px"),
-        ({"classes": ("wolf",)}, r"correspondence.classes: no class wolf; there are cat, dog"),
-        ({"classes": ("car",)}, r"0 images of split val show right eye, left eye, nose .*docs/annotations.md"),
         ({"classes": ("dog",), "annotations": "parts.csv"}, r"leave `classes` or `annotations` out"),
         ({"annotations": "none.csv"}, r"none.csv: no such annotation file"),
-        ({"split": "test"}, r"has no split 'test'"),
     ],
 )
 def test_bad_settings_are_named_and_nothing_is_written(inputs, tmp_path, settings, message):
     with pytest.raises(UserError, match=message):
         run(tmp_path, inputs, **settings)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"classes": ("wolf",)}, r"the set has no class wolf of correspondence.classes; there are cat, dog"),
+        ({"classes": ("car",)}, r"0 images of split val show right eye, left eye, nose .*docs/annotations.md"),
+        ({"split": "test"}, r"the set has no split test; it has train, val"),
+    ],
+)
+def test_what_the_images_do_not_show_is_recorded(inputs, tmp_path, settings, reason):
+    arrays, about = run(tmp_path, inputs, **settings)
+    assert not arrays
+    assert list(about) == ["not_measured"]
+    assert re.match(reason, about["not_measured"])
 
 
 def test_a_square_too_large_for_a_photograph_is_named(inputs, tmp_path):

@@ -93,14 +93,31 @@ def test_twice_the_same_bytes(inputs, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pictures": (0, 99)}, r"invariance\.pictures: \(0, 99\), but split val has 24"),
-        ({"pictures": 25}, r"invariance\.pictures: 25, but split val has 24"),
         ({"shift": 64}, r"invariance\.shift: 64 px, but the network's input is 64 px"),
-        ({"symmetric": ("sundial",)}, r"invariance\.symmetric: no class sundial; there are cat, dog"),
-        ({"split": "test"}, "has no split 'test'"),
     ],
 )
 def test_bad_settings_are_named(inputs, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         invariance.run(invariance.Spec(**{**SMALL, **changes}), out=tmp_path / "out", **inputs)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"pictures": (0, 99)}, "invariance.pictures is (0, 99), but split val has 24 images"),
+        ({"pictures": 25}, "invariance.pictures is 25, but split val has 24 images"),
+        ({"split": "test"}, "the set has no split test; it has train, val"),
+    ],
+)
+def test_what_the_images_do_not_allow_is_recorded(inputs, tmp_path, changes, reason):
+    invariance.run(invariance.Spec(**{**SMALL, **changes}), out=tmp_path, **inputs)
+    assert artifacts.load_json(tmp_path / "invariance.json") == {"not_measured": reason}
+    assert artifacts.load_arrays(tmp_path / "invariance.npz") == {}
+
+
+def test_symmetric_classes_of_another_set_are_left_out(inputs, tmp_path, capsys):
+    spec = invariance.Spec(**{**SMALL, "average": 1, "symmetric": ("sundial",)})
+    invariance.run(spec, out=tmp_path, **inputs)
+    assert artifacts.load_json(tmp_path / "invariance.json")["symmetric"] == []
+    assert '{"symmetric_left_out": ["sundial"]}' in capsys.readouterr().out

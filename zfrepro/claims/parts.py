@@ -46,7 +46,7 @@ def select_part(files: Mapping[str, Path], part: str, without: str) -> dict[str,
     """Label -> file of one part. Raises NotMeasured with the reason `without` where it was left out."""
     part_files = measured_files.select(files, part)
     if not part_files:
-        raise NotMeasured(without)
+        raise NotMeasured(next(iter(part_files.reasons.values()), without))
     return part_files
 
 

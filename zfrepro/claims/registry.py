@@ -56,8 +56,12 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
-    """Every claim in the paper's order; those of a group left out, or about a network at chance, are not attempted."""
-    judged, trained = [], Networks.load(measured_files.select(files, TRAINED))
+    """Every claim in the paper's order; those of a group left out, or about a network at chance, are not attempted.
+
+    What a stage could not measure is left out, with its reason.
+    """
+    judged, files = [], measured_files.leave_out_not_measured(files)
+    trained = Networks.load(measured_files.select(files, TRAINED))
     for name, group in GROUPS.items():
         group_files = measured_files.select(files, name)
         judged += [
@@ -67,7 +71,7 @@ def judge(files: Mapping[str, Path]) -> list[JudgedClaim]:
 
 
 def _decide(group: Group, claim: Claim, files: Mapping[str, Path], trained: Networks) -> Finding:
-    if not files:
+    if not files and not getattr(files, "reasons", {}):
         return Finding("not attempted", f"The experiment leaves out {group.sections}.")
     try:
         if isinstance(claim.decide, AboutNetworks):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zfrepro import graph
 from zfrepro.errors import UserError
-from zfrepro.experiment import cost, folder_checks, loading, throughput
+from zfrepro.experiment import cost, data_checks, folder_checks, loading, throughput
 from zfrepro.experiment.config import Config
 from zfrepro.graph import STAGES
 from zfrepro.running import finished, manager
@@ -30,8 +30,9 @@ from zfrepro.storage.store_folder import store_folder
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     config = loading.load(options.config)
-    for line in folder_checks.check_layouts(config, str(options.config)):
-        print(line)
+    for check in (folder_checks.check_layouts, data_checks.check_data):
+        for line in check(config, str(options.config)):
+            print(line)
     jobs = [] if finished.report_of(options.config) else plan_jobs(options.config)
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")

@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from zfrepro.experiment import loading
+    from zfrepro.experiment import data_checks, loading, space_check
     from zfrepro.experiment.config import RESULTS
     from zfrepro.running import manager, snakemake_run
     from zfrepro.storage import result_store
@@ -42,6 +42,11 @@ def _run(options: argparse.Namespace) -> None:
         _check_pdf()
     config = loading.load(options.config)
     loading.check_folders(config, str(options.config))
+    for line in (
+        *data_checks.check_data(config, str(options.config)),
+        *(() if options.targets else space_check.check_space(config)),
+    ):
+        print(line, flush=True)
     started = time.monotonic()
     with manager.run_lock(RESULTS) as record:
         result_store.prepare_folder(RESULTS)

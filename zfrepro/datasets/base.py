@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+# Data sets whose reader gives boxes of parts, and those that can have several classes in an image
+WITH_PARTS, WITH_SEVERAL_CLASSES = frozenset({"scenes"}), frozenset({"scenes", "voc2012"})
+
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the image: edges, not pixel numbers
 
 

@@ -44,7 +44,7 @@ BINS = np.linspace(-0.2, 1, 61).tolist()
 
 def needs(config: Any) -> dict[str, str]:
     if not config.folds:
-        raise LookupError("folds")
+        raise LookupError("a set in `folds`")
     return {
         f"{target}/{file}": f"folds/{target}/{file}"
         for target in config.folds

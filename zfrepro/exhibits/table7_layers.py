@@ -31,7 +31,7 @@ def needs(config: Any) -> dict[str, str]:
     """Labels are `<target>/folds` and `<target>/<place> <name of the run>`, in the order of features.runs."""
     targets = [target for target in TARGETS if target in config.folds]
     if not targets or not config.features.runs:
-        raise LookupError("features.runs and folds.caltech101 or folds.caltech256")
+        raise LookupError("a run in `features.runs`, and `folds.caltech101` or `folds.caltech256`")
     files = {f"{target}/folds": f"folds/{target}/folds.json" for target in targets}
     return files | {
         f"{target}/{number} {name}": f"probes/{target}/{name}.json"

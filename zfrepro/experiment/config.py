@@ -5,7 +5,6 @@ Only the commands and the Snakefile import this module, never a stage: so no rul
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -16,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zfrepro.core.architecture import Network
 from zfrepro.datasets import part_annotations
-from zfrepro.experiment import reductions
+from zfrepro.experiment import left_out, reductions
 from zfrepro.experiment.sections import (
     BASELINES,
     Analysis,
@@ -120,9 +119,19 @@ class Config(Base):
         return Graph(self.model_dump(mode="json"), self._files_of_exhibit)
 
     def _files_of_exhibit(self, exhibit: str) -> dict[str, str]:
-        """Label -> file that it reads, relative to the experiment's folder."""
-        files: dict[str, str] = importlib.import_module(f"zfrepro.exhibits.{exhibit}").needs(self)
-        return files
+        """Label -> file that it reads, relative to the experiment's folder; none for one that is left out."""
+        return left_out.files_of_exhibit(self, exhibit)
+
+    @cached_property
+    def unmeasurable(self) -> dict[str, str]:
+        """Section, or `folds.<set>` -> why nothing can be measured for it on these data."""
+        return left_out.unmeasurable(self)
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Exhibits of the report whose data cannot be there -> why."""
+        reasons = {exhibit: left_out.reason(self, exhibit) for exhibit in self.report.exhibits}
+        return {exhibit: reason for exhibit, reason in reasons.items() if reason}
 
     def needs(self, exhibit: str) -> dict[str, Path]:
         """Label -> path of every file that an exhibit reads."""
@@ -154,7 +163,8 @@ class Config(Base):
         if stage in TRAINING:
             return self.training(name).model_dump(mode="json")
         if stage == "exhibits":
-            return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}}
+            reason = {"left_out": self.left_out[name]} if name in self.left_out else {}
+            return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}, **reason}
         if stage == "report":
             return self._report_settings()
         if isinstance(section := getattr(self, stage), Analysis):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from zfrepro.datasets import walk
 from zfrepro.errors import UserError
 from zfrepro.experiment.config import Config
+from zfrepro.experiment.data_checks import forget_listings, list_images
 from zfrepro.graph import SOURCE
 from zfrepro.stages import prepare
 from zfrepro.storage import paths
@@ -21,6 +21,7 @@ def check_folders(config: Config, name: str) -> None:
 
     Prints what is left out of one's own images. Sets that are prepared already are not looked at again.
     """
+    forget_listings()
     for label, spec in config.prepare.items():
         _require_root(spec, f"{name}: prepare.{label}.options.root")
         if line := _check_layout(config, label, name):
@@ -34,6 +35,7 @@ def check_folders(config: Config, name: str) -> None:
 
 def check_layouts(config: Config, name: str) -> Iterator[str]:
     """The layout of the sets whose folders are there, for a plan; yields what is left out. Raises UserError naming the key."""
+    forget_listings()
     for label, spec in config.prepare.items():
         root = getattr(prepare.parse_options(spec), "root", None)
         present = root is None or paths.resolve(root).exists()
@@ -57,9 +59,8 @@ def _check_layout(config: Config, label: str, name: str) -> str:
     prepared = config.results() / "prepare" / label / "manifest.json"
     if spec.dataset != "imagefolder" or prepared.is_file():
         return ""
-    reader = importlib.import_module("zfrepro.datasets.imagefolder")
     try:
-        listing = reader.listing(prepare.parse_options(spec))
+        listing = list_images(spec.dataset, prepare.parse_options(spec).model_dump_json())
     except UserError as error:
         raise UserError(f"{name}: prepare.{label}: {error}") from error
     if label == SOURCE and (missing := [split for split in SPLITS if split not in listing.splits]):

@@ -62,9 +62,15 @@ def _faults(config: Config, name: str, written: Written) -> Iterator[str]:
     run_faults = list(dict.fromkeys(fault for run in config.runs() for fault in _run_faults(config, run, name)))
     yield from run_faults
     if not run_faults:
-        for exhibit in config.report.exhibits:
-            yield from _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
+        unknown = [
+            fault
+            for exhibit in config.report.exhibits
+            for fault in _exhibit_faults(config, exhibit, f"{name}: report.exhibits")
+        ]
+        yield from unknown
         yield from _size_faults(config, name)
+        if not unknown and len(config.left_out) == len(config.report.exhibits):
+            yield f"{name}: report.exhibits: all of them are left out: {next(iter(config.left_out.values()))}"
 
 
 def _run_faults(config: Config, run: str, name: str) -> Iterator[str]:
@@ -114,8 +120,6 @@ def _exhibit_faults(config: Config, exhibit: str, key: str) -> Iterator[str]:
         config.needs(exhibit)
     except ModuleNotFoundError:
         yield f"{key}: unknown exhibit {exhibit!r}; choose from {', '.join(_exhibit_names())}"
-    except (AttributeError, LookupError) as error:
-        yield f"{key}: {exhibit} needs a stage that this experiment leaves out ({error})"
 
 
 def _exhibit_names() -> list[str]:

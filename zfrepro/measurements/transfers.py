@@ -31,9 +31,9 @@ def needs(config: Any, target: str) -> dict[str, str]:
     """Label -> file: folds, scratch, and what classifiers reach on the features of each network: `pretrained` is the run
     that is named first, `run/<name>` any other, `random` and `hog` the baselines. Raises LookupError for no such target."""
     if target not in config.folds:
-        raise LookupError(f"folds.{target}")
+        raise LookupError(f"`folds.{target}`")
     if not config.features.runs:
-        raise LookupError("features.runs")
+        raise LookupError("a run in `features.runs`")
     first, *others = config.features.runs
     files = {"folds": f"folds/{target}/folds.json", "pretrained": f"probes/{target}/{first}.json"}
     files |= {f"run/{name}": f"probes/{target}/{name}.json" for name in others}

@@ -14,6 +14,7 @@ from zfrepro.errors import UserError
 from zfrepro.models import devices
 from zfrepro.storage import network_file
 from zfrepro.storage.diverged import check_weights, explain_not_finite
+from zfrepro.storage.not_measured import NotMeasurable
 from zfrepro.storage.prepared_set import PreparedSet
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class NetworkOnSplit(TrainedNetwork):
         """Raises UserError also for a split that is missing, and a set stored at another size than the network's."""
         super().__init__(weights, device, threads)
         self.manifest, self.set, self.split = manifest, PreparedSet(manifest), split
+        if split not in self.set.splits:
+            raise NotMeasurable(f"the set has no split {split}; it has {', '.join(self.set.splits)}")
         self.images = self.set.images(split)
         if len(self.mean) != self.set.size:
             raise UserError(

@@ -16,6 +16,7 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_diverged_network
+from zfrepro.storage.not_measured import NotMeasurable, records_not_measurable
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
     return {f"photographs {i}": digest(path, whole=True) for i, path in enumerate(files)}
 
 
+@records_not_measurable("correspondence.npz", "correspondence.json")
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/correspondence.npz (every pair, mask and layer) and out/correspondence.json (means over pairs)."""
@@ -64,7 +66,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
 
     network = NetworkOnSplit(weights, images, spec.split, device, threads)
     _check(spec, network)
-    annotated, corners = _draw_images(spec, network, images)
+    annotated, corners = _draw_images(spec, network)
     crops = np.stack([image.pixels for image in annotated])
     pairs = {layer: _pairs(changes) for layer, changes in _changes(spec, network, crops, corners).items()}
     arrays = {
@@ -85,8 +87,8 @@ def _check(spec: Spec, network: NetworkOnSplit) -> None:
             f"layer {missing[0]}: this network does not have it; correspondence compares layers 5 and 7, choose a run that has both"
         )
     if unknown := sorted(set(spec.classes) - set(network.set.classes)):
-        raise UserError(
-            f"correspondence.classes: no class {', '.join(unknown)}; there are {', '.join(network.set.classes)}"
+        raise NotMeasurable(
+            f"the set has no class {', '.join(unknown)} of correspondence.classes; there are {', '.join(network.set.classes)}"
         )
     if spec.classes and spec.annotations:
         raise UserError(
@@ -94,7 +96,7 @@ def _check(spec: Spec, network: NetworkOnSplit) -> None:
         )
 
 
-def _draw_images(spec: Spec, network: NetworkOnSplit, images: Path) -> tuple[list[AnnotatedImage], np.ndarray]:
+def _draw_images(spec: Spec, network: NetworkOnSplit) -> tuple[list[AnnotatedImage], np.ndarray]:
     """N images as the network sees them, those shown first; int64 (N, 3 + draws, 2): top, left of every square.
 
     Of a prepared set they are drawn from the seed, of an annotation file they come in its order.
@@ -120,19 +122,19 @@ def _draw_images(spec: Spec, network: NetworkOnSplit, images: Path) -> tuple[lis
             if image_corners is not None:
                 annotated.append(image)
                 corners.append(image_corners)
-    _check_count(spec, images, len(annotated), min(len(marked), wanted))
+    _check_count(spec, len(annotated), min(len(marked), wanted))
     return annotated, np.stack(corners)
 
 
-def _check_count(spec: Spec, images: Path, count: int, wanted: int) -> None:
+def _check_count(spec: Spec, count: int, wanted: int) -> None:
     if spec.annotations is not None and count < wanted:
         raise UserError(
             f"{spec.annotations}: in {wanted - count} images no random square of {spec.square} px fits beside the three "
             "parts; choose a smaller correspondence.square"
         )
     if count < 2:
-        raise UserError(
-            f"{images}: {count} images of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
+        raise NotMeasurable(
+            f"{count} images of split {spec.split} show {', '.join(PARTS)} and leave room for a random square, 2 are "
             "needed; name a file of marked photographs in correspondence.annotations (docs/annotations.md)"
         )
 

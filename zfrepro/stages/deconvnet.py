@@ -10,10 +10,10 @@ from pydantic import Field, PositiveInt
 
 from zfrepro.core.choice import choose_maps
 from zfrepro.core.finite import require_finite_arrays
-from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_diverged_network
+from zfrepro.storage.not_measured import NotMeasurable, records_not_measurable
 
 if TYPE_CHECKING:
     from zfrepro.core.top_activations import TopActivations
@@ -33,6 +33,7 @@ class Spec(Base):
     batch: int = Field(64, ge=1, description="images per forward pass")
 
 
+@records_not_measurable("features.npz", "features.json")
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/features.npz (values, positions, projections, patches per layer; first-layer filters and their spectra) and
@@ -44,9 +45,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     network = NetworkOnSplit(weights, images, spec.split, device, threads)
     names = {layer: network.relu_of(layer) for layer in sorted({1, *spec.maps})}
     if len(network.images) < spec.top:
-        raise UserError(
-            f"deconvnet.top: {spec.top} images are needed, but split {spec.split} has {len(network.images)}; lower it"
-        )
+        raise NotMeasurable(f"deconvnet.top is {spec.top}, but split {spec.split} has {len(network.images)} images")
     strongest_by_layer = find_top_activations(
         network.net, network.batches(spec.batch), {name: layer for layer, name in names.items()}, spec.top
     )

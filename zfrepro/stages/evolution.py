@@ -16,6 +16,7 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import check_weights, explain_diverged_network, explain_not_finite
+from zfrepro.storage.not_measured import records_not_measurable
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +57,7 @@ class Responses:
 Weights = dict[str, "torch.Tensor"]  # of the convolution layers
 
 
+@records_not_measurable("evolution.npz", "evolution.json")
 @explain_diverged_network
 def run(
     spec: Spec,

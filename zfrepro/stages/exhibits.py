@@ -16,7 +16,7 @@ from zfrepro.core.localisation import SCORES
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import latex
 from zfrepro.spec import Base
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, not_measured
 from zfrepro.storage.diverged import explain_not_finite
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 # Arrays in which NaN means "none": no position of the square on the object, or beside it; no energy in a map's projections
 MISSING = frozenset({*SCORES, "lines_2", "squares_2"} - {"clean", "area", "kept", "pointing"})
+CLAIMS = "claims"  # the exhibit that shows every claim
 ADVICE = "run the stages it depends on again, or leave it out of `report.exhibits`"
 
 
 class Spec(Base):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="module in zfrepro/exhibits")
     files: dict[str, Path] = Field(description="label -> file that the exhibit reads")
+    left_out: str = Field("", description="why the data of the exhibit cannot be there; empty: it is built")
 
 
 def inputs(spec: Spec, digest: Callable[..., str]) -> dict[str, str]:
@@ -44,7 +46,7 @@ def run(spec: Spec, out: Path) -> None:
         _check(spec.name, label, path)
     module = importlib.import_module(f"zfrepro.exhibits.{spec.name}")
     with explain_not_finite(f"exhibit {spec.name}", ADVICE):
-        built = module.build(spec.files)
+        built = _build(spec, module)
         page = _page(spec, module, built)
         require_finite_record(page)
     artifacts.save_text(out / f"{spec.name}.csv", built.csv())
@@ -53,6 +55,20 @@ def run(spec: Spec, out: Path) -> None:
     files = {label: _within(out.parent.parent, path) for label, path in spec.files.items()}
     artifacts.save_text(out / f"{spec.name}.tex", latex.table(page))
     artifacts.save_json(out / "exhibit.json", {**page, "files": files})
+
+
+def _build(spec: Spec, module: Any) -> Exhibit:
+    """The exhibit, or in its place why it is left out: as the settings say, as a stage has recorded, or as its numbers show."""
+    from zfrepro.exhibits.kit.left_out import NotMeasured, leave_out
+
+    judges = spec.name == CLAIMS  # each claim for itself
+    recorded = () if judges else filter(None, map(not_measured.read_reason, spec.files.values()))
+    if reason := spec.left_out or next(iter(recorded), ""):
+        return leave_out(module.TITLE, reason)
+    try:
+        return module.build(spec.files)
+    except NotMeasured as error:
+        return leave_out(module.TITLE, str(error))
 
 
 def _check(name: str, label: str, path: Path) -> None:

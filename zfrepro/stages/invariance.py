@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_diverged_network
+from zfrepro.storage.not_measured import NotMeasurable, records_not_measurable
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +45,14 @@ class Spec(Base):
     symmetric: tuple[str, ...] = Field(
         (),
         description="classes whose objects look the same after a quarter turn (the paper's exception, an entertainment centre); "
-        "up to `average` additional images of these classes are rotated",
+        "up to `average` additional images of these classes are rotated; names that the set does not have are left out",
     )
     split: str = Field("val", description="split to take images from")
     seed: int = Field(0, ge=0, description="selects the images")
     batch: int = Field(64, ge=1, description="views per forward pass")
 
 
+@records_not_measurable("invariance.npz", "invariance.json")
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/invariance.npz (distances and probabilities, image by view) and out/invariance.json (their description)."""
@@ -57,8 +61,9 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     network = NetworkOnSplit(weights, images, spec.split, device, threads)
     network.check_classes()
     _check(spec, network, weights)
+    spec = _with_known_classes(spec, network.set.classes)
     labels = network.set.labels(spec.split)
-    shown = _choose_images(spec, labels, images)
+    shown = _choose_images(spec, labels)
     others = np.random.default_rng([spec.seed, 1]).permutation(np.setdiff1d(np.arange(len(labels)), shown))
     indices = np.concatenate([shown, np.sort(others[: spec.average])])
     amounts = {kind: _amounts(spec, kind) for kind in KINDS}
@@ -90,21 +95,27 @@ def _check(spec: Spec, network: NetworkOnSplit, weights: Path) -> None:
         raise UserError(
             f"invariance.shift: {spec.shift} px, but the network's input is {network.size} px; choose a smaller shift"
         )
-    if unknown := sorted(set(spec.symmetric) - set(network.set.classes)):
-        raise UserError(
-            f"invariance.symmetric: no class {', '.join(unknown)}; there are {', '.join(network.set.classes)}"
-        )
 
 
-def _choose_images(spec: Spec, labels: np.ndarray, images: Path) -> np.ndarray:
+def _with_known_classes(spec: Spec, classes: Sequence[str]) -> Spec:
+    """Without the symmetric classes that the set does not have, such as those of the experiment that was copied."""
+    unknown = sorted(set(spec.symmetric) - set(classes))
+    if unknown:
+        print(json.dumps({"symmetric_left_out": unknown}), flush=True)
+    return spec.model_copy(update={"symmetric": tuple(name for name in spec.symmetric if name in classes)})
+
+
+def _choose_images(spec: Spec, labels: np.ndarray) -> np.ndarray:
     """int64: of different classes as far as there are, drawn from the seed; right or wrong, as in the paper."""
     if not isinstance(spec.pictures, int):
         indices = np.array(spec.pictures, dtype=np.int64)
         if not len(indices) or indices.min() < 0 or indices.max() >= len(labels):
-            raise UserError(f"invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)} images")
+            raise NotMeasurable(
+                f"invariance.pictures is {spec.pictures}, but split {spec.split} has {len(labels)} images"
+            )
         return indices
     if not 1 <= spec.pictures <= len(labels):
-        raise UserError(f"{images}: invariance.pictures: {spec.pictures}, but split {spec.split} has {len(labels)}")
+        raise NotMeasurable(f"invariance.pictures is {spec.pictures}, but split {spec.split} has {len(labels)} images")
     order = np.random.default_rng(spec.seed).permutation(len(labels))
     first = np.sort(np.unique(labels[order], return_index=True)[1])
     return np.concatenate([order[first], np.delete(order, first)])[: spec.pictures]

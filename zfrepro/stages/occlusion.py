@@ -13,6 +13,7 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_diverged_network
+from zfrepro.storage.not_measured import NotMeasurable, records_not_measurable
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +69,7 @@ class Survey:
         return self.probabilities.argmax(axis=1) == self.labels
 
 
+@records_not_measurable("occlusion.npz", "scores.npz", "occlusion.json")
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
     """Write out/occlusion.npz (maps over positions, projections), out/scores.npz (one number per scored image) and
@@ -75,7 +77,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
     from zfrepro.models.trained_network import NetworkOnSplit
 
     network = NetworkOnSplit(weights, images, spec.split, device, threads)
-    _check(spec, network, images)
+    _check(spec, network)
     name = network.relu_of(spec.layer)
     survey = _survey(spec, network, name)
     indices = choose_images(survey.of_true, survey.correct, survey.labels, spec.pictures, spec.seed)
@@ -106,7 +108,7 @@ def choose_images(
     return np.concatenate([chosen, surest[~np.isin(surest, chosen)]])[:pictures].astype(np.int64)
 
 
-def _check(spec: Spec, network: NetworkOnSplit, images: Path) -> None:
+def _check(spec: Spec, network: NetworkOnSplit) -> None:
     if spec.square > network.size:
         raise UserError(
             f"occlusion.square: {spec.square} px, but the network's input is {network.size} px; choose a smaller square"
@@ -115,9 +117,11 @@ def _check(spec: Spec, network: NetworkOnSplit, images: Path) -> None:
     count, pictures = len(network.images), spec.pictures
     fitting = 1 <= pictures <= count if isinstance(pictures, int) else pictures and set(pictures) <= set(range(count))
     if not fitting:
-        raise UserError(f"occlusion.pictures: {pictures}, but split {spec.split} has {count} images, counted from 0")
+        raise NotMeasurable(
+            f"occlusion.pictures is {pictures}, but split {spec.split} has {count} images, counted from 0"
+        )
     if count < COMPANIONS + 1:
-        raise UserError(f"{images}: split {spec.split} has {count} images; the map's projections need {COMPANIONS + 1}")
+        raise NotMeasurable(f"split {spec.split} has {count} images; the map's projections need {COMPANIONS + 1}")
 
 
 def _survey(spec: Spec, network: NetworkOnSplit, name: str) -> Survey:
