@@ -109,3 +109,55 @@ def test_a_full_disk_is_an_oserror_that_names_the_file(tmp_path, monkeypatch):
         artifacts.save_weights(tmp_path / "model.safetensors", {}, {})
     assert caught.value.errno == 28
     assert not any(tmp_path.iterdir())
+
+
+# What is written for a value is part of every key in the result store
+
+RAISE = "artifacts.py writes other bytes for the same values: raise its FORMAT, and put the new digest here"
+LOADS = "artifacts.py reads other values from the same bytes: raise its FORMAT"
+GOLDEN = {
+    "a.npz": "22507bec3a74856955cc33864414d255a00212fa4d7ed7b5c6f4f3f32d4bd9fc",
+    "j.json": "df4e89138c1db3c0cd5924b7ea95ec273c26d8b4e25265c492a487e3cb0d2104",
+    "t.txt": "53fcf6bbaa3b6d7a4cebf8799f44574d49cc8c454ad6dbc2fab690b0bc2d542f",
+    "w.safetensors": "7eae90d8ada49109322415f371e9073e0c30683d5be11b8120f9b329730a5efc",
+    "w.safetensors.sha256": "cbedc1e725c40f177b3f42f97338e356a7bec1b6141be05af5c5698c35cd6ac9",
+}
+ARRAYS = {"labels": np.arange(3), "boxes": np.array([[0.5, np.nan]], np.float32), "files": np.array(["a", "bc"])}
+TENSORS = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([0.5, -1.0]).half()}
+VALUE = {"b": [1, 2.5, None, True], "a": {"é": "x"}, "c": 1e-7}
+
+
+def write_golden(folder):
+    artifacts.save_text(folder / "t.txt", "Zeiler & Fergus\nlayer 5, ±0.5 °\n")
+    artifacts.save_json(folder / "j.json", VALUE)
+    artifacts.save_arrays(folder / "a.npz", **ARRAYS)
+    artifacts.save_weights(folder / "w.safetensors", TENSORS, {"zfrepro 1": "{}"})
+
+
+def test_the_bytes_of_fixed_values_are_those_of_this_format(tmp_path):
+    write_golden(tmp_path)
+    assert artifacts.FORMAT == 1
+    assert {path.name: artifacts.sha256(path) for path in sorted(tmp_path.iterdir())} == GOLDEN, RAISE
+
+
+def test_what_is_read_is_what_was_written_to_the_type(tmp_path):
+    write_golden(tmp_path)
+    assert artifacts.load_json(tmp_path / "j.json") == VALUE, LOADS
+    arrays = artifacts.load_arrays(tmp_path / "a.npz")
+    assert arrays.keys() == ARRAYS.keys(), LOADS
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype, LOADS
+        np.testing.assert_array_equal(arrays[name], array, LOADS)
+    tensors, metadata = artifacts.load_weights(tmp_path / "w.safetensors")
+    assert metadata == {"zfrepro 1": "{}"}, LOADS
+    assert all(
+        torch.equal(tensors[name], tensor) and tensors[name].dtype == tensor.dtype for name, tensor in TENSORS.items()
+    ), LOADS
+
+
+def test_two_processes_of_the_same_number_have_temporary_files_of_their_own(tmp_path):
+    with artifacts.atomic(tmp_path / "a") as one, artifacts.atomic(tmp_path / "a") as other:
+        assert one != other
+        one.write_text("1")
+        other.write_text("2")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
