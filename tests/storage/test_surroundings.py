@@ -85,3 +85,17 @@ def test_a_home_that_is_no_folder_cannot_be_written(tmp_path: Path) -> None:
     assert surroundings.can_write(tmp_path / "new" / "folder")
     assert not surroundings.can_write(tmp_path / "file" / "folder")
     assert not surroundings.can_write(Path("/proc/version/cache"))
+
+
+def test_a_user_that_the_system_does_not_know_gets_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in `docker run --user 12345`: Snakemake would end in a traceback."""
+    home = {"HOME": str(tmp_path)}
+    assert "LOGNAME" not in surroundings.job_variables(home, tmp_path)
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(surroundings.pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert surroundings.job_variables(home, tmp_path)["LOGNAME"] == "user12345"
+    assert "LOGNAME" not in surroundings.job_variables({**home, "USER": "me"}, tmp_path)

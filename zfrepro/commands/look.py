@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-occlusion", action="store_true", help="skip the grey square, the slowest part")
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto, a GPU if there is one",
     )
     parser.add_argument(
         "--threads",

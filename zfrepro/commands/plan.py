@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         help="estimate the hours on hardware that sustains N x 10^12 operations per second in training",
     )
     parser.add_argument(
-        "--device", default="auto", help="device for --measure: auto, cpu, cuda or cuda:1; default: auto"
+        "--device",
+        default="auto",
+        help="device for --measure: auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto",
     )
     return parser
 

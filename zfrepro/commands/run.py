@@ -26,7 +26,9 @@ def _parser() -> argparse.ArgumentParser:
         "--cores", type=int, default=machine.cores(), metavar="N", help="CPU cores to use; default: all that it may"
     )
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one"
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto, a GPU if there is one",
     )
     parser.add_argument("targets", nargs="*", help="files or rules to build; default: the report")
     return parser
@@ -38,6 +40,7 @@ def _run(options: argparse.Namespace) -> None:
     from zfrepro.running import manager, snakemake_run
     from zfrepro.storage import result_store
 
+    manager.adopt_writable_caches()
     if not options.targets:
         _check_pdf()
     config = loading.load(options.config)

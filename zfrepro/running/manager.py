@@ -50,6 +50,12 @@ def adopt_job_environment() -> None:
         os.environ.setdefault(variable, value)
 
 
+def adopt_writable_caches() -> None:
+    """For this process what `environment` gives the jobs: a library that draws or sets text looks for its cache when imported."""
+    variables = surroundings.job_variables(os.environ, CACHES)
+    os.environ.update({name: value for name, value in variables.items() if name not in surroundings.ENCODING})
+
+
 @contextmanager
 def run_lock(results: Path) -> Iterator[Path]:
     """Hold the lock of the results folder; yield the path of its run record. Raises UserError if another run is active."""

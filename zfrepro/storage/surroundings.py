@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,8 +29,11 @@ def adopt_utf8() -> None:
 
 
 def job_variables(environment: Mapping[str, str], caches: Path) -> dict[str, str]:
-    """What a job's environment needs besides `environment`: UTF-8; the folder `caches` for those that cannot be written."""
+    """What a job's environment needs besides `environment`: UTF-8; the folder `caches` for those that cannot be written; a name
+    for a user that the system does not know, as in a container started with a number."""
     variables = dict(ENCODING)
+    if not _has_user_name(environment):
+        variables["LOGNAME"] = f"user{os.getuid()}"  # Snakemake asks for it
     home = _home(environment)
     cache = environment.get("XDG_CACHE_HOME") or f"{home}/.cache"  # Snakemake's and fontconfig's
     if not can_write(Path(cache)):
@@ -44,6 +48,16 @@ def can_write(folder: Path) -> bool:
     """Whether files can be made in a folder, which may have to be made first."""
     existing = next((path for path in (folder, *folder.parents) if path.exists()), None)
     return existing is not None and existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _has_user_name(environment: Mapping[str, str]) -> bool:
+    """As getpass.getuser finds it."""
+    if any(environment.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+        return True
+    try:
+        return bool(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
+        return False
 
 
 def _home(environment: Mapping[str, str]) -> str:
