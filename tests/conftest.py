@@ -34,6 +34,22 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced_files():
+    """No file of a test has to outlast a power cut, and thousands are written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_drawings():
+    """A quarter of the report's dots per inch: places and colours are the same, and drawing takes half the time."""
+    from zfrepro.exhibits.kit import draw
+
+    draw.DPI //= 4
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
     """made_once(name, fill): a folder that is filled by whichever worker needs it first."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from zfrepro.storage import artifacts
 
-INPUT, EPOCHS, TRAINING, MAPS = 64, [0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 7.0], 8, 6
+INPUT, EPOCHS, TRAINING, MAPS = 64, [0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 7.0], 8, 2
 TILES = {1: 7, 2: 27, 3: 64, 4: 64, 5: 64}
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from helpers import small_pictures, toy_results
 from helpers.injections import INJECTIONS
 from helpers.pages_read import Page
 from helpers.toy_results import files_of
+from PIL import Image
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
@@ -157,7 +157,8 @@ def test_hostile_names_stay_text(report_run, tmp_path: Path, monkeypatch: pytest
     names = naming_classes(report_run[0])
     assert {"table6_pascal2012", "fig2_features", "fig7_occlusion", "overlap"} <= set(names)
     results = tmp_path / "results/toy"
-    monkeypatch.setattr(draw, "png", partial(draw.png, dpi=40))
+    blank = draw.encode(Image.new("RGB", (40, 30), "white"))
+    monkeypatch.setattr(draw, "png", lambda figure: blank)  # test_hostile_drawings.py looks into pictures
     settings = toy_results.write(results, classes=list(INJECTIONS), title=INJECTIONS[0]) | {"exhibits": names}
     for name in names:
         exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)

@@ -125,8 +125,8 @@ def diverged_in_row(runs: Iterable[Run], row: str) -> list[Run]:
 
 def _in_row(runs: Iterable[Run], row: str) -> list[Run]:
     runs = list(runs)
-    common = Counter(run.recipe for run in runs)
-    matching = [run for run in runs if full_description(run.spec["network"]) == full_description(paper.VARIANTS[row])]
+    common, wanted = Counter(run.recipe for run in runs), full_description(paper.VARIANTS[row])
+    matching = [run for run in runs if full_description(run.spec["network"]) == wanted]
     if not matching:
         return []
     usual = max(sorted({run.recipe for run in matching}), key=lambda recipe: common[recipe])

@@ -190,9 +190,8 @@ def select_folds(accuracies: pd.DataFrame, **values: Any) -> list[float] | None:
 
     `select_folds(accuracies, method="pretrained", layer=7, classifier="softmax", per_class=15)`
     """
-    for column, value in values.items():
-        accuracies = accuracies[accuracies[column] == value]
-    return None if accuracies.empty else list(accuracies["folds"].iloc[0])
+    fitting = np.flatnonzero(np.logical_and.reduce([accuracies[column].eq(value) for column, value in values.items()]))
+    return list(accuracies["folds"].iloc[fitting[0]]) if len(fitting) else None
 
 
 def subtract_folds(first: Sequence[float], second: Sequence[float]) -> list[float]:

@@ -76,11 +76,16 @@ def figure(width: float, height: float) -> Iterator[Figure]:
 
 def png(figure: Figure, dpi: int | None = None) -> bytes:
     """A figure as PNG in exact colours, so that rare colours of a legend stay distinct; numbers and titles are made to fit."""
-    set_tick_numbers(figure)
-    _fit_titles(figure)
+    fit_texts(figure)
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi or DPI, metadata={"Software": None})
     return encode(Image.open(raw).convert("RGB"))
+
+
+def fit_texts(figure: Figure) -> None:
+    """Choose the numbers along all axes, and wrap titles that are too wide."""
+    set_tick_numbers(figure)
+    _fit_titles(figure)
 
 
 def _fit_titles(figure: Figure) -> None:
