@@ -60,3 +60,33 @@ def test_nothing_counts_cpus_without_asking_what_it_may_use() -> None:
     users = [path.name for path in package.rglob("*.py") if "cpu_count" in path.read_text(encoding="utf-8")]
     assert users == ["machine.py"]
     assert "nproc" not in (package.parent / "Makefile").read_text(encoding="utf-8")
+
+
+# What decides how numbers are added up
+
+
+@pytest.mark.parametrize(
+    ("text", "instructions", "bfloat16"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx avx2 avx512f avx512_bf16\n", "avx512f", True),
+        ("flags : fpu avx avx2\nmodel name : of no avx512f\n", "avx2", False),
+        ("flags : fpu amx_bf16 avx512f\n\nprocessor : 1\nflags : fpu\n", "avx512f", True),
+        ("flags : fpu avx512vl avx2_like\n", "", False),
+        ("Features\t: fp asimd sve\n", "sve", False),
+        ("", "", False),
+    ],
+)
+def test_instructions_by_hand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, instructions: str, bfloat16: bool
+) -> None:
+    _write(tmp_path / "cpuinfo", text)
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+    assert machine.instruction_set() == f"x86_64 {instructions}".strip()
+    assert machine.multiplies_bfloat16() == bfloat16
+
+
+def test_a_system_without_that_file_is_named_by_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "CPU_INFO", NONE)
+    assert machine.instruction_set() == machine.platform.machine()
+    assert not machine.multiplies_bfloat16()
