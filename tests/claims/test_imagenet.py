@@ -72,7 +72,7 @@ def test_the_same_seed_again_is_no_second_one(tmp_path: Path) -> None:
         again |= disk.write(tmp_path, name, "baseline", disk.ranks(40, 20), precision=name)
     once, copied = Networks.load(files), Networks.load(files | again)
     assert copied.spread_of_error(1, 10) == once.spread_of_error(1, 10)
-    assert copied.wrong("baseline", 1, 10).shape == (1, disk.PICTURES)
+    assert copied.misclassified("baseline", 1, 10).shape == (1, disk.PICTURES)
     only = disk.source(tmp_path) | again | disk.write(tmp_path, "better", "improved", disk.ranks(30, 15))
     assert "no network was trained with a second seed" in decide(2, only).reason
 
@@ -308,14 +308,14 @@ def test_the_test_set_is_not_public(tmp_path: Path) -> None:
 def test_hand_made_scores_have_the_ranks_asked_for(tmp_path: Path) -> None:
     files = disk.write(tmp_path, "a", "improved", disk.ranks(30, 10, 7))
     networks = Networks.load(files)
-    assert networks.wrong("improved", 1, 1)[0].tolist() == (disk.ranks(30, 10, 7) >= 1).tolist()
-    assert networks.wrong("improved", 5, 10).mean() == pytest.approx(0.1)
+    assert networks.misclassified("improved", 1, 1)[0].tolist() == (disk.ranks(30, 10, 7) >= 1).tolist()
+    assert networks.misclassified("improved", 5, 10).mean() == pytest.approx(0.1)
 
 
 def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
     for top1 in (30, 20):
         networks = Networks.load(disk.write(tmp_path, "a", "improved", disk.ranks(top1, 10, pictures=10 * top1)))
-        assert networks.wrong("improved", 1, 1).mean() == pytest.approx(top1 / 100)
+        assert networks.misclassified("improved", 1, 1).mean() == pytest.approx(top1 / 100)
 
 
 def test_sums_of_sums() -> None:

@@ -64,7 +64,7 @@ def _list_reductions(spec: Mapping[str, Any], source: Mapping[str, Any]) -> list
 
 def _above_published(networks: Networks, k: int) -> Estimate:
     """The replication's error minus the published one."""
-    wrong = networks.wrong(BASELINE, k, networks.views)
+    wrong = networks.misclassified(BASELINE, k, networks.views)
     spread = networks.spread_of_error(k, networks.views)
     ours = networks.with_trainings(network_errors.sum_of_errors([(1.0, wrong)], spread), spread)
     shift = _printed("krizhevsky-1", f"top{k}")
@@ -80,7 +80,7 @@ def _falls(rows: Sum, first: str, second: str) -> Callable[[Networks], Finding]:
 def _ensemble(networks: Networks) -> Finding:
     """For these networks: another seed changes their mean and their ensemble by the same share, which cancels."""
     members = _members(networks, IMPROVED)
-    single = {k: networks.wrong(IMPROVED, k, networks.views) for k in networks.tops().values()}
+    single = {k: networks.misclassified(IMPROVED, k, networks.views) for k in networks.tops().values()}
     return judge_above_zero(
         _fall(networks, single, _wrong_together(networks, members)), _fall_printed("improved", "improved-ensemble")
     )

@@ -59,7 +59,7 @@ class Training:
         self.epoch = self.batch = 0  # what comes next
         self.rates = 0.0  # sum of the learning rates of all steps taken
         self.loss_sum = torch.zeros((), device=device, dtype=torch.float64)
-        self.wrong = torch.zeros((), device=device, dtype=torch.int64)
+        self.misclassified = torch.zeros((), device=device, dtype=torch.int64)
         self.finite = torch.zeros((), device=device, dtype=torch.int64)  # steps of the epoch with a finite loss
         self._batches: Iterator[tuple[Tensor, Tensor]] | None = None
 
@@ -110,7 +110,7 @@ class Training:
         if self.recipe.filter_rms is not None:
             nets.clip_filters(self.net, self.recipe.filter_rms)
         self.loss_sum += loss.detach() * len(labels)
-        self.wrong += (scores.detach().argmax(1) != labels).sum()
+        self.misclassified += (scores.detach().argmax(1) != labels).sum()
         self.finite += torch.isfinite(self.loss_sum)
         self.rates += rate
         self.batch += 1
@@ -130,11 +130,11 @@ class Training:
         record = {
             "learning_rate": self.learning_rate,
             "train_loss": float(self.loss_sum) / len(self.labels),
-            "train_top1_error": 100 * float(self.wrong) / len(self.labels),
+            "train_top1_error": 100 * float(self.misclassified) / len(self.labels),
         }
         self.stall.end_epoch(validation_error)
         self.epoch, self.batch, self._batches = self.epoch + 1, 0, None
-        for sum_ in (self.loss_sum, self.wrong, self.finite):
+        for sum_ in (self.loss_sum, self.misclassified, self.finite):
             sum_.zero_()
         return record
 
@@ -161,7 +161,7 @@ class Training:
             "batch": self.batch,
             "rates": self.rates,
             "loss_sum": self.loss_sum,
-            "wrong": self.wrong,
+            "wrong": self.misclassified,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ class Training:
         self.stall = Stall(self.recipe.factor, self.recipe.patience, **state["stall"])
         self.epoch, self.batch, self.rates = state["epoch"], state["batch"], state["rates"]
         self.loss_sum.copy_(state["loss_sum"])
-        self.wrong.copy_(state["wrong"])
+        self.misclassified.copy_(state["wrong"])
         self.finite.fill_(self.batch)
         self._batches = None
 

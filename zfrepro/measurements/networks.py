@@ -105,7 +105,7 @@ class Networks:
         enough = bool(measured) and self.ranks(measured[0].name).classes >= ENOUGH_CLASSES
         return {name: k for name, k in TOPS.items() if enough or k == 1}
 
-    def wrong(self, row: str, k: int, views: int) -> np.ndarray:
+    def misclassified(self, row: str, k: int, views: int) -> np.ndarray:
         """Bool (seeds, N): whose label is not among the k most probable. Raises NotMeasured where the views were not taken."""
         return np.stack([self._wrong(run, k, views) for run in self.row(row)])
 
@@ -113,7 +113,7 @@ class Networks:
         """Mean error of a row's seeds, in percent; None where the views were not taken. Raises NotMeasured for no runs."""
         if not all(str(views) in run.errors["views"] for run in self.row(row)):
             return None
-        return network_errors.mean_error(self.wrong(row, k, views), self.spread_of_error(k, views))
+        return network_errors.mean_error(self.misclassified(row, k, views), self.spread_of_error(k, views))
 
     def training_error(self, row: str) -> Estimate:
         """Mean training error of a row's seeds, in percent, top-1, centre view. Raises NotMeasured for no runs."""
@@ -153,7 +153,7 @@ class Networks:
         """The weighted sum of what top-1 error is higher on validation than on training images, both in the centre view."""
         self.require_same_recipe(rows)
         terms = [
-            (weight, self.wrong(row, 1, 1), [run.errors["train_top1"] for run in self.row(row)])
+            (weight, self.misclassified(row, 1, 1), [run.errors["train_top1"] for run in self.row(row)])
             for row, weight in rows.items()
         ]
         spread = self.spread(_gap)
@@ -195,7 +195,7 @@ class Networks:
         return self.spread(lambda run: run.errors["views"][str(views)][f"top{k}"])
 
     def _sum(self, rows: Sum, k: int) -> Estimate:
-        terms = [(weight, self.wrong(row, k, self.views)) for row, weight in rows.items()]
+        terms = [(weight, self.misclassified(row, k, self.views)) for row, weight in rows.items()]
         spread = self.spread_of_error(k, self.views)
         return self.with_trainings(network_errors.sum_of_errors(terms, spread), spread)
 

@@ -172,6 +172,6 @@ class _Scratch:
         while work.epoch < recipe.epochs:
             while not work.epoch_done:
                 work.step()
-            error = 100 * float(work.wrong) / len(labels)
+            error = 100 * float(work.misclassified) / len(labels)
             errors.append(work.end_epoch(error)["train_top1_error"])
         return work, errors
