@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from zfrepro.running import snakemake_run
+import pytest
+
+from zfrepro.commands import plan
+from zfrepro.errors import UserError
+from zfrepro.running import manager, snakemake_run
+from zfrepro.storage import surroundings
 
 LOG = """\
 Using workflow specific profile workflow/profiles/default for setting default command line arguments.
@@ -37,3 +43,20 @@ def test_an_empty_log_or_other_bytes_are_no_traceback(tmp_path: Path) -> None:
     assert snakemake_run.explain_early_failure(path) == "Snakemake failed before the first job:"
     path.write_bytes(b"caf\xe9\n")
     assert snakemake_run.explain_early_failure(path).endswith("    caf\ufffd")
+
+
+def test_a_plan_shows_the_reason_wherever_snakemake_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A traceback goes to its standard output, the line on the profile to its standard error."""
+    monkeypatch.chdir(tmp_path)
+    code = "import sys; print('OSError: [Errno 28] No space', flush=True); sys.exit('Using workflow specific profile')"
+    command = [sys.executable, "-c", code]
+    monkeypatch.setattr(manager, "snakemake_command", lambda *_: command)
+    with pytest.raises(UserError, match=r"^Snakemake cannot plan this run:\nOSError: \[Errno 28\] No space$"):
+        plan.plan_jobs(Path("config.yaml"))
+
+
+def test_a_plan_in_a_folder_that_cannot_be_written_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/proc/self/task")
+    monkeypatch.setattr(surroundings.os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"/task: cannot be written, and Snakemake keeps records there"):
+        plan.plan_jobs(Path("config.yaml"))

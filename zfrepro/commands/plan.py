@@ -20,9 +20,10 @@ from zfrepro.errors import UserError
 from zfrepro.experiment import cost, data_checks, folder_checks, loading, throughput
 from zfrepro.experiment.config import Config
 from zfrepro.graph import STAGES
-from zfrepro.running import finished, manager
+from zfrepro.running import finished, manager, snakemake_log
 from zfrepro.running.options import experiment_parser
 from zfrepro.running.snakemake_log import Job, Reader, explain_reason
+from zfrepro.storage import surroundings
 from zfrepro.storage.result_store import ResultStore
 from zfrepro.storage.store_folder import store_folder
 
@@ -131,13 +132,16 @@ def _hours(seconds: float) -> str:
 
 
 def plan_jobs(config: Path) -> list[Job]:
-    """Every job that a run would start now, in Snakemake's order."""
+    """Every job that a run would start now, in Snakemake's order. Raises UserError where it cannot say."""
+    if not surroundings.can_write(Path(".snakemake")):
+        raise UserError(f"{Path.cwd()}: cannot be written, and Snakemake keeps records there; change to another folder")
     command = manager.snakemake_command(config, "--cores", "1", "--dry-run")
     process = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="replace", env=manager.environment(), check=False
     )
     if process.returncode:
-        raise UserError(f"Snakemake cannot plan this run:\n{(process.stderr or process.stdout).strip()}")
+        reasons = snakemake_log.list_reasons(f"{process.stdout}\n{process.stderr}")
+        raise UserError("\n".join(["Snakemake cannot plan this run:", *reasons]))
     events = Reader().events([*process.stdout.splitlines(), *process.stderr.splitlines(), ""])
     return [event.job for event in events if event.kind == "start" and event.job and event.job.rule != "all"]
 

@@ -8,6 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+CHATTER = (
+    "Using workflow specific profile",
+    "Assuming unrestricted shared filesystem",
+    "Using shell:",
+    "host:",
+    "Provided ",
+)
+REASON_LINES = 15  # shown of what Snakemake printed
+
 
 @dataclass
 class Job:
@@ -84,6 +93,11 @@ class Reader:
             return Event("error", self.jobs.get(job.id, job))
         self.jobs[job.id] = job
         return Event("start", job)
+
+
+def list_reasons(text: str) -> list[str]:
+    """The last lines of what a Snakemake printed that failed before its first job, without those that it always prints."""
+    return [line for line in text.splitlines() if line.strip() and not line.startswith(CHATTER)][-REASON_LINES:]
 
 
 def explain_reason(job: Job) -> str:

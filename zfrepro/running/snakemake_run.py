@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zfrepro.running import manager
 from zfrepro.running.progress import Display
-from zfrepro.running.snakemake_log import Event, Reader
+from zfrepro.running.snakemake_log import Event, Reader, list_reasons
 
 CHATTER = (
     "Using workflow specific profile",
@@ -62,9 +62,8 @@ def run(
 
 def explain_early_failure(output: Path) -> str:
     """The end of the log of a Snakemake that failed before its first job: its reason, which no job's log holds."""
-    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    reasons = [line for line in lines if line.strip() and not line.startswith(CHATTER)]
-    return "\n".join(["Snakemake failed before the first job:", *(f"    {line}" for line in reasons[-REASON_LINES:])])
+    reasons = list_reasons(output.read_text(encoding="utf-8", errors="replace"))
+    return "\n".join(["Snakemake failed before the first job:", *(f"    {line}" for line in reasons)])
 
 
 def _follow(output: Path, process: subprocess.Popen, stops: list[int]) -> Iterator[Event | None]:
