@@ -232,7 +232,7 @@ def majority_wrong(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_members_that_err_alike_do_not(tmp_path: Path) -> None:
+def test_members_with_the_same_errors_do_not(tmp_path: Path) -> None:
     assert decide(4, majority_wrong(tmp_path / "worse")).verdict == "not reproduced"
     same = decide(4, ensemble(tmp_path, (0, 0, 0)))
     assert (same.verdict, same.estimate.value, same.estimate.low) == ("inconclusive", 0, None)
@@ -305,14 +305,14 @@ def test_the_test_set_is_not_public(tmp_path: Path) -> None:
         decide(7, pair(tmp_path, 40, 30))
 
 
-def test_hand_made_scores_have_the_ranks_asked_for(tmp_path: Path) -> None:
+def test_constructed_scores_have_the_requested_ranks(tmp_path: Path) -> None:
     files = disk.write(tmp_path, "a", "improved", disk.ranks(30, 10, 7))
     networks = Networks.load(files)
     assert networks.misclassified("improved", 1, 1)[0].tolist() == (disk.ranks(30, 10, 7) >= 1).tolist()
     assert networks.misclassified("improved", 5, 10).mean() == pytest.approx(0.1)
 
 
-def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+def test_a_rewritten_file_is_read_again(tmp_path: Path) -> None:
     for top1 in (30, 20):
         networks = Networks.load(disk.write(tmp_path, "a", "improved", disk.ranks(top1, 10, pictures=10 * top1)))
         assert networks.misclassified("improved", 1, 1).mean() == pytest.approx(top1 / 100)

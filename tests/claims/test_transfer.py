@@ -122,7 +122,7 @@ def test_folds_are_paired_by_number_and_share_a_quarter_of_the_pictures(tmp_path
     assert two.reason == "There is no interval: 2 folds are too few, 3 are needed."
 
 
-def test_hand_made_features_stand_in_for_the_published(tmp_path: Path) -> None:
+def test_hog_stands_in_for_the_published_features(tmp_path: Path) -> None:
     files = target(tmp_path, "caltech101", pretrained={15: 50.0, 30: 70.0}, hog={15: 60.0, 30: 60.0})
     two = target(tmp_path, "caltech256", pretrained={60: 70.0}, hog={60: 75.0})
     assert decide(34, files | two).verdict == "not reproduced"

@@ -163,7 +163,7 @@ def test_grouping(tmp_path: Path) -> None:
         DECIDE[20]({})
 
 
-def test_smooth_patches_are_not_alike_for_being_smooth(tmp_path: Path) -> None:
+def test_smooth_patches_do_not_correlate_by_smoothness(tmp_path: Path) -> None:
     """A map's patches share how bright they are on the left, and nothing fine; its projections share fine lines."""
     files = features(tmp_path, 1.5, {1: 0.8, 2: 2})
     arrays = artifacts.load_arrays(files["features/arrays"])

@@ -154,7 +154,7 @@ def test_layers_by_name():
 
 
 @pytest.mark.parametrize("base", ["baseline", "improved"])
-def test_the_sooner_forward_pass_has_the_same_values_and_gradients(base):
+def test_the_cheaper_forward_pass_has_the_same_values_and_gradients(base):
     net = build(Network(base=base), 64, 5, 0.1).double().eval()
     initialise(net, "he", seed=1)
     pictures = torch.randn(3, 3, 64, 64, dtype=torch.float64)

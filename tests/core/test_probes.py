@@ -155,7 +155,7 @@ def test_two_classes_have_two_scores():
     assert answer.predicted.tolist() == (labels[test] + 5).tolist()
 
 
-def test_pictures_that_are_all_alike_get_an_answer():
+def test_equal_images_still_get_a_prediction():
     labels = np.repeat([0, 1], 6)
     task = probes.task(probes.gram(np.ones((12, 5), np.float32)), labels, np.arange(0, 12, 2), np.arange(1, 12, 2))
     assert not task.outer.train.any()

@@ -58,7 +58,7 @@ def weights(work):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stop", [1, 3, 7])
-def test_a_run_that_stops_and_goes_on_ends_with_the_same_bits(tmp_path, stop, dtype):
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop, dtype):
     uninterrupted = run(training(dtype), 8)
     first = run(training(dtype), stop)
     torch.save(first.state(), tmp_path / "state.pt")

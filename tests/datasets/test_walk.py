@@ -204,7 +204,7 @@ def test_the_order_is_that_of_torchvision(tmp_path):
     [("imagenet", ""), ("imagenette", "imagenette2-320"), ("caltech101", "caltech101/101_ObjectCategories"),
      ("caltech256", "caltech256/256_ObjectCategories")],
 )  # fmt: skip
-def test_every_reader_of_class_folders_walks_alike(tmp_path, reader, base):
+def test_every_reader_of_class_folders_walks_in_the_same_way(tmp_path, reader, base):
     module, splits = (
         importlib.import_module(f"zfrepro.datasets.{reader}"),
         ("",) if "caltech" in reader else ("train", "val"),

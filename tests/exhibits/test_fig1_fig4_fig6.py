@@ -108,7 +108,7 @@ def test_fig6_finds_its_networks_by_what_they_are():
         fig6_first_layers.needs(config(("improved", "unclipped")))
 
 
-def test_fig6_tells_sizes_as_trained_and_who_is_dead(fig6):
+def test_fig6_states_trained_sizes_and_dead_filters(fig6):
     """Weights of RMS 0.02 for inputs of scale 1 are 0.04 for inputs halved in training; the silent filter is dead."""
     unclipped, baseline, improved = rows_of(fig6)
     assert (improved["rms_median"], improved["rms_ratio"], improved["dead"]) == ("0.0400", "1.00", "1")
@@ -146,7 +146,7 @@ def test_fig6_is_built_without_an_unclipped_network(toy):
     assert "a" not in [piece.name for piece in built.pieces]
 
 
-def test_fig6_says_so_when_clipping_never_acted(toy, fig6):
+def test_fig6_notes_that_clipping_never_acted(toy, fig6):
     files = files_of(fig6_first_layers, toy)
     same = {**files, "arrays/unclipped": files["arrays/improved"]}
     assert any("Clipping had no effect" in note for note in fig6_first_layers.build(same).notes)

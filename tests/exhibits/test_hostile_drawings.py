@@ -98,7 +98,7 @@ def test_fig7_without_boxes_does_not_speak_of_the_object(results, tmp_path):
     assert any(note.startswith("No box: the data set gives no box") for note in built.notes)
 
 
-def test_fig7_tells_a_square_that_always_touches_from_one_that_never_does(results, tmp_path):
+def test_fig7_distinguishes_a_square_that_always_touches_the_object(results, tmp_path):
     always, row = only_row(occluded(results, tmp_path, touching=0.5, elsewhere=None))
     assert (row.text("p_on_object"), row["p_elsewhere"]) == ("0.500", "no position")
     assert any("every position of the square touches" in note for note in always.notes)

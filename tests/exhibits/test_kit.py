@@ -71,7 +71,7 @@ def _in_csv(cell: dict[str, str]) -> str:
     return escape_formula(cell["text"]) if cell["is"] == "text" else cell["text"]
 
 
-def test_an_exhibit_tells_what_it_read_by_paths_inside_the_experiment(
+def test_an_exhibit_records_its_files_by_paths_inside_the_experiment(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(toy, tmp_path / "results/toy")

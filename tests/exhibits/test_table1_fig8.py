@@ -60,7 +60,7 @@ def test_table1_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     assert (random["layer7_ours_pm"], random["layer7_paper"], random["layer7_diff"]) == ("", "0.073", "+0.247")
 
 
-def test_table1_tells_what_the_masks_change_and_the_first_page_the_means(toy: Path) -> None:
+def test_table1_shows_what_masks_change_and_the_first_page_the_means(toy: Path) -> None:
     built = table1_correspondence.build(files_of(table1_correspondence, toy))
     assert "changes 36, 37, 40 % of the units of layer 5 (random: 34 %)" in built.notes[2]
     assert "20 % (layer 5) and 20 % (layer 7)" in built.notes[2]
@@ -109,7 +109,7 @@ def test_fig8_covers_each_part_where_the_stage_did(toy: Path) -> None:
                     assert not grey
 
 
-def test_fig8_tells_how_much_each_square_changes(toy: Path) -> None:
+def test_fig8_shows_how_much_each_square_changes(toy: Path) -> None:
     files = files_of(fig8_masked_parts, toy)
     unchanged = artifacts.load_arrays(files["arrays"])["unchanged_5"]
     line = lines_of(fig8_masked_parts.build(files))[1]

@@ -94,7 +94,7 @@ def test_a_stand_in_keeps_its_classes_apart_even_where_names_agree(place):
     ]  # fmt: skip
 
 
-def test_a_class_without_a_test_picture_says_so(place):
+def test_a_class_without_test_images_is_noted(place):
     as_voc(place, [None, *range(20, 39)])
     row = cells(built(table6_pascal2012, place), "Airplane")
     assert row["here_softmax"] == "in no test image"
@@ -168,7 +168,7 @@ def test_table_7_needs_one_of_the_two(place):
         table7_layers.needs(config(folds={"voc2012": {}}))
 
 
-def test_a_layer_that_was_not_measured_says_so(place):
+def test_a_layer_that_was_not_measured_is_noted(place):
     changed(
         place / "probes/caltech101/baseline.json",
         lambda record: record.update(accuracies=[entry for entry in record["accuracies"] if entry["layer"] != 4]),

@@ -63,7 +63,7 @@ def prepared(config: Config, label: str, **manifest: Any) -> None:
     )
 
 
-def test_nothing_is_said_where_nothing_is_missing() -> None:
+def test_no_message_where_nothing_is_missing() -> None:
     assert lines(changed()) == []
 
 

@@ -133,7 +133,7 @@ def _other(value):
         ({"prepare__caltech101__options": {"root": "x", "per_class": 40}}, "Only a part of `caltech101` is used: 40 images per class."),
     ],
 )  # fmt: skip
-def test_what_is_said(changes, sentence):
+def test_a_reduction_is_one_sentence(changes, sentence):
     assert reductions(**changes) == [sentence]
 
 

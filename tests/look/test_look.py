@@ -126,7 +126,7 @@ def test_features_are_the_strongest_units_projected(seeing, crop, looked):
             assert np.array_equal(unit.patch, crop[window])
 
 
-def test_covering_is_done_with_grey_pixels_at_the_place_told(seeing, crop, looked):
+def test_grey_pixels_cover_the_reported_position(seeing, crop, looked):
     covered = looked.occlusion
     assert covered.probability.shape == covered.labels.shape == covered.activation.shape == (3, 3)
     for row, column in ((0, 0), (1, 2), (2, 1)):
@@ -218,9 +218,7 @@ def test_twice_the_same_bytes_and_an_old_page_is_replaced(place, tmp_path, capsy
     ("code", "exit_code", "message"),
     [(errno.EROFS, 2, "cannot be written to (Read-only"), (errno.ENOSPC, 1, "the disk is full")],
 )
-def test_a_disk_that_refuses_is_said_and_nothing_is_left(
-    place, tmp_path, capsys, monkeypatch, code, exit_code, message
-):
+def test_a_failed_write_is_reported_and_leaves_no_files(place, tmp_path, capsys, monkeypatch, code, exit_code, message):
     def refuse(*_):
         raise OSError(code, os.strerror(code))
 
@@ -290,7 +288,7 @@ def test_a_map_that_is_not_active_is_not_shown(seeing, crop):
     assert page.count("No map of this layer is active.") == 1
 
 
-def test_outputs_that_are_not_finite_are_said(seeing, crop):
+def test_outputs_that_are_not_finite_are_reported(seeing, crop):
     net = build(Network(base="improved"), SIZE, len(CLASSES), width=1 / 12).eval()
     with torch.no_grad():
         net.full8.bias.fill_(torch.nan)

@@ -21,7 +21,7 @@ def test_load_keeps_the_order_and_the_cut(tmp_path):
     ]
 
 
-def test_files_of_one_name_are_told_apart(tmp_path):
+def test_files_of_the_same_name_are_distinguished(tmp_path):
     for folder in ("cats", "dogs/small"):
         (tmp_path / folder).mkdir(parents=True)
         saved(tmp_path / folder, Image.new("RGB", (1, 1)), "1.png")

@@ -198,7 +198,7 @@ def test_files_that_are_no_weights_are_named(tmp_path, small):
             networks.load("alexnet", missing)
 
 
-def test_weights_of_another_network_are_told_apart(tmp_path, small):
+def test_weights_of_another_network_are_recognised(tmp_path, small):
     torch.save(narrow("vgg16").state_dict(), tmp_path / "vgg.pth")
     with pytest.raises(UserError) as raised:
         networks.load("alexnet", tmp_path / "vgg.pth")

@@ -90,7 +90,7 @@ def test_a_full_network_that_fits_worse_than_the_shallow_one(tmp_path: Path) -> 
     assert convergence.reason(networks(tmp_path / "alone", flat, {"baseline": 99.0}), ["improved"]) == ""
 
 
-def test_both_signs_are_told(tmp_path: Path) -> None:
+def test_both_signs_of_short_training_are_reported(tmp_path: Path) -> None:
     files = networks(tmp_path, {"baseline": [90, 60, 50], SHALLOW: [60, 60, 60]}, {"baseline": 45.1, SHALLOW: 40.2})
     assert "still falls" in convergence.reason(files, ["baseline"])
     assert " and the full network fits" in convergence.reason(files, ["baseline"])

@@ -40,5 +40,5 @@ def test_the_papers_counts_are_no_reduction():
         ({"voc2012": manifest(20, train=9, val=9)}, []),
     ],
 )
-def test_other_counts_are_said(sets, sentences):
+def test_other_counts_are_reported(sets, sentences):
     assert list_count_reductions(sets) == sentences

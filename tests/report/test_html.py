@@ -212,7 +212,7 @@ def test_headings_come_in_order(page: Page) -> None:
     assert 3 in levels
 
 
-def test_what_a_screen_reader_needs_is_said(page: Page) -> None:
+def test_screen_readers_get_labels(page: Page) -> None:
     assert page.all("html") == [{"lang": "en"}]
     assert all(image["alt"].strip() for image in page.all("img"))
     assert all(head.get("scope") for head in page.all("th"))
@@ -422,7 +422,7 @@ def built(name: str, results: Path) -> Any:
     return module.build({label: results / path for label, path in module.needs(toy_results.config()).items()})
 
 
-def test_fig7_tells_the_value_that_is_drawn_at_a_place(toy: Path) -> None:
+def test_fig7_reads_out_the_value_drawn_at_a_position(toy: Path) -> None:
     arrays = dict(np.load(toy / "occlusion/improved/occlusion.npz"))
     for i, drawn in enumerate(built("fig7_occlusion", toy).pieces):
         picture = Image.open(io.BytesIO(drawn.png)).convert("RGB")
@@ -494,7 +494,7 @@ const out = document.createElement("pre"); out.id = "result"; out.textContent = 
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_in_a_browser_it_sorts_filters_switches_and_tells(source: str, tmp_path: Path) -> None:
+def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_path: Path) -> None:
     free = re.sub(r"<meta http-equiv.*?>\n", "", source)
     waiting = f'<script>addEventListener("load", () => {{{TRIED}}});</script></body>'
     (tmp_path / "page.html").write_text(free.replace("</body>", waiting), encoding="utf-8")

@@ -97,7 +97,7 @@ def test_a_palette_whose_loss_shows_is_refused() -> None:
     assert not images._looks_equal(first, second)
 
 
-def test_a_photograph_is_told_by_its_colours() -> None:
+def test_a_photograph_is_recognised_by_its_colours() -> None:
     assert images.reduce_colours(photograph(), cells=100) is None
     assert images.reduce_colours(plot(), cells=5000) is not None
 

@@ -323,7 +323,7 @@ def test_broken_pictures_stay_an_error_elsewhere() -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-def test_a_missing_library_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def fake(name: str, *rest: Any, **more: Any) -> Any:

@@ -47,7 +47,7 @@ def test_a_commit_and_whether_the_tree_differs_from_it(repository: Path, tmp_pat
     assert provenance.git(tmp_path / "link") == record
 
 
-def test_only_where_there_is_no_repository_it_says_so(tmp_path: Path, repository: Path) -> None:
+def test_a_missing_repository_is_reported(tmp_path: Path, repository: Path) -> None:
     assert provenance.git(tmp_path) == _unknown("not in a git repository")
     assert _shown(provenance.git(tmp_path)) == "commit not known: not in a git repository"
     assert provenance.git(repository / "inside")["reason"] == (

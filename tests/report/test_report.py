@@ -53,7 +53,7 @@ def test_all_files_are_there_and_nothing_unfinished(report_run) -> None:
     assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json", "summary.json"])
 
 
-def test_the_page_is_whole_html(page: Page) -> None:
+def test_the_page_is_well_formed_html(page: Page) -> None:
     assert page.open == []
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -211,7 +211,7 @@ def test_an_unknown_name_in_a_template_is_an_error(report_run) -> None:
         )
 
 
-def test_files_of_exhibits_no_longer_wanted_go(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_removed_exhibits_are_deleted(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for old in ("tables/old.csv", "tables/old.tex", "figures/old.png"):
         artifacts.save_text(tmp_path / old, "a\n")
     monkeypatch.setattr(report, "isolated_pdf", lambda page, pictures: b"%PDF-")

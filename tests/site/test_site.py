@@ -65,7 +65,7 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pages_are_whole_html_and_load_nothing(reports: Path) -> None:
+def test_pages_are_well_formed_html_and_load_nothing(reports: Path) -> None:
     for page in site(reports).values():
         assert page.open == []
         assert page.all("script") == page.all("img") == page.all("iframe") == []
@@ -77,7 +77,7 @@ def test_pages_are_whole_html_and_load_nothing(reports: Path) -> None:
     assert not re.search(r"url\(|@import", html.inline("style.css") + html.inline("site.css"))
 
 
-def test_no_link_leads_nowhere(reports: Path) -> None:
+def test_every_link_has_a_target(reports: Path) -> None:
     for name, page in site(reports).items():
         ids_on_page = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
         for link in {attrs["href"] for attrs in page.all("a")}:
@@ -173,7 +173,7 @@ def test_hostile_reports_stay_text(tmp_path: Path) -> None:
         assert "49" not in page.text()
 
 
-def test_what_is_not_told_is_left_out(tmp_path: Path) -> None:
+def test_unknown_facts_are_left_out(tmp_path: Path) -> None:
     folder = toy_report.write(tmp_path / "bare", "bare")
     (folder / "summary.json").write_text(json.dumps({"experiment": "bare", "title": "Bare"}))
     text = site(tmp_path)["index.html"].text()
@@ -181,7 +181,7 @@ def test_what_is_not_told_is_left_out(tmp_path: Path) -> None:
     assert not [word for word in ("claims of the paper", "Computed on", "At a glance", "None") if word in text]
 
 
-def test_an_empty_site_says_so(tmp_path: Path) -> None:
+def test_an_empty_site_is_stated(tmp_path: Path) -> None:
     pages = site(tmp_path / "none")
     assert "No report has been published yet." in pages["index.html"].text()
     assert "compare.html" not in {attrs["href"] for attrs in pages["index.html"].all("a")}

@@ -367,7 +367,7 @@ def test_folds_name_a_set_whose_small_copies_are_not_finite(place, tmp_path, mon
     assert not (tmp_path / "out").exists()
 
 
-def test_features_name_a_set_whose_hand_made_ones_are_not_finite(place, tmp_path, monkeypatch):
+def test_features_name_a_set_whose_hog_is_not_finite(place, tmp_path, monkeypatch):
     monkeypatch.setattr(hog, "cells", lambda batch: np.full((len(batch), 9, 9, 9), NAN, np.float32))
     with pytest.raises(
         UserError, match=r"caltech: HOG: [0-9]+ of [0-9]+ features are not finite; prepare the set again"

@@ -69,7 +69,7 @@ def test_shown_pictures_are_of_different_classes_and_in_front(stage_result):
     assert len(set(arrays["pictures"].tolist())) == len(about["pictures"]) == 7
 
 
-def test_symmetric_classes_are_turned_besides(inputs, stage_result, tmp_path):
+def test_symmetric_classes_are_also_rotated(inputs, stage_result, tmp_path):
     source = PreparedSet(inputs["images"])
     invariance.run(
         invariance.Spec(**{**SMALL, "pictures": (3, 7), "symmetric": (source.classes[7], source.classes[3])}),

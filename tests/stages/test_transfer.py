@@ -220,7 +220,7 @@ def test_every_layer_fold_and_classifier_is_measured(place, tmp_path):
     assert again == {**record, "features": "b"}
 
 
-def test_hand_made_features_meet_the_svm_alone(place, tmp_path):
+def test_hog_features_are_classified_by_the_svm_only(place, tmp_path):
     assert compute_features(place, tmp_path / "a", kind="hog")["layers"] == [0]
     record = probed(place, tmp_path / "a", tmp_path / "a.json")
     assert [(entry["classifier"], entry["per_class"]) for entry in record["accuracies"]] == [("svm", 1), ("svm", 2)]
@@ -263,7 +263,7 @@ def trained_alone(place, out, **settings):
     return artifacts.load_json(out)
 
 
-def test_training_from_nothing_measures_the_folds_asked_for_once(place, tmp_path, capsys):
+def test_training_from_scratch_measures_each_requested_fold_once(place, tmp_path, capsys):
     record = trained_alone(place, tmp_path / "a.json", folds=1)
     assert [(entry["per_class"], len(entry["folds"])) for entry in record["accuracies"]] == [(1, 1), (2, 1)]
     assert capsys.readouterr().out.count('"fold"') == 2

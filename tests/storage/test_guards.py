@@ -10,7 +10,7 @@ from zfrepro.errors import UserError
 from zfrepro.storage import guards
 
 
-def test_missing_space_is_said_in_numbers(tmp_path, monkeypatch):
+def test_missing_space_is_reported_in_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(guards.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000_000))
     with pytest.raises(UserError, match=r"3 GB more disk space needed: 7 pictures take 5 GB, 2 GB are free"):
         guards.check_space(tmp_path, 5_000_000_000, "7 pictures")

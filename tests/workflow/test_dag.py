@@ -65,7 +65,7 @@ def test_nothing_is_left_to_do_and_nothing_half_done(workspace):
     assert left == []
 
 
-def test_plan_says_so(workspace):
+def test_plan_reports_nothing_to_do(workspace):
     assert "nothing to do" in workspace.call("plan", "--config", "experiment.yaml")[1]
 
 
@@ -127,7 +127,7 @@ def test_touching_every_file_leads_to_nothing(workspace):
     assert workspace.planned() == []
 
 
-def test_the_reasons_are_told(workspace):
+def test_plan_prints_the_reasons(workspace):
     path = workspace.folder / "experiment.yaml"
     text = path.read_text()
     path.write_text(in_config(lambda content: content["train"]["runs"]["improved-seed1"].update(epochs=1))(text))
