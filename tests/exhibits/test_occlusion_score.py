@@ -10,6 +10,7 @@ from zfrepro.errors import UserError
 from zfrepro.exhibits import occlusion_score
 from zfrepro.exhibits.kit.image_numbers import share_number
 from zfrepro.exhibits.occlusion_score import Scores
+from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
 
@@ -112,10 +113,10 @@ def test_numbers_that_are_not_finite_are_named(files):
 
 def test_no_image_with_a_box(files):
     keep(files, slice(0))
-    built = occlusion_score.build(files)
-    assert "no image" in built.rows[0].label
-    assert built.png[1:4] == b"PNG"
-    assert built.highlights == ()
+    about = artifacts.load_json(files["about"]) | {"split": "val", "split_correct": 1234}
+    artifacts.save_json(files["about"], about | {"correct_with_box": 0, "correct_with_room": 0})
+    with pytest.raises(NotMeasured, match=r"^of 1,234 correctly classified images of split val, 0 have a known box"):
+        occlusion_score.build(files)
 
 
 def test_a_single_image_has_no_interval_of_its_mean(files):

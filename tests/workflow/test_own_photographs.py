@@ -70,10 +70,11 @@ def test_the_run_names_first_what_it_leaves_out(output: str) -> None:
 def test_the_report_is_whole_and_says_what_is_left_out(report: Path) -> None:
     page = (report / "index.html").read_text(encoding="utf-8")
     assert (report / "report.pdf").read_bytes()[:5] == b"%PDF-"
-    assert page.count("<b>Left out:</b>") == 3
+    assert page.count("<b>Left out:</b>") == 4
     assert "has no positions of eyes and noses" in page
     assert "have one class each" in page
     assert "the section <code>evolution</code>" in page
+    assert "0 have a known box of the object" in page
     assert {path.stem for path in (report / "figures").glob("*.png")} == set(EXHIBITS)
 
 

@@ -18,6 +18,7 @@ from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability, share_number
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
+from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.intervals import Limits
 from zfrepro.measurements.occlusion_scores import FALL, RIVAL, Scores, share_by_chance
 from zfrepro.storage import artifacts
@@ -31,7 +32,7 @@ COLUMNS = (
     Column("images", "Images"),
 )
 PERCENT = (0.0, 100.0)  # what a mean of shares cannot leave
-LOWER, NO_IMAGE = "Lower on the object (% of images)", "no image that can be scored is classified correctly"
+LOWER = "Lower on the object (% of images)"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -39,12 +40,15 @@ def needs(config: Any) -> dict[str, str]:
 
 
 def build(files: Mapping[str, Path]) -> Table:
+    """Raises NotMeasured where no image can be scored, such as in a set without object boxes."""
     scores, about = Scores.load(files), artifacts.load_json(files["about"])
-    rows = tuple(_rows(scores)) if len(scores) else ()
+    if not len(scores):
+        raise NotMeasured(_explain_none(scores, about))
+    rows = tuple(_rows(scores))
     return Table(
         caption=_caption(scores, about),
         columns=COLUMNS,
-        rows=rows or (make_row(COLUMNS, {"quantity": NO_IMAGE, "images": Number(0, 0)}, partial=True),),
+        rows=rows,
         png=_plot(scores),
         alt=_alt(rows),
         notes=(
@@ -57,6 +61,15 @@ def build(files: Mapping[str, Path]) -> Table:
             "against the probability's in another, over all pairs.",
         ),
         highlights=_highlights(rows),
+    )
+
+
+def _explain_none(scores: Scores, about: Mapping[str, Any]) -> str:
+    """Why no image can be scored."""
+    undefined = f", and in {scores.left_out} a quantity is undefined" if scores.left_out else ""
+    return (
+        f"of {about['split_correct']:,} correctly classified images of split {about['split']}, {about['correct_with_box']:,} have a known "
+        f"box of the object, {about['correct_with_room']:,} of these leave room for the square on and beside it{undefined}"
     )
 
 
