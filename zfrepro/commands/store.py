@@ -68,11 +68,11 @@ def prune(store: ResultStore) -> str:
 
 def used_keys(store: ResultStore) -> Mapping[str, str]:
     """Key -> experiment; those of other folders than this one with the folder."""
-    here = Path("results").resolve()
+    current = Path("results").resolve()
     keys = {}
     for folder in store.folders():
         names = result_store.used_keys(folder)
-        keys.update(names if folder == here else {key: f"{folder}/{name}" for key, name in names.items()})
+        keys.update(names if folder == current else {key: f"{folder}/{name}" for key, name in names.items()})
     return {**keys, **result_store.used_keys(Path("results"))}
 
 

@@ -86,10 +86,10 @@ def _results(results: Path) -> str:
 
 
 def _fingerprint(facts: Iterable[str]) -> str:
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for fact in facts:
-        whole.update(fact.encode("utf-8", "surrogateescape") + b"\n")
-    return whole.hexdigest()
+        digest.update(fact.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
 
 
 def _source_facts(config: Path, content: dict[str, Any], large: Mapping[str, list[str]]) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _source_facts(config: Path, content: dict[str, Any], large: Mapping[str, lis
     yield f"{config.resolve()} {_digest(config)}"
     for path in (ROOT / "Snakefile", *_files(ROOT / "workflow"), *_files(ROOT / "zfrepro")):
         yield f"{path} {_digest(path)}"
-    for named in sorted(set(_named_paths(content))):
-        yield from _listing(named, large)
+    for named_path in sorted(set(_named_paths(content))):
+        yield from _listing(named_path, large)
 
 
 def _digest(path: Path) -> str:
@@ -145,10 +145,10 @@ def _listing(path: str, folders: Mapping[str, list[str]]) -> Iterator[str]:
 
 def _status(path: str) -> str:
     try:
-        about = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:  # a link that leads nowhere
-        about = os.lstat(path)
-    return f"{path} {0 if stat.S_ISDIR(about.st_mode) else about.st_size} {about.st_mtime_ns}"
+        status = os.lstat(path)
+    return f"{path} {0 if stat.S_ISDIR(status.st_mode) else status.st_size} {status.st_mtime_ns}"
 
 
 def _large_folders(content: dict[str, Any]) -> dict[str, list[str]]:

@@ -42,13 +42,13 @@ def key_parts(
     """
     spec: Base = arguments["spec"]
     inputs = {name: digest(path) for name, path in sorted(_inputs(arguments).items())}
-    named: Callable[[Base, Digest], dict[str, str]] | None = getattr(module, "inputs", None)
+    digests_of_settings: Callable[[Base, Digest], dict[str, str]] | None = getattr(module, "inputs", None)
     settings = spec.model_dump(mode="json")
     code, libraries = computing_code.digest(list(_roots(stage, settings)), package)
     return {
         "stage": stage,
         "settings": _within_experiment(settings, stage, Path(arguments["out"])),
-        "inputs": inputs | (named(spec, digest) if named else {}),
+        "inputs": inputs | (digests_of_settings(spec, digest) if digests_of_settings else {}),
         "options": {name: value for name, value in sorted(arguments.items()) if _is_option(name, value)},
         "code": code,
         "libraries": libraries,

@@ -40,8 +40,8 @@ def snakemake_command(config: Path, *options: str) -> list[str]:
 def environment(device: str = "auto") -> dict[str, str]:
     """Environment of Snakemake and its jobs: this Python first on the path, the device, UTF-8, caches that can be written."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    own = {"PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **surroundings.job_variables(os.environ, CACHES), **own}
+    variables = {"PATH": path, "ZFREPRO_DEVICE": device, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **surroundings.job_variables(os.environ, CACHES), **variables}
 
 
 def adopt_job_environment() -> None:

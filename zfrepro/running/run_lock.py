@@ -74,8 +74,8 @@ def _process(record: Path) -> str:
     content = read(record)
     if not content:
         return "its process is not known"
-    here = "" if is_of_this_host(content) else f" on {content['host']}"
-    return f"process {content['manager']}{here}"
+    host = "" if is_of_this_host(content) else f" on {content['host']}"
+    return f"process {content['manager']}{host}"
 
 
 def _check_record(results: Path, record: Path) -> None:

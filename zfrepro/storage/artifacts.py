@@ -56,8 +56,8 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes; computed once per process for a file that stays as it is."""
-    about = os.stat(path)
-    return _sha256(str(path), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    status = os.stat(path)
+    return _sha256(str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -53,7 +53,7 @@ class _Reader:
         self.package = package
         self.numbers: dict[Definition, int] = {}
         self.written: list[str] = []
-        self.whole: set[str] = set()
+        self.whole_modules: set[str] = set()
         self.libraries: set[str] = {"numpy"}
 
     def follow(self, target: str) -> str:
@@ -65,7 +65,7 @@ class _Reader:
         if module in OUTSIDE:
             return target.rpartition(".")[2]
         if not name:
-            self._whole(module)
+            self._follow_module(module)
             return f"<{module.rpartition('.')[2]}>"
         return ".".join([f"#{self._number(module, name)}", *rest])
 
@@ -78,10 +78,10 @@ class _Reader:
         module, rest = ".".join(parts[1:split]), parts[split:]
         if not rest or module in OUTSIDE:
             return module, "", []
-        about = self.package.module(module)
-        if rest[0] in about.definitions:
+        module_code = self.package.module(module)
+        if rest[0] in module_code.definitions:
             return module, rest[0], rest[1:]
-        if len(targets := about.bindings.get(rest[0], [])) == 1:
+        if len(targets := module_code.bindings.get(rest[0], [])) == 1:
             return self._split(".".join([*targets, *rest[1:]]))
         return module, "", []  # made at run time, or by one of several imports: all of the module counts
 
@@ -90,34 +90,36 @@ class _Reader:
         if name not in sys.stdlib_module_names:
             self.libraries |= {name, *BESIDE.get(name, ())}
 
-    def _whole(self, module: str) -> None:
-        if module not in self.whole:
-            self.whole.add(module)
-            about = self.package.module(module)
-            for name in about.definitions:
+    def _follow_module(self, module: str) -> None:
+        if module not in self.whole_modules:
+            self.whole_modules.add(module)
+            module_code = self.package.module(module)
+            for name in module_code.definitions:
                 self._number(module, name)
-            for target in (target for targets in about.bindings.values() for target in targets):
+            for target in (target for targets in module_code.bindings.values() for target in targets):
                 self.follow(target)
 
     def _number(self, module: str, name: str) -> int:
         key = (module, name)
         if key not in self.numbers:
             self.numbers[key] = len(self.numbers)
-            about = self.package.module(module)
-            bindings = merge(about.bindings, about.inner[name])
-            self.written.append(f"#{self.numbers[key]} {self._text(about, about.definitions[name], bindings, module)}")
+            module_code = self.package.module(module)
+            bindings = merge(module_code.bindings, module_code.inner[name])
+            self.written.append(
+                f"#{self.numbers[key]} {self._text(module_code, module_code.definitions[name], bindings, module)}"
+            )
         return self.numbers[key]
 
-    def _text(self, about: Module, tokens: Tokens, bindings: Bindings, module: str) -> str:
+    def _text(self, module_code: Module, tokens: Tokens, bindings: Bindings, module: str) -> str:
         return "".join(
-            token if isinstance(token, str) else self._refer(about, token, bindings, module) for token in tokens
+            token if isinstance(token, str) else self._refer(module_code, token, bindings, module) for token in tokens
         )
 
-    def _refer(self, about: Module, chain: list[str], bindings: Bindings, module: str) -> str:
+    def _refer(self, module_code: Module, chain: list[str], bindings: Bindings, module: str) -> str:
         """A name may also be a local one that hides the module's: then too much is followed, never too little."""
         first, *rest = chain
         parts = [self.follow(".".join([target, *rest])) for target in bindings.get(first, ())]
-        if first in about.definitions:
+        if first in module_code.definitions:
             parts.append(".".join([f"#{self._number(module, first)}", *rest]))
         if not parts:
             parts = [self.follow(star) for star in bindings.get("*", ())] + [".".join(chain)]
@@ -146,9 +148,9 @@ class _Reader:
         return sorted(modules, key=lambda module: repr(self.package.module(module).effects))
 
     def _effects(self, module: str) -> Iterator[str]:
-        about = self.package.module(module)
-        for tokens in about.effects:
-            yield self._text(about, tokens, about.bindings, module)
+        module_code = self.package.module(module)
+        for tokens in module_code.effects:
+            yield self._text(module_code, tokens, module_code.bindings, module)
 
     def _data(self, module: str) -> Iterator[str]:
         for file in self.package.data_files(module):

@@ -38,8 +38,8 @@ def _beside(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _sha256(file: Path, memory: Path) -> str:
-    about = os.stat(file)
-    state = [about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+    status = os.stat(file)
+    state = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     place = memory / hashlib.sha256(str(file.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     with suppress(OSError, ValueError, TypeError, KeyError):
         stored = json.loads(place.read_bytes())

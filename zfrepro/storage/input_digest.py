@@ -19,8 +19,8 @@ def of_file(path: Path, whole: bool = False) -> str:
     path = paths.resolve(path)
     if path.name == "manifest.json" and not whole:
         return of_manifest(path)
-    if path.suffix == ".safetensors" and not whole and (named := _named_digest(path)):
-        return named
+    if path.suffix == ".safetensors" and not whole and (recorded := _named_digest(path)):
+        return recorded
     return artifacts.sha256(path)
 
 

@@ -55,7 +55,7 @@ def _cgroup_folders() -> Iterator[Path]:
         if not controllers or "cpu" in controllers.split(","):
             top = CGROUPS / "cpu" if controllers else CGROUPS
             folder = top / path.lstrip("/")
-            yield from (one for one in (folder, *folder.parents) if one == top or top in one.parents)
+            yield from (parent for parent in (folder, *folder.parents) if parent == top or top in parent.parents)
 
 
 def _numbers(path: Path) -> list[float]:

@@ -59,10 +59,10 @@ class ResultStore:
         """The entry, whether its files are there or not; None if there is none, or it is damaged."""
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             stored = json.loads(self._entry_path(key).read_bytes())
-            whole = stored.pop("sha256") == _digest(stored)
+            is_whole = stored.pop("sha256") == _digest(stored)
             files = {str(name): str(digest) for name, digest in stored["files"].items()}
             safe = all(map(_is_inside, files)) and all(map(DIGEST.fullmatch, files.values()))
-            if whole and stored["key"] == key and files and safe:
+            if is_whole and stored["key"] == key and files and safe:
                 return Entry(key, stored["stage"], files, float(stored["seconds"]), stored["parts"])
         return None
 
@@ -141,9 +141,9 @@ class ResultStore:
         What another run adds meanwhile stays: only what was there before the keys in use were looked up is deleted.
         """
         paths = list((self.root / "results").glob("??/[!.]*"))
-        objects, kept = self.objects(), set(used())
+        objects, keys_in_use = self.objects(), set(used())
         for path in paths:
-            if path.parent.name + path.stem not in kept:
+            if path.parent.name + path.stem not in keys_in_use:
                 path.unlink(missing_ok=True)
         needed = {digest for entry in self.entries() for digest in entry.files.values()}
         unneeded = {digest: size for digest, size in objects.items() if digest not in needed}
