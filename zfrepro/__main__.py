@@ -12,7 +12,7 @@ from types import ModuleType
 
 from zfrepro import commands, stages
 from zfrepro.errors import UserError
-from zfrepro.storage import surroundings
+from zfrepro.storage import code_stamp, surroundings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,6 +60,8 @@ def _collect_garbage_rarely() -> None:
 
 
 def _dispatch(verb: str, package: ModuleType, rest: list[str]) -> None:
+    if package is stages:
+        code_stamp.at_start()
     module = importlib.import_module(f"{package.__name__}.{verb}")
     if package is commands:
         module.main(rest)

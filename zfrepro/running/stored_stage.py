@@ -12,7 +12,7 @@ from typing import Any
 
 from zfrepro.errors import UserError
 from zfrepro.running import TAKEN, job_key
-from zfrepro.storage import artifacts, input_check, result_store
+from zfrepro.storage import artifacts, code_stamp, input_check, result_store
 from zfrepro.storage.result_store import ResultStore
 from zfrepro.storage.source_code import Kept, Package
 from zfrepro.storage.store_folder import store_folder
@@ -49,9 +49,11 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
 
 
 def _parts(stage: str, module: ModuleType, arguments: Mapping[str, Any], kept: Kept) -> dict[str, Any] | None:
-    """None where an input cannot be read: the stage says so itself."""
+    """None where an input cannot be read: the stage says so itself. None also if the code that this process has imported may be other
+    than what is on disk now."""
     try:
-        return job_key.key_parts(stage, module, arguments, Package(kept=kept))
+        parts = job_key.key_parts(stage, module, arguments, Package(kept=kept))
+        return parts if code_stamp.at_start() == code_stamp.now() else None
     except (OSError, UserError):
         return None
 

@@ -30,7 +30,7 @@ PURE = {"round", "float", "int", "str", "len", "repr", "items", "monotonic", "du
 # Decorators that keep nothing of what they decorate: others run when the module is imported, and may enter it into a table
 PURE_DECORATORS = {"dataclass", "property", "cached_property", "classmethod", "staticmethod", "contextmanager", "cache", "lru_cache",
                    "wraps", "no_grad", "inference_mode", "field_validator", "model_validator",
-                   "explain_diverged_network"}  # fmt: skip
+                   "explain_diverged_network", "records_not_measurable"}  # fmt: skip
 COMPOUND = ast.If | ast.Try | ast.TryStar | ast.With | ast.For | ast.While | ast.Match  # statements that hold others
 
 # Of a definition: text, and references to names as chains, `nets.build` -> ["nets", "build"]
