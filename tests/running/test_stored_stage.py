@@ -64,6 +64,12 @@ def store_of(place):
     return ResultStore(place / "results/.store")
 
 
+def empty(place):
+    """Of results; what is known of the code stays, since reading it takes a while."""
+    for name in ("results", "objects"):
+        shutil.rmtree(place / "results/.store" / name)
+
+
 def bytes_of(path):
     """Name -> content of the files of a folder, without records and states; or of one file."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -202,7 +208,7 @@ def test_a_result_that_is_edited_in_place_does_not_come_back(own, capsys):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
 def test_a_store_that_cannot_be_written_costs_no_result(own, capsys, monkeypatch, error):
-    shutil.rmtree(own / "results/.store")
+    empty(own)
     shutil.rmtree(own / "results/small/folds")
 
     def refuse(*_):
@@ -226,7 +232,7 @@ def test_a_store_that_cannot_be_read_costs_no_result(own, capsys, monkeypatch):
 
 
 def test_a_record_that_cannot_be_written_costs_no_result(own, capsys, monkeypatch):
-    shutil.rmtree(own / "results/.store")
+    empty(own)
     save = artifacts.save_json
     monkeypatch.setattr(
         stored_stage.artifacts,
@@ -242,7 +248,7 @@ def test_a_record_that_cannot_be_written_costs_no_result(own, capsys, monkeypatc
 
 
 def test_what_changes_while_a_job_computes_is_not_stored(own, capsys, monkeypatch):
-    shutil.rmtree(own / "results/.store")
+    empty(own)
     images = own / "results/small/prepare/caltech101/manifest.json"
     run = folds.run
 
@@ -289,7 +295,7 @@ def arguments_of_folds(**changes):
 
 def test_what_torch_has_computed_on_another_device_is_not_stored(own, capsys, monkeypatch):
     """The key is worked out without torch, from what the system says of its GPUs."""
-    shutil.rmtree(own / "results/.store")
+    empty(own)
     monkeypatch.setattr(job_key.machine, "gpus", lambda: ["NVIDIA H100"])
     stored_stage.run("folds", folds, arguments_of_folds())
     assert "not stored: torch has not computed on the device" in capsys.readouterr().out

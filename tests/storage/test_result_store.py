@@ -214,14 +214,14 @@ def add_for_ever(root, folder):
 
 def test_a_kill_at_any_moment_leaves_whole_entries_only(store, tmp_path, monkeypatch):
     context, clock = multiprocessing.get_context("fork"), random.Random(0)
-    for kill in range(25):
+    for kill in range(12):
         writer = context.Process(target=add_for_ever, args=(store.root, tmp_path / f"killed{kill}"))
         writer.start()
         time.sleep(0.02 + 0.02 * clock.random())
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
     keys = [path.parent.name + path.stem for path in (store.root / "results").glob("??/[!.]*.json")]
-    assert len(keys) > 5
+    assert len(keys) > 2
     assert [key for key in keys if store.take(key, tmp_path / "out") is None] == []
     assert objects_are_whole(store)
     leftovers = list(store.root.rglob("*.tmp"))
