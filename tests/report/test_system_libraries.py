@@ -133,7 +133,7 @@ def test_another_system_gets_the_names_to_look_for(tmp_path: Path) -> None:
     (tmp_path / "apt-get").unlink()
     code, text = machine.set_up()
     assert code == 1
-    assert "these packages of Debian hold: libpango-1.0-0" in text
+    assert "the libraries of these Debian packages: libpango-1.0-0;" in text
 
 
 def test_make_calls_it_before_anything_else() -> None:
