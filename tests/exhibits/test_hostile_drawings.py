@@ -2,6 +2,7 @@
 lies on another, or is markup."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -138,12 +139,19 @@ def test_probabilities_of_the_table_have_as_many_digits_as_they_need(results, tm
 # Fig 6
 
 
+@pytest.fixture(scope="module")
+def whole_layers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("layers")
+    toy_first_layers.write(folder, ["owl"], np.random.default_rng(1))
+    return folder
+
+
 @pytest.fixture
-def layers(tmp_path):
+def layers(whole_layers, tmp_path):
     """Files of Fig 6 after arrays of every network were replaced."""
 
     def files(**changes):
-        toy_first_layers.write(tmp_path, ["owl"], np.random.default_rng(1))
+        shutil.copytree(whole_layers, tmp_path, dirs_exist_ok=True)
         for run in toy_first_layers.KERNELS:
             path = tmp_path / f"deconvnet/{run}/features.npz"
             arrays = artifacts.load_arrays(path)

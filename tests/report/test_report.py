@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,18 @@ from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.paper.guesses import GUESSES
-from zfrepro.report import html, provenance, summary
+from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
 from zfrepro.storage import artifacts, machine
 from zfrepro.storage.source_code import Package
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pdf_in_this_process() -> Iterator[None]:
+    """So that WeasyPrint is loaded once; test_pdf.py runs it in a process of its own, with the same bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "isolated_pdf", pdf.pdf)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +317,8 @@ def test_verdicts_stand_in_the_summary() -> None:
     assert summary.format_date(origin["made"]) == "14 November 2023"
 
 
-def test_a_damaged_picture_is_named(report_run, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_named(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "isolated_pdf", lambda page, pictures: b"%PDF-")
     results = tmp_path / "toy"
     shutil.copytree(report_run[0], results)
     path = results / "exhibits/fig2_features/fig2_features.png"
