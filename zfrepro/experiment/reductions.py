@@ -87,7 +87,7 @@ def _section_reductions(stage: str, section: Base) -> Iterator[str]:
 
 
 def _transfer_reductions(settings: Settings) -> Iterator[str]:
-    for target, split in settings.folds.items():
+    for target, split in sorted(settings.folds.items()):
         if target in paper.PER_CLASS and set(split.per_class) != set(paper.PER_CLASS[target]):
             yield _per_class(target, "training images", split.per_class, paper.PER_CLASS[target])
         if split.test_per_class != paper.TEST_PER_CLASS.get(target, split.test_per_class):
@@ -95,7 +95,7 @@ def _transfer_reductions(settings: Settings) -> Iterator[str]:
             yield f"{target}: up to {count} per class instead of {paper.TEST_PER_CLASS[target]}."
         if split.folds != paper.SPLITS.get(target, split.folds):
             yield f"{target}: {_count(split.folds, 'random split|random splits')} instead of {paper.SPLITS[target]}."
-    for target, per_class in settings.scratch.items():
+    for target, per_class in sorted(settings.scratch.items()):
         printed = paper.SCRATCH_PER_CLASS.get(target)
         if printed and per_class is not None and set(per_class) != set(printed):
             yield _per_class(target, "training images for a network from scratch,", per_class, printed)
