@@ -1,5 +1,6 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
-# make check: the tests that start no workflow, about two and a half minutes (290 seconds of CPU time in two workers).   make lint: style, spelling, imports, types.
+# make check: the tests that start no workflow, 290 seconds of CPU time, about two and a half minutes on two cores.
+# make lint: style, spelling, imports, types.
 # make publish: copy the finished report to reports/ and rebuild the site there.
 # CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores; without it, all that may be used.
 # As root on Debian and Ubuntu, missing system packages are installed with apt-get; otherwise the line to run is printed.
