@@ -77,7 +77,7 @@ def test_receptive_fields():
     ("base", "size", "layer"), [("improved", 6, 1), ("improved", 8, 1), ("improved", 20, 2), ("improved", 40, 5)]
 )
 def test_too_small_an_input_names_the_layer(base, size, layer):
-    with pytest.raises(ValueError, match=f"^layer {layer} meets"):
+    with pytest.raises(ValueError, match=f"^layer {layer} has an input of"):
         describe(Network(base=base), input_size=size)
 
 

@@ -489,7 +489,7 @@ def test_the_keys_in_use_are_those_of_all_experiments_of_a_folder(tmp_path):
     (results / "demo/folds/caltech256").mkdir(parents=True)
     for name, text in {"voc2012": "{", "caltech256": "[]", "other": '{"taken": true}'}.items():
         make(results / f"demo/folds/{name}").joinpath(".result.json").write_text(text)
-    assert result_store.used_keys(results) == {"k1": "demo", "k2": "demo", "k3": "paper"}
+    assert result_store.used_keys(results) == {"k1": {"demo"}, "k2": {"demo"}, "k3": {"paper"}}
 
 
 def test_folders_are_registered_once(store, tmp_path):

@@ -131,16 +131,16 @@ def test_a_trainer_killed_again_and_again_ends_with_the_same_bits(uninterrupted,
         str(out),
     ]
     command += ["--save-every", "0.1", "--name", "improved"]
-    log = tmp_path / "log"
+    log, alone = tmp_path / "log", {**os.environ, "ZFREPRO_STORE": "none"}
     for kill in range(3):
         with open(log, "a") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=uninterrupted.folder)
+            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=uninterrupted.folder, env=alone)
             wait_for(lambda goal=4 * (kill + 1): log.read_text().count("val_top1_error") >= goal)
             process.kill()
             process.wait()
         assert not out.exists() or not any(path for path in out.iterdir() if not path.name.startswith("."))
     with open(log, "a") as file:
-        subprocess.run(command, check=True, stdout=file, cwd=uninterrupted.folder)
+        subprocess.run(command, check=True, stdout=file, cwd=uninterrupted.folder, env=alone)
     assert log.read_text().count('"resumed"') >= 3
     assert (out / "model.safetensors").read_bytes() == (uninterrupted.folder / WEIGHTS).read_bytes()
 

@@ -43,17 +43,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def describe(store: ResultStore) -> Iterable[str]:
-    """A line for every experiment, largest first: jobs, size; files that several share count for each."""
+    """A line for every experiment, largest first: results, size; what several share counts for each."""
     users = used_keys(store)
     sizes = store.objects()
     jobs: dict[str, list[Entry]] = {}
-    for entry in store.entries():
-        jobs.setdefault(users.get(entry.key, UNUSED), []).append(entry)
+    entries = list(store.entries())
+    for entry in entries:
+        for name in users.get(entry.key, {UNUSED}):
+            jobs.setdefault(name, []).append(entry)
     totals = {name: _bytes(entries, sizes) for name, entries in jobs.items()}
     for name in sorted(jobs, key=lambda name: (name == UNUSED, -totals[name], name)):
         hours = sum(entry.seconds for entry in jobs[name]) / 3600
         yield f"{name:<32} {len(jobs[name]):>5} results  {_size(totals[name]):>9}  {hours:>8.2f} hours of computing"
-    yield f"{'in all, in ' + str(store.root):<32} {sum(map(len, jobs.values())):>5} results  {_size(sum(sizes.values())):>9}"
+    yield f"{'in all, in ' + str(store.root):<32} {len(entries):>5} results  {_size(sum(sizes.values())):>9}"
     if UNUSED in jobs:
         yield "Delete what no experiment uses: zfrepro store --prune"
 
@@ -66,14 +68,14 @@ def prune(store: ResultStore) -> str:
     return f"{_size(freed)} deleted from {store.root}{note}"
 
 
-def used_keys(store: ResultStore) -> Mapping[str, str]:
-    """Key -> experiment; those of other folders than this one with the folder."""
+def used_keys(store: ResultStore) -> dict[str, set[str]]:
+    """Key -> experiments; those of other folders than this one with the folder."""
     current = Path("results").resolve()
-    keys = {}
-    for folder in store.folders():
-        names = result_store.used_keys(folder)
-        keys.update(names if folder == current else {key: f"{folder}/{name}" for key, name in names.items()})
-    return {**keys, **result_store.used_keys(Path("results"))}
+    keys: dict[str, set[str]] = {}
+    for folder in {current, *store.folders()}:
+        for key, names in result_store.used_keys(folder).items():
+            keys.setdefault(key, set()).update(names if folder == current else {f"{folder}/{name}" for name in names})
+    return keys
 
 
 def _bytes(entries: Iterable[Entry], sizes: Mapping[str, int]) -> int:

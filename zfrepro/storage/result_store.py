@@ -182,12 +182,12 @@ def read_record(stage: str, out: Path) -> dict[str, Any]:
     return {}
 
 
-def used_keys(results: Path) -> dict[str, str]:
-    """Key -> experiment, of every job whose files lie in a results folder."""
-    keys = {}
+def used_keys(results: Path) -> dict[str, set[str]]:
+    """Key -> experiments, of every job whose files lie in a results folder."""
+    keys: dict[str, set[str]] = {}
     for path in sorted(results.glob(f"[!.]*/*/**/*{RECORD}")):  # also those that begin with the dot of RECORD
         with suppress(OSError, ValueError, KeyError, TypeError):
-            keys[str(json.loads(path.read_bytes())["key"])] = path.relative_to(results).parts[0]
+            keys.setdefault(str(json.loads(path.read_bytes())["key"]), set()).add(path.relative_to(results).parts[0])
     return keys
 
 
