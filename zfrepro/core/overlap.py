@@ -6,6 +6,8 @@ size nor the threshold.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,11 +39,11 @@ def find(
     """
     if not len(source):
         raise ValueError("there is no source image to compare with")
-    best, index = _rank(target, source, size, 1, block, mirrored, device)
+    sizes = (size, max(size // 2, 1)) if crops else (size,)
+    ranked = _rank(target, source, sizes, CANDIDATES if crops else 1, block, mirrored, device)
+    best, index = (ranking[:, :1] for ranking in ranked[0])
     if crops and len(target):
-        sizes = (size, max(size // 2, 1))
-        ranked = [_rank(target, source, side, CANDIDATES, block, mirrored, device)[1] for side in sizes]
-        candidates = torch.cat(ranked, 1)
+        candidates = torch.cat([index for _, index in ranked], 1)
         by_parts, place = _compare_parts(target, source, candidates.cpu(), size, mirrored, device).max(1)
         best, index = (
             torch.cat([best, by_parts[:, None]], 1),
@@ -54,25 +56,43 @@ def find(
 def _rank(
     target: np.ndarray,
     source: np.ndarray,
-    size: int,
+    sizes: tuple[int, ...],
     count: int,
     block: int,
     mirrored: bool,
     device: torch.device | str,
-) -> tuple[Tensor, Tensor]:
-    """Of every target image the `count` source images that correlate most with it as wholes: float32 and int64 (N, count)."""
-    copies = thumbnails(target, size).to(device)
-    views = [_unit_vectors(copies), *([_unit_vectors(copies.flip(2))] if mirrored else [])]
-    best = torch.full((len(target), 0), -torch.inf, device=device)
-    index = torch.zeros((len(target), 0), dtype=torch.int64, device=device)
+) -> list[tuple[Tensor, Tensor]]:
+    """For every size, of every target image the `count` source images that correlate most with it as wholes: float32 and int64
+    (N, count), highest first. Images are reduced to the first size, the others are reduced from that."""
+    copies = _reduced(thumbnails(target, sizes[0]).to(device), sizes)
+    views = [[_unit_vectors(copy), *([_unit_vectors(copy.flip(2))] if mirrored else [])] for copy in copies]
+    empty = torch.full((len(target), 0), -torch.inf, device=device), torch.zeros((len(target), 0), dtype=torch.int64)
+    ranked = [(empty[0], empty[1].to(device)) for _ in sizes]
     for start in range(0, len(source), block):
-        against = _unit_vectors(thumbnails(source[start : start + block], size).to(device)).T
-        correlation = torch.stack([view @ against for view in views]).amax(0)
-        highest, position = correlation.topk(min(count, correlation.shape[1]), 1)
-        best, index = torch.cat([best, highest], 1), torch.cat([index, position + start], 1)
-        best, order = best.topk(min(count, best.shape[1]), 1)
-        index = index.gather(1, order)
-    return best, index
+        against = _reduced(thumbnails(source[start : start + block], sizes[0]).to(device), sizes)
+        for k in range(len(sizes)):
+            ranked[k] = _merge(*ranked[k], _correlate(views[k], against[k]), start, count)
+    return ranked
+
+
+def _reduced(copies: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
+    """Copies of the first size at all sizes."""
+    shares = [area_shares(sizes[0], size).to(copies.device) for size in sizes[1:]]
+    return [copies, *(torch.einsum("ij,bjkc,lk->bilc", share, copies, share) for share in shares)]
+
+
+def _correlate(views: list[Tensor], against: Tensor) -> Tensor:
+    """float32 (N, M): with the view that correlates most."""
+    units = _unit_vectors(against).T
+    return torch.stack([view @ units for view in views]).amax(0)
+
+
+def _merge(best: Tensor, index: Tensor, correlation: Tensor, start: int, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` highest so far and of a block that begins with source image `start`."""
+    highest, position = correlation.topk(min(count, correlation.shape[1]), 1)
+    best, index = torch.cat([best, highest], 1), torch.cat([index, position + start], 1)
+    best, order = best.topk(min(count, best.shape[1]), 1)
+    return best, index.gather(1, order)
 
 
 def windows() -> list[tuple[float, float, float]]:
@@ -94,9 +114,9 @@ def _compare_parts(
     for start in range(0, len(target), WINDOW_BATCH):
         chosen = candidates[start : start + WINDOW_BATCH]
         copies = thumbnails(target[start : start + WINDOW_BATCH], side).to(device)
-        originals = thumbnails(source[chosen.flatten().numpy()], side).to(device)
-        of_source = _window_units(originals, size)
-        of_source = of_source.view(*chosen.shape, *of_source.shape[1:])  # (B, K, windows, values)
+        images, place = torch.unique(chosen, return_inverse=True)
+        originals = thumbnails(source[images.numpy()], side).to(device)
+        of_source = _window_units(originals, size)[place.to(device)]  # (B, K, windows, values)
         best = torch.full(chosen.shape, -1.0, device=device)
         for view in (copies, copies.flip(2)) if mirrored else (copies,):
             of_target = _window_units(view, size)
@@ -106,17 +126,25 @@ def _compare_parts(
     return torch.cat(parts)
 
 
+@functools.cache
+def _window_shares(side: int, size: int) -> tuple[Tensor, Tensor]:
+    """float32 (windows, size, side) each, along rows and along columns: see area_shares."""
+    rows, columns = (
+        torch.stack([area_shares(side, size, window[axis], window[2]) for window in windows()]) for axis in (0, 1)
+    )
+    return rows, columns
+
+
 def _window_units(copies: Tensor, size: int) -> Tensor:
     """(B, windows, size x size x 3) of (B, side, side, 3): every window as a small copy of mean 0 and length 1."""
     count, side = copies.shape[:2]
-    rows, columns = (
-        torch.stack([area_shares(side, size, window[axis], window[2]) for window in windows()]).to(copies.device)
-        for axis in (0, 1)
-    )
-    by_rows = torch.matmul(rows.flatten(0, 1), copies.flatten(2))  # (B, windows x size, side x 3)
-    by_rows = by_rows.view(count, len(rows), size, side, 3).permute(0, 1, 4, 2, 3)  # (B, windows, 3, size, side)
-    both = torch.matmul(by_rows.flatten(2, 3), columns.mT).view(count * len(rows), 3, size, size)
-    return _unit_vectors(both.permute(0, 2, 3, 1)).view(count, len(rows), -1)
+    rows, columns = (shares.to(copies.device) for shares in _window_shares(side, size))
+    pixels = copies.permute(1, 0, 3, 2).reshape(
+        side, -1
+    )  # (rows, B x 3 x columns), so that one product reduces all rows
+    by_rows = torch.matmul(rows.flatten(0, 1), pixels).view(len(rows), -1, side)  # (windows, size x B x 3, columns)
+    both = torch.bmm(by_rows, columns.mT).view(len(rows), size, count, 3, size)
+    return _unit_vectors(both.permute(2, 0, 1, 4, 3).flatten(0, 1)).view(count, len(rows), -1)
 
 
 def thumbnails(images: np.ndarray, size: int) -> Tensor:
