@@ -56,6 +56,6 @@ def spec(stage):
 
 def code(stage):
     """Digest of all code that a job can import."""
-    return lambda wildcards: "code " + code_digest.digest(
-        *EXPERIMENT.graph.code(job(stage, wildcards)), package=PACKAGE
+    return (
+        lambda wildcards: f"code {code_digest.digest(*EXPERIMENT.graph.code(job(stage, wildcards)), package=PACKAGE)}"
     )

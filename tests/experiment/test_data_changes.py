@@ -130,13 +130,13 @@ def test_a_change_that_is_undone_is_forgotten(prepared, images):
 def test_snakemake_prepares_again_what_has_changed(images, tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    workspace = Workspace(tmp_path / "work", yaml.safe_dump(experiment(images)))
+    content = experiment(images) | {"report": {"exhibits": ["overlap"]}}  # few jobs, quickly planned
+    workspace = Workspace(tmp_path / "work", yaml.safe_dump(content))
     workspace.run("results/smoke/prepare/source/manifest.json")
 
     def reasons():
         return [explain_reason(job) for job in workspace.planned() if job.label == "prepare source"]
 
-    assert reasons() == []
     edit_touch(images)
     assert reasons() == []
     edit_add(images)

@@ -15,7 +15,7 @@ from helpers.workspace import Workspace
 
 from zfrepro.experiment import cost, loading
 from zfrepro.running import TAKEN
-from zfrepro.running.snakemake_log import Job, explain_reason
+from zfrepro.running.snakemake_log import Job
 from zfrepro.storage import artifacts
 
 pytestmark = pytest.mark.workflow
@@ -132,14 +132,12 @@ def test_plan_prints_the_reasons(workspace):
     text = path.read_text()
     path.write_text(in_config(lambda content: content["train"]["runs"]["improved-seed1"].update(epochs=1))(text))
     try:
-        reasons = {job.label: explain_reason(job) for job in workspace.planned()}
         code, output = workspace.call("plan", "--config", "experiment.yaml")
     finally:
         path.write_text(text)
-    assert reasons["train improved-seed1"] == "its settings changed (epochs)"
-    assert reasons["evaluate improved-seed1"] == "its inputs will be rebuilt"
     assert code == 0
     assert re.search(r"^train +1 of 4 +improved-seed1: its settings changed \(epochs\)$", output, re.M)
+    assert re.search(r"^evaluate +1 of 6 +improved-seed1: its inputs will be rebuilt$", output, re.M)
 
 
 def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
