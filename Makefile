@@ -1,5 +1,5 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
-# make check: the tests that start no workflow, 290 seconds of CPU time, about two and a half minutes on two cores.
+# make check: the tests that start no workflow, 240 seconds of CPU time, a little over two minutes on two cores.
 # make lint: style, spelling, imports, types.
 # make publish: copy the finished report to reports/ and rebuild the site there.
 # CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores; without it, all that may be used.
