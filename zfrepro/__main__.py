@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _explain(error: OSError) -> str | None:
     """What a user can do about a full disk, or about a file or folder without the right to use it; None for other errors."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    from zfrepro.storage import guards
+
+    if guards.is_disk_full(error):
         return f"the disk is full ({error.filename or 'while writing'}); free some space and run again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
         return f"{error.filename}: {error.strerror}; change its permissions, or choose a folder that you may write to"

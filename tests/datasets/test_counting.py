@@ -16,7 +16,7 @@ def fill(folder, count, suffix=".JPEG"):
 @pytest.fixture
 def root(tmp_path):
     """ImageNet's layout: 2 classes, 3 and 2 images to train on, 1 each to validate; a file that is none."""
-    counting._count.cache_clear()
+    counting.forget_listings()
     for name, count in (("n01440764", 3), ("n01443537", 2)):
         fill(tmp_path / "train" / name, count)
         fill(tmp_path / "val" / name, 1)
@@ -35,7 +35,7 @@ def test_what_the_folder_holds_is_counted(root):
 
 
 def test_a_folder_without_splits_too(tmp_path):
-    counting._count.cache_clear()
+    counting.forget_listings()
     fill(tmp_path / "101_ObjectCategories/ant", 4, ".jpg")
     assert count_in_folder("caltech101", caltech101.Spec(root=tmp_path)).splits == {"all": 4}
 
@@ -53,7 +53,7 @@ def test_nothing_is_unpacked_downloaded_or_listed_where_that_takes_long(root, tm
 
 
 def test_a_folder_that_cannot_be_read_has_no_count(tmp_path):
-    counting._count.cache_clear()
+    counting.forget_listings()
     (tmp_path / "train").mkdir()
     (tmp_path / "val").mkdir()
     assert count_in_folder("imagenet", imagenet.Spec(root=tmp_path)) is None

@@ -14,6 +14,7 @@ import yaml
 from helpers import photographs
 
 from zfrepro.commands import plan
+from zfrepro.datasets import counting
 from zfrepro.errors import UserError
 from zfrepro.experiment import data_checks, loading, space_check
 from zfrepro.experiment.config import Config
@@ -26,7 +27,7 @@ SMOKE = yaml.safe_load((ROOT / "tests/smoke.yaml").read_text(encoding="utf-8"))
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    data_checks.forget_listings()
+    counting.forget_listings()
 
 
 def changed(**settings: Any) -> Config:

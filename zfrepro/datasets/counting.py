@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zfrepro.datasets.base import Listing
 from zfrepro.datasets.published import Counts
 from zfrepro.errors import UserError
 from zfrepro.storage import paths
@@ -50,12 +51,22 @@ def _is_small(root: Path) -> bool:
     return entries <= MAX_ENTRIES
 
 
-@lru_cache
+@cache
+def list_images(dataset: str, options: str) -> Listing:
+    """Once in a command, see forget_listings. options: the data set's Spec as JSON. Raises UserError."""
+    reader = importlib.import_module(f"zfrepro.datasets.{dataset}")
+    listing: Listing = reader.listing(reader.Spec.model_validate_json(options))
+    return listing
+
+
+def forget_listings() -> None:
+    """Before folders are looked at, which may have changed."""
+    list_images.cache_clear()
+
+
 def _count(dataset: str, options: str) -> Counts | None:
-    """options: the data set's Spec as JSON."""
-    module = importlib.import_module(f"zfrepro.datasets.{dataset}")
     try:
-        listing = module.listing(module.Spec.model_validate_json(options))
+        listing = list_images(dataset, options)
     except UserError:
         return None  # `run` reports it before its first job
     return Counts(len(listing.classes), {split: len(items) for split, items in listing.splits.items()})

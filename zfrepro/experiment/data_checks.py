@@ -5,14 +5,13 @@ What is certain from a listing, from a manifest or from published counts is deci
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from zfrepro.datasets.base import Listing
+from zfrepro.datasets.counting import list_images
 from zfrepro.errors import UserError
 from zfrepro.experiment.config import INSPECTIONS, Config
 from zfrepro.experiment.cost import count_images
@@ -56,19 +55,6 @@ def contents(config: Config, label: str) -> Contents | None:
         return _of_listing(list_images(spec.dataset, options.model_dump_json()))
     counts = count_images(config, label)
     return Contents(counts.splits) if counts else None
-
-
-@functools.cache
-def list_images(dataset: str, options: str) -> Listing:
-    """Once in a command, see forget_listings. options: of the data set, as JSON. Raises UserError."""
-    reader = importlib.import_module(f"zfrepro.datasets.{dataset}")
-    listing: Listing = reader.listing(reader.Spec.model_validate_json(options))
-    return listing
-
-
-def forget_listings() -> None:
-    """Before folders are looked at, which may have changed."""
-    list_images.cache_clear()
 
 
 def _manifest(config: Config, label: str) -> Mapping[str, Any]:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zfrepro.datasets import walk
+from zfrepro.datasets.counting import forget_listings, list_images
 from zfrepro.errors import UserError
 from zfrepro.experiment.config import Config
-from zfrepro.experiment.data_checks import forget_listings, list_images
+from zfrepro.experiment.data_checks import TRAINED_ON
 from zfrepro.graph import SOURCE
 from zfrepro.stages import prepare
 from zfrepro.storage import paths
-
-SPLITS = ("train", "val")  # that networks are trained and validated on
 
 
 def check_folders(config: Config, name: str) -> None:
@@ -63,7 +62,7 @@ def _check_layout(config: Config, label: str, name: str) -> str:
         listing = list_images(spec.dataset, prepare.parse_options(spec).model_dump_json())
     except UserError as error:
         raise UserError(f"{name}: prepare.{label}: {error}") from error
-    if label == SOURCE and (missing := [split for split in SPLITS if split not in listing.splits]):
+    if label == SOURCE and (missing := [split for split in TRAINED_ON if split not in listing.splits]):
         root = paths.resolve(Path(spec.options["root"]))
         raise UserError(
             f"{name}: prepare.{label}.options: {root} contains classes but no {' and no '.join(f'{split}/' for split in missing)}, "

@@ -15,15 +15,6 @@ from zfrepro.running import manager
 from zfrepro.running.progress import Display
 from zfrepro.running.snakemake_log import Event, Reader, list_reasons
 
-CHATTER = (
-    "Using workflow specific profile",
-    "Assuming unrestricted shared filesystem",
-    "Using shell:",
-    "host:",
-    "Provided ",
-)
-REASON_LINES = 15  # shown of Snakemake's log
-
 
 @dataclass(frozen=True)
 class Outcome:

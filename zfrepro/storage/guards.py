@@ -28,13 +28,18 @@ def _gigabytes(number: int) -> str:
     return f"{number / 1e9:.3g} GB"
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def report_disk_full(out: Path) -> Iterator[None]:
     """Turn the error of a full disk into a UserError."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise UserError(f"{out}: the disk is full ({error.strerror}); free some space and run again") from error
         raise
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from zfrepro import graph
 from zfrepro.errors import UserError
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, guards
 from zfrepro.storage.store_folder import VARIABLE, store_folder
 
 RECORD = ".result.json"  # beside a job's files: how they came about
@@ -193,7 +193,7 @@ def used_keys(results: Path) -> dict[str, set[str]]:
 
 def explain(error: OSError) -> str:
     """Why a result could not be stored."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if guards.is_disk_full(error):
         return "its disk is full"
     return error.strerror or str(error)
 
@@ -208,7 +208,7 @@ def prepare_folder(results: Path) -> None:
         os.listdir(root)
         ResultStore(root).register(results)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if guards.is_disk_full(error):
             return
         raise UserError(
             f"{root}: cannot be used as the result store ({error.strerror}); set {VARIABLE} to another folder, or to none"
