@@ -15,7 +15,6 @@ from helpers.workspace import Workspace
 
 from zfrepro.experiment import cost, loading
 from zfrepro.running import TAKEN
-from zfrepro.running.snakemake_log import Job
 from zfrepro.storage import artifacts
 
 pytestmark = pytest.mark.workflow
@@ -149,11 +148,9 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
         for kind, pattern in (("prepare", "images"), ("features", "layer*"))
     }
     rows = {kind: sum(np.load(path, mmap_mode="r").nbytes for path in paths) for kind, paths in written.items()}
-    jobs = [Job("prepare", fields={"wildcards": f"set={path.parent.name}"}) for path in written["prepare"]]
+    jobs = [("prepare", path.parent.name) for path in written["prepare"]]
     folders = {path.parent for path in written["features"]}
-    jobs += [
-        Job("features", fields={"wildcards": f"set={folder.parent.name}, features={folder.name}"}) for folder in folders
-    ]
+    jobs += [("features", folder.parent.name, folder.name) for folder in folders]
     assert len(folders) > 2
     assert cost.estimate_cost(config, jobs).bytes == {
         "prepared images": rows["prepare"],

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     if not jobs:
         print(f"{config.experiment}: nothing to do, {config.results() / 'report' / 'index.html'} is up to date")
     prediction = predict(config, jobs, options.device)
-    needs = cost.estimate_cost(config, [job for job in jobs if job.key not in prediction.taken])
+    needs = cost.estimate_cost(config, [job.key for job in jobs if job.key not in prediction.taken])
     for line in (
         *describe_jobs(jobs, config, prediction),
         *describe_store(jobs, prediction),

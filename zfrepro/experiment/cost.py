@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 from zfrepro.core.architecture import Conv, Linear, Row, describe, parameter_count
@@ -19,8 +19,7 @@ from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, wei
 from zfrepro.datasets.counting import count_in_folder
 from zfrepro.datasets.published import Counts, lookup_counts
 from zfrepro.experiment.config import Config
-from zfrepro.graph import SOURCE
-from zfrepro.running.snakemake_log import Job
+from zfrepro.graph import SOURCE, TRAINING, Job
 from zfrepro.stages import scratch
 from zfrepro.stages.features import RANDOM_LAYER
 from zfrepro.stages.prepare import parse_options
@@ -79,7 +78,7 @@ class Cost:
     operations: dict[str, int]
 
 
-def estimate_cost(config: Config, jobs: Sequence[Job]) -> Cost:
+def estimate_cost(config: Config, jobs: Collection[Job]) -> Cost:
     """Cost of the given jobs. A set of unknown size is left out of the sums."""
     sizes = {name: count_images(config, name) for name in config.prepare}
     disk, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
@@ -88,7 +87,7 @@ def estimate_cost(config: Config, jobs: Sequence[Job]) -> Cost:
             disk[purpose] += amount
         for purpose, amount in _job_operations(config, job, sizes):
             work[purpose] += amount
-    prepared = {job.name for job in jobs if job.rule == "prepare"}
+    prepared = {job[1] for job in jobs if job[0] == "prepare"}
     images = {name: size.images if size else None for name, size in sizes.items() if name in prepared}
     return Cost(images, _without_zeros(disk), _without_zeros(work))
 
@@ -96,12 +95,12 @@ def estimate_cost(config: Config, jobs: Sequence[Job]) -> Cost:
 def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
     """Purpose, one of BYTES, and bytes that the job writes."""
     source = sizes[SOURCE]
-    if job.rule == "prepare" and (size := sizes[job.name]):
-        yield "prepared images", size.images * config.prepare[job.name].size ** 2 * 3
-    elif job.rule in ("train", "ablate") and source:
-        yield "weights and snapshots", _weight_bytes(config, job.name, source)
-    elif job.rule == "features" and source:
-        target, features = job.name.split(" ")
+    if job[0] == "prepare" and (size := sizes[job[1]]):
+        yield "prepared images", size.images * config.prepare[job[1]].size ** 2 * 3
+    elif job[0] in TRAINING and source:
+        yield "weights and snapshots", _weight_bytes(config, job[1], source)
+    elif job[0] == "features" and source:
+        _, target, features = job
         if size := sizes[target]:
             yield "features", sum(_feature_lengths(config, features, target, source)) * size.images * HALF_BYTES
 
@@ -109,16 +108,16 @@ def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> 
 def _job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
     """Purpose, one of OPERATIONS, and operations that the job computes."""
     source = sizes[SOURCE]
-    if job.rule in ("train", "ablate") and source:
-        yield "training", _training_operations(config, job.name, source)
-    elif job.rule == "evaluate" and source:
-        yield "evaluation", _evaluation_operations(config, job.name, source)
-    elif job.rule == "features" and source:
-        target, features = job.name.split(" ")
+    if job[0] in TRAINING and source:
+        yield "training", _training_operations(config, job[1], source)
+    elif job[0] == "evaluate" and source:
+        yield "evaluation", _evaluation_operations(config, job[1], source)
+    elif job[0] == "features" and source:
+        _, target, features = job
         if size := sizes[target]:
             yield "features", _feature_operations(config, features, size, source)
-    elif job.rule == "scratch" and (size := sizes[job.name]):
-        yield "training from scratch on targets", _scratch_operations(config, job.name, size)
+    elif job[0] == "scratch" and (size := sizes[job[1]]):
+        yield "training from scratch on targets", _scratch_operations(config, job[1], size)
 
 
 def _without_zeros(totals: Mapping[str, int]) -> dict[str, int]:

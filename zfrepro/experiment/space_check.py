@@ -10,7 +10,6 @@ from zfrepro import graph
 from zfrepro.errors import UserError
 from zfrepro.experiment import cost
 from zfrepro.experiment.config import Config
-from zfrepro.running.snakemake_log import Job
 from zfrepro.storage.result_store import ResultStore
 from zfrepro.storage.store_folder import store_folder
 
@@ -44,18 +43,12 @@ def unfinished_jobs(config: Config) -> list[graph.Job]:
 
 def needed_bytes(config: Config, jobs: Collection[graph.Job]) -> dict[str, int]:
     """Purpose -> bytes, as in `zfrepro plan`."""
-    return cost.estimate_cost(config, [_planned(job) for job in jobs]).bytes
+    return cost.estimate_cost(config, jobs).bytes
 
 
 def free_bytes(folder: Path) -> int:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     return shutil.disk_usage(existing).free
-
-
-def _planned(job: graph.Job) -> Job:
-    """As Snakemake announces it."""
-    wildcards = zip(graph.WILDCARDS[job[0]], job[1:], strict=True)
-    return Job(job[0], fields={"wildcards": ", ".join(f"{name}={value}" for name, value in wildcards)})
 
 
 def _stored(config: Config, jobs: Collection[graph.Job]) -> set[graph.Job]:
