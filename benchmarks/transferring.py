@@ -24,7 +24,7 @@ def features() -> dict[str, Any]:
     """Milliseconds a picture for the features of all six layers: one pass, and torchvision's extractor layer by layer."""
     import torch
 
-    from zfrepro.core import crops
+    from zfrepro.core import crops, loading
     from zfrepro.core.features import batches, children
     from zfrepro.models import torchvision_import
 
@@ -46,7 +46,7 @@ def features() -> dict[str, Any]:
     def peer() -> None:
         with torch.inference_mode():
             for extractor in extractors:
-                for _, inputs in crops.fixed_view_batches(images, subtract, view, SIZE, 128):
+                for _, inputs in loading.fixed_view_batches(images, subtract, view, SIZE, 128):
                     for maps in extractor(inputs).values():
                         maps.flatten(1).float().numpy()
 

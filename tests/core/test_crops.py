@@ -9,7 +9,6 @@ from zfrepro.core.crops import (
     centre_view,
     cut,
     epoch_order,
-    fixed_view_batches,
     ten_views,
     training_views,
 )
@@ -118,10 +117,29 @@ def test_scale_multiplies_what_the_mean_leaves():
     torch.testing.assert_close(scaled, plain / 4)
 
 
-def test_batches_of_a_fixed_view_cover_everything_once():
-    images = numbered(5)
-    subtract = MeanSubtraction(np.zeros((4, 4, 3), dtype=np.float32), CPU)
-    batches = list(fixed_view_batches(images, subtract, (1, 2, True), 2, batch=2))
-    assert [(where.start, where.stop) for where, _ in batches] == [(0, 2), (2, 4), (4, 5)]
-    everything = torch.cat([inputs for _, inputs in batches])
-    assert everything[:, 0].tolist() == [[[16 * p + 7, 16 * p + 6], [16 * p + 11, 16 * p + 10]] for p in range(5)]
+def cut_in_the_plainest_way(images, mean, views, size, scale):
+    """float64 (B, 3, size, size): from the definition, pixel by pixel of each view."""
+    inputs = []
+    for image, (top, left, mirrored) in zip(images.astype(np.float64), views.tolist(), strict=True):
+        window = (scale * (image - mean))[top : top + size, left : left + size]
+        inputs.append((window[:, ::-1] if mirrored else window).transpose(2, 0, 1))
+    return np.stack(inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["ten", "random", "centre"])
+@pytest.mark.parametrize("scale", [1.0, 1 / 32, 0.3])
+def test_inputs_of_whole_images_are_those_of_cut_ones_bit_by_bit(scale, kind, dtype):
+    """On the way of a CPU, image by image, and on that of a GPU, all at once; both channels last."""
+    images = np.random.default_rng(0).integers(0, 256, (9, 40, 40, 3), dtype=np.uint8)
+    mean = np.random.default_rng(1).uniform(0, 255, (40, 40, 3)).astype(np.float32)
+    views, subtract = training_views(kind, 9, 40, 31, 0, 0), MeanSubtraction(mean, CPU, scale)
+    expected = subtract(cut(images, np.arange(9), views, 31), views, dtype)
+    plain = cut_in_the_plainest_way(images, mean, views, 31, scale)
+    np.testing.assert_allclose(expected.double().numpy(), plain, rtol=1e-2, atol=1e-4 if dtype == torch.float32 else 1)
+    for way in (subtract.from_stored, subtract._cut_all):
+        inputs = way(torch.from_numpy(images), torch.from_numpy(views), 31, dtype)
+        assert torch.equal(inputs, expected)
+        assert inputs.dtype == dtype
+        assert inputs.stride() == expected.stride()
+        assert inputs.is_contiguous(memory_format=torch.channels_last)

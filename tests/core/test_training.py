@@ -10,7 +10,7 @@ import torch
 from zfrepro.core import nets
 from zfrepro.core.architecture import Network
 from zfrepro.core.recipe import Recipe
-from zfrepro.core.training import Diverged, Training, TrainingImages, _ahead, _Group, _step_seed
+from zfrepro.core.training import Diverged, Training, TrainingImages, _Group, _step_seed
 
 CPU = torch.device("cpu")
 
@@ -221,19 +221,6 @@ def test_weights_that_are_not_finite_are_not_given_out():
         work.net.conv3.weight[0, 0, 0, 0] = float("inf")
     with pytest.raises(Diverged, match=r"conv3\.weight"):
         work.weights()
-
-
-def test_working_ahead_keeps_the_order_and_passes_errors_on():
-    assert list(_ahead(iter(range(5)), 2)) == [0, 1, 2, 3, 4]
-
-    def broken():
-        yield 1
-        raise OSError("disk gone")
-
-    items = _ahead(broken(), 1)
-    assert next(items) == 1
-    with pytest.raises(OSError, match="disk gone"):
-        next(items)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -203,11 +203,17 @@ def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def rewrite(file, change):
+    np.save(file, change(np.load(file)))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda folder: (folder / "images.npy").unlink(), r"images\.npy: cannot be read"),
         (lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-9]), r"images\.npy: cannot be read"),
+        (lambda folder: rewrite(folder / "images.npy", np.int16), r"images\.npy: does not fit its manifest"),
+        (lambda folder: rewrite(folder / "images.npy", np.asfortranarray), r"images\.npy: does not fit its manifest"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: cannot be read as JSON"),
         (lambda folder: (folder / "index.npz").write_bytes(b"PK\x03\x04"), r"index\.npz: damaged"),
     ],
@@ -218,6 +224,26 @@ def test_a_damaged_prepared_set_is_named(place, tmp_path, damage, message):
     shutil.copytree(place / "source", tmp_path / "source")
     damage(tmp_path / "source")
     with pytest.raises(UserError, match=message):
+        train.run(RECIPE, tmp_path / "source/manifest.json", tmp_path / "network", device="cpu")
+    assert not (tmp_path / "network").exists()
+
+
+@pytest.mark.parametrize("lost", [1, 100_000, 2_000_000])
+def test_images_that_are_cut_short_during_training_are_named(place, tmp_path, monkeypatch, lost):
+    """Validation images lie behind those of training; 2 MB reach into these."""
+    import os
+    import shutil
+
+    shutil.copytree(place / "source", tmp_path / "source")
+    images, step = tmp_path / "source/images.npy", Training.step
+
+    def shorten(self):
+        step(self)
+        if self.images_seen == RECIPE.batch:
+            os.truncate(images, images.stat().st_size - lost)
+
+    monkeypatch.setattr(Training, "step", shorten)
+    with pytest.raises(UserError, match=r"images\.npy: has become shorter while it was read.* delete .*source and run"):
         train.run(RECIPE, tmp_path / "source/manifest.json", tmp_path / "network", device="cpu")
     assert not (tmp_path / "network").exists()
 

@@ -6,8 +6,6 @@ Stored images are uint8 (N, S, S, 3); inputs are float32 (B, 3, s, s), RGB minus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -76,18 +74,36 @@ class MeanSubtraction:
             torch.add(self._window(view, crops.shape[1]), pixel, alpha=self.scale, out=output)
         return inputs.permute(0, 3, 1, 2)
 
+    def from_stored(self, pixels: Tensor, views: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Whole images uint8 (B, S, S, 3) and int64 (B, 3), both on the device -> (B, 3, size, size), channels last.
+
+        The same bits as cutting first: on a CPU image by image, on a GPU all at once and without waiting for it.
+        """
+        if self.device.type == "cpu":
+            return self._cut_each(pixels, views.tolist(), size, dtype)
+        return self._cut_all(pixels, views, size, dtype)
+
+    def _cut_each(self, pixels: Tensor, views: list[list[int]], size: int, dtype: torch.dtype) -> Tensor:
+        inputs = torch.empty((len(pixels), size, size, 3), dtype=dtype)
+        for output, image, view in zip(inputs, pixels, views, strict=True):
+            top, left, mirrored = view
+            window = image[top : top + size, left : left + size]
+            window = window.flip(1) if mirrored else window  # torch's is ten times as fast as numpy's here
+            torch.add(self._window(view, size), window, alpha=self.scale, out=output)
+        return inputs.permute(0, 3, 1, 2)
+
+    def _cut_all(self, pixels: Tensor, views: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+        """Subtraction first, in one pass over whole images; the rest is one look-up by row and column."""
+        whole = torch.empty(pixels.shape, dtype=dtype, device=pixels.device)
+        torch.add(self.offset, pixels, alpha=self.scale, out=whole)
+        top, left, mirrored = views.unbind(1)
+        step, number = (torch.arange(n, device=pixels.device) for n in (size, len(pixels)))
+        rows = (number * pixels.shape[1] + top)[:, None] + step
+        columns = left[:, None] + torch.where(mirrored[:, None] != 0, size - 1 - step, step)
+        return whole.flatten(0, 1)[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
     def _window(self, view: list[int], size: int) -> Tensor:
         top, left, mirrored = view
         if mirrored:
             left = self.offset.shape[1] - size - left
         return (self.mirrored if mirrored else self.offset)[top : top + size, left : left + size]
-
-
-def fixed_view_batches(
-    images: np.ndarray, subtract: MeanSubtraction, view: View, size: int, batch: int
-) -> Iterator[tuple[slice, Tensor]]:
-    """All images under one view, in order: (where, inputs (B, 3, size, size))."""
-    for start in range(0, len(images), batch):
-        indices = np.arange(start, min(start + batch, len(images)))
-        views = np.tile(np.array(view, dtype=np.int64), (len(indices), 1))
-        yield slice(start, start + len(indices)), subtract(cut(images, indices, views, size), views)

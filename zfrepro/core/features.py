@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zfrepro.core import crops, nets
+from zfrepro.core import crops, loading, nets
 from zfrepro.core.finite import require_finite
 
 LAYERS = (1, 2, 3, 4, 5, 6, 7)  # those below the softmax
@@ -34,7 +34,7 @@ def sizes(net: nn.Sequential, input_size: int, layers: Sequence[int]) -> dict[in
 
 def batches(
     net: nn.Sequential,
-    images: np.ndarray,
+    images: loading.Images | np.ndarray,
     subtract: crops.MeanSubtraction,
     input_size: int,
     layers: Sequence[int],
@@ -44,8 +44,9 @@ def batches(
 
     Raises NotFiniteError naming the layer.
     """
-    names, view = children(net.eval(), layers), crops.centre_view(images.shape[1], input_size)
-    for indices, inputs in crops.fixed_view_batches(images, subtract, view, input_size, batch):
+    images, names = loading.as_images(images), children(net.eval(), layers)
+    view = crops.centre_view(images.size, input_size)
+    for indices, inputs in loading.fixed_view_batches(images, subtract, view, input_size, batch):
         with torch.inference_mode():
             outputs = nets.layer_outputs(net, inputs, names)
             for layer, maps in outputs.items():

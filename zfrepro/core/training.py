@@ -6,8 +6,6 @@ last state ends with the same bits as one that never stopped (same machine, vers
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.sgd import sgd
 
-from zfrepro.core import crops, nets
+from zfrepro.core import crops, loading, nets
 from zfrepro.core.recipe import Recipe, Stall, faded_to, rate_at, steps_per_epoch, weight_decay_of
 
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, where a look waits for the device
@@ -34,9 +32,9 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """images uint8 (N, S, S, 3), labels int64 (N,), mean float32 (S, S, 3)"""
+    """images uint8 (N, S, S, 3), in memory or read when needed; labels int64 (N,), mean float32 (S, S, 3)"""
 
-    images: np.ndarray
+    images: loading.Images | np.ndarray
     labels: np.ndarray
     mean: np.ndarray
 
@@ -50,8 +48,8 @@ class Training:
     def __init__(
         self, net: nn.Sequential, data: TrainingImages, recipe: Recipe, device: torch.device, dtype: torch.dtype
     ):
-        self.net, self.data, self.recipe, self.device, self.dtype = net, data, recipe, device, dtype
-        self.labels = torch.from_numpy(data.labels).to(device)
+        self.net, self.recipe, self.device, self.dtype = net, recipe, device, dtype
+        self.images, self.labels = loading.as_images(data.images), torch.from_numpy(data.labels).to(device)
         self.subtract = crops.MeanSubtraction(data.mean, device, recipe.input_scale)
         self.weight_decay = weight_decay_of(recipe, self.batches_per_epoch)
         self.groups = _groups(net, self.weight_decay)
@@ -176,54 +174,14 @@ class Training:
         self._batches = None
 
     def _prefetch(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of one epoch from number `first` on; cut in a thread of its own, one to three ahead."""
-        recipe, images = self.recipe, self.data.images
-        order = crops.epoch_order(len(images), recipe.seed, epoch)
-        views = crops.training_views(recipe.crops, len(images), images.shape[1], recipe.input_size, recipe.seed, epoch)
-
-        def cut_all() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            for start in range(first * recipe.batch, len(order), recipe.batch):
-                indices = order[start : start + recipe.batch]
-                yield indices, views[indices], crops.cut(images, indices, views[indices], recipe.input_size)
-
-        for indices, batch_views, cut in _ahead(cut_all(), 3 if self.device.type == "cuda" else 1):
-            yield self.subtract(cut, batch_views, self.dtype), self.labels[torch.from_numpy(indices).to(self.device)]
-
-
-def _ahead(items: Iterator[Any], depth: int) -> Iterator[Any]:
-    """Iterate in a thread that works `depth` items ahead; an exception there is raised here."""
-    waiting: queue.Queue[tuple[Any, Exception | None]] = queue.Queue(depth)
-    stop, end = threading.Event(), object()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((end, None))
-        except Exception as error:
-            put((end, error))
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while True:
-            item, error = waiting.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
-    finally:
-        stop.set()
+        """Inputs and labels of one epoch's batches from number `first` on; the images are read ahead."""
+        recipe, images = self.recipe, self.images
+        order = crops.epoch_order(len(images), recipe.seed, epoch)[first * recipe.batch :]
+        drawn = crops.training_views(recipe.crops, len(images), images.size, recipe.input_size, recipe.seed, epoch)
+        views = torch.from_numpy(drawn[order]).to(self.device)
+        labels = self.labels[torch.from_numpy(order).to(self.device)]
+        for where, pixels in loading.read_ahead(images, order, recipe.batch, self.device):
+            yield self.subtract.from_stored(pixels, views[where], recipe.input_size, self.dtype), labels[where]
 
 
 @dataclass

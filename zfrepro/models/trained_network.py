@@ -117,8 +117,10 @@ class NetworkOnSplit(TrainedNetwork):
         top, left, _ = self.view
         return self.set.boxes(self.split) - np.array([left, top, left, top], dtype=np.float32)
 
-    def batches(self, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
-        """The whole split in order: (where, inputs (B, 3, s, s))."""
-        from zfrepro.core.crops import fixed_view_batches
+    def batches(self, batch: int, positions: np.ndarray | None = None) -> Iterator[tuple[slice, torch.Tensor]]:
+        """The whole split in order, or the images at these positions: (where, inputs (B, 3, s, s))."""
+        from zfrepro.core.loading import Subset, fixed_view_batches
 
-        return fixed_view_batches(self.images, self.subtract, self.view, self.size, batch)
+        images = self.set.reader(self.split)
+        chosen = images if positions is None else Subset(images, positions)
+        return fixed_view_batches(chosen, self.subtract, self.view, self.size, batch)

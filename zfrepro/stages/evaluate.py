@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,9 @@ from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.prepared_set import PreparedSet
+
+if TYPE_CHECKING:
+    from zfrepro.core.loading import Images
 
 
 class Spec(Base):
@@ -52,13 +55,14 @@ def _measure(
 ) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """Errors (%), and views -> probabilities float32 (N, C) of the validation images."""
     from zfrepro.core import crops, evaluation
+    from zfrepro.core.loading import Subset
     from zfrepro.models import devices
     from zfrepro.models.trained_network import TrainedNetwork
 
     network = TrainedNetwork(weights, device, threads)
     dtype = devices.precision(spec.precision, network.device)
 
-    def predict(images: np.ndarray, *views: int) -> dict[int, np.ndarray]:
+    def predict(images: Images, *views: int) -> dict[int, np.ndarray]:
         sets = [crops.ten_views(source.size, network.size) if count == 10 else [network.view] for count in views]
         averages = evaluation.averaged_probabilities(
             network.net, images, network.subtract, network.size, sets, spec.batch, dtype
@@ -68,8 +72,8 @@ def _measure(
     labels = source.labels("val")
     sample = np.unique(np.linspace(0, len(source.labels("train")) - 1, spec.train_images).astype(int))
     with explain_not_finite(weights):
-        probabilities = predict(source.images("val"), *spec.views)
-        of_training = predict(source.images("train")[sample], 1)[1]
+        probabilities = predict(source.reader("val"), *spec.views)
+        of_training = predict(Subset(source.reader("train"), sample), 1)[1]
     errors: dict[str, Any] = {
         "train_top1": top_error(of_training, source.labels("train")[sample], 1),
         "train_n": len(sample),

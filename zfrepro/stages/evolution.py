@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +134,7 @@ def _find_responses(spec: Spec, network: NetworkOnSplit, state: Weights, searche
     network.net.load_state_dict(state, strict=False)
     layers = {name: int(name.removeprefix("conv")) for name in CONVOLUTIONS if f"{name}.weight" in state}
     net, every = up_to_convolutions(network.net, layers), -(-len(searched) // spec.compared)
-    results = survey(net, _batches(network, searched, spec.batch), layers, every)
+    results = survey(net, network.batches(spec.batch, searched), layers, every)
     responses_by_layer = {}
     for layer, (strongest, responses) in results.items():
         values = strongest.values[:, 0].cpu().numpy()
@@ -144,12 +143,6 @@ def _find_responses(spec: Spec, network: NetworkOnSplit, state: Weights, searche
             np.maximum(values, 0), indices, strongest.positions[:, 0].cpu(), responses.T.cpu().numpy()
         )
     return responses_by_layer
-
-
-def _batches(network: NetworkOnSplit, searched: np.ndarray, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
-    for start in range(0, len(searched), batch):
-        indices = searched[start : start + batch]
-        yield slice(start, start + len(indices)), network.inputs(network.crops(indices))
 
 
 def _project_maps(

@@ -105,7 +105,7 @@ def _layers(
     if not sizes:
         raise UserError(f"{weights}: this network has none of the layers {', '.join(map(str, layers))}")
     subtract = crops.MeanSubtraction(features.mean_at(network.mean, target.size), network.device)
-    batches = features.batches(network.net, target.all_images, subtract, network.size, layers, spec.batch)
+    batches = features.batches(network.net, target.reader(None), subtract, network.size, layers, spec.batch)
     return sizes, batches
 
 

@@ -23,6 +23,7 @@ from zfrepro.storage.prepared_set import PreparedSet
 if TYPE_CHECKING:
     import torch
 
+    from zfrepro.core.loading import Images
     from zfrepro.core.training import Training
 
 
@@ -133,13 +134,14 @@ class _Scratch:
         """accuracy: mean per-class accuracy (%) on the centre view of the fold's test images; train_error: running top-1
         training error (%) of the last epoch; still_falling: see fall_at_end."""
         from zfrepro.core import crops, evaluation
+        from zfrepro.core.loading import Subset
 
-        images, labels, size = self.target.all_images, self.target.labels(None), self.training["input_size"]
+        images, labels, size = self.target.reader(None), self.target.labels(None), self.training["input_size"]
         classes, train_labels = np.unique(labels[fold.train], return_inverse=True)
-        training, errors = self._train(images[fold.train], train_labels, len(classes), number)
+        training, errors = self._train(Subset(images, fold.train), train_labels, len(classes), number)
         view = crops.centre_view(self.target.size, size)
         predicted = evaluation.probabilities(
-            training.net, images[fold.test], training.subtract, size, [view], dtype=training.dtype
+            training.net, Subset(images, fold.test), training.subtract, size, [view], dtype=training.dtype
         ).argmax(1)
         return {
             "accuracy": mean_class_accuracy(classes[predicted], labels[fold.test]),
@@ -147,10 +149,11 @@ class _Scratch:
             "still_falling": fall_at_end(errors),
         }
 
-    def _train(self, images: np.ndarray, labels: np.ndarray, classes: int, number: int) -> tuple[Training, list[float]]:
+    def _train(self, images: Images, labels: np.ndarray, classes: int, number: int) -> tuple[Training, list[float]]:
         """The training, done, and its running top-1 error (%) of every epoch. Without validation images it is the training
         error that has to stall before the schedule `stall` anneals."""
         from zfrepro.core import nets
+        from zfrepro.core.loading import mean_image
         from zfrepro.core.recipe import Recipe, steps_per_epoch
         from zfrepro.core.training import Training, TrainingImages
         from zfrepro.models import devices
@@ -165,7 +168,7 @@ class _Scratch:
             seed=settings["seed"] + number,
             **{field: settings[field] for field in shared},
         )
-        data = TrainingImages(images, labels, images.mean(0, dtype=np.float64).astype(np.float32))
+        data = TrainingImages(images, labels, mean_image(images))
         dtype = devices.precision(settings["precision"], self.device)
         work = Training(nets.to_device(net, self.device), data, recipe, self.device, dtype)
         errors = []

@@ -158,7 +158,7 @@ def _training(spec: Spec, source: PreparedSet, device: torch.device, dtype: torc
     shared = {field.name for field in dataclasses.fields(Recipe)} & set(Spec.model_fields)
     recipe = Recipe(**{field: getattr(spec, field) for field in shared})
     return Training(
-        net, TrainingImages(source.images("train"), source.labels("train"), source.mean()), recipe, device, dtype
+        net, TrainingImages(source.reader("train"), source.labels("train"), source.mean()), recipe, device, dtype
     )
 
 
@@ -238,7 +238,7 @@ def _end_epoch(
     labels = source.labels("val")
     try:
         predicted = evaluation.probabilities(
-            training.net, source.images("val"), training.subtract, spec.input_size, [view], dtype=training.dtype
+            training.net, source.reader("val"), training.subtract, spec.input_size, [view], dtype=training.dtype
         )
     except FloatingPointError as error:
         raise Diverged(training.epoch + 1, training.batch, f"on the validation images {error}") from error

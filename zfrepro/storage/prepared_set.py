@@ -19,6 +19,7 @@ import numpy as np
 
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts
+from zfrepro.storage.stored_images import StoredImages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,8 @@ class PreparedSet:
             images = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({error}); delete {self.folder} and run again") from error
-        if images.shape != (self.count, self.size, self.size, 3):
+        shape = (self.count, self.size, self.size, 3)
+        if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
             raise UserError(f"{path}: does not fit its manifest.json; delete {self.folder} and run again")
         return images
 
@@ -76,8 +78,14 @@ class PreparedSet:
         return slice(*self.splits[split])
 
     def images(self, split: str | None) -> np.ndarray:
-        """uint8 (n, S, S, 3)"""
+        """uint8 (n, S, S, 3), memory-mapped: for a look at some of them"""
         return self.all_images[self.where(split)]
+
+    def reader(self, split: str | None) -> StoredImages:
+        """The same images for reading them all, or many at random."""
+        where, mapped = self.where(split), self.all_images
+        assert isinstance(mapped, np.memmap)
+        return StoredImages(self.folder / "images.npy", mapped.offset, where.start, where.stop, self.size)
 
     def labels(self, split: str | None) -> np.ndarray:
         """int64 (n,), positions in `classes`"""

@@ -1,0 +1,107 @@
+"""Images of a file come by position, in any order and from any thread; a file that fails is named."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from zfrepro.errors import UserError
+from zfrepro.storage.stored_images import StoredImages
+
+SIZE, COUNT = 6, 20
+
+
+@pytest.fixture
+def array():
+    return np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path, array):
+    np.save(tmp_path / "images.npy", array)
+    return tmp_path / "images.npy"
+
+
+def opened(path, first=0, end=COUNT):
+    return StoredImages(path, np.load(path, mmap_mode="r").offset, first, end, SIZE)
+
+
+def read(images, *indices):
+    out = np.zeros((len(indices), SIZE, SIZE, 3), dtype=np.uint8)
+    images.read(np.array(indices), out)
+    return out
+
+
+@pytest.mark.parametrize("indices", [(3,), (0, 1, 2), (5, 4, 3), (19, 0, 7, 7), tuple(range(COUNT))])
+def test_images_come_as_they_are_in_the_file(path, array, indices):
+    np.testing.assert_array_equal(read(opened(path), *indices), array[list(indices)])
+
+
+def test_a_split_counts_from_its_first_image(path, array):
+    images = opened(path, 4, 9)
+    assert (len(images), images.size) == (5, SIZE)
+    np.testing.assert_array_equal(read(images, 4, 0), array[[8, 4]])
+    np.testing.assert_array_equal(read(images, 1, 2, 3), array[5:8])
+
+
+def test_many_threads_read_at_once(path, array):
+    images = opened(path)
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(lambda n: read(images, n % COUNT, (7 * n) % COUNT), range(200)))
+    for number, part in enumerate(parts):
+        np.testing.assert_array_equal(part, array[[number % COUNT, (7 * number) % COUNT]])
+
+
+@pytest.mark.parametrize("least", [1, 100])
+def test_a_system_that_returns_fewer_bytes_is_asked_again(path, array, monkeypatch, least):
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, start: preadv(file, [buffers[0][:least]], start))
+    np.testing.assert_array_equal(read(opened(path), 9, 2), array[[9, 2]])
+
+
+def test_without_preadv_the_bytes_are_the_same(path, array, monkeypatch):
+    monkeypatch.delattr(os, "preadv")
+    np.testing.assert_array_equal(read(opened(path), 9, 2, 3), array[[9, 2, 3]])
+
+
+@pytest.mark.parametrize("preadv", [True, False])
+@pytest.mark.parametrize("lost", [1, 4 * SIZE * SIZE * 3])
+def test_a_file_that_becomes_shorter_is_named(path, monkeypatch, preadv, lost):
+    """With a memory map the process would be killed by SIGBUS."""
+    images = opened(path)
+    if not preadv:
+        monkeypatch.delattr(os, "preadv")
+    os.truncate(path, path.stat().st_size - lost)
+    np.testing.assert_array_equal(read(images, 0), read(images, 0))
+    message = rf"images\.npy: has become shorter while it was read, .* ends before image 20; delete {path.parent}"
+    with pytest.raises(UserError, match=message):
+        read(images, 19)
+
+
+def test_a_disk_that_fails_is_named(path, monkeypatch):
+    images = opened(path)
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    with pytest.raises(UserError, match=r"images\.npy: cannot be read \(Input/output error\); check the disk"):
+        read(images, 1)
+
+
+def test_a_file_that_is_gone_is_named(path):
+    offset = np.load(path, mmap_mode="r").offset
+    path.unlink()
+    with pytest.raises(UserError, match=r"images\.npy: cannot be read \(No such file or directory\)"):
+        StoredImages(path, offset, 0, COUNT, SIZE)
+
+
+def test_a_reader_that_is_no_longer_used_closes_its_file(path):
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    if before is None:
+        pytest.skip("open files are not listed by this system")
+    images = opened(path)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del images
+    assert len(os.listdir("/proc/self/fd")) == before
