@@ -132,3 +132,22 @@ def test_sections_that_are_left_out_have_no_jobs():
     )
     assert with_files.jobs() == (("prepare", "source"), ("train", "baseline"), ("exhibits", "x"), ("report",))
     assert TRAINING == ("train", "ablate")
+
+
+def test_the_stages_that_use_a_gpu_are_those_with_a_device():
+    with_device = {stage for stage in STAGES if "device" in inspect.signature(stage_module(stage).run).parameters}
+    assert set(graph.GPU_STAGES) == with_device
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (("train", "improved"), True),
+        (("features", "caltech101", "improved"), True),
+        (("features", "caltech101", "hog"), False),
+        (("probes", "caltech101", "improved"), False),
+        (("exhibits", "claims"), False),
+    ],
+)
+def test_which_jobs_use_a_gpu(smoke, job, expected):
+    assert graph.uses_gpu(job[0], smoke.graph.inputs(job)) == expected

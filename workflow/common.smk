@@ -1,7 +1,9 @@
 # The only Python code of the workflow: the checked experiment; settings, inputs and code of each job, from its graph of jobs.
+import os
+
 from zfrepro import graph
 from zfrepro.experiment import data_changes, loading
-from zfrepro.running import manager
+from zfrepro.running import gpu_lease, manager
 from zfrepro.storage import code_digest
 from zfrepro.storage.source_code import Kept, Package
 from zfrepro.errors import UserError
@@ -59,3 +61,21 @@ def code(stage):
     return (
         lambda wildcards: f"code {code_digest.digest(*EXPERIMENT.graph.code(job(stage, wildcards)), package=PACKAGE)}"
     )
+
+
+def gpus(stage):
+    """1 for a job that computes on a GPU if there is one; Snakemake counts them, the job takes one that is free (running/gpu_lease.py)."""
+    wanted = os.environ.get("ZFREPRO_DEVICE") != "cpu"
+    return lambda wildcards, input: int(wanted and graph.uses_gpu(stage, input))
+
+
+def gpu_slots():
+    """How many jobs can use the GPUs of this machine at once; 0 without one and on a cluster."""
+    if workflow.is_main_process and workflow.local_exec and not workflow.dryrun:
+        gpu_lease.offer()
+    return gpu_lease.slots()
+
+
+def reading_threads(wildcards):
+    """Beside a GPU a job reads images with its share of the cores. On the CPU one thread: another number gives sums other last digits."""
+    return max(1, workflow.cores // gpu_slots()) if gpu_slots() else 1

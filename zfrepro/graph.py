@@ -27,6 +27,7 @@ WILDCARDS = {
     "report": (),
 }
 FILE_STAGES = ("probes", "scratch")  # their jobs write one file, the others a folder
+GPU_STAGES = (*TRAINING, *RUN_STAGES, "folds", "features", "scratch")  # their jobs compute on a GPU if there is one
 
 _TRAINED = {
     "weights": "model.safetensors",
@@ -84,6 +85,11 @@ def output_patterns(stage: str) -> dict[str, str]:
     if stage in FILE_STAGES:
         return {"summary": out_path(stage)}
     return {label: f"{out_path(stage)}/{file}" for label, file in OUTPUTS[stage].items()}
+
+
+def uses_gpu(stage: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a job computes on a GPU if there is one; inputs: its files by label. Features without a network are hand-crafted."""
+    return stage in GPU_STAGES and (stage != "features" or bool(inputs.get("weights")))
 
 
 class Graph:

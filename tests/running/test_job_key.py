@@ -127,6 +127,14 @@ def test_a_gpu_counts_by_its_model_and_the_processor_beside_it_does_not(package,
     assert key(package, evaluation(device="cuda:0")) == key(package)
 
 
+def test_threads_count_on_the_cpu_alone(package, monkeypatch):
+    """Beside a GPU their number follows from that of the GPUs, which changes no result."""
+    assert key(package, evaluation(threads=2)) != key(package)
+    monkeypatch.setattr(machine, "gpus", lambda: [H100])
+    assert key(package, evaluation(threads=2)) == key(package)
+    assert key(package, evaluation(device="cpu", threads=2)) != key(package, evaluation(device="cpu"))
+
+
 def test_of_several_models_the_one_that_is_chosen_counts(package, monkeypatch):
     monkeypatch.setattr(machine, "gpus", lambda: [H100, T4])
     first, second = (key(package, evaluation(device=f"cuda:{i}")) for i in range(2))
@@ -206,3 +214,11 @@ def test_an_input_that_is_left_out_is_an_option(package):
     found = parts(package, given, stage="features", module=features)
     assert found["options"] == {"threads": 1, "weights": None}
     assert found["inputs"] == {"images": "i"}
+
+
+def test_features_without_a_network_are_computed_on_the_cpu(package, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: [H100])
+    given = {"spec": features.Spec(kind="hog"), "images": Path("i"), "weights": None, "out": Path("results/demo/features/a/hog"),
+             "device": "auto", "threads": 1}  # fmt: skip
+    assert parts(package, given, stage="features", module=features)["device"] == "cpu"
+    assert parts(package, given | {"weights": Path("w")}, stage="features", module=features)["device"] == "cuda"

@@ -302,6 +302,45 @@ def test_what_torch_has_computed_on_another_device_is_not_stored(own, capsys, mo
     assert list(store_of(own).entries()) == []
 
 
+@pytest.fixture
+def leases(monkeypatch):
+    """Devices for which a job has asked for a GPU; it gets number 1."""
+    asked = []
+
+    def take(device):
+        asked.append(device)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+        return True
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(stored_stage.gpu_lease, "take", take)
+    return asked
+
+
+def test_a_job_that_is_in_the_store_needs_no_gpu(own, leases):
+    stored_stage.run("folds", folds, arguments_of_folds())
+    assert (small_experiment.record(CONFIG, FOLDS)["taken"], leases) == (True, [])
+    empty(own)
+    stored_stage.run("folds", folds, arguments_of_folds())
+    assert (small_experiment.record(CONFIG, FOLDS)["taken"], leases) == (False, ["auto"])
+
+
+def test_without_a_store_a_job_takes_a_gpu_too(own, leases, monkeypatch):
+    monkeypatch.setenv("ZFREPRO_STORE", "none")
+    stored_stage.run("folds", folds, arguments_of_folds(device="cpu"))
+    assert leases == ["cpu"]
+
+
+def test_where_gpus_differ_the_store_is_asked_again_for_the_one_that_a_job_has_got(own, leases, monkeypatch):
+    monkeypatch.setattr(job_key.machine, "gpus", lambda: ["NVIDIA H100", "Tesla T4"])
+    monkeypatch.setattr(job_key, "is_device_right", lambda *_: True)
+    for taken in (False, True):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        stored_stage.run("folds", folds, arguments_of_folds())
+        assert small_experiment.record(CONFIG, FOLDS)["taken"] == taken
+    assert len(leases) == 2
+
+
 def test_without_a_store_a_stage_just_runs(own, monkeypatch):
     monkeypatch.setenv("ZFREPRO_STORE", "none")
     run_folds()

@@ -26,6 +26,27 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_a_gpu_is_looked_for_where_a_driver_is_and_the_user_hides_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hidden: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "AMD_DRIVER", tmp_path / "kfd")
+    monkeypatch.setattr(machine, "CUDA_DRIVER", "libnosuch.so.1")
+    assert not machine.has_gpu_driver()
+    monkeypatch.setattr(machine, "CUDA_DRIVER", None)  # a library that is always there: Python itself
+    assert machine.has_gpu_driver()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert not machine.has_gpu_driver()
+
+
+def test_a_gpu_of_amd_is_looked_for_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "CUDA_DRIVER", "libnosuch.so.1")
+    monkeypatch.setattr(machine, "AMD_DRIVER", tmp_path)
+    assert machine.has_gpu_driver()
+
+
 def test_one_cpu_by_taskset_is_one_core(monkeypatch: pytest.MonkeyPatch, eight: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5})
     assert machine.cores() == 1

@@ -13,9 +13,9 @@ rule correspondence:
         f"{R}/benchmarks/correspondence/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("correspondence"),
     params:
         spec=spec("correspondence"),
         code=code("correspondence"),

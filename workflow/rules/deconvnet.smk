@@ -12,9 +12,9 @@ rule deconvnet:
         f"{R}/benchmarks/deconvnet/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("deconvnet"),
     params:
         spec=spec("deconvnet"),
         code=code("deconvnet"),

@@ -12,9 +12,9 @@ rule evaluate:
         f"{R}/benchmarks/evaluate/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("evaluate"),
     params:
         spec=spec("evaluate"),
         code=code("evaluate"),

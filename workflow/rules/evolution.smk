@@ -12,9 +12,9 @@ rule evolution:
         f"{R}/benchmarks/evolution/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("evolution"),
     params:
         spec=spec("evolution"),
         code=code("evolution"),

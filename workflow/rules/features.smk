@@ -12,9 +12,9 @@ rule features:
         f"{R}/benchmarks/features/{{set}}-{{features}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=lambda wildcards, input: 1 if input.get("weights") else 0,
+        gpu=gpus("features"),
     params:
         spec=spec("features"),
         code=code("features"),

@@ -13,9 +13,9 @@ rule folds:
     priority: 28
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("folds"),
     params:
         spec=spec("folds"),
         code=code("folds"),

@@ -12,9 +12,9 @@ rule invariance:
         f"{R}/benchmarks/invariance/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("invariance"),
     params:
         spec=spec("invariance"),
         code=code("invariance"),

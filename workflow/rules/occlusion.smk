@@ -12,9 +12,9 @@ rule occlusion:
         f"{R}/benchmarks/occlusion/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("occlusion"),
     params:
         spec=spec("occlusion"),
         code=code("occlusion"),

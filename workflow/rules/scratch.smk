@@ -13,9 +13,9 @@ rule scratch:
     priority: 26  # the longest of the jobs that follow a training
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("scratch"),
     params:
         spec=spec("scratch"),
         code=code("scratch"),

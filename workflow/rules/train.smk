@@ -13,9 +13,9 @@ rule train:
     priority: 20  # many jobs wait for these networks
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: reading_threads
     resources:
-        gpu=1,
+        gpu=gpus("train"),
     params:
         spec=spec("train"),
         code=code("train"),

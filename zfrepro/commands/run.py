@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 
 from zfrepro.running import finished
-from zfrepro.running.options import experiment_parser
+from zfrepro.running.options import experiment_parser, parse_device, parse_gpus, parse_jobs_per_gpu
 from zfrepro.storage import machine
 
 
 def main(arguments: list[str]) -> None:
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     if not options.targets and (report := finished.report_of(options.config)):
         print(f"nothing to do: {_report_files(report)}")
         return
     _run(options)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.device == "cpu" and (options.gpus or options.jobs_per_gpu):
+        parser.error(f"--{'gpus' if options.gpus else 'jobs-per-gpu'} does not go with --device cpu")
+    if options.gpus and ":" in options.device:
+        parser.error(f"--gpus does not go with --device {options.device}, which names one GPU")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,8 +38,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--device",
-        default="auto",
-        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto, a GPU if there is one",
+        type=parse_device,
+        default=os.environ.get("ZFREPRO_DEVICE") or "auto",
+        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: $ZFREPRO_DEVICE or auto, GPUs if there are any",
+    )
+    parser.add_argument(
+        "--gpus",
+        type=parse_gpus,
+        metavar="GPUS",
+        help="all, how many (8), or which (0,3; torch's numbers); default: all of the model of GPU 0",
+    )
+    parser.add_argument(
+        "--jobs-per-gpu", type=parse_jobs_per_gpu, metavar="K", help="jobs that share a GPU; default: 1"
     )
     parser.add_argument("targets", nargs="*", help="files or rules to build; default: the report")
     return parser
@@ -37,13 +58,17 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     from zfrepro.experiment import data_checks, loading, space_check
     from zfrepro.experiment.config import RESULTS
-    from zfrepro.running import manager, snakemake_run
+    from zfrepro.running import gpu_lease, gpus, manager, snakemake_run
     from zfrepro.storage import result_store
 
     manager.adopt_writable_caches()
     if not options.targets:
         _check_pdf()
     config = loading.load(options.config)
+    choice = gpus.choose(options.device, options.gpus, options.jobs_per_gpu)
+    if line := gpus.describe(choice, options.device, options.cores):
+        print(line, flush=True)
+    os.environ.update(gpu_lease.variables(choice))
     loading.check_folders(config, str(options.config))
     for line in (
         *data_checks.check_data(config, str(options.config)),
@@ -57,7 +82,13 @@ def _run(options: argparse.Namespace) -> None:
         if manager.is_locked():
             _unlock(options.config)
         outcome = snakemake_run.run(
-            options.config, config.results(), record, options.device, options.cores, _gpu_jobs(options), options.targets
+            options.config,
+            config.results(),
+            record,
+            options.device.partition(":")[0],
+            options.cores,
+            choice.slots if choice else options.cores,
+            options.targets,
         )
         if not outcome.code and not options.targets:
             finished.save(options.config, config.results(), before)
@@ -73,14 +104,6 @@ def _run(options: argparse.Namespace) -> None:
 
 def _report_files(folder: Path) -> str:
     return f"{folder / 'index.html'}  {folder / 'report.pdf'}"
-
-
-def _gpu_jobs(options: argparse.Namespace) -> int:
-    """How many GPU jobs may run at once: one on a GPU, as many as there are cores on CPUs."""
-    import shutil
-
-    on_cpu = options.device == "cpu" or (options.device == "auto" and shutil.which("nvidia-smi") is None)
-    return options.cores if on_cpu else 1
 
 
 def _unlock(config: Path) -> None:

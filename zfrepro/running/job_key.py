@@ -45,18 +45,19 @@ def key_parts(
     digests_of_settings: Callable[[Base, Digest], dict[str, str]] | None = getattr(module, "inputs", None)
     settings = spec.model_dump(mode="json")
     code, libraries = computing_code.digest(list(_roots(stage, settings)), package)
+    place = _device(stage, arguments, settings)
     return {
         "stage": stage,
         "settings": _within_experiment(settings, stage, Path(arguments["out"])),
         "inputs": inputs | (digests_of_settings(spec, digest) if digests_of_settings else {}),
-        "options": {name: value for name, value in sorted(arguments.items()) if _is_option(name, value)},
+        "options": {name: value for name, value in sorted(arguments.items()) if _is_option(name, value, place)},
         "code": code,
         "libraries": libraries,
         "python": ".".join(map(str, sys.version_info[:2])),
         "format": artifacts.FORMAT,
         "environment": {name: os.environ[name] for name in NUMERIC if name in os.environ},
         **_file(stage, Path(arguments["out"])),
-        **_device(arguments, settings),
+        **place,
     }
 
 
@@ -83,8 +84,9 @@ def _inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
     return {name: value for name, value in arguments.items() if isinstance(value, Path) and name not in NEUTRAL}
 
 
-def _is_option(name: str, value: Any) -> bool:
-    return name not in NEUTRAL and not isinstance(value, Path)
+def _is_option(name: str, value: Any, place: Mapping[str, Any]) -> bool:
+    """Threads count where they divide sums, on the CPU; beside a GPU they read images, and their number follows from that of the GPUs."""
+    return name not in NEUTRAL and not isinstance(value, Path) and (name != "threads" or place["device"] == "cpu")
 
 
 def _within_experiment(settings: dict[str, Any], stage: str, out: Path) -> dict[str, Any]:
@@ -101,9 +103,9 @@ def _file(stage: str, out: Path) -> dict[str, str]:
     return {"file": out.name} if stage in graph.FILE_STAGES else {}
 
 
-def _device(arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _device(stage: str, arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Where it computes; for the precision `auto`, what decides it (models/devices.py)."""
-    name = _device_name(arguments)
+    name = device_name(stage, arguments)
     gpus = [] if name == "cpu" else sorted(set(machine.gpus()))
     if name.startswith("cuda") or gpus:
         several = [name, *(os.environ.get(variable) for variable in SELECTING)] if len(gpus) > 1 else []
@@ -113,8 +115,9 @@ def _device(arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[s
     return {"device": "cpu", "instructions": machine.instruction_set(), **bfloat16}
 
 
-def _device_name(arguments: Mapping[str, Any]) -> str:
-    name = str(arguments.get("device", "cpu"))
+def device_name(stage: str, arguments: Mapping[str, Any]) -> str:
+    """`cpu`, `cuda`, `cuda:1`, or `auto`: a GPU if there is one."""
+    name = str(arguments["device"]) if graph.uses_gpu(stage, arguments) else "cpu"
     return os.environ.get("ZFREPRO_DEVICE", "auto") if name == "auto" else name
 
 
@@ -123,6 +126,6 @@ def is_device_right(arguments: Mapping[str, Any], parts: Mapping[str, Any]) -> b
     torch = sys.modules.get("torch")
     if torch is None or "device" not in arguments:
         return True
-    name = _device_name(arguments)
+    name = device_name(parts["stage"], arguments)
     used = name.partition(":")[0] if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     return bool(used == parts["device"])

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from zfrepro.errors import UserError
-from zfrepro.running import TAKEN, job_key
+from zfrepro.running import TAKEN, gpu_lease, job_key
 from zfrepro.storage import artifacts, code_stamp, input_check, result_store
 from zfrepro.storage.result_store import ResultStore
 from zfrepro.storage.source_code import Kept, Package
@@ -27,6 +27,7 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
     out = Path(arguments["out"])
     if root is None:
         _remove_record(stage, out)
+        _take_gpu(stage, arguments)
         module.run(**arguments)
         return
     store, kept = ResultStore(root), Kept(root)
@@ -34,6 +35,10 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
     if parts is not None and _take(store, stage, parts, out):
         return
     input_check.require_whole(job_key.input_paths(arguments), root / "checked")
+    if _take_gpu(stage, arguments):  # a while may have passed; and where GPUs differ, the key tells which one it is
+        parts = _parts(stage, module, arguments, kept)
+        if parts is not None and _take(store, stage, parts, out):
+            return
     _remove_record(stage, out)
     started = time.monotonic()
     with artifacts.record_written() as written:
@@ -46,6 +51,11 @@ def run(stage: str, module: ModuleType, arguments: dict[str, Any]) -> None:
     key = _store(store, stage, module, arguments, kept, parts, folder, names, seconds)
     _save_record(stage, out, key, taken=False, seconds=seconds)
     kept.save()
+
+
+def _take_gpu(stage: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether the job has waited for a GPU and now sees this one alone."""
+    return gpu_lease.take(job_key.device_name(stage, arguments))
 
 
 def _parts(stage: str, module: ModuleType, arguments: Mapping[str, Any], kept: Kept) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 CPU_INFO = Path("/proc/cpuinfo")
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
+CUDA_DRIVER, AMD_DRIVER = "libcuda.so.1", Path("/dev/kfd")
+GPU_CHOICE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")  # variables that limit which GPUs a process sees
 
 
 VECTORS = ("avx512f", "avx2", "avx", "sve", "asimd")  # instruction sets, the first that a processor has counts
@@ -65,6 +68,21 @@ def _numbers(path: Path) -> list[float]:
     except (OSError, ValueError):
         return []
     return numbers if all(number > 0 for number in numbers) else []
+
+
+def has_gpu_driver() -> bool:
+    """Whether torch may see a GPU; it says so itself, but takes seconds to load. Without a driver this takes less than 1 ms."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    return AMD_DRIVER.exists() or _can_load(CUDA_DRIVER)
+
+
+def _can_load(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def gpus() -> list[str]:
