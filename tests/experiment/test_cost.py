@@ -112,6 +112,20 @@ def test_training_on_a_target_lasts_the_given_steps(config):
     assert needs.operations == {"training from scratch on targets": 3 * 3 * epochs * 100 * operations}
 
 
+def test_classifiers_are_counted_job_by_job(config):
+    names = ("improved", "hog")
+    sizes = {name: cost.count_images(config, name) for name in config.prepare}
+    amounts = [
+        list(cost.job_operations(config, job("probes", set="caltech101", features=name), sizes)) for name in names
+    ]
+    assert [[purpose for purpose, _ in amount] for amount in amounts] == [[cost.CLASSIFIERS]] * 2
+    needs = cost.estimate_cost(config, [job("probes", set="caltech101", features=name) for name in names])
+    assert needs.operations == {cost.CLASSIFIERS: amounts[0][0][1] + amounts[1][0][1]}
+    rows = {row.layer: row for row in describe(config.training("improved").network, 64, 10, 0.1)}
+    both = rows[1].outputs * rows[1].size ** 2 + rows[7].outputs
+    assert amounts[0][0][1] > 1718**2 * both  # the inner products of all features
+
+
 def test_an_empty_plan_needs_nothing(config):
     assert list(plan.format_cost(cost.estimate_cost(config, []))) == []
 

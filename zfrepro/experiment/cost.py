@@ -1,7 +1,7 @@
 """Estimate what the jobs of a plan need, before any data are there: images, disk space, operations.
 
-An operation is one multiplication or one addition in a convolution or a fully connected layer. Normalisation, pooling and the
-classifiers on frozen features are not counted, nor are the analyses of trained networks (Figs 1, 2 and 4 to 8). A training step
+An operation is one multiplication or one addition in a convolution, a fully connected layer or a classifier on frozen features
+(probe_cost.py). Normalisation, pooling and the analyses of trained networks (Figs 1, 2 and 4 to 8) are not counted. A training step
 counts as three forward passes: one for the scores, one for the gradients of the activations, one for those of the weights.
 """
 
@@ -18,17 +18,20 @@ from zfrepro.core.hog import length
 from zfrepro.core.recipe import Recipe, faded_to, rate_sum, steps_per_epoch, weight_decay_of
 from zfrepro.datasets.counting import count_in_folder
 from zfrepro.datasets.published import Counts, lookup_counts
+from zfrepro.experiment import left_out, probe_cost
 from zfrepro.experiment.config import Config
 from zfrepro.graph import SOURCE, TRAINING, Job
-from zfrepro.stages import scratch
-from zfrepro.stages.features import RANDOM_LAYER
+from zfrepro.stages import probes, scratch
+from zfrepro.stages.features import HOG_LAYER, RANDOM_LAYER
 from zfrepro.stages.prepare import parse_options
 from zfrepro.storage import artifacts
 
 PASSES = 3  # forward passes that one training step costs
 FLOAT_BYTES, HALF_BYTES = 4, 2
 BYTES = ("prepared images", "weights and snapshots", "features")
-OPERATIONS = ("training", "evaluation", "features", "training from scratch on targets")
+CLASSIFIERS = "linear classifiers"
+OPERATIONS = ("training", "evaluation", "features", CLASSIFIERS, "training from scratch on targets")
+IN_FLOAT32 = (CLASSIFIERS,)  # purposes that never compute in the precision of training
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,16 @@ def estimate_cost(config: Config, jobs: Collection[Job]) -> Cost:
     sizes = {name: count_images(config, name) for name in config.prepare}
     disk, work = dict.fromkeys(BYTES, 0), dict.fromkeys(OPERATIONS, 0)
     for job in jobs:
-        for purpose, amount in _job_bytes(config, job, sizes):
+        for purpose, amount in job_bytes(config, job, sizes):
             disk[purpose] += amount
-        for purpose, amount in _job_operations(config, job, sizes):
+        for purpose, amount in job_operations(config, job, sizes):
             work[purpose] += amount
     prepared = {job[1] for job in jobs if job[0] == "prepare"}
     images = {name: size.images if size else None for name, size in sizes.items() if name in prepared}
     return Cost(images, _without_zeros(disk), _without_zeros(work))
 
 
-def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
+def job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
     """Purpose, one of BYTES, and bytes that the job writes."""
     source = sizes[SOURCE]
     if job[0] == "prepare" and (size := sizes[job[1]]):
@@ -102,10 +105,13 @@ def _job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> 
     elif job[0] == "features" and source:
         _, target, features = job
         if size := sizes[target]:
-            yield "features", sum(_feature_lengths(config, features, target, source)) * size.images * HALF_BYTES
+            yield (
+                "features",
+                sum(_feature_lengths(config, features, target, source).values()) * size.images * HALF_BYTES,
+            )
 
 
-def _job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
+def job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> Iterator[tuple[str, int]]:
     """Purpose, one of OPERATIONS, and operations that the job computes."""
     source = sizes[SOURCE]
     if job[0] in TRAINING and source:
@@ -116,6 +122,8 @@ def _job_operations(config: Config, job: Job, sizes: Mapping[str, Counts | None]
         _, target, features = job
         if size := sizes[target]:
             yield "features", _feature_operations(config, features, size, source)
+    elif job[0] == "probes" and source and (size := sizes[job[1]]):
+        yield CLASSIFIERS, _probe_operations(config, job, size, source)
     elif job[0] == "scratch" and (size := sizes[job[1]]):
         yield "training from scratch on targets", _scratch_operations(config, job[1], size)
 
@@ -178,14 +186,22 @@ def _feature_operations(config: Config, features: str, target: Counts, source: C
     return target.images * forward_operations(_rows(config, run, source.classes)) if run else 0
 
 
-def _feature_lengths(config: Config, features: str, target: str, source: Counts) -> list[int]:
-    """Features per image, layer by layer."""
+def _feature_lengths(config: Config, features: str, target: str, source: Counts) -> dict[int, int]:
+    """Layer -> features per image."""
     run = config.network_of_features(features)
     if run is None:
-        return [length(config.prepare[target].size)]
+        return {HOG_LAYER: length(config.prepare[target].size)}
     layers = (RANDOM_LAYER,) if features == "random" else config.features.layers
     last_rows: Mapping[int, Row] = {row.layer: row for row in _rows(config, run, source.classes)}
-    return [last_rows[layer].outputs * last_rows[layer].size ** 2 for layer in layers if layer in last_rows]
+    return {layer: last_rows[layer].outputs * last_rows[layer].size ** 2 for layer in layers if layer in last_rows}
+
+
+def _probe_operations(config: Config, job: Job, size: Counts, source: Counts) -> int:
+    _, target, features = job
+    spec = probes.Spec.model_validate_json(config.slice(job))
+    lengths = _feature_lengths(config, features, target, source)
+    several = target == left_out.SEVERAL and left_out.has_several_classes(config)
+    return probe_cost.count_operations(spec, config.folds[target], size, lengths, features, several)
 
 
 def _scratch_operations(config: Config, target: str, size: Counts) -> int:

@@ -40,7 +40,7 @@ def unmeasurable(config: Config) -> dict[str, str]:
             f"the data set `{source}` has no positions of eyes and noses, and `correspondence.annotations` names no file of them "
             "(docs/annotations.md)"
         )
-    if SEVERAL in config.folds and not _has_several_classes(config):
+    if SEVERAL in config.folds and not has_several_classes(config):
         reasons[f"folds.{SEVERAL}"] = (
             f"the images of `prepare.{SEVERAL}` ({config.prepare[SEVERAL].dataset}) have one class each, and PASCAL VOC's have several"
         )
@@ -59,7 +59,7 @@ def without_unmeasurable(config: Config) -> Config:
     return config.model_copy(update=changes) if changes else config
 
 
-def _has_several_classes(config: Config) -> bool:
+def has_several_classes(config: Config) -> bool:
     spec = config.prepare[SEVERAL]
     return spec.dataset in WITH_SEVERAL_CLASSES and spec.options.get("set", SEVERAL) == SEVERAL
 

@@ -101,11 +101,12 @@ def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedS
     for layer in about["layers"]:
         products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
         for k in folded.sizes if spec.curve and layer == deepest else (largest,):
-            kinds = _classifiers(about["kind"], k == largest)
+            kinds = classifiers(about["kind"], k == largest)
             yield from _measure(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
 
 
-def _classifiers(kind: str, largest: bool) -> tuple[probes.Kind, ...]:
+def classifiers(kind: str, largest: bool) -> tuple[probes.Kind, ...]:
+    """Those of features of a kind, `hog` or another, at the largest number of training images or at a smaller one."""
     if kind == "hog":
         return ("svm",)
     return ("softmax", "svm") if largest else ("softmax",)
