@@ -70,6 +70,28 @@ def test_annotations_may_be_in_the_home_folder(pictures):
     folder_checks.check_folders(experiment, "my.yaml")
 
 
+def test_missing_photographs_stop_a_run_and_not_a_plan(pictures):
+    content = copy.deepcopy(SMOKE)
+    content["correspondence"] |= {"annotations": "~/parts.csv", "root": "~/pictures/cat"}
+    experiment = loading.parse(content, "my.yaml")
+    rows = [f"{name},nose,0,0,1,1\n" for name in ("3.png", "none.png", "none-too.png")]
+    table = pictures.parent / "parts.csv"
+    table.write_text("".join(["image,part,x0,y0,x1,y1\n", *rows]), encoding="utf-8")
+    folder = pictures / "cat"
+    assert experiment.annotation_files() == [table, folder / "3.png"]
+    with pytest.raises(UserError) as raised:
+        folder_checks.check_folders(experiment, "my.yaml")
+    assert str(raised.value) == (
+        f"my.yaml: correspondence.root: {folder}/none.png and 1 more that ~/parts.csv names do not exist; "
+        "put the photographs there or change the key"
+    )
+    (folder / "none-too.png").write_bytes((folder / "3.png").read_bytes())
+    with pytest.raises(UserError, match=r"none\.png, which ~/parts\.csv names, does not exist; put"):
+        folder_checks.check_folders(experiment, "my.yaml")
+    (folder / "none.png").write_bytes((folder / "3.png").read_bytes())
+    folder_checks.check_folders(experiment, "my.yaml")
+
+
 def test_a_missing_folder_says_where_a_relative_path_starts_and_which_variable_is_not_set(pictures, monkeypatch):
     monkeypatch.delenv("NOT_SET", raising=False)
     assert "folder nowhere does not exist (a relative path starts at the current folder, " in fault("nowhere")

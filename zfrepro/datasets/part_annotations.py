@@ -96,13 +96,25 @@ def read_csv(path: Path, root: Path | None, size: int, view: Box) -> list[Annota
 
 
 def list_files(path: Path, root: Path | None) -> list[Path]:
-    """The file itself and the photographs that it names; of a file with faults, which `read_csv` reports, only itself."""
+    """The file itself and the photographs that it names and that exist: a plan needs no data.
+
+    Of a file with faults, which `read_csv` reports, only itself.
+    """
+    return [paths.resolve(path), *filter(Path.is_file, _photographs(path, root))]
+
+
+def missing_photographs(path: Path, root: Path | None) -> list[Path]:
+    """Those that the file names and that do not exist; none of a file with faults."""
+    return [photograph for photograph in _photographs(path, root) if not photograph.is_file()]
+
+
+def _photographs(path: Path, root: Path | None) -> list[Path]:
     path = paths.resolve(path)
     folder = path.parent if root is None else paths.resolve(root)
     try:
-        return [path, *(folder / name for name in dict.fromkeys(row[0] for _, row in _read_rows(path)))]
+        return [folder / name for name in dict.fromkeys(row[0] for _, row in _read_rows(path))]
     except UserError:
-        return [path]
+        return []
 
 
 def _read_annotations(path: Path) -> dict[str, _Annotation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from zfrepro.datasets import walk
+from zfrepro.datasets import part_annotations, walk
 from zfrepro.datasets.counting import forget_listings, list_images
 from zfrepro.errors import UserError
 from zfrepro.experiment.config import Config
@@ -25,11 +25,17 @@ def check_folders(config: Config, name: str) -> None:
         _require_root(spec, f"{name}: prepare.{label}.options.root")
         if line := _check_layout(config, label, name):
             print(line, flush=True)
-    annotations = getattr(config.correspondence, "annotations", None)
-    if annotations is not None and not paths.resolve(annotations).is_file():
-        raise UserError(
-            f"{name}: correspondence.annotations: file {annotations} does not exist; see docs/annotations.md"
-        )
+    if config.correspondence is not None and config.correspondence.annotations is not None:
+        _check_annotations(config.correspondence.annotations, config.correspondence.root, f"{name}: correspondence")
+
+
+def _check_annotations(file: Path, root: Path | None, section: str) -> None:
+    """The file of marked photographs, and the photographs."""
+    if not paths.resolve(file).is_file():
+        raise UserError(f"{section}.annotations: file {file} does not exist; see docs/annotations.md")
+    if missing := part_annotations.missing_photographs(file, root):
+        others = f" and {len(missing) - 1} more that {file} names do" if missing[1:] else f", which {file} names, does"
+        raise UserError(f"{section}.root: {missing[0]}{others} not exist; put the photographs there or change the key")
 
 
 def check_layouts(config: Config, name: str) -> Iterator[str]:
