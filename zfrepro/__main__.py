@@ -1,4 +1,4 @@
-"""The command `zfrepro`: run, plan, publish, vary, compare, look, and every stage by its name."""
+"""The command `zfrepro`: init, run, plan, publish, vary, compare, look, and every stage by its name."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     if verb in ("-h", "--help"):
         print(_usage(verbs, names))
         return
+    if verb == "--version":
+        print(f"zfrepro {_version()}")
+        return
     package = {**names, **verbs}.get(verb)
     if package is None:
         sys.exit(_fail(f"unknown command {verb!r}; choose from {', '.join([*verbs, *names])}"))
@@ -38,6 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
         if message is None:
             raise
         sys.exit(_fail(message, 1))
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("zfrepro")
 
 
 def _explain(error: OSError) -> str | None:
@@ -83,7 +92,11 @@ def _usage(verbs: dict[str, ModuleType], names: dict[str, ModuleType]) -> str:
         doc = importlib.import_module(f"{package.__name__}.{name}").__doc__ or ""
         return f"  {name:<15} {doc.strip().splitlines()[0]}"
 
-    lines = ["usage: zfrepro COMMAND [options]; for details: zfrepro COMMAND --help", "", "commands:"]
+    lines = [
+        "usage: zfrepro COMMAND [options]; for details: zfrepro COMMAND --help; zfrepro --version",
+        "",
+        "commands:",
+    ]
     lines += [line(package, name) for name, package in verbs.items()]
     lines += ["", "stages, one at a time (the commands that Snakemake prints can be pasted):"]
     lines += [line(package, name) for name, package in names.items()]

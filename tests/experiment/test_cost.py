@@ -13,10 +13,9 @@ from zfrepro.core.architecture import Network, describe
 from zfrepro.datasets.published import lookup_counts
 from zfrepro.experiment import cost, loading
 from zfrepro.experiment.throughput import measure
-from zfrepro.running import options
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, workflow_files
 
-PAPER = options.ROOT / "workflow/experiments/paper.yaml"
+PAPER = workflow_files.ROOT / "workflow/experiments/paper.yaml"
 EXPERIMENT = """
 experiment: needy
 title: Counted
@@ -156,7 +155,7 @@ def test_a_prepared_set_is_counted_from_its_manifest(config, improved, tmp_path,
 def test_the_papers_experiment_is_planned_without_data(tmp_path, monkeypatch, capsys):
     """At one TFLOP/s the hours are the operations."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(options.ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(workflow_files.ROOT))
     plan.main(["--config", str(PAPER), "--tflops", "1"])
     output = capsys.readouterr().out
     assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in output

@@ -15,7 +15,8 @@ import pytest
 from zfrepro.experiment import loading
 from zfrepro.graph import Graph, Job
 from zfrepro.report import lineage, provenance, times
-from zfrepro.storage import artifacts, code_digest
+from zfrepro.running import experiment_files
+from zfrepro.storage import artifacts, code_digest, workflow_files
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "tests/smoke.yaml"
@@ -82,9 +83,9 @@ def test_the_graph_is_snakemakes(tmp_path: Path) -> None:
 def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) -> None:
     config = loading.load(SMOKE)
     command = lineage.command("table7_layers", "smoke")
-    environment, *words = shlex.split(command)
-    assert (environment, words[:3]) == ("PATH=.venv/bin:$PATH", ["snakemake", "--configfile", "FILE"])
-    output = planned(tmp_path, "--configfile", str(SMOKE), *words[3:])
+    *words, force, target = shlex.split(command)
+    assert (words, force) == ([".venv/bin/zfrepro", "run", "--config", "FILE"], "--force")
+    output = planned(tmp_path, "--configfile", str(SMOKE), force, target)
     files = [str(path.relative_to(config.results())) for path in config.needs("table7_layers").values()]
     count = len(config.graph.before(files))
     outputs = lines(output, "output")
@@ -93,11 +94,18 @@ def test_the_command_makes_the_exhibit_with_all_that_it_needs(tmp_path: Path) ->
 
 
 def test_the_experiments_own_file_is_named_where_it_is_known() -> None:
-    assert "--configfile" not in lineage.command("overlap", "demo")
-    assert loading.load(ROOT / "config.yaml").experiment == lineage.DEFAULT
-    for path in (ROOT / "workflow/experiments").glob("*.yaml"):
+    for path in (ROOT / "config.yaml", *(ROOT / "workflow/experiments").glob("*.yaml")):
         name = loading.load(path).experiment
-        assert f"--configfile workflow/experiments/{path.name} " in lineage.command("overlap", name)
+        words = lineage.command("overlap", name).split()
+        assert experiment_files.experiment_file(words[words.index("--config") + 1]) == path
+    assert " --config FILE " in lineage.command("overlap", "mine")
+
+
+def test_an_installed_package_is_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow_files, "is_packed", lambda: True)
+    assert lineage.command("overlap", "demo") == (
+        "zfrepro run --config demo --force results/demo/exhibits/overlap/exhibit.json"
+    )
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,32 @@ def test_a_git_that_takes_too_long_leaves_all_open(
     assert provenance.git(repository) == _unknown("git rev-parse took longer than 0.5 s")
 
 
+class Installed:
+    """A package as pip's records describe it; direct_url: content of direct_url.json, None where there is none."""
+
+    version = "0.2.0"
+
+    def __init__(self, direct_url: str | None):
+        self.direct_url = direct_url
+
+    def read_text(self, name: str) -> str | None:
+        return self.direct_url if name == "direct_url.json" else None
+
+
+@pytest.mark.parametrize(
+    "direct_url", [None, '{"url": "file:///tmp/zfrepro-0.2.0-py3-none-any.whl", "archive_info": {}}']
+)
+def test_an_installed_package_names_its_version(direct_url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance.importlib.metadata, "distribution", lambda name: Installed(direct_url))
+    assert provenance.installed_commit() == _unknown("installed as a package, zfrepro 0.2.0")
+    assert _shown(provenance.installed_commit()) == "commit not known: installed as a package, zfrepro 0.2.0"
+
+
+def test_pip_keeps_the_commit_of_a_package_from_a_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    direct_url = '{"url": "https://example.org/zfrepro", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}'
+    monkeypatch.setattr(provenance.importlib.metadata, "distribution", lambda name: Installed(direct_url))
+    assert provenance.installed_commit() == {"commit": "0123456789abcdef", "dirty": False, "reason": ""}
+
+
 def test_reports_of_earlier_versions_say_nothing_that_is_not_known() -> None:
     assert _shown(None) == "commit not known"

@@ -32,6 +32,7 @@ def place(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(finished, "ROOT", project)
+    monkeypatch.setattr(finished, "PACKAGE", project / "zfrepro")
     for name in ("SNAKEMAKE_PROFILE", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
     finish(tmp_path)

@@ -365,8 +365,7 @@ def test_files_of_the_package_are_read_by_modules_that_say_so():
     having = {module_of(file) for file, tree in trees() if "'__file__'" in ast.dump(tree)}
     declared = {name for name in having if Package(kept=Kept(None)).module(name).data}
     assert having - declared == {
-        "running.options", "report.lineage", "report.provenance", "storage.source_code", "storage.computing_code",
-        "storage.code_stamp",
+        "storage.workflow_files", "storage.source_code", "storage.computing_code", "storage.code_stamp",
     }  # fmt: skip
 
 

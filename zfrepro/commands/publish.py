@@ -13,9 +13,9 @@ import yaml
 
 from zfrepro.errors import UserError
 from zfrepro.experiment import loading
-from zfrepro.running.options import ROOT, experiment_parser
+from zfrepro.running.options import experiment_parser
 from zfrepro.site import checksums, crate, pages, summaries
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, workflow_files
 
 REPORTS = Path("reports")
 NEEDED = ("index.html", "report.pdf", "provenance.json", "summary.json")
@@ -82,7 +82,7 @@ def _copy(report: Path, target: Path, title: str, origin: Mapping[str, Any]) -> 
     fresh, _ = _beside(target)
     try:
         shutil.copytree(report, fresh, ignore=shutil.ignore_patterns(".*"))
-        shutil.copyfile(ROOT / "Snakefile", fresh / crate.WORKFLOW)
+        shutil.copyfile(workflow_files.ROOT / "Snakefile", fresh / crate.WORKFLOW)
         settings = yaml.safe_dump(origin["config"], sort_keys=False, allow_unicode=True, width=100)
         artifacts.save_text(fresh / crate.SETTINGS, settings)
         crate.write(fresh, title, origin)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from zfrepro.errors import UserError
 from zfrepro.running import finished
 from zfrepro.running.options import experiment_parser, parse_device, parse_gpus, parse_jobs_per_gpu
 from zfrepro.storage import machine
@@ -15,6 +16,8 @@ from zfrepro.storage import machine
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
+    if options.force and not options.targets:
+        raise UserError("--force: name the files to build again, such as results/demo/exhibits/overlap/exhibit.json")
     if not options.targets and (report := finished.report_of(options.config)):
         print(f"nothing to do: {_report_files(report)}")
         return
@@ -51,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--jobs-per-gpu", type=parse_jobs_per_gpu, metavar="K", help="jobs that share a GPU; default: 1"
     )
+    parser.add_argument("--force", action="store_true", help="build the targets even if they are up to date")
     parser.add_argument("targets", nargs="*", help="files or rules to build; default: the report")
     return parser
 
@@ -89,6 +93,7 @@ def _run(options: argparse.Namespace) -> None:
             options.cores,
             choice.slots if choice else options.cores,
             options.targets,
+            options.force,
         )
         if not outcome.code and not options.targets:
             finished.save(options.config, config.results(), before)
@@ -117,7 +122,6 @@ def _unlock(config: Path) -> None:
 
 def _check_pdf() -> None:
     """A missing library or font stops the run now, not after the training."""
-    from zfrepro.errors import UserError
     from zfrepro.report import system_libraries
 
     if message := system_libraries.explain_missing():

@@ -10,11 +10,9 @@ from typing import Any
 from zfrepro.graph import TRAINING, Graph, Job
 from zfrepro.report import times
 from zfrepro.report.html import duration
-from zfrepro.storage import code_digest
+from zfrepro.storage import code_digest, workflow_files
 from zfrepro.storage.source_code import Package
 
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = "demo"  # the experiment of config.yaml, Snakemake's default
 MAX_NAMES = 4  # names; of more, only the number is printed
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -99,11 +97,11 @@ def sum_times(results: Path, name: str, jobs: Sequence[Job]) -> dict[str, float 
 
 
 def command(name: str, experiment: str) -> str:
-    """The command that rebuilds the exhibit, from the project's folder; FILE stands for an experiment file we cannot locate."""
-    file = f"workflow/experiments/{experiment}.yaml"
-    options = [] if experiment == DEFAULT else ["--configfile", file if (ROOT / file).is_file() else "FILE"]
+    """The command that rebuilds the exhibit, from the folder with the results; FILE stands for an experiment file we cannot locate."""
+    program = "zfrepro" if workflow_files.is_packed() else ".venv/bin/zfrepro"
+    config = experiment if experiment in workflow_files.experiments() else "FILE"
     target = f"results/{experiment}/exhibits/{name}/exhibit.json"
-    return "PATH=.venv/bin:$PATH " + shlex.join(["snakemake", *options, "--cores", "2", "--force", target])
+    return shlex.join([program, "run", "--config", config, "--force", target])
 
 
 def _summarise(record: Mapping[str, Any], before: Sequence[Job]) -> Iterator[tuple[str, str]]:

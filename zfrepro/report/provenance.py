@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -15,14 +16,13 @@ from typing import Any
 
 from zfrepro.graph import RUN_STAGES, STAGES, TRAINING, Graph, Job
 from zfrepro.report import lineage, times
-from zfrepro.storage import artifacts, machine
+from zfrepro.storage import artifacts, machine, workflow_files
 from zfrepro.storage.source_code import Package
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "matplotlib", "pydantic", "safetensors",
     "snakemake", "jinja2", "weasyprint",
 )  # fmt: skip
-ROOT = Path(__file__).resolve().parents[2]
 GIT_SECONDS = 20.0  # that a command of git may take: on a network's file system `git status` may take minutes
 GIT_REASONS = {  # part of git's message -> why the commit is not known
     "not a git repository": "not in a git repository",
@@ -43,7 +43,7 @@ def gather(results: Path, config: Mapping[str, Any], exhibits: tuple[str, ...]) 
         "made": moment().isoformat().replace("+00:00", "Z"),
         "versions": versions(),
         "hardware": hardware(),
-        "git": git(ROOT),
+        "git": installed_commit() if workflow_files.is_packed() else git(workflow_files.ROOT),
         "config": dict(config),
         "seeds": {run: network["spec"]["seed"] for run, network in networks.items()},
         "networks": {
@@ -84,6 +84,15 @@ def _gpus() -> list[str]:
         else None
     )
     return lines.splitlines() if lines else []
+
+
+def installed_commit() -> dict[str, Any]:
+    """As `git`, of a package that was installed: pip keeps the commit of one that it got from a repository (PEP 610)."""
+    package = importlib.metadata.distribution("zfrepro")
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    if commit := origin.get("vcs_info", {}).get("commit_id"):
+        return {"commit": commit, "dirty": False, "reason": ""}
+    return {"commit": None, "dirty": None, "reason": f"installed as a package, zfrepro {package.version}"}
 
 
 def git(root: Path) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zfrepro.running.options import ROOT
 from zfrepro.storage import paths
+from zfrepro.storage.workflow_files import PACKAGE, ROOT
 
 RECORD = ".finished.json"
 WATCHED = ("PYTHONPATH",)  # of the environment
@@ -96,7 +96,7 @@ def _source_facts(config: Path, content: dict[str, Any], large: Mapping[str, lis
     yield f"{sys.version} {importlib.metadata.version('snakemake')} {ROOT}"
     yield from (f"{name} {os.environ.get(name)}" for name in WATCHED)
     yield f"{config.resolve()} {_digest(config)}"
-    for path in (ROOT / "Snakefile", *_files(ROOT / "workflow"), *_files(ROOT / "zfrepro")):
+    for path in (ROOT / "Snakefile", *_files(ROOT / "workflow"), *_files(PACKAGE)):
         yield f"{path} {_digest(path)}"
     for named_path in sorted(set(_named_paths(content))):
         yield from _listing(named_path, large)

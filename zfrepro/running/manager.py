@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 
 from zfrepro.running import run_lock as run_lock_file
-from zfrepro.running.options import ROOT
 from zfrepro.storage import artifacts, surroundings
+from zfrepro.storage.workflow_files import ROOT
 
 # Environment of every job, unless the user sets these variables. Huge pages: on a CPU, page faults would otherwise take a fifth
 # of the training time.

@@ -1,23 +1,27 @@
-"""Where the project lies, and command-line options: the one that all commands on an experiment share, and those on devices."""
+"""Command-line options: the one that all commands on an experiment share, and those on devices."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 
-from zfrepro.storage import paths
+from zfrepro.running.experiment_files import FILE, default_file, experiment_file
+from zfrepro.storage import workflow_files
+from zfrepro.storage.workflow_files import ROOT as ROOT
 
-ROOT = Path(__file__).resolve().parents[2]  # contains Snakefile, workflow/, config.yaml
 Wish = str | int | tuple[int, ...]  # of the option --gpus: `all`, how many, or their numbers
 
 
 def experiment_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
     """A parser with the option `--config`."""
     parser = argparse.ArgumentParser(f"zfrepro {verb}", description=description)
-    default = ROOT / "config.yaml"
     parser.add_argument(
-        "--config", type=paths.resolve, default=default, metavar="FILE", help="experiment file; default: config.yaml"
+        "--config",
+        type=experiment_file,
+        default=default_file(),
+        metavar="EXPERIMENT",
+        help=f"experiment file, or the name of one that comes with zfrepro: {', '.join(workflow_files.experiments())}; "
+        f"default: {FILE} in this folder, or else {workflow_files.DEFAULT}",
     )
     return parser
 

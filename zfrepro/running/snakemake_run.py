@@ -26,10 +26,19 @@ class Outcome:
 
 
 def run(
-    config: Path, results: Path, record: Path, device: str, cores: int, gpu_jobs: int, targets: Sequence[str]
+    config: Path,
+    results: Path,
+    record: Path,
+    device: str,
+    cores: int,
+    gpu_jobs: int,
+    targets: Sequence[str],
+    force: bool = False,
 ) -> Outcome:
-    """record: of the manager, see manager.run_lock; gpu_jobs: how many may run at once; targets: empty for the report."""
-    command = manager.snakemake_command(config, "--cores", str(cores), "--resources", f"gpu={gpu_jobs}", "--", *targets)
+    """record: of the manager, see manager.run_lock; gpu_jobs: how many may run at once; targets: empty for the report; force: also
+    build targets that are up to date."""
+    options = ["--cores", str(cores), "--resources", f"gpu={gpu_jobs}", *(["--force"] if force else [])]
+    command = manager.snakemake_command(config, *options, "--", *targets)
     output = results / "logs" / "snakemake.log"
     stops: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

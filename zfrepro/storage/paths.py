@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from zfrepro.errors import UserError
+from zfrepro.storage import workflow_files
 
 UTF_16_OR_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 JOINERS = "\u200c\u200d"  # invisible, but part of words and emoji
@@ -16,12 +17,13 @@ JOINERS = "\u200c\u200d"  # invisible, but part of words and emoji
 def resolve(path: Path | str) -> Path:
     """The path with `~`, `~user`, `$NAME` and `${NAME}` replaced; a relative one starts at the current folder.
 
-    Every command and stage calls this where it opens a path of the user, so all of them mean the same file. What exists by its
-    literal name is left alone, as is a variable that is not set.
+    `workflow/...` that is not in the current folder is the file that comes with the program: its experiments find theirs wherever it
+    is installed. Every command and stage calls this where it opens a path of the user, so all of them mean the same file. What
+    exists by its literal name is left alone, as is a variable that is not set.
     """
     if os.path.lexists(path):
         return Path(path)
-    return Path(os.path.expanduser(os.path.expandvars(path)))
+    return workflow_files.beside_experiments(Path(os.path.expanduser(os.path.expandvars(path))))
 
 
 def explain_missing(path: Path | str) -> str:
