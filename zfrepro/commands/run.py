@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-from zfrepro.errors import UserError
 from zfrepro.running import finished
 from zfrepro.running.options import experiment_parser, parse_device, parse_gpus, parse_jobs_per_gpu
 from zfrepro.storage import machine
@@ -16,8 +15,6 @@ from zfrepro.storage import machine
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
-    if options.force and not options.targets:
-        raise UserError("--force: name the files to build again, such as results/demo/exhibits/overlap/exhibit.json")
     if not options.targets and (report := finished.report_of(options.config)):
         print(f"nothing to do: {_report_files(report)}")
         return
@@ -31,6 +28,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--{'gpus' if options.gpus else 'jobs-per-gpu'} does not go with --device cpu")
     if options.gpus and ":" in options.device:
         parser.error(f"--gpus does not go with --device {options.device}, which names one GPU")
+    if options.force and not options.targets:
+        parser.error("--force: name the files to build again, such as results/demo/exhibits/overlap/exhibit.json")
     return options
 
 
@@ -122,6 +121,7 @@ def _unlock(config: Path) -> None:
 
 def _check_pdf() -> None:
     """A missing library or font stops the run now, not after the training."""
+    from zfrepro.errors import UserError
     from zfrepro.report import system_libraries
 
     if message := system_libraries.explain_missing():
