@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
     """auto: $ZFREPRO_DEVICE if set, else CUDA if available, else CPU; `threads`, if given, is how many cores torch uses.
 
-    Raises UserError for a device that does not exist.
+    On CUDA float32 is then computed without TF32 in the whole process. Raises UserError for a device that does not exist.
     """
     import torch
 
@@ -30,7 +30,22 @@ def choose(name: str | torch.device = "auto", threads: int | None = None) -> tor
         raise UserError(f"--device {name}: unknown device; use cpu, cuda or cuda:1") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: this torch finds no CUDA device; use --device cpu")
+    if device.type == "cuda":
+        _keep_float32()
     return device
+
+
+def _keep_float32() -> None:
+    """float32 means float32: no TF32 (10 bits after the point instead of 23) in convolutions, torch's default, and in matrix
+    products, which some containers switch on (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE).
+
+    For training too: whoever wants speed trains in bfloat16, which every card that has TF32 multiplies, twice as fast. Only the flags
+    named here must be used: torch raises where old ones (allow_tf32) are read beside them.
+    """
+    import torch
+
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:
