@@ -22,6 +22,7 @@ from zfrepro.core import (
     features,
     heads,
     invariance,
+    loading,
     nets,
     occlusion,
     overlap,
@@ -59,12 +60,12 @@ def subtraction(device):
 def inputs(device, count=4):
     """float32 (count, 3, SIZE, SIZE) on the device."""
     images = stored_images(count)
-    batches = crops.fixed_view_batches(images, subtraction(device), (4, 4, False), SIZE, count)
+    batches = loading.fixed_view_batches(images, subtraction(device), (4, 4, False), SIZE, count)
     return next(batches)[1]
 
 
 def batches(device):
-    return crops.fixed_view_batches(stored_images(), subtraction(device), (4, 4, False), SIZE, 3)
+    return loading.fixed_view_batches(stored_images(), subtraction(device), (4, 4, False), SIZE, 3)
 
 
 def strongest_arrays(strongest):

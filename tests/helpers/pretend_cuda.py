@@ -6,20 +6,23 @@
     assert gpu.operations > 0
 
 As on a GPU: an operation that mixes CPU and CUDA tensors raises, so does `.numpy()` of a CUDA tensor; CUDA's lists of autocast decide
-about types; the fused optimiser refuses gradients or velocities whose type or strides are not
-their weight's. Not as on a GPU: the kernels. Values and their bits are the CPU's, so that a test can compare both sides.
+about types; the fused optimiser refuses gradients and velocities whose type or strides are not those of the weights. Not as on a
+GPU: the kernels (values and their bits are the CPU's, so that a test can compare both sides), and streams, which do their work at
+once (helpers/lazy_cuda.py is about their order).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from zfrepro.core import staging
 
 
 @dataclass
@@ -30,10 +33,19 @@ class Gpu:
 
 GPU = Gpu(torch.device("cuda", 0))
 FACTORIES = ("arange", "as_tensor", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros")
+ANSWERS = {  # of torch.cuda
+    "device_count": 1,
+    "get_device_capability": (9, 0),
+    "get_device_name": "Pretended GPU",
+    "is_available": True,
+    "is_bf16_supported": True,
+    "stream": nullcontext(),
+    "synchronize": None,
+}
 aten = torch.ops.aten
 WHOLE = (
     torch.nn.functional.one_hot,
-)  # C++ makes a tensor in them, on the device that it believes in; they have no gradient
+)  # C++ makes a tensor in it, on the device that it believes in; it has no gradient
 INDEXING = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default)
 
 # What CUDA's autocast computes in the lower type, in float32 and in the widest type of its arguments: as much of torch's list as is
@@ -197,15 +209,26 @@ def device() -> Iterator[Gpu]:
         for name in FACTORIES:
             patch.setattr(torch, name, _on_device(getattr(torch, name)))
         patch.setattr(torch.Tensor, "to", _to)
-        patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor, raising=False)
-        for name, value in {"is_available": True, "device_count": 1, "get_device_name": "Pretended GPU"}.items():
+        patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+        for name, value in ANSWERS.items():
             patch.setattr(torch.cuda, name, _constant(value))
-        patch.setattr(torch.cuda, "get_device_capability", _constant((9, 0)))
-        patch.setattr(torch.cuda, "is_bf16_supported", _constant(True))
-        patch.setattr(torch.cuda, "synchronize", _constant(None))
+        patch.setattr(torch.cuda, "Event", _Stream)
+        patch.setattr(torch.cuda, "Stream", _Stream)
+        patch.setattr(torch.cuda, "current_stream", _Stream)
+        patch.setattr(staging, "_copy_stream", _Stream)  # else kept for good
         patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
         GPU.operations = 0
         yield GPU
+
+
+class _Stream:
+    """A stream, or an event of one, whose work is done at once."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return _constant(None)
 
 
 def _constant(value: Any) -> Callable[..., Any]:
@@ -219,7 +242,7 @@ def _is_cuda(device: Any) -> bool:
 def _on_device(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """A factory whose option `device` may name the GPU."""
 
-    def make(*arguments: Any, device: Any = None, **options: Any) -> torch.Tensor:
+    def make(*arguments: Any, device: Any = None, pin_memory: bool = False, **options: Any) -> torch.Tensor:
         if not _is_cuda(device):
             return factory(*arguments, **options, **({} if device is None else {"device": device}))
         return CudaTensor(factory(*arguments, **options))

@@ -44,7 +44,7 @@ def _keep_float32() -> None:
     """
     import torch
 
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined] # a module that replaces itself
     torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
