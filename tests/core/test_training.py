@@ -74,6 +74,23 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop, dtype):
     assert torch.equal(second.loss_sum, uninterrupted.loss_sum)
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_steps_taken_later_do_not_change_a_state(steps):
+    """A checkpoint is written while training goes on; a state that shared memory with the network would hold a mixture."""
+    work = run(training(), steps)
+    state = work.state()
+    before = copy.deepcopy(state)
+    run(work, 3)
+    tensors = [*state["net"].values(), *(v for velocities in state["velocities"] for v in velocities)]
+    kept = [*before["net"].values(), *(v for velocities in before["velocities"] for v in velocities)]
+    assert len(tensors) == 2 * len(work.net.state_dict())
+    assert all(torch.equal(tensor, other) for tensor, other in zip(tensors, kept, strict=True))
+    for key in ("loss_sum", "wrong", "epoch", "batch", "rates", "stall"):
+        assert state[key] == before[key]
+    now = [*work.net.state_dict().values(), *(v for group in work.groups for v in group.velocities)]
+    assert not any(torch.equal(tensor, other) for tensor, other in zip(tensors, now, strict=True))
+
+
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same():
     assert torch.equal(weights(run(training(seed=1), 2)), weights(run(training(seed=1), 2)))
     assert not torch.equal(weights(run(training(seed=1), 2)), weights(run(training(seed=2), 2)))

@@ -98,6 +98,86 @@ def test_snapshots_survive_an_end_at_any_step(place, tmp_path, monkeypatch, step
         assert (out / file).read_bytes() == (place / "network" / file).read_bytes()
 
 
+class PausedStore(train.Store):
+    """Saves its first state only when `go` is set, or after some seconds."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.states_written, self.go = [], threading.Event()
+
+    def save_state(self, state):
+        if not self.states_written:
+            self.go.wait(10)
+        self.states_written.append((state["training"]["epoch"], state["training"]["batch"]))
+        super().save_state(state)
+
+
+@pytest.fixture
+def paused(monkeypatch):
+    """The stores of trainings, each of which is slow to write its first state."""
+    stores = []
+    monkeypatch.setattr(train, "Store", lambda *arguments: stores.append(PausedStore(*arguments)) or stores[-1])
+    return stores
+
+
+def test_training_goes_on_while_a_state_is_written(place, tmp_path, monkeypatch, paused):
+    """The first state is of step 1 of 6; it is written when step 4 is done and holds what was there after step 1."""
+    steps, step, states = [], Training.step, []
+
+    def count(self):
+        step(self)
+        steps.append(self.batch)
+        if len(steps) == 1:
+            states.append(self.state())
+        if len(steps) == 4:
+            assert paused[0].states_written == []
+            paused[0].go.set()
+
+    load, save = [], PausedStore.save_state
+    monkeypatch.setattr(PausedStore, "save_state", lambda *arguments: load.append(arguments[1]) or save(*arguments))
+    monkeypatch.setattr(Training, "step", count)
+    train.run(RECIPE, place / "source/manifest.json", tmp_path / "n", "tiny", device="cpu", save_every=0)
+    assert paused[0].states_written[0] == (0, 1)
+    for name, tensor in states[0]["net"].items():
+        assert torch.equal(load[0]["training"]["net"][name], tensor)
+    assert load[0]["memory"]["history"] == []
+    assert load[0]["memory"]["snapshots"] == {}
+    assert (tmp_path / "n/model.safetensors").read_bytes() == (place / "network/model.safetensors").read_bytes()
+    assert paused[0].states() == []
+
+
+def test_a_stop_during_a_write_waits_for_it_and_writes_the_last_state(place, tmp_path, monkeypatch, paused):
+    asked, steps, step = threading.Event(), [], Training.step
+
+    def until(self):
+        step(self)
+        steps.append(self.batch)
+        if len(steps) == 3:
+            asked.set()
+            threading.Timer(0.2, paused[0].go.set).start()
+
+    images = place / "source/manifest.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "step", until)
+        patched.setattr(train, "stop_signal", lambda: contextlib.nullcontext(asked))
+        with pytest.raises(SystemExit):
+            train.run(RECIPE, images, tmp_path / "n", "tiny", device="cpu", save_every=0)
+    assert paused[0].states_written == [(0, 1), (0, 3)]
+    assert len(paused[0].states()) == 1
+    train.run(RECIPE, images, tmp_path / "n", "tiny", device="cpu")
+    assert (tmp_path / "n/model.safetensors").read_bytes() == (place / "network/model.safetensors").read_bytes()
+
+
+def test_a_state_that_cannot_be_written_ends_training(place, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train.Store, "save_state", full)
+    monkeypatch.setattr(train, "_write", lambda *_: pytest.fail("went on to its end"))
+    with pytest.raises(OSError, match="No space left"):
+        train.run(RECIPE, place / "source/manifest.json", tmp_path / "n", device="cpu", save_every=0)
+
+
 @pytest.mark.parametrize("epochs", [[3], [0], [1, -0.5]])
 def test_a_snapshot_outside_training_is_refused_by_name(epochs):
     with pytest.raises(

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 
 import pytest
 import torch
 
 from zfrepro.storage import artifacts
-from zfrepro.storage.checkpoints import Store, key, stop_signal
+from zfrepro.storage.checkpoints import BackgroundSaver, Store, key, stop_signal
 
 
 @pytest.fixture
@@ -91,6 +92,77 @@ def test_states_go_when_the_result_is_complete(store):
     store.delete_states()
     assert store.load_state() is None
     assert list(store.folder.iterdir()) == []
+
+
+class SlowStore(Store):
+    """Saves a state only when `go` is set, and fails at those whose epoch is `broken`."""
+
+    def __init__(self, folder, broken=None):
+        super().__init__(folder, key("spec"))
+        self.go, self.at_once, self.most, self.broken = threading.Event(), 0, 0, broken
+
+    def save_state(self, state):
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        assert self.go.wait(5)
+        if state["epoch"] == self.broken:
+            self.at_once -= 1
+            raise OSError(28, "No space left on device")
+        super().save_state(state)
+        self.at_once -= 1
+
+
+def test_a_state_is_saved_while_the_work_goes_on(tmp_path):
+    store = SlowStore(tmp_path)
+    with BackgroundSaver(store) as saver:
+        assert not saver.busy
+        saver.start({"epoch": 1})
+        assert saver.busy
+        saver.check()  # waits for nothing
+        assert store.load_state() is None
+        store.go.set()
+        saver.finish()
+        assert not saver.busy
+        assert store.load_state() == {"epoch": 1}
+
+
+def test_one_state_is_saved_at_a_time_and_the_last_counts(tmp_path):
+    store = SlowStore(tmp_path)
+    with BackgroundSaver(store) as saver:
+        threading.Timer(0.05, store.go.set).start()
+        for epoch in range(1, 5):
+            saver.start({"epoch": epoch})
+    assert store.most == 1
+    assert store.load_state() == {"epoch": 4}
+    assert len(store.states()) == 1
+
+
+@pytest.mark.parametrize("call", ["check", "finish", "start"])
+def test_a_state_that_could_not_be_saved_is_told_once(tmp_path, call):
+    store = SlowStore(tmp_path, broken=2)
+    store.go.set()
+    with BackgroundSaver(store) as saver:
+        saver.start({"epoch": 1})
+        saver.start({"epoch": 2})
+        while saver.busy:
+            threading.Event().wait(0.005)
+        with pytest.raises(OSError, match="No space left on device"):
+            getattr(saver, call)(*([{"epoch": 3}] if call == "start" else []))
+        saver.check()
+    assert store.load_state() == {"epoch": 1}
+
+
+def test_an_error_of_the_work_comes_before_that_of_a_state(tmp_path):
+    store = SlowStore(tmp_path, broken=1)
+
+    def fail():
+        with BackgroundSaver(store) as saver:
+            saver.start({"epoch": 1})
+            store.go.set()
+            raise KeyError("the work")
+
+    with pytest.raises(KeyError, match="the work"):
+        fail()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

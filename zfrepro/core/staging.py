@@ -1,4 +1,4 @@
-"""Room for mini-batches of images between the threads that read them and the device that computes.
+"""What passes between host and device: mini-batches of images that threads have read, and copies of a training's state.
 
 On CUDA a copy that does not make the host wait needs page-locked memory, and it runs on a stream of its own beside the network. Two
 events say when memory is free: `copied`, after which the host may overwrite its part, and `used`, after which the device may.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,3 +72,28 @@ def _on_device(shape: Sequence[int], device: torch.device) -> Tensor:
 @functools.cache
 def _copy_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def copy_to_host(value: Any) -> Any:
+    """The same dicts and lists with copies of their tensors on the CPU, which what happens to the originals does not change.
+
+    The host waits once for all of them: from page-locked memory 500 MB take some 20 ms.
+    """
+    devices: set[torch.device] = set()
+    copies = _start_copies(value, devices)
+    for device in devices:
+        torch.cuda.current_stream(device).synchronize()
+    return copies
+
+
+def _start_copies(value: Any, devices: set[torch.device]) -> Any:
+    if isinstance(value, dict):
+        return {key: _start_copies(part, devices) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_start_copies(part, devices) for part in value]
+    if not isinstance(value, Tensor):
+        return value
+    if value.is_cuda:
+        devices.add(value.device)
+    copy = torch.empty_like(value, device="cpu", pin_memory=value.is_cuda, requires_grad=False)
+    return copy.copy_(value.detach(), non_blocking=value.is_cuda)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.sgd import sgd
 
-from zfrepro.core import crops, loading, nets
+from zfrepro.core import crops, loading, nets, staging
 from zfrepro.core.recipe import Recipe, Stall, faded_to, rate_at, steps_per_epoch, weight_decay_of
 
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, where a look waits for the device
@@ -149,10 +149,10 @@ class Training:
         return weights
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on, of plain types and tensors."""
+        """Everything needed to go on, of plain types and tensors on the CPU; steps taken later do not change it."""
         self.require_finite_loss()
-        return {
-            "net": self.net.state_dict(),
+        state = {
+            "net": dict(self.net.state_dict()),
             "velocities": [group.velocities for group in self.groups],
             "stall": {"best": self.stall.best, "waited": self.stall.waited, "drops": self.stall.drops},
             "epoch": self.epoch,
@@ -161,6 +161,8 @@ class Training:
             "loss_sum": self.loss_sum,
             "wrong": self.misclassified,
         }
+        copies: dict[str, Any] = staging.copy_to_host(state)
+        return copies
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,44 @@ class Store:
         """Once the result is complete."""
         for state in self.states():
             state.unlink()
+
+
+class BackgroundSaver:
+    """Save states in a thread, one at a time, so that the work goes on meanwhile; a state must not change after `start`.
+
+    As a context it waits at its end for the state that is being saved. That one may fail without harm: either the work is complete,
+    or an error is on its way already.
+    """
+
+    def __init__(self, store: Store):
+        self.store, self._pool = store, ThreadPoolExecutor(1, "checkpoint")
+        self._saving: Future[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._saving is not None and not self._saving.done()
+
+    def start(self, state: dict[str, Any]) -> None:
+        """After the state before; raises that one's error."""
+        self.finish()
+        self._saving = self._pool.submit(self.store.save_state, state)
+
+    def finish(self) -> None:
+        """Wait for the state that is being saved; raises its error, once."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
+
+    def check(self) -> None:
+        """Raise the error of a state that could not be saved; does not wait."""
+        if not self.busy:
+            self.finish()
+
+    def __enter__(self) -> BackgroundSaver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 @contextmanager
