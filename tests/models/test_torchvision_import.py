@@ -20,7 +20,17 @@ CASES = {
 from zfrepro.models import torchvision_import
 torchvision_import.ensure(); torchvision_import.ensure()
 from torchvision.datasets.folder import find_classes
-print(find_classes(sys.argv[1])[0])
+print(find_classes(sys.argv[1] + "/folders")[0])
+""",
+    "imagenet": """
+from pathlib import Path
+from zfrepro.datasets import imagenet
+root = Path(sys.argv[1]) / "imagenet"
+for split in ("train", "val"):
+    (root / split / "n1").mkdir(parents=True)
+    (root / split / "n1" / "1.JPEG").touch()
+torch.save(({"n1": ("tench", "Tinca tinca")}, ["n1"]), root / "meta.bin")
+print(imagenet.listing(imagenet.Spec(root=root)).classes)
 """,
     "warning": """
 os.environ["TORCHVISION_WARN_WHEN_EXTENSION_LOADING_FAILS"] = "1"
@@ -45,7 +55,7 @@ print(torchvision.ops.nms.__name__)
 def outputs(tmp_path_factory):
     """What each of the cases prints; forks of one process, which imports torch, with the large part that torchvision needs, once."""
     folder = tmp_path_factory.mktemp("classes")
-    (folder / "one").mkdir()
+    (folder / "folders/one").mkdir(parents=True)
     program = f"""
 import os, sys, torch._dynamo
 for name, case in {CASES!r}.items():
@@ -64,6 +74,10 @@ for name, case in {CASES!r}.items():
 
 def test_torchvision_imports_and_its_folder_reader_works(outputs):
     assert outputs["reader"] == "['one']"
+
+
+def test_an_unpacked_imagenet_is_listed_with_the_names_of_its_classes(outputs):
+    assert outputs["imagenet"] == "['tench']"
 
 
 def test_the_warnings_that_torchvision_can_be_asked_for_do_not_stop_it(outputs):

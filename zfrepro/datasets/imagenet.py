@@ -11,6 +11,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 from zfrepro.datasets import folders
 from zfrepro.datasets.base import DecodedImage, Item, Listing
@@ -56,9 +57,7 @@ def _archive(split: str) -> str:
 
 def _meta(root: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Class names of each wnid, and the wnid of each validation image; meta.bin is created from the devkit if missing."""
-    from torchvision.datasets import imagenet as reader
-
-    path = root / "meta.bin"
+    reader, path = _torchvision_reader(), root / "meta.bin"
     if not path.exists():
         _run_torchvision(reader.parse_devkit_archive, root, "devkit")
     try:
@@ -71,8 +70,6 @@ def _meta(root: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
 
 def _unpack(root: Path, split: str) -> None:
     """Unpack into a temporary folder, then rename: the split's folder is never incomplete."""
-    from zfrepro.models import torchvision_import
-
     if (root / split).exists():
         folders.require_folder(root / split, LAYOUT)
     if not (root / _archive(split)).exists():
@@ -80,17 +77,24 @@ def _unpack(root: Path, split: str) -> None:
             f"{root}: contains neither {split}/ nor {_archive(split)}; set the option `root` to the folder of ImageNet, or place "
             f"the archive there (expected: {LAYOUT})"
         )
-    torchvision_import.ensure()
-    from torchvision.datasets import imagenet as reader
-
     print(json.dumps({"unpacking": str(root / _archive(split))}), flush=True)
-    temporary = f".{split}.unpacking"
+    reader, temporary = _torchvision_reader(), f".{split}.unpacking"
     shutil.rmtree(root / temporary, ignore_errors=True)
     if split == "train":
         _run_torchvision(reader.parse_train_archive, root, split, folder=temporary)
     else:
         _run_torchvision(reader.parse_val_archive, root, split, wnids=_meta(root)[1], folder=temporary)
     os.replace(root / temporary, root / split)
+
+
+def _torchvision_reader() -> ModuleType:
+    """torchvision's own reader of ImageNet."""
+    from zfrepro.models import torchvision_import
+
+    torchvision_import.ensure()
+    from torchvision.datasets import imagenet
+
+    return imagenet
 
 
 def _run_torchvision(parse, root: Path, split: str, **options) -> None:
