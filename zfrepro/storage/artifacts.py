@@ -98,10 +98,11 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of these names; without names all. Raises UserError for a file that is damaged or lacks one."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+            return {name: stored[name] for name in names or stored.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: damaged or not an array file ({error}); delete it and run again") from error
 
