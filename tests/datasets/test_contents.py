@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from zfrepro.datasets import contents
+from zfrepro.datasets import caltech101, caltech256, contents, counting, imagefolder, voc2012
 
 
 @pytest.fixture
@@ -60,3 +60,40 @@ def test_nothing_else_is(folders):
     (folders[0] / ".hidden").write_text("1")
     assert digest(folders) == before
     assert digest([folders[0].parent / "missing"]) == digest([folders[0].parent / "none"])
+
+
+SETS = {  # data set -> its folder in one that holds several
+    caltech101: "caltech101/101_ObjectCategories",
+    caltech256: "caltech256/256_ObjectCategories",
+    voc2012: "VOCdevkit/VOC2012",
+}
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """data/ of paper.yaml: several sets side by side."""
+    for folder in (*SETS.values(), "imagenet/train/n01440764", "VOCdevkit/VOC2012/Annotations"):
+        (tmp_path / folder).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("dataset", "folder"), SETS.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_of_a_folder_of_several_sets_only_the_set_s_own_part_counts(shared, dataset, folder):
+    assert contents.roots(dataset.Spec(root=shared)) == [shared / folder]
+    assert contents.roots(dataset.Spec(root=shared / folder)) == [shared / folder]
+
+
+def test_before_it_is_unpacked_the_whole_folder_and_the_archive_count(tmp_path):
+    spec = caltech256.Spec(root=tmp_path, archive=tmp_path / "256_ObjectCategories.tar")
+    assert contents.roots(spec) == [tmp_path, tmp_path / "256_ObjectCategories.tar"]
+    assert contents.roots(imagefolder.Spec(root=tmp_path, train="mine")) == [tmp_path]
+
+
+def test_a_set_beside_a_large_one_is_counted(shared, monkeypatch):
+    counting.forget_listings()
+    for i in range(8):
+        (shared / f"imagenet/train/n01440764/{i}.JPEG").touch()
+    (shared / SETS[caltech101] / "ant").mkdir()
+    (shared / SETS[caltech101] / "ant/image_0001.jpg").touch()
+    monkeypatch.setattr(counting, "MAX_ENTRIES", 4)
+    assert counting.count_in_folder("caltech101", caltech101.Spec(root=shared)).images == 1

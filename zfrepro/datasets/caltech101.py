@@ -23,6 +23,8 @@ BACKGROUND = "BACKGROUND_Google"
 
 
 class Spec(folders.FolderSpec):
+    inner = (FOLDER, "")
+
     per_class: folders.Limit = Field(None, description="images; take only the first so many, in sorted order")
     background: bool = Field(
         False, description="use BACKGROUND_Google as the 102nd class; default, as in torchvision: 101"

@@ -26,6 +26,8 @@ MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
 
 
 class Spec(folders.FolderSpec):
+    inner = (FOLDER, "")
+
     per_class: folders.Limit = Field(None, description="images; take only the first so many, in sorted order")
     clutter: bool = Field(False, description="use 257.clutter as a 257th class; default: the 256 categories")
     archive: Path | None = Field(

@@ -26,17 +26,23 @@ class Contents:
 
 
 def roots(options: Base) -> list[Path]:
-    """The folders and files that the options of a data set name; none for one that is drawn."""
-    return [paths.resolve(value) for _, value in options if isinstance(value, Path)]
+    """The folders and files that the options of a data set name; none for one that is drawn.
+
+    Of a folder that holds other sets as well, such as data/ with ImageNet's million files, the part that is the set's own, if it is
+    there already.
+    """
+    named = {name: paths.resolve(value) for name, value in options if isinstance(value, Path)}
+    own = {"root": options.own_folder} if hasattr(options, "own_folder") else {}
+    return [*(named | own).values()]
 
 
-def of_folders(folders: Iterable[Path], times: bool = False) -> Contents:
+def of_folders(places: Iterable[Path], times: bool = False) -> Contents:
     """times: whether the times of a file's last change count too; then a `touch` changes the digest.
 
     A program can set the first of these times, as `cp -p` does, but not the second, so no replaced file goes unnoticed.
     """
     files, size, listing = 0, 0, hashlib.sha256()
-    for folder in folders:
+    for folder in places:
         listing.update(b"\n")
         for name, status in sorted(_files(folder)):
             files, size = files + 1, size + status.st_size

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zfrepro.datasets import contents
 from zfrepro.datasets.base import Listing
 from zfrepro.datasets.published import Counts
 from zfrepro.errors import UserError
@@ -21,7 +23,7 @@ def count_in_folder(dataset: str, options: Any) -> Counts | None:
     root = getattr(options, "root", None)
     if root is None or not _is_in_place(dataset, options, paths.resolve(root)):
         return None
-    return _count(dataset, options.model_dump_json()) if _is_small(paths.resolve(root)) else None
+    return _count(dataset, options.model_dump_json()) if _is_small(contents.roots(options)) else None
 
 
 def _is_in_place(dataset: str, options: Any, root: Path) -> bool:
@@ -35,8 +37,8 @@ def _is_in_place(dataset: str, options: Any, root: Path) -> bool:
     return root.is_dir() and (dataset != "imagenet" or (unpacked and has_class_names))
 
 
-def _is_small(root: Path) -> bool:
-    folders, entries = [os.fspath(root)], 0
+def _is_small(roots: Iterable[Path]) -> bool:
+    folders, entries = [os.fspath(root) for root in roots if root.is_dir()], 0
     while folders and entries <= MAX_ENTRIES:
         try:
             with os.scandir(folders.pop()) as listed:

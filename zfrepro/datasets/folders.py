@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -23,10 +23,18 @@ MAX_LISTED = 10  # names listed in a message
 
 
 class FolderSpec(Base):
+    inner: ClassVar[tuple[str, str]] = ("", "")  # path and marker of `find_folder`, where the set is only a part of `root`
+
     root: Path = Field(
         description="folder of the data set; ~ and $NAME are replaced, a relative path starts at the current folder"
     )
     classes: Choice = Field(None, description="number of classes to take, in sorted order, or their names")
+
+    @property
+    def own_folder(self) -> Path:
+        """`inner`, if it is there, else `root`."""
+        path, marker = self.inner
+        return (find_folder(self.root, path, marker) if path else None) or paths.resolve(self.root)
 
 
 class SplitFolderSpec(FolderSpec):

@@ -33,6 +33,8 @@ SPLITS = ("train", "val")
 
 
 class Spec(folders.SplitFolderSpec):
+    inner = (FOLDER, MARKER)
+
     classes: folders.Choice = Field(
         None, description="number of classes to take of the 20, or their names; images with none of them are left out"
     )
