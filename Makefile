@@ -1,5 +1,7 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
 # make check: the tests that start no workflow, 240 seconds of CPU time, a little over two minutes on two cores.
+# make test-full-size: the paper's experiment with full-size networks and 1,000 classes on few images, half an hour or more, 8 GB of memory.
+#   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they go to a temporary folder.
 # make lint: style, spelling, imports, types.
 # make publish: copy the finished report to reports/ and rebuild the site there.
 # CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores; without it, all that may be used.
@@ -12,7 +14,7 @@ READY := .venv/.ready
 # A file's tests stay in one worker, with its fixtures (loadgroup of pytest-xdist 3.8 does nothing with pytest 9.2).
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: report plan test check test-workflow lint bench publish lock setup
+.PHONY: report plan test check test-workflow test-full-size lint bench publish lock setup
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) $(if $(CORES),--cores $(CORES))
@@ -24,13 +26,16 @@ publish: $(READY)
 	$(BIN)/zfrepro publish --config $(CONFIG)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(IN_TWO)
+	$(BIN)/python -m pytest $(IN_TWO) -m "not slow"
 
 check: $(READY)
-	$(BIN)/python -m pytest $(IN_TWO) -m "not workflow"
+	$(BIN)/python -m pytest $(IN_TWO) -m "not workflow and not slow"
 
 test-workflow: $(READY)
 	$(BIN)/python -m pytest $(IN_TWO) -m workflow
+
+test-full-size: $(READY)
+	$(BIN)/python -m pytest -m slow tests/workflow/test_full_size.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,0 +1,173 @@
+"""The paper's experiment with full-size networks, 1,000 classes and inputs of 224 pixels, on few images, to its report.
+
+Half an hour on two cores: `make test-full-size` alone runs it. With ZFREPRO_FULL_SIZE_DIR=FOLDER it keeps its results there and
+resumes: what is computed stays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from helpers import full_size, peak_memory
+from helpers.workspace import ROOT
+
+from zfrepro.experiment import loading
+from zfrepro.experiment.config import Config
+from zfrepro.graph import STAGES, Job, out_of
+from zfrepro.report import times
+from zfrepro.storage import artifacts
+
+LIMIT = 8 * 2**30  # bytes that a job may take
+LARGEST_PAGE = 40_000_000  # bytes of the report, as page or as PDF
+RESULTS = Path("results/full-size")
+PAPER = yaml.safe_load(full_size.PAPER.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return loading.parse(full_size.experiment(), "full-size")
+
+
+def test_every_stage_and_every_exhibit_of_the_paper_is_there(config: Config) -> None:
+    assert {job[0] for job in config.graph.jobs()} == set(STAGES)
+    assert set(PAPER["report"]["exhibits"]) <= set(config.report.exhibits)
+    assert config.left_out == {}
+
+
+def test_every_network_of_the_paper_is_there_at_its_size(config: Config) -> None:
+    paper = loading.parse(PAPER, "paper.yaml")
+    specs = [[run_of.training(run) for run in run_of.runs()] for run_of in (paper, config)]
+    networks = [{(spec.network.model_dump_json(), spec.filter_rms) for spec in some} for some in specs]
+    assert networks[0] == networks[1]
+    assert {(spec.width, spec.input_size, spec.epochs) for spec in specs[1]} == {(1.0, 224, 1)}
+    assert {spec.size for spec in config.prepare.values()} == {256}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds data/ and results/, of an earlier run as well."""
+    kept = os.environ.get("ZFREPRO_FULL_SIZE_DIR")
+    place = Path(kept).absolute() if kept else tmp_path_factory.mktemp("full-size")
+    place.mkdir(parents=True, exist_ok=True)
+    full_size.write_data(place)
+    (place / "experiment.yaml").write_text(yaml.safe_dump(full_size.experiment(), sort_keys=False), encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Path:
+    """Of the whole run."""
+    call(folder, "run", "--config", "experiment.yaml", "--device", "cpu")
+    return folder / RESULTS
+
+
+def call(folder: Path, *arguments: str, store: str = "") -> str:
+    """`python -m zfrepro ...` in the folder, which must succeed; its output. The memory of its jobs is added to folder/peaks.json."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ZFREPRO_STORE": store}
+    log = folder / f"{arguments[0]}.log"
+    with open(log, "wb") as file:
+        command = [sys.executable, "-m", "zfrepro", *arguments]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        with peak_memory.recorded(process.pid, folder / "peaks.json"):
+            code = process.wait()
+    output = log.read_text(encoding="utf-8")
+    assert code == 0, f"{log}:\n{output[-3000:]}"
+    return output
+
+
+@pytest.mark.slow
+def test_the_report_is_whole(results: Path, config: Config) -> None:
+    page, pdf = results / "report/index.html", results / "report/report.pdf"
+    assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert pdf.read_bytes()[:5] == b"%PDF-"
+    assert page.stat().st_size < LARGEST_PAGE
+    assert pdf.stat().st_size < LARGEST_PAGE
+    kinds = {
+        name: artifacts.load_json(results / f"exhibits/{name}/exhibit.json")["kind"] for name in config.report.exhibits
+    }
+    assert "left-out" not in kinds.values(), kinds
+
+
+@pytest.mark.slow
+def test_networks_and_sets_are_those_of_the_paper(results: Path, config: Config) -> None:
+    classes = {
+        name: len(artifacts.load_json(results / f"prepare/{name}/manifest.json")["classes"]) for name in config.prepare
+    }
+    assert classes == {"source": 1000, "caltech101": 101, "caltech256": 256, "voc2012": 20}
+    for run, stage in config.runs().items():
+        network = artifacts.load_json(results / f"{stage}/{run}/network.json")
+        assert network["parameters"] == network["full_size"]["parameters"]
+        assert not network["diverged"]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_to_do(results: Path, folder: Path) -> None:
+    assert "nothing to do" in call(folder, "run", "--config", "experiment.yaml", "--device", "cpu")
+
+
+@pytest.mark.slow
+def test_a_report_of_the_whole_validation_set_fits_into_memory(results: Path, folder: Path, config: Config) -> None:
+    """The networks' scores replaced by noise for as many images as ImageNet's validation set has."""
+    place = folder / "whole"
+    shutil.rmtree(place, ignore_errors=True)
+    link_with_scores(results, place / RESULTS, list(config.runs()))
+    for name in ("claims", "table2_imagenet", "table3_ablations"):
+        out = RESULTS / "exhibits" / name
+        call(place, "exhibits", "--spec", config.slice(("exhibits", name)), "--out", str(out), store="none")
+    peaks = peak_memory.read(place / "peaks.json")
+    shutil.rmtree(place)
+    assert all(0 < peak < LIMIT for peak in peaks.values()), peaks
+
+
+def link_with_scores(results: Path, copy: Path, runs: list[str]) -> None:
+    """`copy` is `results` by links, with other scores: of two kinds, so that networks differ."""
+    (copy / "evaluate").mkdir(parents=True)
+    for stage in results.iterdir():
+        if stage.name not in ("evaluate", "exhibits"):
+            (copy / stage.name).symlink_to(stage)
+    for kind in range(2):
+        save_noise(copy / f"scores{kind}.npz", kind)
+    for i, run in enumerate(runs):
+        (copy / "evaluate" / run).mkdir()
+        (copy / f"evaluate/{run}/errors.json").symlink_to(results / f"evaluate/{run}/errors.json")
+        (copy / f"evaluate/{run}/scores.npz").symlink_to(copy / f"scores{i % 2}.npz")
+
+
+def save_noise(path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.random((50_000, 1000), np.float32)
+    labels = np.arange(50_000) % 1000
+    artifacts.save_arrays(path, labels=labels, probabilities_1=probabilities, probabilities_10=probabilities[::-1])
+
+
+@pytest.mark.slow
+def test_no_job_takes_more_memory_than_a_small_machine_has(
+    results: Path, folder: Path, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints what each stage took."""
+    peaks = {job: peak_memory.read(folder / "peaks.json")[str(RESULTS / out_of(job))] for job in config.graph.jobs()}
+    table = "\n".join(lines(results, peaks))
+    (folder / "stages.txt").write_text(table + "\n")
+    with capsys.disabled():
+        print(f"\n{table}")
+    assert all(0 < peak < LIMIT for peak in peaks.values()), table
+
+
+def lines(results: Path, peaks: dict[Job, int]) -> Iterator[str]:
+    """A line a stage: its jobs, their seconds, those of the longest, and the memory of the largest."""
+    yield f"{'stage':15}{'jobs':>5}{'seconds':>9}{'longest':>9}{'GiB':>7}  largest job"
+    for stage in STAGES:
+        jobs = [job for job in peaks if job[0] == stage]
+        seconds = [(times.read_cost(results, job) or (0.0, 0.0))[0] for job in jobs]
+        largest = max(jobs, key=peaks.__getitem__)
+        yield (
+            f"{stage:15}{len(jobs):5}{sum(seconds):9.0f}{max(seconds):9.0f}{peaks[largest] / 2**30:7.2f}  {' '.join(largest[1:])}"
+        ).rstrip()
