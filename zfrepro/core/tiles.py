@@ -23,27 +23,30 @@ def projection_tiles(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor
 def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
     """The same, each where it lies in its image: float (U, S, S, 3)."""
     pixels, starts = deconvnet.project(net, name, inputs, maps, positions)
-    return _lay_out(pixels, starts, [(0, 0)] * len(inputs), inputs.shape[-1])
+    return _as_arrays(lay_out(pixels, starts, [(0, 0)] * len(inputs), (inputs.shape[-1], inputs.shape[-1])))
 
 
 def _project(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
     """The receptive fields, moved onto the tiles; what a tile shows beside its unit's field is 0."""
     pixels, starts = deconvnet.project(net, name, inputs, maps, positions)
     field, size = receptive_field(net, name), inputs.shape[-1]
-    return _lay_out(
-        pixels, starts, [field.corner(position, size) for position in positions.tolist()], field.tile_side(size)
-    )
+    corners = [field.corner(position, size) for position in positions.tolist()]
+    return _as_arrays(lay_out(pixels, starts, corners, (field.tile_side(size), field.tile_side(size))))
 
 
-def _lay_out(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], side: int) -> np.ndarray:
-    """Fields (U, 3, f, f) that begin at `starts`, as seen in square windows that begin at `corners`: (U, side, side, 3)."""
-    fields = pixels.permute(0, 2, 3, 1).cpu().numpy()
-    tiles = np.zeros((len(fields), side, side, 3), dtype=fields.dtype)
-    for tile, field, (y, x), (top, left) in zip(tiles, fields, starts.tolist(), corners, strict=True):
-        y0, y1 = max(y, top), max(y, top, min(y + field.shape[0], top + side))
-        x0, x1 = max(x, left), max(x, left, min(x + field.shape[1], left + side))
-        tile[y0 - top : y1 - top, x0 - left : x1 - left] = field[y0 - y : y1 - y, x0 - x : x1 - x]
+def lay_out(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], size: tuple[int, int]) -> Tensor:
+    """Fields (U, C, f, f) that begin at `starts` (U, 2), seen in windows of `size` that begin at `corners`: (U, C, *size)."""
+    tiles = pixels.new_zeros(len(pixels), pixels.shape[1], *size)
+    for tile, field, (y, x), (top, left) in zip(tiles, pixels, starts.tolist(), corners, strict=True):
+        y0, y1 = max(y, top), max(y, top, min(y + field.shape[1], top + size[0]))
+        x0, x1 = max(x, left), max(x, left, min(x + field.shape[2], left + size[1]))
+        tile[:, y0 - top : y1 - top, x0 - left : x1 - left] = field[:, y0 - y : y1 - y, x0 - x : x1 - x]
     return tiles
+
+
+def _as_arrays(tiles: Tensor) -> np.ndarray:
+    """(U, C, h, w) -> (U, h, w, C)"""
+    return np.ascontiguousarray(tiles.permute(0, 2, 3, 1).cpu().numpy())
 
 
 @torch.no_grad()
