@@ -1,8 +1,9 @@
 # The only Python code of the workflow: the checked experiment; settings, inputs and code of each job, from its graph of jobs.
+import functools
 import os
 
 from zfrepro import graph
-from zfrepro.experiment import data_changes, loading
+from zfrepro.experiment import data_changes, loading, schedule
 from zfrepro.running import gpu_lease, manager
 from zfrepro.storage import code_digest
 from zfrepro.storage.source_code import Kept, Package
@@ -79,3 +80,14 @@ def gpu_slots():
 def reading_threads(wildcards):
     """Beside a GPU a job reads images with its share of the cores. On the CPU one thread: another number gives sums other last digits."""
     return max(1, workflow.cores // gpu_slots()) if gpu_slots() else 1
+
+
+@functools.cache
+def priorities():
+    """Run -> 0..20: below the jobs that come between two trainings, above those that only the report waits for."""
+    return {run: round(20 * share, 2) for run, share in schedule.prioritise_trainings(EXPERIMENT).items()}
+
+
+def longest_first(wildcards):
+    """Of a training."""
+    return priorities().get(wildcards.run, 0)

@@ -8,7 +8,6 @@ use rule train as ablate with:
         f"{R}/logs/ablate/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/ablate/{{run}}.tsv"
-    priority: 0
     params:
         spec=spec("ablate"),
         code=code("ablate"),

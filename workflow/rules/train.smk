@@ -10,7 +10,7 @@ rule train:
         f"{R}/logs/train/{{run}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}.tsv"
-    priority: 20  # many jobs wait for these networks
+    priority: longest_first
     conda:
         "../envs/zfrepro.yaml"
     threads: reading_threads

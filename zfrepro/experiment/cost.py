@@ -143,8 +143,11 @@ def _multiplications(row: Row) -> int:
     return row.inputs * row.outputs if isinstance(row.op, Linear) else 0
 
 
-def count_images(config: Config, name: str) -> Counts | None:
-    """Size of a set: of the prepared one if it exists, else as counted in its folder, else as published; None if unknown."""
+def count_images(config: Config, name: str, in_folder: bool = True) -> Counts | None:
+    """Size of a set: of the prepared one if it exists, else as counted in its folder, else as published; None if unknown.
+
+    in_folder: whether to look into the folder, which takes a while on a slow disk.
+    """
     spec = config.prepare[name]
     path = config.results() / "prepare" / name / "manifest.json"
     if path.is_file():
@@ -155,7 +158,7 @@ def count_images(config: Config, name: str) -> Counts | None:
     if spec.dataset == "scenes":
         listing = importlib.import_module("zfrepro.datasets.scenes").listing(options)
         return Counts(len(listing.classes), {split: len(items) for split, items in listing.splits.items()})
-    return count_in_folder(spec.dataset, options) or lookup_counts(spec.dataset, options)
+    return (count_in_folder(spec.dataset, options) if in_folder else None) or lookup_counts(spec.dataset, options)
 
 
 def _rows(config: Config, run: str, classes: int) -> list[Row]:

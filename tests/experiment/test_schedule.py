@@ -1,0 +1,94 @@
+"""Order and end of jobs: small graphs with hours that a person can add up."""
+
+import pytest
+
+from zfrepro.experiment import loading, schedule
+from zfrepro.experiment.schedule import Interval, Task
+from zfrepro.running import options
+
+
+def tasks(**seconds):
+    """Independent jobs, one GPU each."""
+    return {(name,): Task(length, gpus=1) for name, length in seconds.items()}
+
+
+# prepare 1 h -> train a 5 h -> probes 2 h -> report; prepare -> ablate b 6 h -> report
+DIAMOND = {
+    ("prepare",): Task(1, cores=64),
+    ("train", "a"): Task(5, [("prepare",)], gpus=1),
+    ("ablate", "b"): Task(6, [("prepare",)], gpus=1),
+    ("probes", "a"): Task(2, [("train", "a")]),
+    ("report",): Task(0.5, [("probes", "a"), ("ablate", "b")]),
+}
+
+
+def test_a_chain_is_what_follows_a_job_at_the_longest():
+    assert schedule.chain_lengths(DIAMOND) == {
+        ("prepare",): 8.5, ("train", "a"): 7.5, ("ablate", "b"): 6.5, ("probes", "a"): 2.5, ("report",): 0.5,
+    }  # fmt: skip
+    assert schedule.longest_chain(DIAMOND) == [("prepare",), ("train", "a"), ("probes", "a"), ("report",)]
+
+
+@pytest.mark.parametrize(("gpus", "end"), [(1, 12.5), (2, 8.5), (8, 8.5)])
+def test_a_run_is_over_when_its_last_job_is(gpus, end):
+    """One GPU: 1 h, a until 6 (its chain is longer), b until 12, while the classifiers run beside it; then the report."""
+    intervals = schedule.lay_out(DIAMOND, gpus, cores=4)
+    assert intervals["report",] == Interval(end - 0.5, end)
+    assert intervals["train", "a"] == Interval(1, 6)
+    assert intervals["ablate", "b"].start == (6 if gpus == 1 else 1)
+
+
+def test_the_longest_job_starts_first():
+    """Two of 2 h and one of 4 h on two GPUs: with the long one last it would be over after 6 h (2 + 4)."""
+    intervals = schedule.lay_out(tasks(a=2, b=2, wide=4), gpus=2, cores=2)
+    assert intervals == {("wide",): Interval(0, 4), ("a",): Interval(0, 2), ("b",): Interval(2, 4)}
+
+
+def test_a_job_on_a_gpu_needs_a_core_too():
+    intervals = schedule.lay_out(tasks(a=1, b=1, c=1), gpus=8, cores=2)
+    assert sorted(interval.start for interval in intervals.values()) == [0, 0, 1]
+
+
+def test_without_a_gpu_jobs_share_the_cores():
+    intervals = schedule.lay_out(tasks(a=1, b=1, c=1), gpus=0, cores=3)
+    assert {interval.end for interval in intervals.values()} == {1}
+
+
+def test_jobs_that_are_not_part_of_a_plan_are_not_waited_for():
+    assert schedule.lay_out({}, 1, 1) == {}
+    assert schedule.longest_chain({}) == []
+
+
+PAPER = options.ROOT / "workflow/experiments/paper.yaml"
+
+
+def test_the_widest_networks_start_first_then_the_one_that_most_jobs_wait_for():
+    config = loading.load(PAPER)
+    priorities = schedule.prioritise_trainings(config)
+    assert set(priorities) == set(config.runs())
+    assert sorted(priorities, key=priorities.__getitem__, reverse=True)[:3] == [
+        "improved-wide-8192",
+        "improved-wide",
+        "improved",
+    ]
+    assert priorities["improved-wide-8192"] == 1
+    # by hand: the shares of `plan`: training 6.37e17, from scratch 1.80e17 after it, of 1.42e18 and its evaluation of 3e15
+    assert priorities["improved"] == pytest.approx((6.37e17 + 1.80e17) / 1.423e18, rel=0.01)
+    assert min(priorities, key=priorities.__getitem__) == "baseline-without-3-4-6-7"
+
+
+def test_a_folder_of_unknown_size_is_not_counted_for_it(monkeypatch):
+    monkeypatch.setattr(schedule.cost, "count_in_folder", None)
+    mine = {"source": {"dataset": "imagefolder", "size": 72, "options": {"root": "nowhere"}}}
+    runs = {"narrow": {"maps": [192, 192, 128]}, "longer": {"epochs": 4}, "improved": {}}
+    recipe = {"base": "improved", "width": 0.1, "input_size": 64, "epochs": 2, "batch": 8, "init": "he"}
+    parts = {"experiment": "mine", "title": "Mine", "report": {"exhibits": ["table2_imagenet"]}}
+    config = loading.parse({**parts, "prepare": mine, "train": {"recipe": recipe, "runs": runs}}, "mine.yaml")
+    priorities = schedule.prioritise_trainings(config)
+    assert priorities["longer"] == 1
+    epoch, evaluation = (
+        3 * 1_281_167 + 50_000,
+        11 * 50_000 + config.evaluate.train_images,
+    )  # images forward, as of ImageNet
+    assert priorities["improved"] == pytest.approx((2 * epoch + evaluation) / (4 * epoch + evaluation))
+    assert priorities["narrow"] < priorities["improved"]
