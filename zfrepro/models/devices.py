@@ -31,8 +31,18 @@ def choose(name: str | torch.device = "auto", threads: int | None = None) -> tor
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: this torch finds no CUDA device; use --device cpu")
     if device.type == "cuda":
+        _require(device)
         _keep_float32()
     return device
+
+
+def _require(device: torch.device) -> None:
+    import torch
+
+    count = torch.cuda.device_count()
+    if (device.index or 0) >= count:
+        numbers = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise UserError(f"--device {device}: this torch finds {count} CUDA device{'s' * (count > 1)}; use {numbers}")
 
 
 def _keep_float32() -> None:
