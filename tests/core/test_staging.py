@@ -6,7 +6,9 @@ No GPU is used: helpers/lazy_cuda.py runs streams and events in the most unfavou
 import numpy as np
 import pytest
 import torch
+from helpers import pretend_cuda
 from helpers.lazy_cuda import Device, Memory
+from helpers.pretend_cuda import CudaTensor
 
 from zfrepro.core import staging
 from zfrepro.core.loading import ArrayImages, read_ahead
@@ -86,3 +88,29 @@ def test_on_a_cpu_the_images_are_where_they_were_read_to():
     slot.host.copy_(torch.arange(6).reshape(2, 1, 1, 3))
     assert slot.upload(1).flatten().tolist() == [0, 1, 2]
     assert slot.upload(2).data_ptr() == slot.host.data_ptr()
+
+
+@pytest.mark.parametrize("on", ["cpu", "cuda"])
+def test_a_copy_on_the_host_has_the_values_types_and_strides_of_its_originals(on):
+    with pretend_cuda.device():
+        filters = torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last).to(on)
+        counts = torch.arange(3).to(on)
+        state = {
+            "net": {"conv": torch.nn.Parameter(filters)},
+            "velocities": [None, counts[:2]],
+            "epoch": 3,
+            "rate": 0.5,
+        }
+        copies = staging.copy_to_host(state)
+        assert not isinstance(copies["net"]["conv"], CudaTensor)
+        assert copies["net"]["conv"].is_contiguous(memory_format=torch.channels_last)
+        assert not copies["net"]["conv"].requires_grad
+        before = filters.clone().cpu()
+        with torch.no_grad():
+            filters.zero_()
+            counts.zero_()
+    assert torch.equal(copies["net"]["conv"], before)
+    assert copies["velocities"][0] is None
+    assert copies["velocities"][1].tolist() == [0, 1]
+    assert copies["velocities"][1].dtype == torch.int64
+    assert (copies["epoch"], copies["rate"]) == (3, 0.5)

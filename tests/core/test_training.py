@@ -6,8 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import pretend_cuda
+from helpers.pretend_cuda import CudaTensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zfrepro.core import nets
+from zfrepro.core import training as training_module
 from zfrepro.core.architecture import Network
 from zfrepro.core.recipe import Recipe
 from zfrepro.core.training import Diverged, Training, TrainingImages, _Group, _step_seed
@@ -252,3 +256,101 @@ def test_the_mean_loss_is_over_the_images_seen(steps):
     assert work.mean_loss == pytest.approx(sum(losses) / work.images_seen)
     if work.epoch_done:
         assert work.end_epoch(50.0)["train_loss"] == pytest.approx(sum(losses) / 24)
+
+
+class Waits(TorchDispatchMode):
+    """Lists the operations of a block at which the host waits for the GPU: it asks for a value, or copies without `non_blocking`."""
+
+    VALUES = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "repeat_interleave")
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name, on_gpu = operation.overloadpacket.__name__, [isinstance(argument, CudaTensor) for argument in args]
+        between = name == "copy_" and on_gpu[0] != on_gpu[1] and not any(flag is True for flag in args[2:])
+        by_mask = name == "index" and any(index is not None and index.dtype == torch.bool for index in args[1])
+        if any(on_gpu) and (name in self.VALUES or between or by_mask):
+            self.names.append(name)
+        return operation(*args, **(kwargs or {}))
+
+    def __enter__(self):
+        self.patch = pytest.MonkeyPatch()
+        convert = torch.Tensor.to
+        self.patch.setattr(
+            torch.Tensor, "to", lambda tensor, *args, **kwargs: self._converted(convert, tensor, args, kwargs)
+        )
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self.patch.undo()
+        return super().__exit__(*error)
+
+    def _converted(self, convert, tensor, args, kwargs):
+        result = convert(tensor, *args, **kwargs)
+        if isinstance(result, CudaTensor) != isinstance(tensor, CudaTensor):
+            self.names.append("to")
+        return result
+
+
+@pytest.fixture
+def gpu_training():
+    """24 images in batches of 4: six steps an epoch."""
+    with pretend_cuda.device():
+        net = nets.to_device(nets.build(Network(base="improved"), 64, 3, 0.1), "cuda")
+        yield Training(net, pictures(), Recipe(input_size=64, batch=4), torch.device("cuda"), torch.bfloat16)
+
+
+def waits_of_steps(work, count):
+    waits = []
+    for _ in range(count):
+        with Waits() as seen:
+            work.step()
+        waits.append(seen.names)
+    return waits
+
+
+def test_steps_on_a_gpu_do_not_wait_for_it(gpu_training):
+    """But for the order and the views of the whole epoch, which are copied at its first step."""
+    assert waits_of_steps(gpu_training, 6) == [["to", "to"], [], [], [], [], []]
+    gpu_training.end_epoch(50.0)
+    assert waits_of_steps(gpu_training, 2) == [["to", "to"], []]
+
+
+def test_a_look_at_the_loss_waits(gpu_training, monkeypatch):
+    """Every second step here; else every fiftieth, half a second at the speed that is hoped for."""
+    monkeypatch.setattr(training_module, "CHECK_EVERY", 2)
+    assert waits_of_steps(gpu_training, 4)[1:] == [["_local_scalar_dense"], [], ["_local_scalar_dense"]]
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda tensor: tensor.item(),
+        lambda tensor: float(tensor),
+        lambda tensor: bool(tensor > 0),
+        lambda tensor: tensor.cpu(),
+        lambda tensor: tensor.reshape(1)[tensor.reshape(1) > 0],
+        lambda tensor: torch.zeros(()).copy_(tensor),
+        lambda tensor: torch.ones(()).to("cuda"),
+    ],
+)
+def test_what_makes_the_host_wait_is_seen(gpu_training, wait):
+    with Waits() as seen:
+        wait(gpu_training.loss_sum)
+    assert seen.names != []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_steps_do_not_wait_for_the_gpu_that_is_there():
+    """CUDA itself raises at a wait."""
+    net = nets.to_device(nets.build(Network(base="improved"), 64, 3, 0.1), "cuda")
+    work = Training(net, pictures(), Recipe(input_size=64, batch=4), torch.device("cuda"), torch.bfloat16)
+    work.step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            work.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

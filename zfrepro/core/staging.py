@@ -95,5 +95,6 @@ def _start_copies(value: Any, devices: set[torch.device]) -> Any:
         return value
     if value.is_cuda:
         devices.add(value.device)
-    copy = torch.empty_like(value, device="cpu", pin_memory=value.is_cuda, requires_grad=False)
+    room = torch.empty(value.numel(), dtype=value.dtype, pin_memory=value.is_cuda)
+    copy = room.as_strided(value.shape, value.stride())  # filters stay channels last
     return copy.copy_(value.detach(), non_blocking=value.is_cuda)

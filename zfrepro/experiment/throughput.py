@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from zfrepro.stages import train
 
 SECONDS = 10.0  # shortest time to measure; at least one step is taken
-WARM_UP = {"cpu": 1, "cuda": 20}  # mini-batches before, in which libraries choose their kernels and the reading gets ahead
+WARM_UP = {
+    "cpu": 1,
+    "cuda": 20,
+}  # mini-batches before, in which libraries choose their kernels and the reading gets ahead
 BATCHES = 4  # mini-batches of random images in the file that is read
 EPOCH = 2**20  # images of an epoch, which none of the measurements reaches the end of
 
@@ -92,9 +95,7 @@ def _write_noise(folder: Path, count: int, size: int) -> StoredImages:
     return StoredImages(path, 0, 0, count, size)
 
 
-def _training(
-    spec: train.Spec, images: Images, classes: int, device: torch.device, dtype: torch.dtype
-) -> Training:
+def _training(spec: train.Spec, images: Images, classes: int, device: torch.device, dtype: torch.dtype) -> Training:
     """The run's network in training on such images; with a learning rate at which noise does not let it diverge."""
     from zfrepro.core import nets
     from zfrepro.core.recipe import Recipe
