@@ -17,7 +17,9 @@ from filelock import FileLock
 from helpers import opened_files, small_experiment, toy_results
 
 gc.set_threshold(50_000, 20, 20)  # as zfrepro's own commands
-if "TEST_ON_GPU" not in os.environ:
+if "TEST_ON_GPU" in os.environ:
+    os.environ["ZFREPRO_DEVICE"] = "cpu"  # tests compare bits, which a GPU does not repeat; those for GPUs name theirs
+else:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks, here and in every process that a test starts
 
 

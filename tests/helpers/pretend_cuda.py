@@ -5,6 +5,8 @@
         ...
     assert gpu.operations > 0
 
+With TEST_ON_GPU in the environment nothing is pretended: it is the GPU that is there.
+
 As on a GPU: an operation that mixes CPU and CUDA tensors raises, so does `.numpy()` of a CUDA tensor; CUDA's lists of autocast decide
 about types; the fused optimiser refuses gradients and velocities whose type or strides are not those of the weights. Not as on a
 GPU: the kernels (values and their bits are the CPU's, so that a test can compare both sides), and streams, which do their work at
@@ -13,6 +15,7 @@ once (helpers/lazy_cuda.py is about their order).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -27,11 +30,16 @@ from zfrepro.core import staging
 
 @dataclass
 class Gpu:
+    """`rtol`, `atol`: how far its numbers may be from a CPU's."""
+
     device: torch.device
+    rtol: float = 1e-4
+    atol: float = 1e-5
     operations: int = 0  # functions of torch called with its tensors since it was last pretended
 
 
 GPU = Gpu(torch.device("cuda", 0))
+REAL = "TEST_ON_GPU" in os.environ
 FACTORIES = ("arange", "as_tensor", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros")
 ANSWERS = {  # of torch.cuda
     "device_count": 1,
@@ -205,9 +213,14 @@ def _strides(tensor: torch.Tensor) -> list[int]:
 @contextmanager
 def device() -> Iterator[Gpu]:
     """torch finds one GPU, in every thread, and computes on it as above."""
+    if REAL:
+        yield Gpu(torch.device("cuda", 0), rtol=1e-2, atol=1e-3, operations=1)
+        return
     with pytest.MonkeyPatch.context() as patch:
         for name in FACTORIES:
             patch.setattr(torch, name, _on_device(getattr(torch, name)))
+        for name in ("empty_like", "full_like", "ones_like", "zeros_like"):
+            patch.setattr(torch, name, _like(getattr(torch, name)))
         patch.setattr(torch.Tensor, "to", _to)
         patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
         for name, value in ANSWERS.items():
@@ -246,6 +259,19 @@ def _on_device(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tens
         if not _is_cuda(device):
             return factory(*arguments, **options, **({} if device is None else {"device": device}))
         return CudaTensor(factory(*arguments, **options))
+
+    return make
+
+
+def _like(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A factory of tensors like another, perhaps on another device."""
+
+    def make(
+        tensor: torch.Tensor, *arguments: Any, device: Any = None, pin_memory: bool = False, **options: Any
+    ) -> Any:
+        made = factory(tensor.values if isinstance(tensor, CudaTensor) else tensor, *arguments, **options)
+        there = isinstance(tensor, CudaTensor) if device is None else _is_cuda(device)
+        return CudaTensor(made) if there else made
 
     return make
 

@@ -44,7 +44,9 @@ def test_without_a_gpu(monkeypatch):
         devices.choose("gpu")
 
 
-@pytest.mark.parametrize(("count", "there"), [(1, "1 CUDA device; use cuda:0"), (2, "2 CUDA devices; use cuda:0 to cuda:1")])
+@pytest.mark.parametrize(
+    ("count", "there"), [(1, "1 CUDA device; use cuda:0"), (2, "2 CUDA devices; use cuda:0 to cuda:1")]
+)
 def test_a_gpu_that_is_not_there(monkeypatch, count, there):
     with pretend_cuda.device():
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
