@@ -92,3 +92,19 @@ def test_a_folder_of_unknown_size_is_not_counted_for_it(monkeypatch):
     )  # images forward, as of ImageNet
     assert priorities["improved"] == pytest.approx((2 * epoch + evaluation) / (4 * epoch + evaluation))
     assert priorities["narrow"] < priorities["improved"]
+
+
+def test_jobs_that_read_share_the_disk_and_get_it_back_when_one_ends():
+    """10 bytes each at 10 bytes/s: a, which wants 10/s, and b, which wants 2/s, for 5 s.
+
+    b gets its 2/s, a the other 8: a ends after 1.25 s, b after 5.
+    """
+    jobs = {("a",): Task(1, bytes=10), ("b",): Task(5, bytes=10), ("c",): Task(3)}
+    intervals = schedule.lay_out(jobs, 0, 3, disk=10)
+    assert {job: interval.end for job, interval in intervals.items()} == pytest.approx(
+        {("a",): 1.25, ("b",): 5, ("c",): 3}
+    )
+    # 4 bytes/s: 2 each; b gets all it wants, a ends after 5 s too
+    assert [interval.end for interval in schedule.lay_out(jobs, 0, 3, disk=4).values()] == pytest.approx([5, 3, 5])
+    # 2 bytes/s: 1 each for 10 s
+    assert schedule.lay_out(jobs, 0, 3, disk=2)["a",].end == pytest.approx(10)

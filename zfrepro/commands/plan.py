@@ -17,11 +17,11 @@ from pathlib import Path
 
 from zfrepro import graph
 from zfrepro.errors import UserError
-from zfrepro.experiment import cost, data_checks, folder_checks, loading, throughput
+from zfrepro.experiment import cost, data_checks, folder_checks, hours, loading, throughput
 from zfrepro.experiment.config import Config
 from zfrepro.graph import STAGES
 from zfrepro.running import finished, manager, snakemake_log
-from zfrepro.running.options import experiment_parser
+from zfrepro.running.options import experiment_parser, parse_count
 from zfrepro.running.snakemake_log import Job, Reader, explain_reason
 from zfrepro.storage import surroundings
 from zfrepro.storage.result_store import ResultStore
@@ -29,7 +29,7 @@ from zfrepro.storage.store_folder import store_folder
 
 
 def main(arguments: list[str]) -> None:
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     config = loading.load(options.config)
     for check in (folder_checks.check_layouts, data_checks.check_data):
         for line in check(config, str(options.config)):
@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> None:
     ):
         print(line)
     if needs.operations:
-        print(format_hours(needs, config, options))
+        for line in format_hours(needs, config, [job.key for job in jobs if job.key not in prediction.taken], options):
+            print(line)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +71,38 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="device for --measure: auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto",
     )
+    several = parser.add_argument_group("several GPUs, with --tflops or --measure, which give the speed of one of them")
+    several.add_argument(
+        "--gpus",
+        type=parse_count,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="how long it takes on N GPUs, and what holds it up",
+    )
+    several.add_argument(
+        "--cores",
+        type=parse_count,
+        metavar="N",
+        help=f"cores of that machine; default: {hours.CORES_PER_GPU} for each GPU",
+    )
+    several.add_argument(
+        "--disk-mbps",
+        type=_positive,
+        metavar="N",
+        help="10^6 bytes per second that its disk gives to all trainings together; default: images stay in memory",
+    )
     return parser
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.gpus and not options.tflops and not options.measure:
+        parser.error("--gpus needs the speed of one: --tflops N or --measure")
+    if not options.gpus and (options.cores or options.disk_mbps):
+        parser.error(f"--{'cores' if options.cores else 'disk-mbps'} goes with --gpus")
+    return options
 
 
 def _positive(text: str) -> float:
@@ -104,17 +136,28 @@ def _join(amounts: dict[str, str]) -> str:
     return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
 
 
-def format_hours(needs: cost.Cost, config: Config, options: argparse.Namespace) -> str:
-    """How long the operations take at the speed chosen by the options, or how to choose one."""
-    total = sum(needs.operations.values())
+def format_hours(
+    needs: cost.Cost, config: Config, jobs: Collection[graph.Job], options: argparse.Namespace
+) -> Iterator[str]:
+    """How long the operations take at the speed chosen by the options, or how to choose one; then how so many GPUs would do."""
+    if not options.tflops and not options.measure:
+        yield "needs hours: pass --measure to measure this machine, or --tflops N for other hardware"
+        return
+    operations, origin = _speed(config, options)
+    yield f"needs hours: {_hours(sum(needs.operations.values()) / operations)} {origin}"
+    for gpus in options.gpus:
+        cores = options.cores or hours.CORES_PER_GPU * gpus
+        disk = options.disk_mbps * 1e6 if options.disk_mbps else None
+        yield from hours.describe(hours.look_ahead(config, jobs, hours.Hardware(gpus, cores, operations, disk)))
+
+
+def _speed(config: Config, options: argparse.Namespace) -> tuple[float, str]:
+    """Operations per second in training, and where that number is from."""
     if options.tflops:
-        hours = _hours(total / (options.tflops * 1e12))
-        return f"needs hours: {hours} at {options.tflops:g} TFLOP/s sustained in training"
-    if not options.measure:
-        return "needs hours: pass --measure to measure this machine, or --tflops N for other hardware"
+        return options.tflops * 1e12, f"at {options.tflops:g} TFLOP/s sustained in training"
     speed = _measure_in_process(config, next(iter(config.train.runs)), options.device)
-    return (
-        f"needs hours: {_hours(total / speed.operations_per_second)} on this machine ({speed.device}, {speed.precision}), "
+    return speed.operations_per_second, (
+        f"on this machine ({speed.device}, {speed.precision}), "
         f"measured now: training {speed.run} at {speed.images_per_second:.3g} images per second, "
         f"{speed.operations_per_second / 1e12:.2g} TFLOP/s"
     )

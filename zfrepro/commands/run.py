@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from zfrepro.running import finished
-from zfrepro.running.options import experiment_parser, parse_device, parse_gpus, parse_jobs_per_gpu
+from zfrepro.running.options import experiment_parser, parse_count, parse_device, parse_gpus
 from zfrepro.storage import machine
 
 
@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GPUS",
         help="all, how many (8), or which (0,3; torch's numbers); default: all of the model of GPU 0",
     )
-    parser.add_argument(
-        "--jobs-per-gpu", type=parse_jobs_per_gpu, metavar="K", help="jobs that share a GPU; default: 1"
-    )
+    parser.add_argument("--jobs-per-gpu", type=parse_count, metavar="K", help="jobs that share a GPU; default: 1")
     parser.add_argument("--force", action="store_true", help="build the targets even if they are up to date")
     parser.add_argument("targets", nargs="*", help="files or rules to build; default: the report")
     return parser

@@ -99,7 +99,7 @@ def job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> I
     """Purpose, one of BYTES, and bytes that the job writes."""
     source = sizes[SOURCE]
     if job[0] == "prepare" and (size := sizes[job[1]]):
-        yield "prepared images", size.images * config.prepare[job[1]].size ** 2 * 3
+        yield "prepared images", size.images * image_bytes(config, job[1])
     elif job[0] in TRAINING and source:
         yield "weights and snapshots", _weight_bytes(config, job[1], source)
     elif job[0] == "features" and source:
@@ -141,6 +141,11 @@ def _multiplications(row: Row) -> int:
     if isinstance(row.op, Conv):
         return row.size**2 * row.outputs * row.inputs * row.op.kernel**2
     return row.inputs * row.outputs if isinstance(row.op, Linear) else 0
+
+
+def image_bytes(config: Config, name: str) -> int:
+    """Of one prepared image of a set."""
+    return config.prepare[name].size ** 2 * 3
 
 
 def count_images(config: Config, name: str, in_folder: bool = True) -> Counts | None:

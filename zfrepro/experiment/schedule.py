@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -14,12 +14,13 @@ from zfrepro.graph import SOURCE, TRAINING, Graph, Job
 
 @dataclass(frozen=True)
 class Task:
-    """A job: how long it takes, what it occupies, which jobs it waits for."""
+    """A job: how long it takes, which jobs it waits for, what it occupies, how many bytes it reads from a disk all the while."""
 
     seconds: float
     after: Collection[Job] = ()
     gpus: int = 0
     cores: int = 1
+    bytes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,26 +85,43 @@ def _in_order(tasks: Mapping[Job, Task]) -> list[Job]:
     return list(ordered)
 
 
-def lay_out(tasks: Mapping[Job, Task], gpus: int, cores: int) -> dict[Job, Interval]:
+def lay_out(tasks: Mapping[Job, Task], gpus: float, cores: float, disk: float = math.inf) -> dict[Job, Interval]:
     """When each job runs if, whenever one has ended, those that can start do so, that with the longest chain first.
 
-    A job that needs more than there is gets all of it, as Snakemake does.
+    A job that needs more than there is gets all of it, as Snakemake does. disk: bytes per second, of which those that read at once get
+    equal parts, or as much as they can use.
     """
     lengths, free = chain_lengths(tasks), [gpus, cores]
     waiting = sorted(tasks, key=lengths.__getitem__, reverse=True)
     needs = {job: (min(task.gpus, gpus), min(task.cores, cores)) for job, task in tasks.items()}
-    intervals: dict[Job, Interval] = {}
-    running: list[tuple[float, Job]] = []
-    done: set[Job] = set()
+    starts: dict[Job, float] = {}
+    ends: dict[Job, float] = {}
+    left: dict[Job, float] = {}  # of each job that runs: what is still to be done, 0..1
     now = 0.0
-    while waiting or running:
-        for job in [job for job in waiting if done.issuperset(tasks[job].after)]:
-            if all(need <= left for need, left in zip(needs[job], free, strict=True)):
-                free = [left - need for need, left in zip(needs[job], free, strict=True)]
-                intervals[job] = Interval(now, now + tasks[job].seconds)
-                heapq.heappush(running, (intervals[job].end, job))
+    while waiting or left:
+        for job in [job for job in waiting if ends.keys() >= set(tasks[job].after)]:
+            if all(need <= amount for need, amount in zip(needs[job], free, strict=True)):
+                free = [amount - need for need, amount in zip(needs[job], free, strict=True)]
+                starts[job], left[job] = now, 1.0
                 waiting.remove(job)
-        now, job = heapq.heappop(running)
-        done.add(job)
-        free = [left + need for need, left in zip(needs[job], free, strict=True)]
-    return intervals
+        seconds = _share_disk({job: tasks[job] for job in left}, disk)
+        job = min(left, key=lambda name: left[name] * seconds[name])
+        passed = left[job] * seconds[job]
+        left = {name: share - (passed and passed / seconds[name]) for name, share in left.items() if name != job}
+        now += passed
+        ends[job] = now
+        free = [amount + need for need, amount in zip(needs[job], free, strict=True)]
+    return {job: Interval(start, ends[job]) for job, start in starts.items()}
+
+
+def _share_disk(tasks: Mapping[Job, Task], disk: float) -> dict[Job, float]:
+    """Seconds that each job would take if all these ran together until its end."""
+    seconds = {job: task.seconds for job, task in tasks.items()}
+    wanted = {job: task.bytes / task.seconds for job, task in tasks.items() if task.bytes}
+    for index, job in enumerate(
+        sorted(wanted, key=wanted.__getitem__)
+    ):  # the slowest readers first: what they leave is for the others
+        rate = min(wanted[job], disk / (len(wanted) - index))
+        seconds[job] = tasks[job].bytes / rate
+        disk -= rate
+    return seconds

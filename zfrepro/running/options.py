@@ -46,7 +46,7 @@ def _at_least_one(count: int) -> int:
     return count
 
 
-def parse_jobs_per_gpu(text: str) -> int:
+def parse_count(text: str) -> int:
     """1, 2, ...; an error that argparse turns into a message."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: at least 1")
