@@ -167,6 +167,14 @@ def origin(text: str = "") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_the_provenance_says_what_a_gpu_does_not_repeat() -> None:
+    template = report_html.environment().from_string('{% from "parts.html" import origins %}{{ origins(origin) }}')
+    on_cpu, on_gpu = origin(), origin()
+    on_gpu["networks"]["another"] = {**on_gpu["networks"]["run "], "device": "cuda"}
+    assert "end with slightly different weights" in template.render(origin=on_gpu)
+    assert "slightly different weights" not in template.render(origin=on_cpu)
+
+
 def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
     spec = SimpleNamespace(
         experiment=text or "toy", title=f"A title {text}", subtitle=text, reductions=(f"Reduced {text}",)

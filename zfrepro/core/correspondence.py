@@ -61,7 +61,8 @@ def signs(clean: Tensor, masked: Tensor) -> Tensor:
     """int8, -1, 0 or 1: the sign of clean - masked.
 
     0 means the very same bits, so both must come from passes of one shape with an image at the same position in them:
-    elsewhere a unit that the mask does not reach may differ by rounding.
+    elsewhere a unit that the mask does not reach may differ by rounding. On CUDA passes of one shape agree as long as
+    torch.backends.cudnn.benchmark is off, as it is by default: with it cuDNN may choose another algorithm for the second.
     """
     return (clean > masked).to(torch.int8) - (clean < masked).to(torch.int8)
 

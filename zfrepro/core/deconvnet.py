@@ -216,7 +216,8 @@ def unpool(maps: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPo
     """Add every value (U, C, h, w) where its switch points: (U, C, *size).
 
     switches is int64 (U, C, h, w): indices of the maxima in the flattened input map. One scatter takes windows that cannot
-    overlap, so it contains an index once at most: no race between threads, and the same bits every time on every device.
+    overlap, so it contains an index once at most: no race between threads, also not on CUDA, whose scatters add in any order. The
+    sums are the same bits every time on every device; the convolutions of a projection round differently on another device.
     """
     rows, columns = disjoint_every(pool)
     count, channels = maps.shape[:2]

@@ -1,7 +1,8 @@
 """Stochastic gradient descent by the paper's recipe, resumable at any step.
 
-Every random choice follows from (seed, epoch, image) or (seed, step), so a run that stops anywhere and goes on from its
-last state ends with the same bits as one that never stopped (same machine, versions and threads).
+Every random choice follows from (seed, epoch, image) or (seed, step). So on a CPU a run that stops anywhere and goes on from its
+last state ends with the same bits as one that never stopped (same machine, versions and threads). On CUDA it sees the same images
+with the same dropout, but other last digits: cuDNN adds up the gradients of convolutions in an order that changes from run to run.
 """
 
 from __future__ import annotations

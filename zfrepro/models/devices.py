@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
     """auto: $ZFREPRO_DEVICE if set, else CUDA if available, else CPU; `threads`, if given, is how many cores torch uses.
 
-    On CUDA float32 is then computed without TF32 in the whole process. Raises UserError for a device that does not exist.
+    On CUDA float32 is then computed without TF32 in the whole process. Bits are not promised there: torch's deterministic
+    algorithms stay off, since they slow every step of a training down, and another card, driver or version of cuDNN would give other
+    bits all the same. Networks trained from several seeds show how far that moves a number.
+
+    Raises UserError for a device that does not exist.
     """
     import torch
 
