@@ -3,8 +3,10 @@
 # make test-full-size: the paper's experiment with full-size networks and 1,000 classes on few images, half an hour or more, 8 GB of memory.
 #   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they go to a temporary folder.
 # make lint: style, spelling, imports, types.
+# make wheel: build dist/*.whl and dist/*.tar.gz.   make test-wheel: install the wheel with all its libraries, gigabytes, in a new environment
+# outside the repository, and run a small experiment there.
 # make publish: copy the finished report to reports/ and rebuild the site there.
-# CONFIG=workflow/experiments/NAME.yaml selects another experiment, CORES=N limits the cores; without it, all that may be used.
+# CONFIG=NAME, of workflow/experiments/NAME.yaml, or CONFIG=FILE selects another experiment, CORES=N limits the cores; without it, all that may be used.
 # As root on Debian and Ubuntu, missing system packages are installed with apt-get; otherwise the line to run is printed.
 PYTHON ?= python3
 CONFIG ?= config.yaml
@@ -14,7 +16,7 @@ READY := .venv/.ready
 # A file's tests stay in one worker, with its fixtures (loadgroup of pytest-xdist 3.8 does nothing with pytest 9.2).
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: report plan test check test-workflow test-full-size lint bench publish lock setup
+.PHONY: report plan test check test-workflow test-full-size test-wheel lint bench publish wheel lock setup
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) $(if $(CORES),--cores $(CORES))
@@ -45,6 +47,16 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+wheel: $(READY)
+	rm -f dist/zfrepro-*
+	$(BIN)/python -m hatchling build --directory dist
+
+test-wheel: wheel
+	set -e; folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; cp tests/smoke.yaml "$$folder"; \
+	$(PYTHON) -m venv "$$folder/env"; \
+	"$$folder/env/bin/pip" install --quiet --disable-pip-version-check --constraint requirements.lock dist/zfrepro-*.whl; \
+	cd "$$folder"; env/bin/zfrepro run --config smoke.yaml; test -s results/smoke/report/index.html
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[bench]"

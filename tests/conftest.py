@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from helpers import installed_wheel as wheel_helper
 from helpers import opened_files, small_experiment, toy_results
 
 gc.set_threshold(50_000, 20, 20)  # as zfrepro's own commands
@@ -68,6 +69,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def installed_wheel(made_once) -> wheel_helper.InstalledWheel:
+    """Built and installed once for all workers; needs hatchling."""
+    return wheel_helper.InstalledWheel(made_once("wheel", wheel_helper.make))
 
 
 @pytest.fixture(scope="session")

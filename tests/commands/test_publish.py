@@ -309,7 +309,7 @@ def test_pull_requests_are_tested() -> None:
     commands = " ".join(step.get("run", "") for step in job["steps"])
     assert all(command in commands for command in ("libpango-1.0-0", "make setup", "make ${{ matrix.target }}"))
     runs = {(run["target"], run["python"]) for run in job["strategy"]["matrix"]["include"]}
-    tested = {("check", python) for python in ("3.11", "3.12", "3.13")}
+    tested = {(target, python) for target in ("check", "test-wheel") for python in ("3.11", "3.12", "3.13")}
     assert runs == {("lint", "3.11"), ("test-workflow", "3.11"), *tested}
 
 

@@ -107,6 +107,7 @@ def test_without_a_gpu_every_wish_for_one_is_refused(device, wish, jobs, option)
         (["--device", "gpu"], "argument --device: 'gpu': unknown device; use auto, cpu, cuda or cuda:1"),
         (["--device", "cpu", "--gpus", "2"], "--gpus does not go with --device cpu"),
         (["--device", "cpu", "--jobs-per-gpu", "2"], "--jobs-per-gpu does not go with --device cpu"),
+        (["--force"], "--force: name the files to build again, such as results/demo/exhibits/overlap/exhibit.json"),
         (["--device", "cuda:1", "--gpus", "2"], "--gpus does not go with --device cuda:1, which names one GPU"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The whole workflow once on the smoke experiment; then: what Snakemake reruns after an edit."""
+"""The whole workflow once on the smoke experiment, by the installed wheel; then: what Snakemake reruns after an edit."""
 
 import json
 import os
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.edits import EDITS, EXHIBITS, SMOKE, STORED_EDITS, expected_jobs, in_config
-from helpers.workspace import Workspace
+from helpers.installed_wheel import VERSION
+from helpers.workspace import ROOT, Workspace
+from PIL import Image
 
 from zfrepro.experiment import cost, loading
 from zfrepro.running import TAKEN
@@ -21,16 +23,54 @@ pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory):
-    """The smoke experiment, run from an empty folder to its report."""
-    workspace_folder = Workspace(tmp_path_factory.mktemp("smoke"), SMOKE)
-    output = workspace_folder.run()
+def finished(installed_wheel, tmp_path_factory):
+    """A folder in which the wheel, installed elsewhere, has run the smoke experiment to its report."""
+    folder = tmp_path_factory.mktemp("smoke")
+    (folder / "experiment.yaml").write_text(SMOKE)
+    before = installed_wheel.files()
+    output = installed_wheel.call(folder, "run", "--config", "experiment.yaml", "--cores", "2")
     assert "report: results/smoke/report/index.html" in output
-    return workspace_folder
+    assert installed_wheel.files() == before
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workspace(finished):
+    """The same folder with a copy of the project, whose code and settings are those of the wheel: nothing is left to do."""
+    return Workspace(finished, SMOKE)
 
 
 def report(workspace, name):
     return workspace.folder / "results/smoke/report" / name
+
+
+def test_a_wheel_has_all_commands(installed_wheel, finished):
+    """In one process, as they take seconds to start."""
+    Image.new("RGB", (80, 70), (200, 90, 30)).save(finished / "photo.png")
+    weights = "results/smoke/train/improved/model.safetensors"
+    commands = {
+        "plan --config experiment.yaml": "smoke: nothing to do",
+        "publish --config experiment.yaml": "published: reports/smoke/index.html",
+        "compare results/smoke reports/smoke": "0 of 42 claims differ",
+        "vary --config demo --name demo-2 --out demo-2.yaml": "experiment: demo-2.yaml",
+        "store": "smoke                               70 results",
+        f"look photo.png --weights {weights} --out looked --no-occlusion": "page: looked/index.html",
+    }
+    lists = [command.split() for command in commands]
+    output = installed_wheel.execute(
+        finished, f"from zfrepro.__main__ import main\nfor command in {lists}: main(command)"
+    )
+    assert [text for text in commands.values() if text not in output] == []
+    assert (finished / "reports/smoke/Snakefile").read_bytes() == (ROOT / "Snakefile").read_bytes()
+
+
+def test_the_report_of_a_wheel_names_its_version(finished):
+    """And was made by it: jobs of the wheel run the wheel."""
+    origin = json.loads((finished / "results/smoke/report/provenance.json").read_bytes())
+    reason = f"installed as a package, zfrepro {VERSION}"
+    assert origin["git"] == {"commit": None, "dirty": None, "reason": reason}
+    assert origin["exhibits"]["overlap"]["command"].startswith("zfrepro run --config FILE --force results/smoke/")
+    assert str(ROOT) not in (finished / "results/smoke/logs/snakemake.log").read_text()
 
 
 def test_the_report_is_whole(workspace):
