@@ -5,9 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zfrepro.analysis import correspondence as correspondence
+    from zfrepro.analysis import invariance as invariance
+    from zfrepro.analysis import occlusion_maps as occlusion_maps
+    from zfrepro.analysis import plot_correspondence as plot_correspondence
+    from zfrepro.analysis import plot_invariance as plot_invariance
+    from zfrepro.analysis import plot_occlusion as plot_occlusion
+    from zfrepro.analysis import plot_projection as plot_projection
+    from zfrepro.analysis import plot_top_activations as plot_top_activations
     from zfrepro.analysis import project as project
+    from zfrepro.analysis import top_activations as top_activations
 
-ANALYSES = ("project",)
+ANALYSES = (
+    "correspondence",
+    "invariance",
+    "occlusion_maps",
+    "plot_correspondence",
+    "plot_invariance",
+    "plot_occlusion",
+    "plot_projection",
+    "plot_top_activations",
+    "project",
+    "top_activations",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -84,7 +84,7 @@ def test_a_network_that_draws_at_random(net):
             return nn.functional.dropout(maps)
 
     net[3] = Random().eval()
-    with pytest.raises(ValueError, match="the network's output: an image's result changes with .* from pass to pass"):
+    with pytest.raises(ValueError, match=r"the network's output: an image's result changes with .* from pass to pass"):
         project_first(net, torch.randn(2, 3, 9, 9))
 
 
@@ -94,7 +94,7 @@ def test_a_network_that_changes_its_batch(net):
             return maps.view(-1, 2, *maps.shape[2:])
 
     model = nn.Sequential(nn.Conv2d(3, 4, 3), Folded()).eval()
-    with pytest.raises(ValueError, match="layer 1: 2 results for one image and 4 for two, .*must keep its batch"):
+    with pytest.raises(ValueError, match=r"layer 1: 2 results for one image and 4 for two, .*must keep its batch"):
         project_first(model, layer="1")
 
 

@@ -13,6 +13,8 @@ from zfrepro.core.chains import Chain, as_chain
 from zfrepro.core.finite import NotFiniteError, require_finite
 from zfrepro.core.layers import Layer, count_calls, find_layer, observe
 
+PROBABILITY_SUM = 1e-3  # values of one image that are not negative and add up to 1 but for this are probabilities
+
 
 @dataclass(frozen=True)
 class Network:
@@ -113,6 +115,8 @@ def class_scores(returned: Any) -> Tensor:
         raise ValueError(
             f"the network returns a tensor of shape {tuple(returned.shape)} and type {returned.dtype}, no class scores (B, classes)"
         )
+    if bool((returned >= 0).all()) and bool(((returned.sum(dim=1) - 1).abs() < PROBABILITY_SUM).all()):
+        raise ValueError("the network returns probabilities, no class scores; leave out the softmax at its end")
     return returned
 
 

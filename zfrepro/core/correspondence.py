@@ -7,7 +7,9 @@ of the share of features that differ; a sign is -1, 0 or 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +45,7 @@ class Comparison:
         return cls(*(np.stack([getattr(comparison, name) for comparison in masks]) for name in ARRAYS))
 
 
+Layer = TypeVar("Layer", int, str)
 ARRAYS = tuple(field.name for field in fields(Comparison))
 
 
@@ -65,6 +68,21 @@ def signs(clean: Tensor, masked: Tensor) -> Tensor:
     torch.backends.cudnn.benchmark is off, as it is by default: with it cuDNN may choose another algorithm for the second.
     """
     return (clean > masked).to(torch.int8) - (clean < masked).to(torch.int8)
+
+
+def sign_changes(
+    observe: Callable[[Tensor], Mapping[Layer, Tensor]], clean: Tensor, covered: Iterable[Tensor]
+) -> dict[Layer, Tensor]:
+    """Layer -> int8 (1 + masks, B, units): first 1 where a unit is active uncovered, then the signs of change under every mask.
+
+    `clean` is inputs (B, ...), `covered` the same images under one mask after the other; `observe` gives features (B, units).
+    """
+    original = observe(clean)
+    changes = {layer: [signs(values, torch.zeros_like(values))] for layer, values in original.items()}
+    for inputs in covered:
+        for layer, values in observe(inputs).items():
+            changes[layer].append(signs(original[layer], values))
+    return {layer: torch.stack(parts) for layer, parts in changes.items()}
 
 
 def compare(changes: Tensor) -> Comparison:

@@ -7,6 +7,8 @@ where its value is read in the image.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,10 @@ from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import last_child_of, layer_outputs
 
 MIRRORED, BLACK = "reflection", "zeros"  # how an image goes on beyond its border
+Layer = TypeVar("Layer", int, str)
+Observe = Callable[
+    [Tensor], tuple[Mapping[Layer, Tensor], Tensor]
+]  # inputs (T, ...) -> features by layer, probabilities (T, classes)
 TINY = 1e-12  # length that stands for none
 
 
@@ -67,6 +73,23 @@ def distances(features: Tensor, original: Tensor) -> Tensor:
     """(T,): Euclidean distance of `features` (T, ...) from `original` (1, ...), both as `unit_maps`. Raises NotFiniteError."""
     lengths: Tensor = (unit_maps(features) - unit_maps(original)).flatten(1).norm(dim=1)
     return require_finite(lengths, "distances")
+
+
+def measure_curves(
+    observe: Observe[Layer], original: Mapping[Layer, Tensor], views: Iterable[Tensor], label: int
+) -> tuple[dict[Layer, Tensor], Tensor]:
+    """Distances of views from the untouched one by layer, and the probability of a class; all (T,), T views in batches.
+
+    `original` holds the features (1, ...) of the untouched view. Raises NotFiniteError.
+    """
+    parts: dict[Layer, list[Tensor]] = {layer: [] for layer in original}
+    of_class = []
+    for inputs in views:
+        features, probabilities = observe(inputs)
+        of_class.append(probabilities[:, label])
+        for layer, lengths in parts.items():
+            lengths.append(distances(features[layer], original[layer]))
+    return {layer: torch.cat(lengths) for layer, lengths in parts.items()}, torch.cat(of_class)
 
 
 @torch.no_grad()

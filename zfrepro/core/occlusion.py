@@ -1,14 +1,14 @@
 """Slide a grey square over an image and record the class probabilities and one layer's summed maps at every position.
 
 Geometry as measured in Fig 7: top-left corners 0, stride, 2 stride, ... with the square always inside the image, so
-1 + (S - square) // stride positions each way (30 at 224 px, square 50, stride 6).
+1 + (S - square) // stride positions each way (30 at 224 px, square 50, stride 6). An image (3, H, W) need not be square.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -62,20 +62,20 @@ class Occluder:
         self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
 
     def __call__(self, image: Tensor, grey: Tensor) -> Prediction:
-        """Predictions (P, P, ...) of an image (3, S, S) with the square at every position; `grey` (3, S, S) in input terms.
+        """Predictions (P, Q, ...) of an image (3, H, W) with the square at every position; `grey` (3, H, W) in input terms.
 
         Raises NotFiniteError.
         """
-        positions = corners(image.shape[-1], self.square, self.stride)
+        rows, columns = (corners(side, self.square, self.stride) for side in image.shape[1:])
         with torch.inference_mode():  # less bookkeeping for each of the many slices
-            index, features, sums = self._recompute(image.to(self.dtype), grey.to(self.dtype), positions)
+            index, features, sums = self._recompute(image.to(self.dtype), grey.to(self.dtype), rows, columns)
             head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
             probabilities = torch.cat(
                 [head(part).to(image.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
             )
             require_finite(probabilities, "class probabilities of covered images")
             require_finite(sums, "sums of maps", f"layer {self.layer}")
-        grid = (len(positions), len(positions), -1)  # copies, so that they are tensors as any other
+        grid = (len(rows), len(columns), -1)  # copies, so that they are tensors as any other
         return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
     def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
@@ -83,17 +83,41 @@ class Occluder:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
 
-    def _recompute(self, image: Tensor, grey: Tensor, positions: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _recompute(
+        self, image: Tensor, grey: Tensor, rows: list[int], columns: list[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
         clean, at_once = CleanPass(self.body, image, self.layer), max(1, math.isqrt(self.batch))
         results = []
-        for tops in clean.group(positions, self.square, 0, at_once):
-            for lefts in clean.group(positions, self.square, 1, at_once):
+        for tops in clean.group(rows, self.square, 0, at_once):
+            for lefts in clean.group(columns, self.square, 1, at_once):
                 patches = [grey[:, y : y + self.square, x : x + self.square] for y in tops for x in lefts]
-                numbers = [positions.index(y) * len(positions) + positions.index(x) for y in tops for x in lefts]
+                numbers = [rows.index(y) * len(columns) + columns.index(x) for y in tops for x in lefts]
                 results.append((torch.tensor(numbers), *clean.changed(torch.stack(patches), tops, lefts)))
         index, features, sums = (torch.cat(parts) for parts in zip(*results, strict=True))
         return index.to(features.device), features, sums
+
+
+@torch.no_grad()
+def cover_by_full_passes(
+    predict_images: Callable[[Tensor], Prediction], image: Tensor, grey: Tensor, square: int, stride: int, batch: int
+) -> Prediction:
+    """The same predictions (P, Q, ...) of any network, by one forward pass per position, `batch` at a time."""
+    rows, columns = (corners(side, square, stride) for side in image.shape[1:])
+    positions = [(top, left) for top in rows for left in columns]
+    parts = []
+    for start in range(0, len(positions), batch):
+        places = positions[start : start + batch]
+        covered = image.repeat(len(places), 1, 1, 1)
+        for copy_of_image, (top, left) in zip(covered, places, strict=True):
+            window = (slice(None), slice(top, top + square), slice(left, left + square))
+            copy_of_image[window] = grey[window]
+        parts.append(predict_images(covered))
+    grid = (len(rows), len(columns), -1)
+    probabilities, activations = (
+        torch.cat([getattr(part, name) for part in parts]).view(grid) for name in ("probabilities", "activations")
+    )
+    return Prediction(probabilities, activations)
 
 
 def sensitivity(

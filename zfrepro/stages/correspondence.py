@@ -143,19 +143,18 @@ def _changes(spec: Spec, network: NetworkOnSplit, crops: np.ndarray, corners: np
     """Layer -> int8 (1 + masks, N, units): first 1 where a unit is active uncovered, then the signs of change."""
     import torch
 
-    from zfrepro.core.correspondence import cover, features, signs
+    from zfrepro.core.correspondence import cover, features, sign_changes
+
+    def observe(inputs: torch.Tensor) -> dict[int, torch.Tensor]:
+        return features(network.net, inputs, LAYERS)
 
     changes: dict[int, list[torch.Tensor]] = {layer: [] for layer in LAYERS}
     for start in range(0, len(crops), spec.batch):
         part, part_corners = crops[start : start + spec.batch], corners[start : start + spec.batch]
-        clean = features(network.net, network.inputs(part), LAYERS)
-        layer_signs = {layer: [signs(values, torch.zeros_like(values))] for layer, values in clean.items()}
-        for mask in range(corners.shape[1]):
-            inputs = network.inputs(cover(part, part_corners[:, mask], spec.square, spec.grey))
-            for layer, values in features(network.net, inputs, LAYERS).items():
-                layer_signs[layer].append(signs(clean[layer], values))
-        for layer, parts in layer_signs.items():
-            changes[layer].append(torch.stack(parts))
+        masks = part_corners.transpose(1, 0, 2)
+        covered = (network.inputs(cover(part, mask_corners, spec.square, spec.grey)) for mask_corners in masks)
+        for layer, signs in sign_changes(observe, network.inputs(part), covered).items():
+            changes[layer].append(signs)
     return {layer: torch.cat(parts, dim=1) for layer, parts in changes.items()}
 
 

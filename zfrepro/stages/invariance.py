@@ -147,21 +147,19 @@ def _measure_curves(
     spec: Spec, network: NetworkOnSplit, index: int, true: int, amounts: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """One image's curves (T,): distances from the untouched view, probability of the true class."""
-    from zfrepro.core.invariance import distances, features_and_probabilities
+    from zfrepro.core.invariance import features_and_probabilities, measure_curves
 
-    original, prediction = features_and_probabilities(
-        network.net, network.inputs(network.crops(np.array([index]))), LAYERS
-    )
+    def observe(inputs: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        return features_and_probabilities(network.net, inputs, LAYERS)
+
+    original, prediction = observe(network.inputs(network.crops(np.array([index]))))
     curves: dict[str, Any] = {"labels": np.int64(true), "correct": bool(prediction.argmax() == true)}
     for kind, values in amounts.items():
-        parts: dict[str, list] = {f"probability_{kind}": [], **{f"distance{layer}_{kind}": [] for layer in LAYERS}}
-        for start in range(0, len(values), spec.batch):
-            views = _views(network, index, kind, values[start : start + spec.batch])
-            features, probabilities = features_and_probabilities(network.net, network.subtract_mean(views), LAYERS)
-            parts[f"probability_{kind}"].append(probabilities[:, true])
-            for layer in LAYERS:
-                parts[f"distance{layer}_{kind}"].append(distances(features[layer], original[layer]))
-        curves |= {key: np.concatenate([part.cpu().numpy() for part in tensors]) for key, tensors in parts.items()}
+        parts = (values[start : start + spec.batch] for start in range(0, len(values), spec.batch))
+        views = (network.subtract_mean(_views(network, index, kind, part)) for part in parts)
+        distances, probability = measure_curves(observe, original, views, true)
+        curves[f"probability_{kind}"] = probability.cpu().numpy()
+        curves |= {f"distance{layer}_{kind}": lengths.cpu().numpy() for layer, lengths in distances.items()}
     return curves
 
 

@@ -1,0 +1,169 @@
+"""Cover parts of images and record what any network makes of them (paper section 4.2, Fig 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zfrepro.analysis.checks import Network, labels_of, numbers, open_network, predict, size_at_least
+from zfrepro.core.incremental import split
+from zfrepro.core.occlusion import Occluder, Prediction, corners, cover_by_full_passes
+
+Fill = float | Sequence[float] | Tensor
+
+
+@dataclass(frozen=True)
+class OcclusionMaps:
+    """B images, each with the square at P x Q positions; on the network's device."""
+
+    probability: Tensor  # (B, P, Q) of the class `labels`
+    predicted: Tensor  # int64 (B, P, Q): the most probable class
+    activation: Tensor | None  # (B, P, Q): the map `maps` of the layer, summed over space; None without a layer
+    labels: Tensor  # int64 (B,)
+    maps: Tensor | None  # int64 (B,)
+    uncovered_probability: Tensor  # (B,) of `labels`
+    uncovered_predicted: Tensor  # int64 (B,)
+    uncovered_activation: Tensor | None  # (B,)
+    tops: Tensor  # int64 (P,): first row of the square, pixels
+    lefts: Tensor  # int64 (Q,): first column
+    square: int  # pixels
+    passes: str  # "windows": only what the square reaches was recomputed; "full": one forward pass per position
+
+
+def occlusion_maps(
+    model: nn.Module,
+    images: Tensor,
+    layer: str | None = None,
+    *,
+    square: int = 50,
+    stride: int = 6,
+    fill: Fill = 0.0,
+    labels: int | Sequence[int] | Tensor | None = None,
+    maps: int | Sequence[int] | Tensor | None = None,
+    batch: int = 64,
+) -> OcclusionMaps:
+    """Slide a square over images; at every position, the probability of a class, the most probable class, and a map's summed activation.
+
+    model   any network in evaluation mode that returns class scores (B, classes); it is left as it was
+    images  (B, C, H, W), the network's inputs
+    layer   a module of maps (B, C, h, w), by its name in `model.named_modules()`, one of whose maps is watched; the paper: layer 5
+    square  side in pixels, at most that of the image; the paper: 50 at 224
+    stride  step in pixels: tops and lefts are 0, stride, 2 stride, ... as long as the square lies in the image; the paper: 6
+    fill    what the square shows, in terms of the network's inputs: a number, one per channel, or an image (C, H, W);
+            0 is the mean colour where the mean is subtracted
+    labels  the class of each image (or one for all); None: the most probable when nothing is covered
+    maps    the watched map of each image (or one for all); None: the one with the largest sum when nothing is covered
+    batch   positions in one forward pass
+
+    A plain chain of convolution, ReLU, max pooling, normalisation and fully connected layers is recomputed only where the square
+    reaches (`passes` is "windows"), which gives the same numbers sooner; others are run once per position.
+    Raises ValueError for bad input and NotFiniteError where outputs are not finite. Source: paper section 4.2.
+    """
+    network = open_network(model)
+    images = network.prepare(images)
+    _check_geometry(images, square, stride, batch)
+    network.observe_independent(images[:1], [] if layer is None else [layer])
+    colour = _filled(fill, images)
+    uncovered = _predict(network, images, layer)
+    chosen = labels_of(labels, uncovered.probabilities)
+    watched = None if layer is None else _watched(maps, uncovered.activations)
+    cover, passes = _cover(network, layer, square, stride, batch)
+    covered = [cover(image, colour) for image in images]
+    rows = torch.arange(len(images), device=images.device)
+    tops, lefts = (torch.tensor(corners(side, square, stride), device=images.device) for side in images.shape[2:])
+    return OcclusionMaps(
+        probability=torch.stack(
+            [part.probabilities[..., label] for part, label in zip(covered, chosen.tolist(), strict=True)]
+        ),
+        predicted=torch.stack([part.probabilities.argmax(dim=-1) for part in covered]),
+        activation=None if watched is None else _select(covered, watched),
+        labels=chosen,
+        maps=watched,
+        uncovered_probability=uncovered.probabilities[rows, chosen],
+        uncovered_predicted=uncovered.probabilities.argmax(dim=1),
+        uncovered_activation=None if watched is None else uncovered.activations[rows, watched],
+        tops=tops,
+        lefts=lefts,
+        square=square,
+        passes=passes,
+    )
+
+
+def _select(covered: Sequence[Prediction], watched: Tensor) -> Tensor:
+    """(B, P, Q): of every image the sums of its own map."""
+    return torch.stack([part.activations[..., number] for part, number in zip(covered, watched.tolist(), strict=True)])
+
+
+def _check_geometry(images: Tensor, square: int, stride: int, batch: int) -> None:
+    for value, name in ((square, "square"), (stride, "stride"), (batch, "batch")):
+        size_at_least(value, 1, name)
+    if square > min(images.shape[2:]):
+        raise ValueError(
+            f"square: {square} pixels, but the images have {images.shape[2]} x {images.shape[3]}; choose a smaller square"
+        )
+
+
+def _filled(fill: Fill, images: Tensor) -> Tensor:
+    """(C, H, W)"""
+    colour = torch.as_tensor(fill, dtype=images.dtype, device=images.device)
+    shape = images.shape[1:]
+    if colour.dim() == 1 and len(colour) == shape[0]:
+        colour = colour[:, None, None]
+    if colour.dim() not in (0, 3) or (colour.dim() == 3 and colour.shape not in (shape, (shape[0], 1, 1))):
+        raise ValueError(
+            f"fill: give a number, {shape[0]} numbers, or an image of shape {tuple(shape)}, not {tuple(colour.shape)}"
+        )
+    if not bool(colour.isfinite().all()):
+        raise ValueError("fill: a value is not finite")
+    return colour.expand(shape).contiguous()
+
+
+def _watched(maps: int | Sequence[int] | Tensor | None, sums: Tensor) -> Tensor:
+    return sums.argmax(dim=1) if maps is None else numbers(maps, len(sums), sums.shape[1], "maps", sums.device)
+
+
+def _predict(network: Network, images: Tensor, layer: str | None) -> Prediction:
+    """One forward pass per image, as each is covered: leading dimension B."""
+    parts = [_predict_batch(network, image[None], layer) for image in images]
+    return Prediction(
+        torch.cat([part.probabilities for part in parts]), torch.cat([part.activations for part in parts])
+    )
+
+
+def _predict_batch(network: Network, images: Tensor, layer: str | None) -> Prediction:
+    outputs, probabilities = predict(network, images, [] if layer is None else [layer])
+    if layer is None:
+        return Prediction(probabilities, probabilities.new_zeros(len(images), 0))
+    if outputs[layer].dim() != 4:
+        raise ValueError(
+            f"layer {layer}: its output has the shape {tuple(outputs[layer].shape)}; choose a layer of maps (B, C, h, w)"
+        )
+    return Prediction(probabilities, outputs[layer].sum(dim=(2, 3)))
+
+
+class _FullPasses:
+    """Covers an image by one forward pass per position."""
+
+    def __init__(self, network: Network, layer: str | None, square: int, stride: int, batch: int):
+        self.network, self.layer, self.geometry = network, layer, (square, stride, batch)
+
+    def __call__(self, image: Tensor, colour: Tensor) -> Prediction:
+        return cover_by_full_passes(
+            lambda covered: _predict_batch(self.network, covered, self.layer), image, colour, *self.geometry
+        )
+
+
+def _cover(
+    network: Network, layer: str | None, square: int, stride: int, batch: int
+) -> tuple[Occluder | _FullPasses, str]:
+    """By windows where the network is a chain that begins with layers of windows, the watched one among them."""
+    chain = network.chain()
+    if chain is not None and network.dtype is not None:
+        body = [name for name, _ in split(chain.net)[0].named_children()]
+        child = chain.child(layer) if layer is not None else next(iter(body), None)
+        if child is not None and child in body:
+            return Occluder(chain.net, child, square, stride, batch), "windows"
+    return _FullPasses(network, layer, square, stride, batch), "full"
