@@ -3,10 +3,11 @@
 # make test-full-size: the paper's experiment with full-size networks and 1,000 classes on few images, half an hour or more, 8 GB of memory.
 #   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they go to a temporary folder.
 # make lint: style, spelling, imports, types.
-# make wheel: build dist/*.whl and dist/*.tar.gz.   make test-wheel: install the wheel with all its libraries, gigabytes, in a new environment
-# outside the repository, and run a small experiment there.
+# make wheel: build dist/*.whl and dist/*.tar.gz.
+# make test-wheel: install the wheel with all its libraries, gigabytes, outside the repository; run a small experiment there.
 # make publish: copy the finished report to reports/ and rebuild the site there.
-# CONFIG=NAME, of workflow/experiments/NAME.yaml, or CONFIG=FILE selects another experiment, CORES=N limits the cores; without it, all that may be used.
+# CONFIG=NAME, of workflow/experiments/NAME.yaml, or CONFIG=FILE selects another experiment.
+# CORES=N limits the cores; without it, all that may be used.
 # As root on Debian and Ubuntu, missing system packages are installed with apt-get; otherwise the line to run is printed.
 PYTHON ?= python3
 CONFIG ?= config.yaml

@@ -117,7 +117,9 @@ def _is_text(call):
         return "b" not in mode
     if name.startswith("subprocess."):
         return any(keyword.arg in ("text", "universal_newlines") for keyword in call.keywords)
-    return name.rpartition(".")[2] in ("read_text", "write_text") and not name.startswith(("paths.", "zipfile."))
+    return name.rpartition(".")[2] in ("read_text", "write_text") and not name.startswith(
+        ("paths.", "zipfile.", "distribution.")
+    )
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)

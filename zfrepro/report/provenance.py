@@ -88,11 +88,11 @@ def _gpus() -> list[str]:
 
 def installed_commit() -> dict[str, Any]:
     """As `git`, of a package that was installed: pip keeps the commit of one that it got from a repository (PEP 610)."""
-    package = importlib.metadata.distribution("zfrepro")
-    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    distribution = importlib.metadata.distribution("zfrepro")
+    origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     if commit := origin.get("vcs_info", {}).get("commit_id"):
         return {"commit": commit, "dirty": False, "reason": ""}
-    return {"commit": None, "dirty": None, "reason": f"installed as a package, zfrepro {package.version}"}
+    return {"commit": None, "dirty": None, "reason": f"installed as a package, zfrepro {distribution.version}"}
 
 
 def git(root: Path) -> dict[str, Any]:
