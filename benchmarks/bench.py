@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import loading
 import seeing
 import transferring
 from plain_loop import steps as plain_steps
@@ -112,9 +113,14 @@ def probes() -> dict[str, Any]:
     return _rounded(transferring.probes())
 
 
+def loader() -> dict[str, Any]:
+    """Images a second of one thread from stored images of 256 px, for crops of 224 px; also all threads, and from a cold disk."""
+    return _rounded(loading.loader())
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     function.__name__: function
-    for function in (training_throughput, huge_pages, occlusion, projection, features, probes, noop_run, default_run)
+    for function in (training_throughput, huge_pages, occlusion, projection, features, probes, loader, noop_run, default_run)
 }
 
 

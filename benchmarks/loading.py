@@ -1,0 +1,161 @@
+"""How fast stored images come from a file to where they are used, at the paper's size: ours, and the crops that were cut before.
+
+`ours` is what the processor does for an image that a GPU then crops, mirrors and subtracts the mean from: one read of the whole image.
+The peer cuts and mirrors the crop in numpy from a memory map, as this project did before. From memory (warm), and from the disk after
+the file's pages have been dropped from the page cache (cold).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COUNT, STORED, SIZE, BATCH = 4096, 256, 224, 128  # images in the file (0.8 GB), pixels, pixels, images
+ROUNDS, PART = 5, 1024  # images of a round
+READERS = 16  # threads that read on a GPU's machine
+
+
+def loader() -> dict[str, Any]:
+    """Images a second of one thread from memory; the rest beside it."""
+    import torch
+
+    from zfrepro.core import loading
+    from zfrepro.storage import machine
+
+    torch.set_num_threads(1)
+    threads = {"one": 1, "all": machine.cores(), "many": READERS}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", Path.cwd())) as folder:
+        path = Path(folder) / "images.npy"
+        _write(path)
+        mapped = np.load(path, mmap_mode="r")
+        warm = _alternate(_ways(path, loading, threads, lambda: mapped), lambda: None)
+        del mapped  # the pages of a map cannot be dropped
+        ways = _ways(path, loading, threads, lambda: np.load(path, mmap_mode="r"))
+        cold = _alternate({name: ways[name] for name in ("ours one", "ours many", "peer one")}, lambda: _drop(path))
+    rates = {name: round(statistics.median(rate for rate, _ in found)) for name, found in warm.items()}
+    return {
+        "ours": rates["ours one"], "peer": rates["peer one"], "peer_name": "crops cut in numpy from a memory map", "unit": "images/s",
+        "ratio": rates["ours one"] / rates["peer one"], "threads": threads, "warm": rates,
+        "cold": {name: _summarise(found) for name, found in cold.items()},
+    }  # fmt: skip
+
+
+def cut(images: np.ndarray, indices: np.ndarray, views: np.ndarray, size: int) -> np.ndarray:
+    """The cutter that was: uint8 (B, size, size, 3)."""
+    out = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+    for row, (index, (top, left, mirrored)) in enumerate(zip(indices, views, strict=True)):
+        window = images[index, top : top + size, left : left + size]
+        out[row] = window[:, ::-1] if mirrored else window
+    return out
+
+
+def _write(path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, (COUNT, STORED, STORED, 3))
+    for start in range(0, COUNT, BATCH):
+        images[start : start + BATCH] = random.integers(0, 256, (BATCH, STORED, STORED, 3), dtype=np.uint8)
+
+
+def _ways(
+    path: Path, loading: Any, threads: dict[str, int], mapped: Callable[[], np.ndarray]
+) -> dict[str, Callable[[np.ndarray], None]]:
+    """Name -> what reads the images at some positions; mapped: gives the memory map that the peer cuts from."""
+    import torch
+
+    from zfrepro.core import crops
+    from zfrepro.storage.stored_images import StoredImages
+
+    cpu, offset = torch.device("cpu"), np.load(path, mmap_mode="r").offset
+    views = crops.training_views("ten", COUNT, STORED, SIZE, 0, 0)
+    subtract = crops.MeanSubtraction(np.full((STORED, STORED, 3), 120, np.float32), cpu)
+
+    def ours(readers: int) -> Callable[[np.ndarray], None]:
+        def read(order: np.ndarray) -> None:
+            images = StoredImages(path, offset, 0, COUNT, STORED)
+            with _readers(loading, readers):
+                for _ in loading.read_ahead(images, order, BATCH, cpu):
+                    pass
+
+        return read
+
+    def peer(readers: int) -> Callable[[np.ndarray], None]:
+        def read(order: np.ndarray) -> None:
+            images = mapped()
+            with ThreadPoolExecutor(readers) as pool:
+                list(pool.map(lambda part: cut(images, part, views[part], SIZE), _batches(order)))
+
+        return read
+
+    def ours_on_a_cpu(order: np.ndarray) -> None:
+        images = StoredImages(path, offset, 0, COUNT, STORED)
+        with _readers(loading, 1):
+            for where, pixels in loading.read_ahead(images, order, BATCH, cpu):
+                subtract.from_stored(pixels, torch.from_numpy(views[order[where]]), SIZE)
+
+    def peer_on_a_cpu(order: np.ndarray) -> None:
+        images = mapped()
+        for part in _batches(order):
+            subtract(cut(images, part, views[part], SIZE), views[part])
+
+    ways = {f"ours {name}": ours(count) for name, count in threads.items()}
+    ways |= {f"peer {name}": peer(count) for name, count in threads.items() if name != "many"}
+    return ways | {"ours to inputs on a CPU": ours_on_a_cpu, "peer to inputs on a CPU": peer_on_a_cpu}
+
+
+@contextmanager
+def _readers(loading: Any, count: int) -> Iterator[None]:
+    """So many reading threads."""
+    before = loading.READERS
+    loading.READERS = {"cpu": count}
+    try:
+        yield
+    finally:
+        loading.READERS = before
+
+
+def _batches(order: np.ndarray) -> list[np.ndarray]:
+    return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+
+
+def _drop(path: Path) -> None:
+    """The file's pages from the page cache, those written to the disk; pages that a memory map still holds would stay."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _alternate(
+    ways: dict[str, Callable[[np.ndarray], None]], prepare: Callable[[], None]
+) -> dict[str, list[tuple[float, float]]]:
+    """(images a second, bytes read from the disk for an image) of every round of every way, taking turns; one round to warm up."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for number in range(ROUNDS + 1):
+        order = np.random.default_rng(number).permutation(COUNT)[:PART]
+        for name, read in ways.items():
+            prepare()
+            before, start = _bytes_read(), time.perf_counter()
+            read(order)
+            seconds = time.perf_counter() - start
+            if number:
+                found[name].append((PART / seconds, (_bytes_read() - before) / PART))
+    return found
+
+
+def _bytes_read() -> int:
+    """By this process from disks, as Linux counts it."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["read_bytes"])
+
+
+def _summarise(found: list[tuple[float, float]]) -> dict[str, float]:
+    rates, sizes = zip(*found, strict=True)
+    return {"images/s": round(statistics.median(rates)), "kB_per_image": round(statistics.median(sizes) / 1000, 1)}
