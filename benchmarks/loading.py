@@ -25,7 +25,8 @@ READERS = 16  # threads that read on a GPU's machine
 
 
 def loader() -> dict[str, Any]:
-    """Images a second of one thread from memory; the rest beside it."""
+    """Images per second of one core's time, from memory, with one reading thread: other work on the machine counts little in it. The
+    rest beside it, also by the clock."""
     import torch
 
     from zfrepro.core import loading
@@ -41,11 +42,11 @@ def loader() -> dict[str, Any]:
         del mapped  # the pages of a map cannot be dropped
         ways = _ways(path, loading, threads, lambda: np.load(path, mmap_mode="r"))
         cold = _alternate({name: ways[name] for name in ("ours one", "ours many", "peer one")}, lambda: _drop(path))
-    rates = {name: round(statistics.median(rate for rate, _ in found)) for name, found in warm.items()}
+    warm, cold = ({name: _summarise(found) for name, found in rounds.items()} for rounds in (warm, cold))
+    ours, peer = (warm[name]["images_per_core_second"] for name in ("ours one", "peer one"))
     return {
-        "ours": rates["ours one"], "peer": rates["peer one"], "peer_name": "crops cut in numpy from a memory map", "unit": "images/s",
-        "ratio": rates["ours one"] / rates["peer one"], "threads": threads, "warm": rates,
-        "cold": {name: _summarise(found) for name, found in cold.items()},
+        "ours": ours, "peer": peer, "peer_name": "crops cut in numpy from a memory map", "unit": "images/s", "ratio": ours / peer,
+        "threads": threads, "warm": warm, "cold": cold,
     }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def _ways(
     import torch
 
     from zfrepro.core import crops
-    from zfrepro.storage.stored_images import StoredImages
+    from zfrepro.storage.stored_images import OpenFile, StoredImages
 
     cpu, offset = torch.device("cpu"), np.load(path, mmap_mode="r").offset
     views = crops.training_views("ten", COUNT, STORED, SIZE, 0, 0)
@@ -80,7 +81,7 @@ def _ways(
 
     def ours(readers: int) -> Callable[[np.ndarray], None]:
         def read(order: np.ndarray) -> None:
-            images = StoredImages(path, offset, 0, COUNT, STORED)
+            images = StoredImages(OpenFile(path), offset, COUNT, STORED)
             with _readers(loading, readers):
                 for _ in loading.read_ahead(images, order, BATCH, cpu):
                     pass
@@ -96,7 +97,7 @@ def _ways(
         return read
 
     def ours_on_a_cpu(order: np.ndarray) -> None:
-        images = StoredImages(path, offset, 0, COUNT, STORED)
+        images = StoredImages(OpenFile(path), offset, COUNT, STORED)
         with _readers(loading, 1):
             for where, pixels in loading.read_ahead(images, order, BATCH, cpu):
                 subtract.from_stored(pixels, torch.from_numpy(views[order[where]]), SIZE)
@@ -133,21 +134,28 @@ def _drop(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+Round = tuple[float, float, float]  # seconds by the clock and of all cores, bytes read from the disk; for an image
+
+
 def _alternate(
     ways: dict[str, Callable[[np.ndarray], None]], prepare: Callable[[], None]
-) -> dict[str, list[tuple[float, float]]]:
-    """(images a second, bytes read from the disk for an image) of every round of every way, taking turns; one round to warm up."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+) -> dict[str, list[Round]]:
+    """Every round of every way, taking turns; one round to warm up."""
+    found: dict[str, list[Round]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
         order = np.random.default_rng(number).permutation(COUNT)[:PART]
         for name, read in ways.items():
             prepare()
-            before, start = _bytes_read(), time.perf_counter()
+            before = _clocks()
             read(order)
-            seconds = time.perf_counter() - start
             if number:
-                found[name].append((PART / seconds, (_bytes_read() - before) / PART))
+                clock, cores, size = (now - then for now, then in zip(_clocks(), before, strict=True))
+                found[name].append((clock / PART, cores / PART, size / PART))
     return found
+
+
+def _clocks() -> Round:
+    return time.perf_counter(), time.process_time(), _bytes_read()
 
 
 def _bytes_read() -> int:
@@ -156,6 +164,10 @@ def _bytes_read() -> int:
     return int(fields["read_bytes"])
 
 
-def _summarise(found: list[tuple[float, float]]) -> dict[str, float]:
-    rates, sizes = zip(*found, strict=True)
-    return {"images/s": round(statistics.median(rates)), "kB_per_image": round(statistics.median(sizes) / 1000, 1)}
+def _summarise(rounds: list[Round]) -> dict[str, float]:
+    clock, cores, size = (statistics.median(values) for values in zip(*rounds, strict=True))
+    return {
+        "images_per_second": round(1 / clock),
+        "images_per_core_second": round(1 / cores),
+        "kB_from_disk_per_image": round(size / 1000, 1),
+    }

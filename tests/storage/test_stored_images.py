@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from zfrepro.errors import UserError
-from zfrepro.storage.stored_images import StoredImages
+from zfrepro.storage.prepared_set import PreparedSet
+from zfrepro.storage.stored_images import OpenFile, StoredImages
 
 SIZE, COUNT = 6, 20
 
@@ -23,8 +24,8 @@ def path(tmp_path, array):
     return tmp_path / "images.npy"
 
 
-def opened(path, first=0, end=COUNT):
-    return StoredImages(path, np.load(path, mmap_mode="r").offset, first, end, SIZE)
+def opened(path):
+    return StoredImages(OpenFile(path), np.load(path, mmap_mode="r").offset, COUNT, SIZE)
 
 
 def read(images, *indices):
@@ -39,10 +40,11 @@ def test_images_come_as_they_are_in_the_file(path, array, indices):
 
 
 def test_a_split_counts_from_its_first_image(path, array):
-    images = opened(path, 4, 9)
+    images = opened(path).part(slice(4, 9))
     assert (len(images), images.size) == (5, SIZE)
     np.testing.assert_array_equal(read(images, 4, 0), array[[8, 4]])
     np.testing.assert_array_equal(read(images, 1, 2, 3), array[5:8])
+    np.testing.assert_array_equal(read(images.part(slice(2, 4)), 1), array[[7]])
 
 
 def test_many_threads_read_at_once(path, array):
@@ -76,7 +78,7 @@ def test_a_file_that_becomes_shorter_is_named(path, monkeypatch, preadv, lost):
     np.testing.assert_array_equal(read(images, 0), read(images, 0))
     message = rf"images\.npy: has become shorter while it was read, .* ends before image 20; delete {path.parent}"
     with pytest.raises(UserError, match=message):
-        read(images, 19)
+        read(images.part(slice(15, COUNT)), 4)
 
 
 def test_a_disk_that_fails_is_named(path, monkeypatch):
@@ -91,10 +93,18 @@ def test_a_disk_that_fails_is_named(path, monkeypatch):
 
 
 def test_a_file_that_is_gone_is_named(path):
-    offset = np.load(path, mmap_mode="r").offset
     path.unlink()
     with pytest.raises(UserError, match=r"images\.npy: cannot be read \(No such file or directory\)"):
-        StoredImages(path, offset, 0, COUNT, SIZE)
+        OpenFile(path)
+
+
+def test_a_file_put_in_its_place_does_not_count(path, array, tmp_path):
+    np.save(tmp_path / "other.npy", 255 - array)
+    source = PreparedSet.__new__(PreparedSet)  # without its manifest
+    source.folder, source.size, source.splits = tmp_path, SIZE, {"train": (0, 12), "val": (12, COUNT)}
+    np.testing.assert_array_equal(read(source.reader("train"), 3), array[[3]])
+    (tmp_path / "other.npy").replace(path)
+    np.testing.assert_array_equal(read(source.reader("val"), 3), array[[15]])
 
 
 def test_a_reader_that_is_no_longer_used_closes_its_file(path):
@@ -103,5 +113,8 @@ def test_a_reader_that_is_no_longer_used_closes_its_file(path):
         pytest.skip("open files are not listed by this system")
     images = opened(path)
     assert len(os.listdir("/proc/self/fd")) == before + 1
+    part = images.part(slice(2, 3))
     del images
+    assert read(part, 0).any()
+    del part
     assert len(os.listdir("/proc/self/fd")) == before

@@ -16,7 +16,7 @@ from zfrepro.experiment import cost
 from zfrepro.experiment.config import Config
 from zfrepro.graph import SOURCE
 from zfrepro.storage import guards, machine
-from zfrepro.storage.stored_images import StoredImages
+from zfrepro.storage.stored_images import OpenFile, StoredImages
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,7 @@ def _write_noise(folder: Path, count: int, size: int) -> StoredImages:
     with open(path, "wb") as file:
         for _ in range(count):
             file.write(random.bytes(3 * size**2))
-    return StoredImages(path, 0, 0, count, size)
+    return StoredImages(OpenFile(path), 0, count, size)
 
 
 def _training(spec: train.Spec, images: Images, classes: int, device: torch.device, dtype: torch.dtype) -> Training:

@@ -19,7 +19,7 @@ import numpy as np
 
 from zfrepro.errors import UserError
 from zfrepro.storage import artifacts
-from zfrepro.storage.stored_images import StoredImages
+from zfrepro.storage.stored_images import OpenFile, StoredImages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +83,13 @@ class PreparedSet:
 
     def reader(self, split: str | None) -> StoredImages:
         """The same images for reading them all, or many at random."""
-        where, mapped = self.where(split), self.all_images
-        assert isinstance(mapped, np.memmap)
-        return StoredImages(self.folder / "images.npy", mapped.offset, where.start, where.stop, self.size)
+        return self._stored.part(self.where(split))
+
+    @cached_property
+    def _stored(self) -> StoredImages:
+        """All; opened once, so that a file put in its place does not count."""
+        assert isinstance(self.all_images, np.memmap)
+        return StoredImages(OpenFile(self.folder / "images.npy"), self.all_images.offset, self.count, self.size)
 
     def labels(self, split: str | None) -> np.ndarray:
         """int64 (n,), positions in `classes`"""

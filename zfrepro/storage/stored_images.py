@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,49 +17,61 @@ import numpy as np
 from zfrepro.errors import UserError
 
 
-class StoredImages:
-    """Images `first` to `end` (exclusive) of a file of uint8 (N, S, S, 3), C order, whose data begin at byte `offset`."""
+class OpenFile:
+    """A file that stays open, and the same, as long as something holds this object: `number` is its descriptor."""
 
-    def __init__(self, path: Path, offset: int, first: int, end: int, size: int):
-        self.path, self.size = path, size
-        self._first, self._count, self._bytes = first, end - first, 3 * size**2  # of an image
-        self._start = offset + first * self._bytes
+    def __init__(self, path: Path):
+        self.path = path
         try:
-            self._file = os.open(path, os.O_RDONLY)
+            self.number = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}); check the disk and run again") from error
-        weakref.finalize(self, os.close, self._file)
+        weakref.finalize(self, os.close, self.number)
         if hasattr(os, "posix_fadvise"):
             with suppress(OSError):
-                os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)  # else a fifth more than asked for is read
+                os.posix_fadvise(self.number, 0, 0, os.POSIX_FADV_RANDOM)  # else a fifth more than asked for is read
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """`count` images from number `first` on, of a file of uint8 (N, size, size, 3), C order, whose data begin at byte `offset`."""
+
+    file: OpenFile
+    offset: int
+    count: int
+    size: int
+    first: int = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
+
+    def part(self, where: slice) -> StoredImages:
+        return replace(self, first=self.first + where.start, count=where.stop - where.start)
 
     def read(self, indices: np.ndarray, out: np.ndarray) -> None:
-        """Fill uint8 (B, S, S, 3) with these images. Raises UserError where the file cannot be read or has become shorter."""
-        buffer = out.reshape(-1).data
-        positions = indices.tolist()
-        if positions == list(range(positions[0], positions[0] + len(positions))):
-            self._fill(buffer, positions[0])
+        """Fill uint8 (B, size, size, 3) with these images. Raises UserError where the file cannot be read or has become shorter."""
+        buffer, length = out.reshape(-1).data, 3 * self.size**2
+        numbers = (self.first + indices).tolist()
+        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+            self._fill(buffer, numbers[0], length)
             return
-        for row, position in enumerate(positions):
-            self._fill(buffer[row * self._bytes : (row + 1) * self._bytes], position)
+        for row, number in enumerate(numbers):
+            self._fill(buffer[row * length : (row + 1) * length], number, length)
 
-    def _fill(self, buffer: memoryview, position: int) -> None:
-        """From the image at `position` on."""
-        start = self._start + position * self._bytes
+    def _fill(self, buffer: memoryview, number: int, length: int) -> None:
+        """With the file's images from `number` on; length: bytes of an image."""
+        start = self.offset + number * length
         while buffer:
             try:
-                count = _read_at(self._file, buffer, start)
+                count = _read_at(self.file.number, buffer, start)
             except OSError as error:
                 raise UserError(
-                    f"{self.path}: cannot be read ({error.strerror}); check the disk and run again"
+                    f"{self.file.path}: cannot be read ({error.strerror}); check the disk and run again"
                 ) from error
             if not count:
                 raise UserError(
-                    f"{self.path}: has become shorter while it was read, or its header is wrong: it ends before image "
-                    f"{self._first + position + 1}; delete {self.path.parent} and run again"
+                    f"{self.file.path}: has become shorter while it was read, or its header is wrong: it ends before image "
+                    f"{number + 1}; delete {self.file.path.parent} and run again"
                 )
             buffer, start = buffer[count:], start + count
 
