@@ -36,7 +36,7 @@ class InstalledWheel:
 
     def files(self) -> set[str]:
         """All that lies in the environment, without compiled modules."""
-        return {str(path) for path in self.environment.rglob("*") if "__pycache__" not in path.parts}
+        return {str(path) for path in self.environment.resolve().rglob("*") if "__pycache__" not in path.parts}
 
     def call(self, folder: Path, *arguments: str) -> str:
         """Output of `zfrepro ...` in a folder; must succeed."""
