@@ -31,6 +31,12 @@ include: "workflow/rules/exhibits.smk"
 include: "workflow/rules/report.smk"
 
 
+localrules: # on a cluster they run where Snakemake does: some seconds each
+    all,
+    exhibits,
+    report,
+
+
 rule all:
     default_target: True
     input:

@@ -23,6 +23,10 @@ PACKAGE = Package(kept=Kept.default())
 manager.adopt_job_environment()
 
 
+envvars: # for executors that start jobs with an environment of their own
+    *manager.passed_variables(),
+
+
 wildcard_constraints:
     set="|".join(EXPERIMENT.prepare),
     run="|".join(EXPERIMENT.runs()),

@@ -90,7 +90,9 @@ def run_all(experiment: Config) -> dict[str, list[str]]:
             run(experiment, job)
         own = Path(out_of(job))
         own = own.parent if job[0] in FILE_STAGES else own
-        opened["/".join(job)] = sorted(path.as_posix() for path in files if own not in path.parents)
+        opened["/".join(job)] = sorted(
+            path.as_posix() for path in files if own not in path.parents and ".state" not in path.parts
+        )
     return opened
 
 

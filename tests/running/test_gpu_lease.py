@@ -61,7 +61,7 @@ class Jobs:
         self.process.communicate()
 
 
-VARIABLES = {*gpu_lease.BATCH_JOBS, *gpu_lease.GRANTED, gpu_lease.GPUS, gpu_lease.JOBS_PER_GPU, "ZFREPRO_DEVICE"}
+VARIABLES = {*machine.BATCH_JOBS, *gpu_lease.GRANTED, gpu_lease.GPUS, gpu_lease.JOBS_PER_GPU, "ZFREPRO_DEVICE"}
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_job_sees_the_gpu_under_the_name_that_the_run_gives_it(start) -> None:
     assert [jobs.gpu()[1], jobs.gpu()[1]] == names.split(",")
 
 
-@pytest.mark.parametrize("batch", gpu_lease.BATCH_JOBS)
+@pytest.mark.parametrize("batch", machine.BATCH_JOBS)
 def test_what_a_cluster_hands_out_stays(alone, batch) -> None:
     alone.setattr(gpus, "visible", lambda: [gpus.Gpu("0", "H100")])
     alone.setenv(batch, "17")

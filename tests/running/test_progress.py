@@ -141,3 +141,46 @@ def test_a_rule_whose_name_ends_in_all_is_counted():
 def test_a_target_beside_the_report_is_counted():
     both = [line.replace("total          1", "all            1\ntotal          2") for line in TARGET_ONLY.splitlines()]
     assert next(Reader().events("\n".join(both).splitlines())).count == 1
+
+
+CLUSTER = """\
+rule train:
+    log: {log}
+    jobid: 3
+    wildcards: run=b
+Error in rule train:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nope
+sbatch: error: Invalid partition name specified'.
+    sbatch call:
+        sbatch --parsable
+For further error details see the cluster/cloud log and the log files of the involved rule(s).
+    jobid: 3
+    log: {log}, {slurm} (check log file(s) for error details)
+Trying to restart job 3.
+rule train:
+    log: {log}
+    jobid: 3
+    wildcards: run=b
+Finished jobid: 3 (Rule: train)
+"""
+
+
+def test_of_a_job_that_failed_on_a_cluster_message_and_log_are_shown_and_that_it_is_tried_again(tmp_path):
+    """Its own log is empty: it never began."""
+    log, slurm, stream = tmp_path / "train.log", tmp_path / "7.log", io.StringIO()
+    log.touch()
+    slurm.write_text("srun: fatal: no such device\n")
+    with Display(stream) as display:
+        for event in Reader().events(CLUSTER.format(log=log, slurm=slurm).splitlines()):
+            display.show(event)
+    lines = [line.partition("  ")[2] if line[0].isdigit() else line for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "FAILED  train b  after 0 s",
+        "    SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nope",
+        "    sbatch: error: Invalid partition name specified'.",
+        f"    {slurm}:",
+        "    srun: fatal: no such device",
+        "again   train b",
+        "1/0  train b  0 s",
+    ]
+    assert display.done == 1

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from zfrepro.errors import UserError
 from zfrepro.running import manager, run_lock
+from zfrepro.storage import machine
 
 NO_PROCESS = 2**22 + 1  # above the largest process id of Linux
 
@@ -120,3 +122,64 @@ def test_a_folder_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypa
     (tmp_path / "results").touch()
     with pytest.raises(UserError, match="cannot be written"), run_lock.hold(tmp_path / "results"):
         pass
+
+
+SNAKEMAKE = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_DFL); print('works', flush=True); time.sleep(60)"
+)
+
+
+def _start_snakemake(results: Path, **values: object) -> subprocess.Popen:
+    """One that has inherited the lock of a manager which was killed."""
+    with run_lock.hold(results):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SNAKEMAKE], stdout=subprocess.PIPE, start_new_session=True, close_fds=False
+        )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"works\n"
+    _record(results, group=process.pid, **values)
+    return process
+
+
+def test_the_next_run_ends_the_snakemake_of_a_killed_manager_which_holds_the_lock(tmp_path: Path) -> None:
+    with _start_snakemake(tmp_path, boot=machine.boot_id()) as snakemake, manager.run_lock(tmp_path):
+        assert snakemake.wait(5) == -signal.SIGTERM
+
+
+def test_a_snakemake_on_another_machine_that_holds_the_lock_is_left_alone(tmp_path: Path) -> None:
+    with _start_snakemake(tmp_path, host="login1", manager=77) as snakemake:
+        with pytest.raises(UserError, match=r"another run \(process 77 on login1\)"), manager.run_lock(tmp_path):
+            pass
+        assert snakemake.poll() is None
+        snakemake.kill()
+
+
+def test_numbers_from_before_the_machine_was_started_again_mean_nothing(tmp_path: Path, without_locks: None) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
+        record = _record(tmp_path, group=process.pid, manager=process.pid, started=time.time() + 60, boot="earlier")
+        with run_lock.hold(tmp_path):
+            assert manager.stop_leftovers(record) == []
+        assert process.poll() is None
+
+
+def test_the_record_names_machine_executor_and_log(tmp_path: Path) -> None:
+    record, log = tmp_path / ".run.json", tmp_path / "logs/snakemake.log"
+    manager.start([sys.executable, "-c", "print('works')"], record, log, "cpu", "slurm").wait()
+    content = run_lock.read(record)
+    assert run_lock.is_of_this_machine(content)
+    assert (content["boot"], content["executor"], content["log"]) == (machine.boot_id(), "slurm", str(log))
+
+
+def test_a_cluster_run_is_interrupted_before_it_is_ended(tmp_path: Path) -> None:
+    """Snakemake cancels its jobs on a cluster after SIGINT alone."""
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntry:\n    print('works', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('cancelled', flush=True)"
+    )
+    record, log = tmp_path / ".run.json", tmp_path / "snakemake.log"
+    process = manager.start([sys.executable, "-c", code], record, log, "cpu", "kubernetes")
+    while "works" not in log.read_text():
+        time.sleep(0.02)
+    manager.stop(run_lock.read(record))
+    assert process.wait(5) == 0
+    assert log.read_text() == "works\ncancelled\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,31 @@ def test_a_system_without_that_file_is_named_by_its_architecture(monkeypatch: py
     monkeypatch.setattr(machine, "CPU_INFO", NONE)
     assert machine.instruction_set() == machine.platform.machine()
     assert not machine.multiplies_bfloat16()
+
+
+def test_the_cpus_of_a_slurm_job_are_obeyed_where_the_cluster_does_not_enforce_them(monkeypatch):
+    monkeypatch.setattr(machine, "_quotas", lambda: iter(()))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert machine.cores() == 64
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "4")
+    assert machine.cores() == 4
+
+
+def test_a_batch_job_is_named(monkeypatch):
+    for name in machine.BATCH_JOBS:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.batch_job() == ""
+    monkeypatch.setenv("PBS_JOBID", "7.server")
+    assert machine.batch_job() == "PBS job 7.server"
+
+
+def test_a_process_is_known_by_its_number_and_its_start():
+    assert machine.has_process(os.getpid(), time.time())
+    assert not machine.has_process(os.getpid(), 0.0)  # a later one with the same number
+    assert not machine.has_process(2**22 + 1, time.time())
+
+
+def test_each_start_of_the_machine_has_a_name(monkeypatch, tmp_path):
+    assert machine.boot_id() == machine.boot_id()
+    monkeypatch.setattr(machine, "BOOT", tmp_path / "none")
+    assert machine.boot_id() == ""

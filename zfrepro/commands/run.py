@@ -7,10 +7,16 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from zfrepro.errors import UserError
 from zfrepro.running import finished
 from zfrepro.running.options import experiment_parser, parse_count, parse_device, parse_gpus
 from zfrepro.storage import machine
+
+if TYPE_CHECKING:
+    from zfrepro.running import gpus
+    from zfrepro.running.profiles import Profile
 
 
 def main(arguments: list[str]) -> None:
@@ -36,7 +42,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = experiment_parser("run", __doc__)
     parser.add_argument(
-        "--cores", type=int, default=machine.cores(), metavar="N", help="CPU cores to use; default: all that it may"
+        "--cores", type=int, metavar="N", help="CPU cores to use; default: all that it may, or what the profile says"
+    )
+    parser.add_argument(
+        "--profile",
+        default="default",
+        metavar="NAME",
+        help="Snakemake's profile: `slurm` starts every job on a cluster, see docs/clusters.md; or a folder of your own",
     )
     parser.add_argument(
         "--device",
@@ -59,17 +71,19 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     from zfrepro.experiment import data_checks, loading, space_check
     from zfrepro.experiment.config import RESULTS
-    from zfrepro.running import gpu_lease, gpus, manager, snakemake_run
+    from zfrepro.running import manager, profiles, snakemake_run
     from zfrepro.storage import result_store
 
+    profile = profiles.find(options.profile)
+    if not profile.is_local and (options.gpus or options.jobs_per_gpu):
+        raise UserError(
+            f"--profile {options.profile}: the cluster gives its jobs their GPUs; leave --gpus and --jobs-per-gpu out"
+        )
     manager.adopt_writable_caches()
     if not options.targets:
         _check_pdf()
     config = loading.load(options.config)
-    choice = gpus.choose(options.device, options.gpus, options.jobs_per_gpu)
-    if line := gpus.describe(choice, options.device, options.cores):
-        print(line, flush=True)
-    os.environ.update(gpu_lease.variables(choice))
+    choice = _choose_gpus(options, profile)
     loading.check_folders(config, str(options.config))
     for line in (
         *data_checks.check_data(config, str(options.config)),
@@ -87,8 +101,8 @@ def _run(options: argparse.Namespace) -> None:
             config.results(),
             record,
             options.device.partition(":")[0],
-            options.cores,
-            choice.slots if choice else options.cores,
+            profile,
+            _limits(options, profile, choice),
             options.targets,
             options.force,
         )
@@ -108,6 +122,32 @@ def _report_files(folder: Path) -> str:
     return f"{folder / 'index.html'}  {folder / 'report.pdf'}"
 
 
+def _choose_gpus(options: argparse.Namespace, profile: Profile) -> gpus.Choice | None:
+    """Those of this computer, named to the jobs; a cluster gives its jobs theirs itself."""
+    from zfrepro.running import gpu_lease, gpus
+
+    if not profile.is_local:
+        gpu_lease.forget()
+        return None
+    choice = gpus.choose(options.device, options.gpus, options.jobs_per_gpu)
+    if line := gpus.describe(choice, options.device, _cores(options)):
+        print(line, flush=True)
+    os.environ.update(gpu_lease.variables(choice))
+    return choice
+
+
+def _limits(options: argparse.Namespace, profile: Profile, choice: gpus.Choice | None) -> list[str]:
+    """Snakemake's options on what may run at once; a cluster's are in its profile."""
+    cores = _cores(options)
+    given = options.cores is not None or options.profile == "default"
+    at_once = ["--resources", f"gpu={choice.slots if choice else cores}"] if profile.is_local else []
+    return [*(["--cores", str(cores)] if given else []), *at_once]
+
+
+def _cores(options: argparse.Namespace) -> int:
+    return machine.cores() if options.cores is None else options.cores
+
+
 def _unlock(config: Path) -> None:
     import subprocess
 
@@ -119,7 +159,6 @@ def _unlock(config: Path) -> None:
 
 def _check_pdf() -> None:
     """A missing library or font stops the run now, not after the training."""
-    from zfrepro.errors import UserError
     from zfrepro.report import system_libraries
 
     if message := system_libraries.explain_missing():

@@ -22,7 +22,6 @@ from zfrepro.running import gpus
 from zfrepro.storage import machine
 
 GPUS, JOBS_PER_GPU = "ZFREPRO_GPUS", "ZFREPRO_JOBS_PER_GPU"  # what a run tells its jobs: ids of its GPUs, jobs on each
-BATCH_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # set in a job of a batch system
 GRANTED = (*machine.GPU_CHOICE, "SLURM_JOB_GPUS", "ROCR_VISIBLE_DEVICES")  # what it sets if it has given the job a GPU
 SECONDS = 0.5  # between two looks for a free GPU
 
@@ -33,6 +32,12 @@ def variables(choice: gpus.Choice | None) -> dict[str, str]:
     """Environment of the jobs of a run; None: the CPU."""
     chosen, jobs = (choice.gpus, choice.jobs_per_gpu) if choice else ((), 1)
     return {GPUS: ",".join(gpu.id for gpu in chosen), JOBS_PER_GPU: str(jobs)}
+
+
+def forget() -> None:
+    """The jobs of this run are given their GPUs by a cluster."""
+    for name in (GPUS, JOBS_PER_GPU):
+        os.environ.pop(name, None)
 
 
 def offer() -> None:
@@ -80,7 +85,7 @@ def _jobs_per_gpu() -> int:
 
 def _is_granted(environment: Mapping[str, str]) -> bool:
     """Whether a batch system has given this job its GPU. Inside such a job, a run gives out those that it sees: it names them."""
-    in_batch = any(name in environment for name in BATCH_JOBS)
+    in_batch = any(name in environment for name in machine.BATCH_JOBS)
     return GPUS not in environment and in_batch and any(environment.get(name) for name in GRANTED)
 
 

@@ -59,7 +59,9 @@ class Display:
         elif event.kind == "total" and not self.total:
             self.total = event.count
         elif event.job is not None and event.job.rule != "all":
-            {"start": self._start, "finish": self._finish, "error": self._error}[event.kind](event.job)
+            {"start": self._start, "finish": self._finish, "error": self._error, "retry": self._retry}[event.kind](
+                event.job
+            )
 
     def _start(self, job: Job) -> None:
         self.started += 1
@@ -73,9 +75,16 @@ class Display:
 
     def _error(self, job: Job) -> None:
         self._print(f"FAILED  {job.label}  after {self._end(job):.0f} s")
-        if job.log is not None and Path(job.log).is_file():
-            tail = Path(job.log).read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
-            self.console.print("\n".join(f"    {line}" for line in [f"{job.log}:", *tail]))
+        lines = [f"    {line}" for line in job.failure.splitlines()]
+        log = next((path for path in map(Path, job.failure_logs) if _has_text(path)), None)
+        if log is not None:
+            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
+            lines += [f"    {line}" for line in [f"{log}:", *tail]]
+        if lines:
+            self.console.print("\n".join(lines))
+
+    def _retry(self, job: Job) -> None:
+        self._print(f"again   {job.label}")
 
     def _end(self, job: Job) -> float:
         """Remove the job's bar; returns how many seconds it ran."""
@@ -101,6 +110,10 @@ def latest_progress(log: Path) -> str:
         return ", ".join(f"{label} {record[key]:.4g}" for key, label in PROGRESS_FIELDS.items() if key in record)
     except (ValueError, TypeError):
         return ""
+
+
+def _has_text(log: Path) -> bool:
+    return log.is_file() and log.stat().st_size > 0
 
 
 def _last_line(log: Path) -> str:

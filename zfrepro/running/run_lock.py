@@ -8,33 +8,32 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
-
 from zfrepro.errors import UserError
+from zfrepro.storage import machine
 
 BUSY = (errno.EWOULDBLOCK, errno.EAGAIN)  # one number on Linux
 
 
 @contextmanager
-def hold(results: Path) -> Iterator[Path]:
+def hold(results: Path, stop_leftovers: Callable[[Path], object] = lambda record: None) -> Iterator[Path]:
     """Hold the lock of the results folder; yield the path of its run record. Raises UserError if another run is active.
 
+    The Snakemake of a run inherits the lock. If its manager is no longer there, `stop_leftovers`, given the record, is to end it.
     Where the file system has no locks (Lustre without `flock`, some NFS), the record of the last run decides, and a line says so.
     """
     record = results / ".run.json"
     with _open(results) as lock:
+        os.set_inheritable(lock.fileno(), True)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _lock(lock) and not (_is_orphan(record) and _lock_after(stop_leftovers, lock, record)):
+                raise UserError(f"another run ({_process(record)}) is using {results}/; wait for it or stop it")
         except OSError as error:
-            if error.errno in BUSY:
-                raise UserError(
-                    f"another run ({_process(record)}) is using {results}/; wait for it or stop it"
-                ) from error
             _check_record(results, record)
             reason = error.strerror or str(error)
             print(
@@ -44,8 +43,37 @@ def hold(results: Path) -> Iterator[Path]:
         yield record
 
 
+def _lock(file: TextIO) -> bool:
+    """False if another process holds the lock. Raises OSError where the file system has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in BUSY:
+            return False
+        raise
+    return True
+
+
+def _lock_after(stop_leftovers: Callable[[Path], object], file: TextIO, record: Path) -> bool:
+    stop_leftovers(record)
+    end = time.monotonic() + 5
+    while not (locked := _lock(file)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return locked
+
+
+def _is_orphan(record: Path) -> bool:
+    """Whether the run's manager was killed on this machine, so that only its Snakemake holds the lock."""
+    content = read(record)
+    return (
+        bool(content)
+        and is_of_this_machine(content)
+        and not machine.has_process(content["manager"], content["started"])
+    )
+
+
 def read(record: Path) -> dict[str, Any]:
-    """The run record: manager, group, started, host; empty for one that is not there or cannot be read."""
+    """The run record: manager, group, started, host, boot, executor, log; empty for one that is not there or cannot be read."""
     with suppress(OSError, ValueError):
         content = json.loads(record.read_text(encoding="utf-8"))
         if isinstance(content, dict) and {"manager", "group", "started"} <= content.keys():
@@ -53,9 +81,14 @@ def read(record: Path) -> dict[str, Any]:
     return {}
 
 
-def is_of_this_host(content: dict[str, Any]) -> bool:
+def is_of_this_host(content: Mapping[str, Any]) -> bool:
     """Whether the processes that a record names are this machine's; older records name no host."""
     return content.get("host", socket.gethostname()) == socket.gethostname()
+
+
+def is_of_this_machine(content: Mapping[str, Any]) -> bool:
+    """Whether they are, and it was not started again since."""
+    return is_of_this_host(content) and content.get("boot", machine.boot_id()) == machine.boot_id()
 
 
 def _open(results: Path) -> TextIO:
@@ -88,13 +121,5 @@ def _check_record(results: Path, record: Path) -> None:
             f"{results}/: the last run here was on {content['host']} (process {content['manager']}) and did not end by itself; if it is "
             f"no longer at work, delete {record} and run again"
         )
-    if _started_before(content["manager"], content["started"]):
+    if is_of_this_machine(content) and machine.has_process(content["manager"], content["started"]):
         raise UserError(f"another run ({_process(record)}) is using {results}/; wait for it or stop it")
-
-
-def _started_before(pid: int, moment: float) -> bool:
-    """Whether the process exists and is no later one with the same number; moment: when it started its jobs."""
-    try:
-        return psutil.Process(pid).create_time() <= moment + 1
-    except psutil.Error:
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 CHATTER = (
@@ -15,6 +15,7 @@ CHATTER = (
     "host:",
     "Provided ",
 )
+FURTHER = "For further error details see"
 REASON_LINES = 15  # shown of what Snakemake printed
 
 
@@ -44,10 +45,21 @@ class Job:
     def log(self) -> str | None:
         return self.fields.get("log", "").split(" ")[0] or None
 
+    @property
+    def failure(self) -> str:
+        """What Snakemake's executor says of a job that failed: `SLURM sbatch failed. ... Invalid partition name specified'.`"""
+        message = self.fields.get("message", "None").partition("\n    sbatch call:")[0].partition(FURTHER)[0].strip()
+        return "" if message == "None" else message
+
+    @property
+    def failure_logs(self) -> list[str]:
+        """Of the job that failed: its own, and the cluster's on it."""
+        return [name.split(" ")[0] for name in self.fields.get("logs", "").split(", ") if name]
+
 
 @dataclass(frozen=True)
 class Event:
-    """kind: `start`, `finish` or `error` of a job, or `total` with the number of all jobs as `count`, without the rule `all`."""
+    """kind: `start`, `finish`, `error` or `retry` of a job, or `total` with the number of all jobs as `count`, without the rule `all`."""
 
     kind: str
     job: Job | None = None
@@ -68,6 +80,9 @@ class Reader:
             yield from self._line(line.rstrip("\n"))
 
     def _line(self, line: str) -> Iterator[Event]:
+        if self._block is not None and self._is_message(self._block, line):
+            self._block.fields["message"] += f"\n{line}"
+            return
         if self._block is not None and not line.startswith("    "):
             yield self._end_block(self._block)
         if start := re.match(r"(?:local)?rule (\w+):$", line):
@@ -78,6 +93,8 @@ class Reader:
             self._block.fields[pair[1]] = pair[2]
         elif done := re.match(r"Finished jobid: (\d+)", line):
             yield Event("finish", self.jobs.get(done[1]))
+        elif again := re.match(r"Trying to restart job (\d+)", line):
+            yield Event("retry", self.jobs.get(again[1]))
         elif line == "Job stats:":
             self._all = 0
         elif targets := re.match(r"all +(\d+)$", line):
@@ -85,12 +102,23 @@ class Reader:
         elif total := re.match(r"total +(\d+)$", line):
             yield Event("total", count=int(total[1]) - self._all)
 
+    def _is_message(self, job: Job, line: str) -> bool:
+        """Whether the line goes on with the message of a failure, whose lines are not indented; `jobid` comes after it."""
+        return (
+            self._failed
+            and "message" in job.fields
+            and not line.startswith("    jobid: ")
+            and "jobid" not in job.fields
+        )
+
     def _end_block(self, job: Job) -> Event:
         """After the block of indented lines on a job: it starts, or has failed."""
         self._block = None
         job.id = job.fields.get("jobid", "")
         if self._failed:
-            return Event("error", self.jobs.get(job.id, job))
+            started = self.jobs.get(job.id, Job(job.rule, job.id))
+            failure = {"message": job.fields.get("message", "None"), "logs": job.fields.get("log", "")}
+            return Event("error", replace(started, fields={**started.fields, **failure}))
         self.jobs[job.id] = job
         return Event("start", job)
 

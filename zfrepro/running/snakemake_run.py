@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zfrepro.running import manager
+from zfrepro.running.profiles import Profile
 from zfrepro.running.progress import Display
 from zfrepro.running.snakemake_log import Event, Reader, list_reasons
 
@@ -30,27 +31,27 @@ def run(
     results: Path,
     record: Path,
     device: str,
-    cores: int,
-    gpu_jobs: int,
+    profile: Profile,
+    limits: Sequence[str],
     targets: Sequence[str],
     force: bool = False,
 ) -> Outcome:
-    """record: of the manager, see manager.run_lock; gpu_jobs: how many may run at once; targets: empty for the report; force: also
-    build targets that are up to date."""
-    options = ["--cores", str(cores), "--resources", f"gpu={gpu_jobs}", *(["--force"] if force else [])]
-    command = manager.snakemake_command(config, *options, "--", *targets)
+    """record: of the manager, see manager.run_lock; limits: options of Snakemake; targets: empty for the report; force: also build
+    targets that are up to date."""
+    options = ["--rerun-incomplete", *limits, *(["--force"] if force else [])]
+    command = manager.snakemake_command(config, *options, "--", *targets, profile=profile)
     output = results / "logs" / "snakemake.log"
     stops: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: stops.append(received))
-    process = manager.start(command, record, output, device)
-    group = json.loads(record.read_text(encoding="utf-8"))
+    process = manager.start(command, record, output, device, profile.executor)
+    recorded = json.loads(record.read_text(encoding="utf-8"))
     with Display(sys.stdout) as display:
         for event in _follow(output, process, stops):
             display.show(event)
     if stops:
         print("Stopping ...", flush=True)
-        manager.stop_group(process.pid, group["started"])
+        manager.stop(recorded)
         print("Stopped. Run the same command to resume.", flush=True)
         return Outcome(128 + stops[0], display.done, display.taken)
     if process.returncode:

@@ -66,9 +66,11 @@ def run(
     versions = (torch.__version__, *devices.describe(scratch.device, training["precision"]))
     store = Store(out.parent / ".state" / out.stem, key(*_decisive(spec, training, target), versions))
     sizes = [k for k in folded.sizes if k in spec.per_class or k is None]
-    accuracies = [
-        {"per_class": k, **_measure_folds(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)} for k in sizes
-    ]
+    with store.only_writer():
+        accuracies = [
+            {"per_class": k, **_measure_folds(scratch, store, k, folded.folds(k)[: spec.folds], out.stem)}
+            for k in sizes
+        ]
     artifacts.save_json(
         out,
         {

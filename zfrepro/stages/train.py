@@ -122,22 +122,23 @@ def run(
         out.parent / ".state" / name,
         key(spec.model_dump_json(), computing_code.digest(["stages.train.run"])[0], source.digest, versions),
     )
-    training = _training(spec, source, torch_device, dtype)
-    memory = _resume(training, store, name)
-    saving = Every(SAVE_EVERY.get(torch_device.type, SAVE_EVERY["cpu"]) if save_every is None else save_every)
-    try:
-        with stop_signal() as stop, BackgroundSaver(store) as saver:
-            _train(spec, training, source, saver, stop, name, saving, memory)
-        weights = training.weights()
-    except Diverged as diverged:
-        advice = _advice(spec, name, diverged)
-        if on_divergence == "fail":
-            raise UserError(advice) from None
-        _log(run=name, note=advice)
-        _write_diverged(spec, training, source, memory, out, name, diverged)
-    else:
-        _write(spec, training, source, memory, out, name, weights)
-    store.delete_states()
+    with store.only_writer():
+        training = _training(spec, source, torch_device, dtype)
+        memory = _resume(training, store, name)
+        saving = Every(SAVE_EVERY.get(torch_device.type, SAVE_EVERY["cpu"]) if save_every is None else save_every)
+        try:
+            with stop_signal() as stop, BackgroundSaver(store) as saver:
+                _train(spec, training, source, saver, stop, name, saving, memory)
+            weights = training.weights()
+        except Diverged as diverged:
+            advice = _advice(spec, name, diverged)
+            if on_divergence == "fail":
+                raise UserError(advice) from None
+            _log(run=name, note=advice)
+            _write_diverged(spec, training, source, memory, out, name, diverged)
+        else:
+            _write(spec, training, source, memory, out, name, weights)
+        store.delete_states()
     return round(memory["seconds"], 1)
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, single_writer
 
 
 def key(*parts: Any) -> str:
@@ -34,6 +34,14 @@ class Store:
 
     def __init__(self, folder: Path, key: str):
         self.folder = folder / key
+        self._writer: single_writer.Writer | None = None
+
+    @contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """No second process works on this result, under whatever key, on whatever machine. Raises UserError that names the one
+        that does."""
+        with single_writer.hold(self.folder.parent) as self._writer:
+            yield
 
     def states(self) -> list[Path]:
         """Saved states, newest first; more than one only if the process was killed before it deleted the older."""
@@ -55,6 +63,8 @@ class Store:
         """Save the state, then delete the previous one."""
         import torch
 
+        if self._writer is not None:
+            self._writer.require_current()
         unnamed = self.folder / "state.pt"
         with artifacts.atomic(unnamed) as temporary:
             torch.save(state, temporary)

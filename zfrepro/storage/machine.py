@@ -13,7 +13,8 @@ CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 CUDA_DRIVER, AMD_DRIVER = "libcuda.so.1", Path("/dev/kfd")
 GPU_CHOICE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")  # variables that limit which GPUs a process sees
-
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+BATCH_JOBS = {"SLURM_JOB_ID": "SLURM", "PBS_JOBID": "PBS", "LSB_JOBID": "LSF"}  # set in a job of a batch system
 
 VECTORS = ("avx512f", "avx2", "avx", "sve", "asimd")  # instruction sets, the first that a processor has counts
 
@@ -29,10 +30,39 @@ def cpu() -> str:
 
 def cores() -> int:
     """CPUs that this process may use, at least 1: those of its affinity (taskset), within the quota of its control groups
-    (containers, batch systems)."""
+    (containers, batch systems) and of its SLURM job, which not every cluster enforces."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min([count, *(int(quota) for quota in _quotas())]))
+    return max(1, min([count, *(int(quota) for quota in _quotas()), *_slurm_cores()]))
+
+
+def _slurm_cores() -> Iterator[int]:
+    if (number := os.environ.get("SLURM_CPUS_ON_NODE", "")).isdigit():
+        yield int(number)
+
+
+def boot_id() -> str:
+    """Another one each time that the machine is started; empty where the system does not say."""
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def has_process(pid: int, moment: float) -> bool:
+    """Whether the process exists and is no later one with the same number; moment: a time at which it was at work."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time() <= moment + 1
+    except psutil.Error:
+        return False
+
+
+def batch_job() -> str:
+    """`SLURM job 1234`; empty outside a batch system."""
+    jobs = (f"{system} job {os.environ[name]}" for name, system in BATCH_JOBS.items() if os.environ.get(name))
+    return next(jobs, "")
 
 
 def _quotas() -> Iterator[float]:
