@@ -15,6 +15,7 @@ import pytest
 
 from zfrepro.errors import UserError
 from zfrepro.running import gpu_lease, gpus
+from zfrepro.storage import machine
 
 JOBS = """
 import os, signal, sys
