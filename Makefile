@@ -2,6 +2,7 @@
 # make check: the tests that start no workflow, 240 seconds of CPU time, a little over two minutes on two cores.
 # make test-full-size: the paper's experiment with full-size networks and 1,000 classes on few images, half an hour or more, 8 GB of memory.
 #   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they go to a temporary folder.
+# make test-cluster: runs on a SLURM that it sets up on this computer; as root, with Debian's or Ubuntu's slurm-wlm and munge.
 # make lint: style, spelling, imports, types.
 # make wheel: build dist/*.whl and dist/*.tar.gz.
 # make test-wheel: install the wheel with all its libraries, gigabytes, outside the repository; run a small experiment there.
@@ -17,7 +18,7 @@ READY := .venv/.ready
 # A file's tests stay in one worker, with its fixtures (loadgroup of pytest-xdist 3.8 does nothing with pytest 9.2).
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: report plan test check test-workflow test-full-size test-wheel lint bench publish wheel lock setup
+.PHONY: report plan test check test-workflow test-full-size test-cluster test-wheel lint bench publish wheel lock setup
 
 report: $(READY)
 	$(BIN)/zfrepro run --config $(CONFIG) $(if $(CORES),--cores $(CORES))
@@ -39,6 +40,10 @@ test-workflow: $(READY)
 
 test-full-size: $(READY)
 	$(BIN)/python -m pytest -m slow tests/workflow/test_full_size.py
+
+test-cluster: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[cluster]"
+	$(BIN)/python -m pytest -x -m cluster --durations 0 tests/cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ ClusterName=zfrepro-test
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 SlurmctldPort={controller_port}
 SlurmdPort={node_port}
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -67,7 +68,7 @@ class Cluster:
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
         self.daemons: list[subprocess.Popen] = []
         for name in ("state", "spool", "bin"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir()
         srun = folder / "bin/srun"  # Snakemake's plugin starts it without SLURM_CONF
         srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
         srun.chmod(0o755)
@@ -101,14 +102,15 @@ class Cluster:
             f"--{name}={folder}/munge.{name.split('-')[0]}" for name in ("socket", "key-file", "pid-file", "seed-file")
         ]
         self._daemon("munged", "--foreground", *files, f"--log-file={folder}/munge.log")
-        wait_for(lambda: (folder / "munge.socket").exists(), 20, "munged")
+        self._wait(lambda: (folder / "munge.socket").exists())
         self._daemon("slurmctld", "-D", "-i")
         self._daemon("slurmd", "-D", "-N", self.host)
-        wait_for(lambda: "idle" in self.call("sinfo", "--noheader", "--format=%T"), 60, "SLURM's node")
+        self._wait(lambda: "idle" in self.call("sinfo", "--noheader", "--format=%T"))
 
     def stop(self) -> None:
         """Cancel what runs, end the daemons that this object started, and no other."""
-        subprocess.run(["scancel", "--user=root"], env=self.environment, check=False, capture_output=True)
+        if len(self.daemons) > 1:
+            self.call("scancel", "--user=root")
         for daemon in reversed(self.daemons):
             daemon.send_signal(signal.SIGTERM)
             try:
@@ -131,6 +133,14 @@ class Cluster:
         """Number of the running job with the comment."""
         return next((number for number, state, text in self.jobs() if state == "RUNNING" and text == comment), None)
 
+    def _wait(self, condition: Callable[[], object], seconds: float = 60) -> None:
+        """Until the daemons do what they are started for; shows what the last one printed if it does not."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end or self.daemons[-1].poll() is not None:
+                raise RuntimeError((self.folder / f"{self.daemons[-1].args[0]}.out").read_text()[-2000:])
+            time.sleep(0.2)
+
     def _daemon(self, *command: str) -> None:
         log = open(self.folder / f"{command[0]}.out", "wb")  # noqa: SIM115
         with log:
@@ -139,13 +149,16 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, **sizes: int) -> Iterator[Cluster]:
+def running(**sizes: int) -> Iterator[Cluster]:
+    """In a folder of its own: munged wants one that everybody may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="zfrepro-slurm-"))
     cluster = Cluster(folder, **sizes)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
+        shutil.rmtree(folder)
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> object:

@@ -10,7 +10,7 @@ import yaml
 
 from zfrepro.commands import run
 from zfrepro.errors import UserError
-from zfrepro.running import profiles
+from zfrepro.running import gpu_lease, profiles
 
 SLURM = profiles.FOLDER / "slurm/config.yaml"
 RULE = re.compile(r"^(?:use )?rule (?:\w+ as )?(\w+)", re.MULTILINE)
@@ -20,6 +20,7 @@ LOCAL_RULES = {"exhibits", "report"}
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(profiles.shutil, "which", lambda name: name)
 
 
 @pytest.mark.usefixtures("installed")
@@ -70,6 +71,13 @@ def test_an_executor_that_is_not_installed_is_a_message(tmp_path: Path, monkeypa
         profiles.find(str(tmp_path))
 
 
+@pytest.mark.usefixtures("installed")
+def test_a_computer_without_slurm_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="--profile slurm: sbatch is not on the PATH"):
+        profiles.find("slurm")
+
+
 def test_every_rule_on_a_cluster_has_memory_run_time_and_cores() -> None:
     profile = yaml.safe_load(SLURM.read_text(encoding="utf-8"))
     files = (profiles.ROOT / "workflow/rules").glob("*.smk")
@@ -101,3 +109,13 @@ def test_a_clusters_limits_are_those_of_its_profile(
     monkeypatch.setattr(run.machine, "cores", lambda: 3)
     options = run._parser().parse_args(["--device", "cpu", *arguments])
     assert run._limits(options, profiles.Profile(Path("x"), executor), None) == limits
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("option", ["--gpus", "--jobs-per-gpu"])
+def test_a_cluster_gives_its_jobs_their_gpus_itself(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    with pytest.raises(UserError, match="the cluster gives its jobs their GPUs; leave --gpus and --jobs-per-gpu out"):
+        run.main(["--profile", "slurm", option, "2", "results/demo/report/index.html"])
+    monkeypatch.setattr(run.os, "environ", {gpu_lease.GPUS: "GPU-of-the-login-computer", gpu_lease.JOBS_PER_GPU: "2"})
+    assert run._choose_gpus(run._parser().parse_args([]), profiles.Profile(Path("x"), "slurm")) is None
+    assert run.os.environ == {}

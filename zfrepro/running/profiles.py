@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ DEFAULT = Profile(FOLDER / "default")
 
 
 def find(name: str) -> Profile:
-    """The profile workflow/profiles/NAME, or that of a path. Raises UserError if there is none, or its executor is not installed."""
+    """The profile workflow/profiles/NAME, or that of a path. Raises UserError if there is none, or its executor cannot work here."""
     path = next((path for path in (FOLDER / name, paths.resolve(name)) if _files(path)), None)
     if path is None:
         names = ", ".join(sorted(folder.name for folder in FOLDER.iterdir() if _files(folder)))
@@ -42,7 +43,7 @@ def find(name: str) -> Profile:
             f"--profile {name}: no such profile; choose one of {names}, or name a folder with a config.yaml of Snakemake"
         )
     profile = Profile(path.absolute(), _executor(_files(path)[-1]))
-    _require_plugin(name, profile.executor)
+    _require_executor(name, profile.executor)
     return profile
 
 
@@ -64,7 +65,7 @@ def _executor(file: Path) -> str:
     return str(content.get("executor", LOCAL))
 
 
-def _require_plugin(name: str, executor: str) -> None:
+def _require_executor(name: str, executor: str) -> None:
     if (
         executor != LOCAL
         and importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None
@@ -72,4 +73,8 @@ def _require_plugin(name: str, executor: str) -> None:
         package = '"zfrepro[cluster]"' if executor == "slurm" else f"snakemake-executor-plugin-{executor}"
         raise UserError(
             f"--profile {name}: its executor `{executor}` is not installed; run: python -m pip install {package}"
+        )
+    if executor == "slurm" and shutil.which("sbatch") is None:
+        raise UserError(
+            f"--profile {name}: sbatch is not on the PATH; start this run on a computer from which SLURM jobs are submitted"
         )
