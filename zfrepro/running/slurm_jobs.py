@@ -48,7 +48,7 @@ def cancel_all(name: str, seconds: float = END_SECONDS) -> dict[str, str]:
 
 
 def _call(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=60)
     if done.returncode and command[0] == "squeue":
         raise OSError(done.stderr.strip() or f"{command[0]} failed")
     return done.stdout
