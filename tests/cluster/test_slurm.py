@@ -112,11 +112,15 @@ def test_the_smoke_experiment_runs_to_its_pdf(
 def test_interrupted_trainings_go_on_to_the_same_bits(workspace: Workspace, cluster: Cluster) -> None:
     """One is cancelled, one is out of time, one is put back into the queue, one is left alone. A second writer is refused."""
     process = start(workspace, *(weights(run) for run in ("whole", *INTERRUPTED)))
-    jobs = {run: hold_at_epoch(workspace, cluster, run, 2) for run in INTERRUPTED}
+    jobs, trainers = {}, {}
+    for run in INTERRUPTED:
+        jobs[run], trainers[run] = hold_at_epoch(workspace, cluster, run, 2)
     cluster.call("scontrol", "update", f"JobId={jobs['timed']}", "TimeLimit=1")  # minute; SLURM looks twice a minute
     cluster.call("scancel", jobs["cancelled"])
     refused = train_by_hand(workspace, "requeued")
     cluster.call("scontrol", "requeue", jobs["requeued"])
+    wait_for(lambda: (jobs["timed"], "RUNNING") not in [job[:2] for job in cluster.jobs()], 200, "the time limit")
+    trainers["timed"].resume()  # SIGTERM is waiting for it; the other two SLURM has continued itself
     out, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, out
     assert cluster.jobs() == []
@@ -135,14 +139,14 @@ def test_interrupted_trainings_go_on_to_the_same_bits(workspace: Workspace, clus
     )
 
 
-def hold_at_epoch(workspace: Workspace, cluster: Cluster, run: str, epoch: int) -> str:
-    """Number of the SLURM job that trains, once it has done some epochs; it then stands still until SLURM sends it a signal."""
+def hold_at_epoch(workspace: Workspace, cluster: Cluster, run: str, epoch: int) -> tuple[str, psutil.Process]:
+    """Number of the SLURM job that trains, and its process, once it has done some epochs; it then stands still."""
     wait_for(lambda: epochs(workspace, run) >= epoch, 300, f"epoch {epoch} of {run}")
     [trainer] = [process for process in psutil.process_iter() if is_trainer(process, workspace, run)]
     trainer.suspend()
     number = job_of(cluster, run)
     assert number is not None
-    return number
+    return number, trainer
 
 
 def is_trainer(process: psutil.Process, workspace: Workspace, run: str) -> bool:
