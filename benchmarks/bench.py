@@ -120,7 +120,17 @@ def loader() -> dict[str, Any]:
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     function.__name__: function
-    for function in (training_throughput, huge_pages, occlusion, projection, features, probes, loader, noop_run, default_run)
+    for function in (
+        training_throughput,
+        huge_pages,
+        occlusion,
+        projection,
+        features,
+        probes,
+        loader,
+        noop_run,
+        default_run,
+    )
 }
 
 

@@ -37,9 +37,9 @@ def loader() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", Path.cwd())) as folder:
         path = Path(folder) / "images.npy"
         _write(path)
-        mapped = np.load(path, mmap_mode="r")
-        warm = _alternate(_ways(path, loading, threads, lambda: mapped), lambda: None)
-        del mapped  # the pages of a map cannot be dropped
+        kept = [np.load(path, mmap_mode="r")]
+        warm = _alternate(_ways(path, loading, threads, lambda: kept[0]), lambda: None)
+        kept.clear()  # the pages of a map cannot be dropped
         ways = _ways(path, loading, threads, lambda: np.load(path, mmap_mode="r"))
         cold = _alternate({name: ways[name] for name in ("ours one", "ours many", "peer one")}, lambda: _drop(path))
     warm, cold = ({name: _summarise(found) for name, found in rounds.items()} for rounds in (warm, cold))
@@ -137,9 +137,7 @@ def _drop(path: Path) -> None:
 Round = tuple[float, float, float]  # seconds by the clock and of all cores, bytes read from the disk; for an image
 
 
-def _alternate(
-    ways: dict[str, Callable[[np.ndarray], None]], prepare: Callable[[], None]
-) -> dict[str, list[Round]]:
+def _alternate(ways: dict[str, Callable[[np.ndarray], None]], prepare: Callable[[], None]) -> dict[str, list[Round]]:
     """Every round of every way, taking turns; one round to warm up."""
     found: dict[str, list[Round]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):

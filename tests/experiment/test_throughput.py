@@ -51,7 +51,9 @@ def test_the_measured_training_reads_a_file_in_one_go(monkeypatch):
     monkeypatch.setattr(throughput, "time", SimpleNamespace(monotonic=lambda: len(steps)))  # a step takes a second
     monkeypatch.setattr(Training, "step", lambda self: steps.append(self.batch) or step(self))
     monkeypatch.setattr(
-        StoredImages, "read", lambda self, indices, out: reads.append((self.file.path, indices)) or read(self, indices, out)
+        StoredImages,
+        "read",
+        lambda self, indices, out: reads.append((self.file.path, indices)) or read(self, indices, out),
     )
     monkeypatch.setattr(loading, "read_ahead", lambda *arguments: starts.append(1) or read_ahead(*arguments))
     speed = throughput.measure(config(), "improved", "cpu")
