@@ -4,24 +4,30 @@ A tensor left on the CPU, a `.numpy()` without `.cpu()` and types that CUDA's au
 """
 
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers import pretend_cuda
 from helpers.pretend_cuda import CudaTensor
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
 from zfrepro.core import (
+    autograd_deconvnet,
     correspondence,
     crops,
     evaluation,
     evolution,
     features,
+    field_boxes,
     heads,
     invariance,
+    layers,
     loading,
     nets,
     occlusion,
@@ -93,9 +99,9 @@ def of_evaluation_in_bfloat16(device):
 
 
 def of_features(device):
-    net, layers = network(device), (1, 5, 7)
-    found = list(features.batches(net, stored_images(), subtraction(device), SIZE, layers, batch=3))
-    return features.sizes(net, SIZE, layers), [arrays for _, arrays in found]
+    net, numbers = network(device), (1, 5, 7)
+    found = list(features.batches(net, stored_images(), subtraction(device), SIZE, numbers, batch=3))
+    return features.sizes(net, SIZE, numbers), [arrays for _, arrays in found]
 
 
 def of_top_activations(device):
@@ -118,8 +124,8 @@ def of_evolution(device):
     net = network(device)
     with torch.no_grad():
         net.load_state_dict({name: 2 * tensor.cpu() for name, tensor in net.state_dict().items()})
-    layers = {"conv1": 1, "conv5": 5}
-    found = evolution.survey(evolution.up_to_convolutions(net, layers), batches(device), layers, 2)
+    convolutions = {"conv1": 1, "conv5": 5}
+    found = evolution.survey(evolution.up_to_convolutions(net, convolutions), batches(device), convolutions, 2)
     similarity = evolution.filter_similarity(net.conv1.weight.detach(), network(device).conv1.weight.detach() + 1)
     return [(strongest_arrays(strongest), maxima.cpu()) for strongest, maxima in found.values()], similarity
 
@@ -182,7 +188,32 @@ def of_gradients(device):
     return shown.grad.cpu(), weights.detach().cpu(), weights.grad.cpu()
 
 
+class Branches(nn.Module):
+    """Two convolutions whose sum is pooled: no chain."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.pool = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3, bias=False), nn.MaxPool2d(3, 2)
+
+    def forward(self, images):
+        return self.pool(functional.relu(self.left(images)) + self.right(images).relu_())
+
+
+def of_any_network(device):
+    """The deconvnet by autograd, the boxes of receptive fields, the layers' results."""
+    torch.manual_seed(0)
+    net = Branches().to(device).eval()
+    shown, layer = inputs(device, 2), layers.Layer("pool", net.pool, 1)
+    projections = autograd_deconvnet.project(net, layer, shown, lambda output: output * (output > output.mean()))
+    results, returned = layers.observe(net, shown, ["left", "pool"])
+    boxes = field_boxes.field_boxes(net, layer, shown[:1])
+    tensors = (projections.pixels, projections.signal, boxes, returned, *results.values())
+    assert {tensor.device.type for tensor in tensors} == {device}
+    return [tensor.detach().cpu() for tensor in tensors]
+
+
 COMPUTATIONS = (
+    of_any_network,
     of_correspondence,
     of_evaluation,
     of_evaluation_in_bfloat16,
@@ -399,3 +430,18 @@ def test_types_under_autocast_are_those_of_torchs_cuda(name, dtype, monkeypatch)
         expected = FUNCTIONS[name](torch.empty(4, 4, 4, 4, device="cuda", dtype=dtype)).dtype
     with pretend_cuda.device(), torch.autocast("cuda", torch.bfloat16):
         assert FUNCTIONS[name](torch.ones(4, 4, 4, 4, device="cuda", dtype=dtype)).dtype == expected
+
+
+THROUGH_OTHERS = {"deconvnet", "finite", "staging"}  # through tiles, all that checks its numbers, training
+NO_DEVICE = {"chains", "deconvnet_diagram", "receptive_field"}  # the structure of networks, worked examples
+
+
+def test_every_module_that_computes_with_torch_is_tried_here():
+    """A new one needs a line in COMPUTATIONS; one that makes no tensor on a device is named above."""
+    folder = Path(nets.__file__).parent
+    tested = {name.rpartition(".")[2] for name in re.findall(r"zfrepro\.core\.\w+", Path(__file__).read_text())}
+    tested |= {name for name, value in globals().items() if getattr(value, "__package__", "") == "zfrepro.core"}
+    with_torch = {
+        path.stem for path in folder.glob("*.py") if re.search(r"^(import|from) torch\b", path.read_text(), re.M)
+    }
+    assert with_torch <= tested | THROUGH_OTHERS | NO_DEVICE

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.overrides import handle_torch_function
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from zfrepro.core import staging
@@ -87,6 +88,7 @@ class CudaTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, values: torch.Tensor) -> CudaTensor:
+        assert not isinstance(values, CudaTensor)
         tensor = torch.Tensor._make_wrapper_subclass(
             cls,
             values.shape,
@@ -109,6 +111,9 @@ class CudaTensor(torch.Tensor):
 
     def tolist(self) -> Any:
         return self.values.tolist()
+
+    def new_tensor(self, data: Any, **options: Any) -> torch.Tensor:
+        return torch.tensor(data, **{"dtype": self.dtype, "device": self.device, **options})
 
     def cpu(self) -> torch.Tensor:
         return self.to("cpu")
@@ -256,6 +261,8 @@ def _on_device(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tens
     """A factory whose option `device` may name the GPU."""
 
     def make(*arguments: Any, device: Any = None, pin_memory: bool = False, **options: Any) -> torch.Tensor:
+        if arguments and isinstance(arguments[0], torch.Tensor):  # as_tensor of one
+            return _to(arguments[0], device, **options)
         if not _is_cuda(device):
             return factory(*arguments, **options, **({} if device is None else {"device": device}))
         return CudaTensor(factory(*arguments, **options))
@@ -278,6 +285,8 @@ def _like(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
 
 def _to(tensor: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
     """Tensor.to with a device, a type or another tensor first, or options alone."""
+    if torch._C._len_torch_function_stack():
+        return handle_torch_function(torch.Tensor.to, (tensor,), tensor, *arguments, **options)
     convert = torch._C.TensorBase.to
     with torch._C.DisableTorchFunctionSubclass():
         if arguments and isinstance(arguments[0], torch.Tensor):
@@ -287,8 +296,11 @@ def _to(tensor: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
         target = options.pop("device", None)
         here, there = isinstance(tensor, CudaTensor), _is_cuda(target) if target is not None else None
         if there is None or there == here:
-            return convert(tensor, "cpu", *(arguments or (None,)), **options)
+            return convert(tensor, "cpu", *arguments, **options)
         assert not (tensor.requires_grad and torch.is_grad_enabled()), "a copy to another device has no gradient here"
         values = tensor.values if isinstance(tensor, CudaTensor) else tensor.detach()
-        values = convert(values, "cpu", *(arguments or (None,)), **{**options, "copy": True})
+        values = convert(values, "cpu", *arguments, **{**options, "copy": True})
         return CudaTensor(values) if there else values
+
+
+_to.__name__ = "to"  # by which modes of torch's functions know it
