@@ -81,9 +81,11 @@ def gpu_slots():
     return gpu_lease.slots()
 
 
-def reading_threads(wildcards):
+def threads(stage):
     """Beside a GPU a job reads images with its share of the cores. On the CPU one thread: another number gives sums other last digits."""
-    return max(1, workflow.cores // gpu_slots()) if gpu_slots() else 1
+    return lambda wildcards, input: (
+        max(1, workflow.cores // gpu_slots()) if graph.uses_gpu(stage, input) and gpu_slots() else 1
+    )
 
 
 @functools.cache

@@ -13,7 +13,7 @@ rule correspondence:
         f"{R}/benchmarks/correspondence/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("correspondence")
     resources:
         gpu=gpus("correspondence"),
     params:

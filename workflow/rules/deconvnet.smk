@@ -12,7 +12,7 @@ rule deconvnet:
         f"{R}/benchmarks/deconvnet/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("deconvnet")
     resources:
         gpu=gpus("deconvnet"),
     params:

@@ -12,7 +12,7 @@ rule evaluate:
         f"{R}/benchmarks/evaluate/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("evaluate")
     resources:
         gpu=gpus("evaluate"),
     params:

@@ -12,7 +12,7 @@ rule evolution:
         f"{R}/benchmarks/evolution/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("evolution")
     resources:
         gpu=gpus("evolution"),
     params:

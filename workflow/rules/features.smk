@@ -12,7 +12,7 @@ rule features:
         f"{R}/benchmarks/features/{{set}}-{{features}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("features")
     resources:
         gpu=gpus("features"),
     params:

@@ -13,7 +13,7 @@ rule folds:
     priority: 28
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("folds")
     resources:
         gpu=gpus("folds"),
     params:

@@ -12,7 +12,7 @@ rule invariance:
         f"{R}/benchmarks/invariance/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("invariance")
     resources:
         gpu=gpus("invariance"),
     params:

@@ -12,7 +12,7 @@ rule occlusion:
         f"{R}/benchmarks/occlusion/{{run}}.tsv"
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("occlusion")
     resources:
         gpu=gpus("occlusion"),
     params:

@@ -13,7 +13,7 @@ rule scratch:
     priority: 26  # the longest of the jobs that follow a training
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("scratch")
     resources:
         gpu=gpus("scratch"),
     params:

@@ -13,7 +13,7 @@ rule train:
     priority: longest_first
     conda:
         "../envs/zfrepro.yaml"
-    threads: reading_threads
+    threads: threads("train")
     resources:
         gpu=gpus("train"),
     params:
