@@ -82,7 +82,7 @@ def gpu_slots():
 
 
 def threads(stage):
-    """Beside a GPU a job reads images with its share of the cores. On the CPU one thread: another number gives sums other last digits."""
+    """Beside a GPU a job has its share of the cores, above all to read images. On the CPU one thread: another number gives sums other last digits."""
     return lambda wildcards, input: (
         max(1, workflow.cores // gpu_slots()) if graph.uses_gpu(stage, input) and gpu_slots() else 1
     )
