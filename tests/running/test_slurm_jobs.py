@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from zfrepro.running import manager, slurm_jobs
+from zfrepro.running import manager, slurm_jobs, snakemake_run
+from zfrepro.running.profiles import Profile
 
 SQUEUE = """#!/bin/sh
 test "$3" = --name=8dfa-4 || exit 0
@@ -88,3 +90,13 @@ def test_a_computer_without_slurm_says_so(
     monkeypatch.setenv("PATH", str(slurm))
     manager.cancel_on_cluster(record(slurm, host=socket.gethostname()))
     assert "SLURM cannot be asked for the jobs of this run" in capsys.readouterr().err
+
+
+def test_the_jobs_of_a_snakemake_that_crashed_are_cancelled(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snakemake_run.signal, "signal", lambda *_: None)
+    command = [sys.executable, "-c", f"import sys; print({LOG!r}, flush=True); sys.exit(1)"]
+    monkeypatch.setattr(manager, "snakemake_command", lambda *_, **__: command)
+    record, profile = slurm / ".run.json", Profile(slurm, "slurm")
+    outcome = snakemake_run.run(slurm / "config.yaml", slurm / "results", record, "auto", profile, [], [])
+    assert outcome.code == 1
+    assert (slurm / "calls").read_text().splitlines()[0] == "7 8"

@@ -90,6 +90,8 @@ def stop_leftovers(record: Path) -> list[int]:
     """
     earlier = run_lock_file.read(record)
     members = _members_here(earlier)
+    if not _is_local(earlier):
+        print("Stopping what an earlier run has left on the cluster ...", flush=True)
     if members:
         stop(earlier)
     elif earlier:
@@ -138,11 +140,14 @@ def start(
 
 def stop(run: Mapping[str, Any]) -> None:
     """Stop a recorded Snakemake and its jobs, here and on a cluster."""
-    local = run.get("executor", profiles.LOCAL) == profiles.LOCAL
-    if not local:
+    if not _is_local(run):
         _interrupt(run)
-    stop_group(run["group"], run["started"], GRACE_SECONDS if local else 5.0)
+    stop_group(run["group"], run["started"], GRACE_SECONDS if _is_local(run) else 5.0)
     cancel_on_cluster(run)
+
+
+def _is_local(run: Mapping[str, Any]) -> bool:
+    return run.get("executor", profiles.LOCAL) == profiles.LOCAL
 
 
 def _interrupt(run: Mapping[str, Any]) -> None:

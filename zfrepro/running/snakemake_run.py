@@ -50,11 +50,12 @@ def run(
         for event in _follow(output, process, stops):
             display.show(event)
     if stops:
-        print("Stopping ...", flush=True)
+        print(f"Stopping ...{'' if profile.is_local else ' the jobs on the cluster save their progress'}", flush=True)
         manager.stop(recorded)
         print("Stopped. Run the same command to resume.", flush=True)
         return Outcome(128 + stops[0], display.done, display.taken)
     if process.returncode:
+        manager.cancel_on_cluster(recorded)  # what a Snakemake that crashed has left
         if not display.started:
             print(explain_early_failure(output), file=sys.stderr)
         print(f"Failed. Full log: {output}", file=sys.stderr)
