@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from zfrepro.analysis import correspondence as correspondence
     from zfrepro.analysis import invariance as invariance
     from zfrepro.analysis import occlusion_maps as occlusion_maps
+    from zfrepro.analysis import open_network as open_network
     from zfrepro.analysis import plot_correspondence as plot_correspondence
     from zfrepro.analysis import plot_invariance as plot_invariance
     from zfrepro.analysis import plot_occlusion as plot_occlusion
@@ -20,6 +21,7 @@ ANALYSES = (
     "correspondence",
     "invariance",
     "occlusion_maps",
+    "open_network",
     "plot_correspondence",
     "plot_invariance",
     "plot_occlusion",

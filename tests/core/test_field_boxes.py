@@ -1,5 +1,7 @@
 """Boxes of receptive fields: against shape arithmetic on chains, and against what gradients reach in torchvision's networks."""
 
+import warnings
+
 import pytest
 import torch
 from helpers.random_networks import CHAINS
@@ -99,6 +101,14 @@ def test_full_layers_and_gates_see_the_whole_image():
     assert boxes_of(net, "0", (9, 7))[3, 2].tolist() == [3, 6, 2, 5]
     assert (boxes_of(net, "1", (9, 7)) == torch.tensor([0, 9, 0, 7])).all()
     assert boxes_of(net, "3", (9, 7)).tolist() == [[[0, 9, 0, 7]]]
+
+
+def test_compiled_code_sees_the_whole_image():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        compiled = torch.jit.trace(nn.Conv2d(4, 2, 1).eval(), torch.randn(1, 4, 7, 5))
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), compiled, nn.ReLU())
+    assert (boxes_of(net, "2", (9, 7)) == torch.tensor([0, 9, 0, 7])).all()
 
 
 def test_what_is_not_known_to_see_less_sees_the_whole_image():

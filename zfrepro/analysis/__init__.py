@@ -6,6 +6,7 @@
     invariance         how far features move when images are shifted, scaled and rotated         section 4, Fig 5
     correspondence     whether covering the same part changes different images alike             section 4.3, Table 1
     plot_...           a matplotlib figure of each
+    open_network       check a network once, for many calls
 
 Every function takes an `nn.Module` in evaluation mode, works on the device and in the precision of its weights, and leaves it as it was:
 mode, hooks, gradients, buffers. A layer is named as in `model.named_modules()`: "features.3", "layer2.0.relu"; of a module that runs
@@ -14,6 +15,7 @@ numbers that overflow are a NotFiniteError (a FloatingPointError). The experimen
 those of `zfrepro.core` below them.
 """
 
+from zfrepro.analysis.checks import Network, open_network
 from zfrepro.analysis.curves import InvarianceCurve, invariance
 from zfrepro.analysis.occlusion import OcclusionMaps, occlusion_maps
 from zfrepro.analysis.plots import (
@@ -30,6 +32,7 @@ from zfrepro.core.finite import NotFiniteError
 
 __all__ = [
     "InvarianceCurve",
+    "Network",
     "NotFiniteError",
     "OcclusionMaps",
     "Projection",
@@ -38,6 +41,7 @@ __all__ = [
     "correspondence",
     "invariance",
     "occlusion_maps",
+    "open_network",
     "plot_correspondence",
     "plot_invariance",
     "plot_occlusion",

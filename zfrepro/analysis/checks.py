@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zfrepro.core.chains import Chain, as_chain
+from zfrepro.core.field_boxes import field_boxes
 from zfrepro.core.finite import NotFiniteError, require_finite
-from zfrepro.core.layers import Layer, count_calls, find_layer, observe
+from zfrepro.core.layers import Layer, count_calls, find_layer, observe, run_until
 
 PROBABILITY_SUM = 1e-3  # values of one image that are not negative and add up to 1 but for this are probabilities
 
 
 @dataclass(frozen=True)
+class FoundLayer:
+    """A layer with the number of the call that is meant, for images of one size."""
+
+    layer: Layer
+    shape: tuple[int, ...]  # of one image's output: (C, h, w), or (N,) of a fully connected layer
+    fields: Tensor  # int64 (h, w, 4): boxes of what each unit sees, see core/field_boxes.py
+
+
+@dataclass(frozen=True)
 class Network:
-    """A network in evaluation mode with finite weights."""
+    """A network in evaluation mode with finite weights; pass it in place of the model to be checked once, not at every call.
+
+    The weights must not change any more, nor the layers.
+    """
 
     model: nn.Module
     device: torch.device | None  # None: it has no weights, and takes images as they are
     dtype: torch.dtype | None
+    chain: Chain | None  # where the network is one
+    found: dict[tuple[str, tuple[int, ...]], FoundLayer] = field(default_factory=dict)  # by name and size of the image
 
     def prepare(self, images: Any, name: str = "images") -> Tensor:
         """Images (B, C, H, W) on the network's device and in its precision."""
@@ -36,19 +51,26 @@ class Network:
         _require_finite(images, "values", name, "check how the images are read")
         return images.detach().to(device=self.device, dtype=self.dtype)
 
-    def find(self, name: str, images: Tensor) -> tuple[Layer, Tensor]:
-        """The layer with the number of the call that is meant, and its output (1, ...) for the first of the images.
+    def find(self, name: str, images: Tensor) -> FoundLayer:
+        """Raises ValueError for a layer without maps (B, C, h, w) or units (B, N), and where an image's output depends on other images."""
+        key = (name, tuple(images.shape[1:]))
+        if key not in self.found:
+            layer = find_layer(self.model, name)
+            output = self.observe_independent(images[:1], [name])[0][name]
+            if output.dim() not in (2, 4) or not output.is_floating_point():
+                raise ValueError(
+                    f"layer {name}: its output has the shape {tuple(output.shape)}; choose a layer of maps (B, C, h, w) or of units (B, N)"
+                )
+            layer = Layer(name, layer.module, layer.call or count_calls(self.model, images[:1], layer))
+            fields = field_boxes(self.model, layer, images[:1])
+            self.found[key] = FoundLayer(layer, tuple(output.shape[1:]), fields)
+        return self.found[key]
 
-        Raises ValueError for a layer without maps (B, C, h, w) or units (B, N), and where an image's output depends on other images.
-        """
-        layer = find_layer(self.model, name)
-        output = self.observe_independent(images[:1], [name])[0][name]
-        if output.dim() not in (2, 4) or not output.is_floating_point():
-            raise ValueError(
-                f"layer {name}: its output has the shape {tuple(output.shape)}; choose a layer of maps (B, C, h, w) or of units (B, N)"
-            )
-        call = layer.call or count_calls(self.model, images[:1], layer)
-        return Layer(name, layer.module, call), output
+    @torch.no_grad()
+    def output(self, found: FoundLayer, images: Tensor) -> Tensor:
+        """The layer's output (B, ...); the forward pass ends there. Raises NotFiniteError naming the layer."""
+        output = run_until(self.model, found.layer, images)
+        return require_finite(output, "activations", f"layer {found.layer.name}")
 
     def observe_independent(self, image: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], Any]:
         """Outputs (1, ...) of layers, and what the network returns for one image (1, C, H, W).
@@ -63,12 +85,11 @@ class Network:
             require_independent(returned, returned_beside, "the network's output")
         return alone, returned
 
-    def chain(self) -> Chain | None:
-        return as_chain(self.model)
-
 
 def open_network(model: Any) -> Network:
     """Raises ValueError for anything but a network in evaluation mode with finite weights."""
+    if isinstance(model, Network):
+        return model
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: give a torch.nn.Module, not {type(model).__name__}")
     if training := [name for name, module in model.named_modules() if module.training]:
@@ -80,7 +101,8 @@ def open_network(model: Any) -> Network:
     for name, tensor in weights.items():
         _require_finite(tensor, "values", f"weights {name}", "the training has diverged or the file is damaged")
     first = next((tensor for tensor in weights.values() if tensor.is_floating_point()), None)
-    return Network(model, None if first is None else first.device, None if first is None else first.dtype)
+    device, dtype = (None, None) if first is None else (first.device, first.dtype)
+    return Network(model, device, dtype, as_chain(model))
 
 
 def _require_finite(tensor: Tensor, values: str, name: str, advice: str) -> None:

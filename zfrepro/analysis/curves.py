@@ -31,7 +31,7 @@ class InvarianceCurve:
 
 
 def invariance(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: Tensor,
     layers: Sequence[str],
     *,
@@ -45,7 +45,8 @@ def invariance(
 ) -> dict[Kind, InvarianceCurve]:
     """How far features move, and what happens to a class's probability, as images are shifted, scaled and rotated.
 
-    model     any network in evaluation mode that returns class scores (B, classes); it is left as it was
+    model     any network in evaluation mode that returns class scores (B, classes), or what `open_network` has made of one;
+              it is left as it was
     images    (B, C, S, S), square, in terms of the network's inputs; the view is the centre `size` pixels
     layers    modules by their names in `model.named_modules()`; the paper: layers 1 and 7
     shift     pixels that the view moves down; beyond the border the image goes on as its mirror image

@@ -34,7 +34,7 @@ class OcclusionMaps:
 
 
 def occlusion_maps(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: Tensor,
     layer: str | None = None,
     *,
@@ -47,7 +47,8 @@ def occlusion_maps(
 ) -> OcclusionMaps:
     """Slide a square over images; at every position, the probability of a class, the most probable class, and a map's summed activation.
 
-    model   any network in evaluation mode that returns class scores (B, classes); it is left as it was
+    model   any network in evaluation mode that returns class scores (B, classes), or what `open_network` has made of one;
+            it is left as it was
     images  (B, C, H, W), the network's inputs
     layer   a module of maps (B, C, h, w), by its name in `model.named_modules()`, one of whose maps is watched; the paper: layer 5
     square  side in pixels, at most that of the image; the paper: 50 at 224
@@ -65,7 +66,8 @@ def occlusion_maps(
     network = open_network(model)
     images = network.prepare(images)
     _check_geometry(images, square, stride, batch)
-    network.observe_independent(images[:1], [] if layer is None else [layer])
+    if network.chain is None:
+        network.observe_independent(images[:1], [] if layer is None else [layer])
     colour = _filled(fill, images)
     uncovered = _predict(network, images, layer)
     chosen = labels_of(labels, uncovered.probabilities)
@@ -160,7 +162,7 @@ def _cover(
     network: Network, layer: str | None, square: int, stride: int, batch: int
 ) -> tuple[Occluder | _FullPasses, str]:
     """By windows where the network is a chain that begins with layers of windows, the watched one among them."""
-    chain = network.chain()
+    chain = network.chain
     if chain is not None and network.dtype is not None:
         body = [name for name, _ in split(chain.net)[0].named_children()]
         child = chain.child(layer) if layer is not None else next(iter(body), None)

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zfrepro.analysis.checks import Network, numbers, open_network, size_at_least
+from zfrepro.analysis.checks import FoundLayer, Network, numbers, open_network, size_at_least
 from zfrepro.core import autograd_deconvnet, deconvnet, layers, tiles
 from zfrepro.core.chains import Chain
-from zfrepro.core.field_boxes import field_boxes
-from zfrepro.core.finite import require_finite
 
 Positions = Tensor | Sequence[int] | Literal["strongest", "all"]
 
@@ -34,7 +32,7 @@ class Projection:
 
 
 def project(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: Tensor,
     layer: str,
     maps: int | Sequence[int] | Tensor,
@@ -49,7 +47,7 @@ def project(
     convolutions and fully connected layers apply their transposed filters without bias, batch normalisation its scale, contrast
     normalisation and dropout are skipped; sums and concatenations pass the signal to all their parts, average pooling spreads it.
 
-    model      any network in evaluation mode; it is left as it was
+    model      any network in evaluation mode, or what `open_network` has made of one; it is left as it was
     images     (B, C, H, W), the network's inputs; moved to its device and precision
     layer      a module's name in `model.named_modules()`; its last result in a forward pass, or "name:1" its first
     maps       a map of the layer (or a unit of a fully connected one) for all images, or one per image;
@@ -66,16 +64,16 @@ def project(
     images = network.prepare(images)
     if rectifier not in ("error", "pass"):
         raise ValueError(f'rectifier: "error" or "pass", not {rectifier!r}')
-    found, first = network.find(layer, images)
-    units = _units(network, images, found, first, maps, positions, size_at_least(batch, 1, "batch"))
-    chain = None if units.positions is None else network.chain()
+    found = network.find(layer, images)
+    units = _units(network, images, found, maps, positions, size_at_least(batch, 1, "batch"))
+    chain = None if units.positions is None else network.chain
     child = chain.child(layer) if chain else None
     notes: tuple[str, ...] = ()
     if chain and child and _is_supported(chain, child):
         pixels = _project_on_chain(chain, child, units, batch)
     else:
-        pixels, notes = _project_by_autograd(network, found, units, batch, rectifier == "pass")
-    boxes = _boxes(field_boxes(model, found, images[:1]), units.positions, len(units.maps))
+        pixels, notes = _project_by_autograd(network, found.layer, units, batch, rectifier == "pass")
+    boxes = _boxes(found.fields, units.positions, len(units.maps))
     return Projection(pixels, units.activations, units.maps, units.positions, boxes, notes)
 
 
@@ -103,32 +101,32 @@ class _Units:
 
 
 def _units(
-    network: Network, images: Tensor, layer: layers.Layer, first: Tensor, maps: int | Sequence[int] | Tensor, positions: Positions,
-    batch: int,
+    network: Network, images: Tensor, found: FoundLayer, maps: int | Sequence[int] | Tensor, positions: Positions, batch: int
 ) -> _Units:  # fmt: skip
     given = torch.as_tensor(maps, device=images.device)
     count = max(len(images), given.numel()) if len(images) == 1 else len(images)
     if len(images) == 1 and isinstance(positions, Tensor) and positions.dim() == 2:
         count = max(count, len(positions))
-    chosen = numbers(given, count, first.shape[1], "maps", images.device)
+    chosen = numbers(given, count, found.shape[0], "maps", images.device)
     rows = torch.arange(count, device=images.device) if len(images) > 1 else chosen.new_zeros(count)
-    of_maps = _maps_of_units(network, images, layer.name, rows, chosen, batch)
+    of_maps = _maps_of_units(network, images, found, rows, chosen, batch)
     places = _places(positions, of_maps)
     values = of_maps.flatten(1)
-    activations = (
-        values.sum(1) if places is None else values[torch.arange(count), places[:, 0] * of_maps.shape[2] + places[:, 1]]
-    )
+    indices = None if places is None else places[:, 0] * of_maps.shape[2] + places[:, 1]
+    activations = values.sum(1) if indices is None else values.gather(1, indices[:, None])[:, 0]
     return _Units(images, rows, chosen, places, activations)
 
 
-def _maps_of_units(network: Network, images: Tensor, name: str, rows: Tensor, maps: Tensor, batch: int) -> Tensor:
+def _maps_of_units(
+    network: Network, images: Tensor, found: FoundLayer, rows: Tensor, maps: Tensor, batch: int
+) -> Tensor:
     """(U, h, w): each unit's map in its image; one pass over the images, of which only these maps are kept."""
     parts = []
     for start in range(0, len(images), batch):
-        output = layers.observe(network.model, images[start : start + batch], [name])[0][name]
+        output = network.output(found, images[start : start + batch])
         mine = (rows >= start) & (rows < start + batch)
         parts.append(output[rows[mine] - start, maps[mine]])
-    values = require_finite(torch.cat(parts), "activations", f"layer {name}")
+    values = torch.cat(parts)
     return values if values.dim() == 3 else values.view(-1, 1, 1)
 
 

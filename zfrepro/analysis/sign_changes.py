@@ -30,7 +30,7 @@ class SignComparison:
 
 
 def correspondence(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: Tensor,
     corners: Tensor,
     layers: Sequence[str],
@@ -40,7 +40,7 @@ def correspondence(
 ) -> dict[str, SignComparison]:
     """Whether covering the same part changes the features of different images alike: a small `mean` means that it does.
 
-    model    any network in evaluation mode; it is left as it was
+    model    any network in evaluation mode, or what `open_network` has made of one; it is left as it was
     images   (N, C, H, W), the network's inputs; two or more
     corners  int64 (M, N, 2): top and left of the square in every image, for each kind of mask (the left eye, the nose, a random place)
     layers   modules by their names in `model.named_modules()`; the paper: layers 5 and 7

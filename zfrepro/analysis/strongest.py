@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from zfrepro.analysis.checks import Network, open_network, size_at_least
-from zfrepro.core import layers
-from zfrepro.core.field_boxes import field_boxes
-from zfrepro.core.finite import require_finite
+from zfrepro.analysis.checks import FoundLayer, Network, open_network, size_at_least
 from zfrepro.core.top_activations import TopActivations
 
 Images = Tensor | Dataset[Any] | DataLoader[Any] | Iterable[Any]
@@ -35,7 +32,7 @@ class TopPatches:
 
 
 def top_activations(
-    model: nn.Module,
+    model: nn.Module | Network,
     data: Images,
     layer: str,
     k: int = 9,
@@ -45,7 +42,7 @@ def top_activations(
 ) -> TopPatches:
     """Search a set of images for the k highest activations of a layer's maps, one per image; one pass, memory independent of its size.
 
-    model  any network in evaluation mode; it is left as it was
+    model  any network in evaluation mode, or what `open_network` has made of one; it is left as it was
     data   inputs (N, C, H, W); a torch Dataset of inputs (C, H, W), alone or first in a tuple; a DataLoader, or anything that
            yields batches (B, C, H, W), likewise; all of one size
     layer  a module's name in `model.named_modules()` ("features.3"), or of its n-th result in a forward pass ("relu:1")
@@ -71,33 +68,32 @@ def top_activations(
 class _Search:
     """The strongest activations so far, and their patches."""
 
-    def __init__(self, layer: layers.Layer, maps: Tensor, k: int, boxes: Tensor, first: Tensor):
-        self.layer, self.maps, self.boxes, self.shape = layer, maps, boxes, first.shape[1:]
-        self.top = TopActivations(len(maps), k, first.device, first.dtype)
+    def __init__(self, found: FoundLayer, maps: Tensor, k: int, images: Tensor):
+        self.found, self.maps, self.shape = found, maps, images.shape[1:]
+        self.top = TopActivations(len(maps), k, images.device, images.dtype)
         self.count = 0
-        sides = boxes[..., [1, 3]] - boxes[..., [0, 2]]
+        sides = found.fields[..., [1, 3]] - found.fields[..., [0, 2]]
         self.side = tuple(sides.flatten(0, 1).amax(dim=0).clamp(min=1).tolist())
         self.patches: dict[tuple[int, int], Tensor] = {}  # (row of the map, image) -> (C, h, w)
 
     @classmethod
     def begin(cls, network: Network, images: Tensor, name: str, k: int, maps: Sequence[int] | Tensor | None) -> _Search:
-        layer, first = network.find(name, images)
-        chosen = torch.arange(first.shape[1], device=first.device)
+        found = network.find(name, images)
+        chosen = torch.arange(found.shape[0], device=images.device)
         if maps is not None:
-            chosen = torch.as_tensor(maps, device=first.device)
+            chosen = torch.as_tensor(maps, device=images.device)
             if chosen.is_floating_point() or chosen.dim() != 1 or not len(chosen):
                 raise ValueError("maps: give whole numbers, or None for all maps")
-            if int(chosen.min()) < 0 or int(chosen.max()) >= first.shape[1]:
-                raise ValueError(f"maps: the layer has maps 0 to {first.shape[1] - 1}, not {chosen.tolist()}")
-        return cls(layer, chosen.long(), k, field_boxes(network.model, layer, images[:1]), images)
+            if int(chosen.min()) < 0 or int(chosen.max()) >= found.shape[0]:
+                raise ValueError(f"maps: the layer has maps 0 to {found.shape[0] - 1}, not {chosen.tolist()}")
+        return cls(found, chosen.long(), k, images)
 
     def take(self, network: Network, images: Tensor) -> None:
         if images.shape[1:] != self.shape:
             raise ValueError(
                 f"data: images of shape {tuple(images.shape[1:])} after others of {tuple(self.shape)}; give one size"
             )
-        output = layers.observe(network.model, images, [self.layer.name])[0][self.layer.name]
-        output = require_finite(output[:, self.maps], "activations", f"layer {self.layer.name}")
+        output = network.output(self.found, images)[:, self.maps]
         self.top.update(output if output.dim() == 4 else output[:, :, None, None], self.count)
         self._keep_patches(images)
         self.count += len(images)
@@ -118,7 +114,7 @@ class _Search:
             del self.patches[key]
 
     def _boxes(self) -> Tensor:
-        return self.boxes[self.top.positions[..., 0], self.top.positions[..., 1]]
+        return self.found.fields[self.top.positions[..., 0], self.top.positions[..., 1]]
 
     def _corners(self) -> Tensor:
         room = self.top.positions.new_tensor([self.shape[1] - self.side[0], self.shape[2] - self.side[1]])

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from zfrepro.core.deconvnet import unpool
 from zfrepro.core.finite import require_finite
-from zfrepro.core.layers import Layer, forward, observed
+from zfrepro.core.layers import Layer, run_until
 from zfrepro.core.normalisation import CrossMapNorm
 
 RECTIFIERS = {functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, functional.relu6}
@@ -150,28 +150,11 @@ def _refusal(layer: str, undefined: list[str]) -> str:
     )
 
 
-class _ReachedLayer(BaseException):
-    """Ends a forward pass at the layer; not an Exception, which the network might catch."""
-
-    def __init__(self, output: Tensor):
-        super().__init__()
-        self.output = output
-
-
 def _run(model: nn.Module, layer: Layer, images: Tensor) -> Tensor:
     """The layer's output, with a graph in which the deconvnet's rules stand."""
-
-    def stop(_: Layer, call: int, output: Tensor) -> None:
-        if call == layer.call:
-            raise _ReachedLayer(output)
-
     names: list[str] = []
-    try:
-        with _named_modules(model, names), observed([layer], stop), _Rules(names):
-            forward(model, images)
-    except _ReachedLayer as reached:
-        return reached.output
-    raise ValueError(f"layer {layer.name}: the network does not run it (so often) in a forward pass of evaluation")
+    with _named_modules(model, names), _Rules(names):
+        return run_until(model, layer, images)
 
 
 @contextmanager

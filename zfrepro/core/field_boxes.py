@@ -18,7 +18,7 @@ from torch.nn.modules.utils import _pair as pair
 from torch.overrides import TorchFunctionMode
 
 from zfrepro.core.autograd_deconvnet import SKIPPED
-from zfrepro.core.layers import Layer, forward, observed
+from zfrepro.core.layers import Layer, run_until
 
 Rule = Callable[..., Any]
 UNARY_FUNCTIONS = """relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish hardswish hardsigmoid hardtanh hardtanh_
@@ -64,31 +64,15 @@ def _ends(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return torch.minimum(first, last), last
 
 
-class _ReachedLayer(BaseException):
-    def __init__(self, output: Tensor):
-        super().__init__()
-        self.output = output
-
-
 def _run(model: nn.Module, layer: Layer, numbers: Tensor) -> Tensor:
-    def stop(_: Layer, call: int, output: Tensor) -> None:
-        if call == layer.call:
-            raise _ReachedLayer(output)
-
-    handles = [
-        module.register_forward_hook(lambda module, inputs, output: inputs[0])
-        for module in model.modules()
-        if isinstance(module, SKIPPED)
-    ]
+    mode = _LeastInWindow(numbers)
+    handles = [module.register_forward_hook(mode.after_module) for module in model.modules()]
     try:
-        with observed([layer], stop), _LeastInWindow(numbers):
-            forward(model, numbers)
-    except _ReachedLayer as reached:
-        return reached.output
+        with mode:
+            return run_until(model, layer, numbers)
     finally:
         for handle in handles:
             handle.remove()
-    raise ValueError(f"layer {layer.name}: the network does not run it (so often) in a forward pass of evaluation")
 
 
 class _LeastInWindow(TorchFunctionMode):
@@ -105,6 +89,12 @@ class _LeastInWindow(TorchFunctionMode):
         if not any(map(_is_seen, tensors)):
             return function(*args, **kwargs)
         return _mark(self._call(function, args, kwargs, [tensor for tensor in tensors if _is_seen(tensor)]))
+
+    def after_module(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        """What a module computes unseen, as compiled code does, sees the whole image; but our norms see one position."""
+        if not any(map(_is_seen, _tensors(inputs))) or all(map(_is_seen, _tensors([output]))):
+            return None
+        return inputs[0] if isinstance(module, SKIPPED) else _mark(self._see_all(output))
 
     def _call(self, function: Any, args: Any, kwargs: dict[str, Any], seen: list[Tensor]) -> Any:
         name = getattr(function, "__name__", "")

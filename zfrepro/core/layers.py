@@ -110,3 +110,29 @@ def count_calls(model: nn.Module, images: Tensor, layer: Layer) -> int:
     with torch.no_grad(), observed([layer], receive):
         forward(model, images)
     return calls
+
+
+class _ReachedLayer(BaseException):
+    """Ends a forward pass at a layer; not an Exception, which the network might catch."""
+
+    def __init__(self, output: Tensor):
+        super().__init__()
+        self.output = output
+
+
+def run_until(model: nn.Module, layer: Layer, images: Tensor) -> Tensor:
+    """A forward pass that ends at the layer, whose `call` is a number: its result (B, ...).
+
+    Raises ValueError where the network does not run the layer.
+    """
+
+    def stop(_: Layer, call: int, output: Tensor) -> None:
+        if call == layer.call:
+            raise _ReachedLayer(output)
+
+    try:
+        with observed([layer], stop):
+            forward(model, images)
+    except _ReachedLayer as reached:
+        return reached.output
+    raise ValueError(f"layer {layer.name}: the network does not run it (so often) in a forward pass of evaluation")
