@@ -291,9 +291,14 @@ def test_a_map_that_is_not_active_is_not_shown(seeing, crop):
 def test_outputs_that_are_not_finite_are_reported(seeing, crop):
     net = build(Network(base="improved"), SIZE, len(CLASSES), width=1 / 12).eval()
     with torch.no_grad():
-        net.full8.bias.fill_(torch.nan)
+        net.full8.weight.fill_(3e38)
+        net.full7.bias.fill_(9)
+    with pytest.raises(UserError, match=r"model\.safetensors: 6 of 6 class scores are not finite; .*; use other"):
+        inspect.inspect(dataclasses.replace(seeing, net=net), crop)
+    with torch.no_grad():
+        net.full8.bias[1] = torch.nan
     with pytest.raises(
-        UserError, match=r"model\.safetensors: layer full8: 6 of 6 class scores are not finite; .*; use other"
+        UserError, match=r"model\.safetensors: weights full8.bias: 1 of 6 values are not finite; the training"
     ):
         inspect.inspect(dataclasses.replace(seeing, net=net), crop)
 

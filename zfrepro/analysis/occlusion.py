@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from zfrepro.analysis.checks import Network, labels_of, numbers, open_network, predict, size_at_least
 from zfrepro.core.incremental import split
+from zfrepro.core.layers import largest_output
 from zfrepro.core.occlusion import Occluder, Prediction, corners, cover_by_full_passes
 
+VALUES_AT_ONCE = 2**26  # numbers in the largest layer of one forward pass: 256 MiB in float32
 Fill = float | Sequence[float] | Tensor
 
 
@@ -43,7 +45,7 @@ def occlusion_maps(
     fill: Fill = 0.0,
     labels: int | Sequence[int] | Tensor | None = None,
     maps: int | Sequence[int] | Tensor | None = None,
-    batch: int = 64,
+    batch: int | None = None,
 ) -> OcclusionMaps:
     """Slide a square over images; at every position, the probability of a class, the most probable class, and a map's summed activation.
 
@@ -57,7 +59,7 @@ def occlusion_maps(
             0 is the mean colour where the mean is subtracted
     labels  the class of each image (or one for all); None: the most probable when nothing is covered
     maps    the watched map of each image (or one for all); None: the one with the largest sum when nothing is covered
-    batch   positions in one forward pass
+    batch   positions in one forward pass; None: 64, or fewer where the network's maps are large
 
     A plain chain of convolution, ReLU, max pooling, normalisation and fully connected layers is recomputed only where the square
     reaches (`passes` is "windows"), which gives the same numbers sooner; others are run once per position.
@@ -65,7 +67,8 @@ def occlusion_maps(
     """
     network = open_network(model)
     images = network.prepare(images)
-    _check_geometry(images, square, stride, batch)
+    _check_geometry(images, square, stride)
+    batch = _batch(network, images) if batch is None else size_at_least(batch, 1, "batch")
     if network.chain is None:
         network.observe_independent(images[:1], [] if layer is None else [layer])
     colour = _filled(fill, images)
@@ -99,9 +102,13 @@ def _select(covered: Sequence[Prediction], watched: Tensor) -> Tensor:
     return torch.stack([part.activations[..., number] for part, number in zip(covered, watched.tolist(), strict=True)])
 
 
-def _check_geometry(images: Tensor, square: int, stride: int, batch: int) -> None:
-    for value, name in ((square, "square"), (stride, "stride"), (batch, "batch")):
-        size_at_least(value, 1, name)
+def _batch(network: Network, images: Tensor) -> int:
+    return max(1, min(64, VALUES_AT_ONCE // largest_output(network.model, images[:1])))
+
+
+def _check_geometry(images: Tensor, square: int, stride: int) -> None:
+    size_at_least(square, 1, "square")
+    size_at_least(stride, 1, "stride")
     if square > min(images.shape[2:]):
         raise ValueError(
             f"square: {square} pixels, but the images have {images.shape[2]} x {images.shape[3]}; choose a smaller square"

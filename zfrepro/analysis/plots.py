@@ -54,7 +54,9 @@ def plot_projection(projection: Projection, images: Tensor | None = None, show: 
 
 
 def plot_top_activations(top: TopPatches, show: Show = stretch) -> Figure:
-    """One row per map: the patches with its highest activations."""
+    """One row per map: the patches with its highest activations. Raises ValueError where they were not kept."""
+    if top.patches is None:
+        raise ValueError("the patches were not kept; search with patches=True")
     figure, axes = _grid(*top.values.shape)
     for row, patches in enumerate(top.patches):
         for column, patch in enumerate(patches):

@@ -28,7 +28,10 @@ class TopPatches:
         Tensor  # int64 (M, k, 4): first row, one past the last, first column, one past the last of what the unit sees
     )
     corners: Tensor  # int64 (M, k, 2): top and left of the patch in its image
-    patches: Tensor  # (M, k, C, h, w): the pixels, as inputs of the network; all as large as the largest field, moved inside the image
+    side: tuple[int, int]  # rows and columns of a patch: those of the largest field in the image
+    patches: (
+        Tensor | None
+    )  # (M, k, C, *side): the pixels, as inputs of the network, moved inside the image; None if not asked for
 
 
 def top_activations(
@@ -38,17 +41,19 @@ def top_activations(
     k: int = 9,
     maps: Sequence[int] | Tensor | None = None,
     *,
+    patches: bool = True,
     batch: int = 64,
 ) -> TopPatches:
     """Search a set of images for the k highest activations of a layer's maps, one per image; one pass, memory independent of its size.
 
-    model  any network in evaluation mode, or what `open_network` has made of one; it is left as it was
-    data   inputs (N, C, H, W); a torch Dataset of inputs (C, H, W), alone or first in a tuple; a DataLoader, or anything that
-           yields batches (B, C, H, W), likewise; all of one size
-    layer  a module's name in `model.named_modules()` ("features.3"), or of its n-th result in a forward pass ("relu:1")
-    k      images per map; fewer where the set has fewer
-    maps   which maps; None: all of the layer. Their patches are kept: M k C h w numbers
-    batch  images in one forward pass, of tensors and data sets
+    model    any network in evaluation mode, or what `open_network` has made of one; it is left as it was
+    data     inputs (N, C, H, W); a torch Dataset of inputs (C, H, W), alone or first in a tuple; a DataLoader, or anything that
+             yields batches (B, C, H, W), likewise; all of one size
+    layer    a module's name in `model.named_modules()` ("features.3"), or of its n-th result in a forward pass ("relu:1")
+    k        images per map; fewer where the set has fewer
+    maps     which maps; None: all of the layer
+    patches  whether to keep the patches, which take most of the memory: M k C h w numbers
+    batch    images in one forward pass, of tensors and data sets
 
     Raises ValueError for bad input and NotFiniteError for activations that are not finite. Source: paper section 4, Fig 2.
     """
@@ -58,7 +63,7 @@ def top_activations(
     search: _Search | None = None
     for images in _batches(data, batch):
         prepared = network.prepare(images, "data")
-        search = search or _Search.begin(network, prepared, layer, k, maps)
+        search = search or _Search.begin(network, prepared, layer, k, maps, patches)
         search.take(network, prepared)
     if search is None:
         raise ValueError("data: there are no images")
@@ -68,8 +73,8 @@ def top_activations(
 class _Search:
     """The strongest activations so far, and their patches."""
 
-    def __init__(self, found: FoundLayer, maps: Tensor, k: int, images: Tensor):
-        self.found, self.maps, self.shape = found, maps, images.shape[1:]
+    def __init__(self, found: FoundLayer, maps: Tensor, k: int, images: Tensor, keep: bool):
+        self.found, self.maps, self.shape, self.keep = found, maps, images.shape[1:], keep
         self.top = TopActivations(len(maps), k, images.device, images.dtype)
         self.count = 0
         sides = found.fields[..., [1, 3]] - found.fields[..., [0, 2]]
@@ -77,7 +82,9 @@ class _Search:
         self.patches: dict[tuple[int, int], Tensor] = {}  # (row of the map, image) -> (C, h, w)
 
     @classmethod
-    def begin(cls, network: Network, images: Tensor, name: str, k: int, maps: Sequence[int] | Tensor | None) -> _Search:
+    def begin(
+        cls, network: Network, images: Tensor, name: str, k: int, maps: Sequence[int] | Tensor | None, keep: bool
+    ) -> _Search:
         found = network.find(name, images)
         chosen = torch.arange(found.shape[0], device=images.device)
         if maps is not None:
@@ -86,7 +93,7 @@ class _Search:
                 raise ValueError("maps: give whole numbers, or None for all maps")
             if int(chosen.min()) < 0 or int(chosen.max()) >= found.shape[0]:
                 raise ValueError(f"maps: the layer has maps 0 to {found.shape[0] - 1}, not {chosen.tolist()}")
-        return cls(found, chosen.long(), k, images)
+        return cls(found, chosen.long(), k, images, keep)
 
     def take(self, network: Network, images: Tensor) -> None:
         if images.shape[1:] != self.shape:
@@ -95,7 +102,8 @@ class _Search:
             )
         output = network.output(self.found, images)[:, self.maps]
         self.top.update(output if output.dim() == 4 else output[:, :, None, None], self.count)
-        self._keep_patches(images)
+        if self.keep:
+            self._keep_patches(images)
         self.count += len(images)
 
     def _keep_patches(self, images: Tensor) -> None:
@@ -123,7 +131,6 @@ class _Search:
     def finish(self) -> TopPatches:
         k = min(self.top.values.shape[1], self.count)
         images = self.top.images[:, :k]
-        patches = [self.patches[row, image] for row, ranked in enumerate(images.tolist()) for image in ranked]
         return TopPatches(
             self.maps,
             self.top.values[:, :k],
@@ -131,8 +138,13 @@ class _Search:
             self.top.positions[:, :k],
             self._boxes()[:, :k],
             self._corners()[:, :k],
-            torch.stack(patches).view(len(self.maps), k, self.shape[0], *self.side),
+            (self.side[0], self.side[1]),
+            self._stack(images) if self.keep else None,
         )
+
+    def _stack(self, images: Tensor) -> Tensor:
+        patches = [self.patches[row, image] for row, ranked in enumerate(images.tolist()) for image in ranked]
+        return torch.stack(patches).view(*images.shape, self.shape[0], *self.side)
 
 
 def _batches(data: Images, batch: int) -> Iterator[Tensor]:

@@ -112,6 +112,25 @@ def count_calls(model: nn.Module, images: Tensor, layer: Layer) -> int:
     return calls
 
 
+def largest_output(model: nn.Module, image: Tensor) -> int:
+    """How many numbers the largest result of any module holds, for one image (1, C, H, W)."""
+    largest = image.numel()
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.numel())
+
+    handles = [module.register_forward_hook(hook) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            forward(model, image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return largest
+
+
 class _ReachedLayer(BaseException):
     """Ends a forward pass at a layer; not an Exception, which the network might catch."""
 

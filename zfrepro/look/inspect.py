@@ -12,11 +12,8 @@ from zfrepro.look.photo_network import PhotoNetwork, report_weights_file
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.core.top_activations import TopActivations
-
 GREY = 124  # of the square; measured in the paper's Fig 7
 SQUARE, STRIDE, PAPER_SIZE = 50, 6, 224  # pixels, Fig 7
-VALUES_AT_ONCE = 2**26  # float32 numbers in the largest layer of one forward pass: 256 MiB
 
 
 @dataclass(frozen=True)
@@ -63,20 +60,16 @@ def inspect(
 
     Raises UserError where the network's outputs are not finite, or where it has a layer that cannot be handled.
     """
-    from zfrepro.core.occlusion import predict
+    from zfrepro.analysis.checks import predict
 
     inputs = network.inputs(crop[None])
     with report_weights_file(network.weights):
-        uncovered = predict(network.net, inputs, network.watched)
-    probabilities = uncovered.probabilities[0].cpu().numpy()
-    top = np.argsort(-probabilities, kind="stable")[:5].tolist()
-    occlusion = None
-    with report_weights_file(network.weights):
-        layers = _features(network, crop, inputs, maps)
+        probabilities = predict(network.opened, inputs)[1][0].cpu().numpy()
+        top = np.argsort(-probabilities, kind="stable")[:5].tolist()
+        layers = {layer: _strongest(network, crop, inputs, name, maps) for layer, name in network.layers.items()}
+        occlusion = None
         if occlude:
-            occlusion = _occlusion_maps(
-                network, inputs[0], uncovered.activations[0], top[0], *proportional(network.size, square, stride)
-            )
+            occlusion = _occlusion_maps(network, inputs, top[0], *proportional(network.size, square, stride))
     return Inspection([(label, float(probabilities[label])) for label in top], layers, occlusion)
 
 
@@ -85,59 +78,42 @@ def proportional(size: int, square: int | None, stride: int | None) -> tuple[int
     return square or max(1, round(SQUARE * size / PAPER_SIZE)), stride or max(1, round(STRIDE * size / PAPER_SIZE))
 
 
-def _features(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, maps: int) -> dict[int, list[Feature]]:
-    from zfrepro.core.top_activations import find_top_activations
+def _strongest(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, name: str, count: int) -> list[Feature]:
+    """The maps of a layer with the highest activations, where these are above 0."""
+    from zfrepro.analysis import project, top_activations
 
-    layers = {name: layer for layer, name in network.layers.items()}
-    top = find_top_activations(network.net, [(slice(0, 1), inputs)], layers, top=1)
-    return {layer: _strongest(network, crop, inputs, name, top[layer], maps) for layer, name in network.layers.items()}
-
-
-def _strongest(
-    network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, name: str, top: TopActivations, maps: int
-) -> list[Feature]:
-    from zfrepro.core.tiles import patch_tiles, projection_tiles
-
-    values = top.values[:, 0]
-    chosen = values.argsort(descending=True, stable=True)[:maps]
-    chosen = chosen[values[chosen] > 0]
+    top = top_activations(network.opened, inputs, name, 1, patches=False)
+    chosen = top.values[:, 0].argsort(descending=True, stable=True)[:count]
+    chosen = chosen[top.values[chosen, 0] > 0]
     if not len(chosen):
         return []
-    positions, count = top.positions[chosen, 0], len(chosen)
-    projections = projection_tiles(network.net, name, inputs.repeat(count, 1, 1, 1), chosen, positions)
-    patches = patch_tiles(network.net, name, np.broadcast_to(crop, (count, *crop.shape)), positions.cpu())
-    rows = zip(chosen.tolist(), values[chosen].tolist(), projections, patches, strict=True)
-    return [Feature(*row) for row in rows]
+    projection = project(network.opened, inputs, name, chosen, top.positions[chosen, 0])
+    pixels = projection.pixels.permute(0, 2, 3, 1).cpu().numpy()
+    windows = [_window(corner, top.side) for corner in top.corners[chosen, 0].tolist()]
+    rows = zip(chosen.tolist(), top.values[chosen, 0].tolist(), pixels, windows, strict=True)
+    return [Feature(number, value, projected[window], crop[window]) for number, value, projected, window in rows]
 
 
-def _occlusion_maps(
-    network: PhotoNetwork, picture: torch.Tensor, sums: torch.Tensor, top: int, square: int, stride: int
-) -> OcclusionMaps:
-    """`sums` (maps,) of the watched layer, nothing covered; `top` the class that is then most probable."""
-    from zfrepro.core.occlusion import sensitivity
+def _window(corner: list[int], side: tuple[int, int]) -> tuple[slice, slice]:
+    rows, columns = (slice(start, start + length) for start, length in zip(corner, side, strict=True))
+    return rows, columns
 
-    strongest = int(sums.argmax())
+
+def _occlusion_maps(network: PhotoNetwork, inputs: torch.Tensor, top: int, square: int, stride: int) -> OcclusionMaps:
+    """`top` is the class that is most probable when nothing is covered."""
+    from zfrepro.analysis import occlusion_maps
+
     grey = network.inputs(np.full((1, network.size, network.size, 3), GREY, dtype=np.uint8))[0]
-    predictions = sensitivity(network.net, picture, grey, network.watched, square, stride, _batch(network, picture))
+    maps = occlusion_maps(network.opened, inputs, network.watched, square=square, stride=stride, fill=grey, labels=top)
+    assert maps.maps is not None
+    assert maps.activation is not None
+    assert maps.uncovered_activation is not None
     return OcclusionMaps(
         square,
         stride,
-        predictions.probabilities[..., top].cpu().numpy(),
-        predictions.probabilities.argmax(dim=-1).cpu().numpy(),
-        strongest,
-        predictions.activations[..., strongest].cpu().numpy(),
-        float(sums[strongest]),
+        maps.probability[0].cpu().numpy(),
+        maps.predicted[0].cpu().numpy(),
+        int(maps.maps[0]),
+        maps.activation[0].cpu().numpy(),
+        float(maps.uncovered_activation[0]),
     )
-
-
-def _batch(network: PhotoNetwork, picture: torch.Tensor) -> int:
-    """Positions in one forward pass, fewer where the network's maps are large."""
-    import torch
-
-    from zfrepro.core.nets import layer_outputs
-
-    with torch.no_grad():
-        every = layer_outputs(
-            network.net, picture[None], {name: i for i, (name, _) in enumerate(network.net.named_children())}
-        )
-    return max(1, min(64, VALUES_AT_ONCE // max(maps.numel() for maps in every.values())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from zfrepro.storage.paths import printable
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from zfrepro.analysis import Network
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class PhotoNetwork:
     def watched(self) -> str:
         """The child whose strongest map is watched while parts are covered; the paper: layer 5."""
         return self.layers[max(self.layers)]
+
+    @cached_property
+    def opened(self) -> Network:
+        """The network, checked once for all photographs."""
+        from zfrepro.analysis import open_network
+
+        return open_network(self.net)
 
 
 def open_trained(weights: Path, device: torch.device) -> PhotoNetwork:
