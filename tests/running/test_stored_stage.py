@@ -293,6 +293,14 @@ def arguments_of_folds(**changes):
     return {"spec": spec, **given, "out": results / out_of(FOLDS), "device": "auto", "threads": 1, **changes}
 
 
+@pytest.fixture
+def no_device_chosen(monkeypatch):
+    """torch finds no GPU, also where there is one."""
+    monkeypatch.delenv("ZFREPRO_DEVICE", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_device_chosen")
 def test_what_torch_has_computed_on_another_device_is_not_stored(own, capsys, monkeypatch):
     """The key is worked out without torch, from what the system says of its GPUs."""
     empty(own)
@@ -303,7 +311,7 @@ def test_what_torch_has_computed_on_another_device_is_not_stored(own, capsys, mo
 
 
 @pytest.fixture
-def leases(monkeypatch):
+def leases(monkeypatch, no_device_chosen):
     """Devices for which a job has asked for a GPU; it gets number 1."""
     asked = []
 
