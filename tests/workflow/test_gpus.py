@@ -18,7 +18,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, int, 
     """`train run=improved` -> its threads, GPUs and priority, as Snakemake prints them in a dry run."""
     command = [
         sys.executable, "-m", "snakemake", "--dry-run",
-        "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "tests/smoke.yaml"), "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--cores", "12", "--resources", "gpu=3",
+        "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "tests/smoke.yaml"),
+        "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--cores", "12", "--resources", "gpu=3",
     ]  # fmt: skip
     gpus = {"ZFREPRO_GPUS": "0,1,2", "ZFREPRO_JOBS_PER_GPU": "1", "ZFREPRO_DEVICE": "auto", "PYTHONPATH": str(ROOT)}
     folder = tmp_path_factory.mktemp("dry")
