@@ -9,9 +9,9 @@ from zfrepro.datasets.published import Counts
 from zfrepro.experiment import cost, hours, loading
 from zfrepro.experiment.hours import Hardware
 from zfrepro.graph import TRAINING
-from zfrepro.running import options
+from zfrepro.storage import workflow_files
 
-PAPER = options.ROOT / "workflow/experiments/paper.yaml"
+PAPER = workflow_files.ROOT / "workflow/experiments/paper.yaml"
 OPERATIONS = {
     ("train", "improved"): 36e14,
     ("ablate", "wide"): 72e14,

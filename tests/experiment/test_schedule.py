@@ -4,7 +4,7 @@ import pytest
 
 from zfrepro.experiment import loading, schedule
 from zfrepro.experiment.schedule import Interval, Task
-from zfrepro.running import options
+from zfrepro.storage import workflow_files
 
 
 def tasks(**seconds):
@@ -59,7 +59,7 @@ def test_jobs_that_are_not_part_of_a_plan_are_not_waited_for():
     assert schedule.longest_chain({}) == []
 
 
-PAPER = options.ROOT / "workflow/experiments/paper.yaml"
+PAPER = workflow_files.ROOT / "workflow/experiments/paper.yaml"
 
 
 def test_the_widest_networks_start_first_then_the_one_that_most_jobs_wait_for():

@@ -7,7 +7,6 @@ import re
 
 from zfrepro.running.experiment_files import FILE, default_file, experiment_file
 from zfrepro.storage import workflow_files
-from zfrepro.storage.workflow_files import ROOT as ROOT
 
 Wish = str | int | tuple[int, ...]  # of the option --gpus: `all`, how many, or their numbers
 
