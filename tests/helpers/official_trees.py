@@ -14,12 +14,13 @@ from zfrepro.datasets.part_annotations import PARTS
 from zfrepro.models import torchvision_import
 
 WIDE, HIGH, BLOTCHES = 340, 272, 8  # pixels; colours along either side of an image
+COMMON = 0.3  # share of a class in its images
 CALTECH101, CALTECH256 = 101, 256  # categories, without BACKGROUND_Google and 257.clutter
 MARK = 16  # pixels: side of the box of a part
 
 
 class Painter:
-    """Images of blotches: half of each is common to its class, half its own, so that no two correlate as copies do."""
+    """Images of blotches: a share of each is common to its class, the rest its own, so that no two correlate as copies do."""
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
@@ -28,7 +29,7 @@ class Painter:
     def paint(self, path: Path, name: str) -> None:
         """A JPEG of the class `name`."""
         common = self._classes.setdefault(name, self._blotches())
-        colours = Image.fromarray(((common + self._blotches()) // 2).astype(np.uint8))
+        colours = Image.fromarray((COMMON * common + (1 - COMMON) * self._blotches()).astype(np.uint8))
         large = colours.resize((WIDE, HIGH), Image.Resampling.BICUBIC)
         noise = Image.fromarray(self._rng.integers(0, 256, (HIGH // 4, WIDE // 4, 3), dtype=np.uint8)).resize(
             (WIDE, HIGH)

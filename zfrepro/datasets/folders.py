@@ -23,10 +23,7 @@ MAX_LISTED = 10  # names listed in a message
 
 
 class FolderSpec(Base):
-    inner: ClassVar[tuple[str, str]] = (
-        "",
-        "",
-    )  # path and marker of `find_folder`, where the set is only a part of `root`
+    inner: ClassVar[tuple[str, str]] = ("", "")  # path and marker of find_folder, where the set is a part of root
 
     root: Path = Field(
         description="folder of the data set; ~ and $NAME are replaced, a relative path starts at the current folder"
