@@ -81,6 +81,19 @@ def test_fig4_puts_epochs_in_columns_and_maps_in_rows():
     assert tiles == [[128, 128, 128], [128, 128, 255]]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "labels"),
+    [
+        ([1, 2, 5, 10, 20, 30, 40, 64], ["1", "2", "5", "10", "20", "30", "40", "64"]),
+        ([1 / 70, 2 / 70, 64 / 70], ["0.014", "0.029", "0.91"]),
+        ([0.501, 0.502, 100], ["0.501", "0.502", "100"]),
+        ([0.1234567, 0.1234568], ["0.123457", "0.123457"]),  # as far as the snapshots' names go
+    ],
+)
+def test_fig4_heads_its_columns_with_as_many_digits_as_tell_epochs_apart(epochs, labels):
+    assert fig4_evolution._epoch_labels(epochs) == labels
+
+
 def test_fig4_draws_a_layer_that_never_fires(toy, tmp_path):
     files = files_of(fig4_evolution, toy)
     about = artifacts.load_json(files["about"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,17 @@ def _caption(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
 
 
 def _epochs(about: Mapping[str, Any]) -> str:
-    *first, last = (f"{epoch:g}" for epoch in about["epochs"])
+    *first, last = _epoch_labels(about["epochs"])
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _epoch_labels(epochs: Sequence[float]) -> list[str]:
+    """With two significant digits, or as many as it takes to tell them apart: 0.014, 0.14, 64."""
+    for digits in range(2, 7):
+        labels = [f"{epoch:.{max(digits, len(str(int(epoch))))}g}" for epoch in epochs]
+        if len(set(labels)) == len(epochs):
+            break
+    return labels
 
 
 def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
@@ -83,8 +92,8 @@ def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
     sheet = Image.new("RGB", (grid.width, grid.height + round(1.5 * HEAD)), "white")
     sheet.paste(grid, (0, round(1.5 * HEAD)))
     font, pen = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), HEAD), ImageDraw.Draw(sheet)
-    for column, epoch in enumerate(epochs):
-        pen.text((column * (side + GAP) + side / 2, 0), f"{epoch:g}", fill=draw.INK, font=font, anchor="ma")
+    for column, label in enumerate(_epoch_labels(epochs)):
+        pen.text((column * (side + GAP) + side / 2, 0), label, fill=draw.INK, font=font, anchor="ma")
     return sheet
 
 

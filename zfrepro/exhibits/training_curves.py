@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
-from zfrepro.exhibits.kit.texts import shorten
+from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ TITLE = "Training curves"
 PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
 NETWORK = "network/"
-NAMES, NAME = 4, 1.05  # names of runs in a line of the legend, inches of each
+WIDE, LINE = 6.6, 0.14  # inches: the figure, a line of the legend
+NAMES, SIZE, SWATCH = (
+    4,
+    7.5,
+    0.45,
+)  # most names in a line of the legend, points, inches that a name takes besides its letters
 LABELLED = len(draw.CYCLE)  # the curves beyond the number of colours are grey
 COLUMNS = (
     Column("run", "Run", "label"),
@@ -77,7 +82,7 @@ def build(files: Mapping[str, Path]) -> Picture:
 
 def _initial_weights_left(networks: Mapping[str, Any]) -> str:
     shares = sorted(100 * about["faded_to"] for about in networks.values())
-    ends = " to ".join(dict.fromkeys(f"{share:.2g}" for share in (shares[0], shares[-1])))
+    ends = " to ".join(dict.fromkeys(f"{share:.{2 if share < 99.5 else 3}g}" for share in (shares[0], shares[-1])))
     return (
         f"{ends} % of the initial weights are left at the end of training: exp(-sum of learning rates x weight decay / (1 - momentum)). "
         "This remainder is noise in the filters; the paper's training leaves almost none."
@@ -109,32 +114,46 @@ def _row(run: str, line: Mapping[Any, Any]) -> Row:
 
 
 def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:
-    with draw.figure(6.6, 2.6 + 0.14 * -(-min(len(histories), LABELLED + 1) // NAMES)) as figure:
+    names = _curve_names(list(histories), diverged)
+    columns = _legend_columns(names)
+    with draw.figure(WIDE, 2.6 + LINE * -(-len(names) // columns)) as figure:
         axes = figure.subplots(1, len(PANELS))
         for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
-            _panel(ax, histories, column, diverged)
+            _panel(ax, histories, column, names, diverged)
             ax.set_title(title)
             ax.set_xlabel("epoch")
-        handles, labels = axes[0].get_legend_handles_labels()
-        names = [shorten(label, NAME, 7.5) for label in labels[::-1]]
-        figure.legend(handles[::-1], names, loc="outside lower center", ncols=NAMES)
+        handles = axes[0].get_legend_handles_labels()[0][::-1]
+        texts = [shorten(name, WIDE / columns - SWATCH, SIZE) for name in names]
+        figure.legend(handles, texts, loc="outside lower center", ncols=columns, fontsize=SIZE)
         return draw.png(figure)
 
 
-def _panel(ax: Axes, histories: dict[str, pd.DataFrame], column: str, diverged: Container[str]) -> None:
+def _curve_names(runs: Sequence[str], diverged: Container[str]) -> list[str]:
+    """Of the curves that have a colour, and of all others together."""
+    named = [f"{run} (diverged)" if run in diverged else run for run in runs[:LABELLED]]
+    return [*named, *(["others"] if len(runs) > LABELLED else [])]
+
+
+def _legend_columns(names: Iterable[str]) -> int:
+    """As many as the widest name leaves room for: names that differ only at their ends must not be cut there."""
+    widest = max(width_of(name, SIZE) for name in names)
+    return max(1, min(NAMES, int(WIDE / (widest + SWATCH))))
+
+
+def _panel(
+    ax: Axes, histories: dict[str, pd.DataFrame], column: str, names: Sequence[str], diverged: Container[str]
+) -> None:
     """The limits follow the runs that did not diverge: the last values of one that did may be huge."""
     ax.grid(axis="y")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    if max((len(history) for history in histories.values()), default=0) > 1:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    else:
+        ax.set_xticks([1])
     for i, (run, history) in reversed(list(enumerate(histories.items()))):
-        style = (
-            {"color": draw.CYCLE[i], "label": run}
-            if i < LABELLED
-            else {"color": "#c3c8d0", "linewidth": 1, "label": "others"}
-        )
-        if i > LABELLED:
-            style["label"] = "_"  # matplotlib leaves it out of the legend
-        elif run in diverged and i < LABELLED:
-            style |= {"label": f"{run} (diverged)", "linestyle": ":"}
+        style = {"color": draw.CYCLE[i]} if i < LABELLED else {"color": "#c3c8d0", "linewidth": 1}
+        style["label"] = names[i] if i < len(names) else "_"  # which matplotlib leaves out of the legend
+        if run in diverged and i < LABELLED:
+            style["linestyle"] = ":"
         finite = history[np.isfinite(history[column].astype(float))]
         ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **style)
     largest = [history[column].max() for run, history in histories.items() if run not in diverged]
