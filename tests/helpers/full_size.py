@@ -20,13 +20,14 @@ ANNOTATED = 6
 TABLE = "data/dogs/parts.csv"  # as in the comment of paper.yaml
 
 
-def experiment() -> dict[str, Any]:
-    """All that paper.yaml holds but repeated seeds, with the section and the exhibits that its comment adds."""
+def experiment(seeds: bool = False) -> dict[str, Any]:
+    """All that paper.yaml holds, with the section and the exhibits that its comment adds; all its seeds, or two of one network."""
     content: dict[str, Any] = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
     epochs = content["train"]["recipe"]["epochs"]
     content |= {"experiment": "full-size", "title": "The paper's geometry"}
     content["train"]["recipe"]["epochs"] = 1
-    content["train"]["runs"] = {name: _in_one_epoch(run, epochs) for name, run in _few_seeds(content).items()}
+    runs = {name: run for name, run in content["train"]["runs"].items() if seeds or run.get("seed", 0) < 2}
+    content["train"]["runs"] = {name: _in_one_epoch(run, epochs) for name, run in runs.items()}
     content["evaluate"]["train_images"] = 100
     content["evolution"] |= {"pictures": 200, "compared": 50}
     content["invariance"]["average"] = 3
@@ -34,11 +35,6 @@ def experiment() -> dict[str, Any]:
     content["report"]["exhibits"] += sorted(_commented_exhibits())
     content["probes"] = {"softmax": [3, 30], "svm": [0.1, 1], "sigmoids": [3, 30], "inner": 2}
     return content | _small_folds(content)
-
-
-def _few_seeds(content: dict[str, Any]) -> dict[str, Any]:
-    """Every network, and one of them with a second seed, for the ensemble."""
-    return {name: run for name, run in content["train"]["runs"].items() if run.get("seed", 0) < 2}
 
 
 def _in_one_epoch(run: dict[str, Any], epochs: int) -> dict[str, Any]:

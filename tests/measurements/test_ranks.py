@@ -19,6 +19,13 @@ def test_the_ranks_of_the_mean(tmp_path: Path) -> None:
     assert rank_ensemble(scores, ["a", "b"], 10).tolist() == [0, 1]
 
 
+def test_changed_scores_are_ranked_again(tmp_path: Path) -> None:
+    scores = {"a": _save(tmp_path, "a", np.array([[0.6, 0.3, 0.1], [0.4, 0.4, 0.2]], np.float32))}
+    assert rank_ensemble(scores, ["a"], 10).tolist() == [0, 2]
+    _save(tmp_path, "a", np.array([[0.1, 0.3, 0.6], [0.2, 0.3, 0.5]], np.float32))
+    assert rank_ensemble(scores, ["a"], 10).tolist() == [2, 0]
+
+
 def test_members_do_not_add_up_in_memory(tmp_path: Path) -> None:
     probabilities = np.full((500, 1000), 1e-3, np.float32)  # 2 MB; of these six members 24 MB
     scores = {str(i): _save(tmp_path, str(i), probabilities) for i in range(6)}

@@ -32,11 +32,17 @@ def load_ranks(run: str, path: Path) -> Ranks:
 
 
 def rank_ensemble(scores: Mapping[str, Path], runs: Sequence[str], views: int) -> np.ndarray:
-    """(N,): ranks by the mean of the runs' probabilities; scores: run -> scores.npz. They are read one after another: those of
-    50,000 images and 1,000 classes take 0.2 GB."""
+    """(N,): ranks by the mean of the runs' probabilities; scores: run -> scores.npz. Computed once for unchanged files."""
+    paths = tuple(scores[run] for run in runs)
+    return _cached_ensemble(views, paths, tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths))
+
+
+@functools.cache
+def _cached_ensemble(views: int, paths: tuple[Path, ...], _: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """Files are read one after another: the probabilities of 50,000 images and 1,000 classes take 0.2 GB."""
     name = f"{PREFIX}{views}"
-    mean = sum(artifacts.load_arrays(scores[run], name)[name] / len(runs) for run in runs)
-    return label_ranks(np.asarray(mean), artifacts.load_arrays(scores[runs[0]], "labels")["labels"])
+    mean = sum(artifacts.load_arrays(path, name)[name] / len(paths) for path in paths)
+    return label_ranks(np.asarray(mean), artifacts.load_arrays(paths[0], "labels")["labels"])
 
 
 @functools.cache
