@@ -320,7 +320,8 @@ def leases(monkeypatch, no_device_chosen):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
         return True
 
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "ZFREPRO_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(stored_stage.gpu_lease, "take", take)
     return asked
 
