@@ -31,7 +31,7 @@ title: Long enough to be interrupted
 prepare:
   source: {dataset: scenes, size: 64, options: {set: source, size: 64, train_per_class: 8, val_per_class: 1}}
 train:
-  recipe: {width: 0.08, input_size: 64, epochs: 40, batch: 32, init: he, input_scale: 0.03125, crops: random, schedule: cosine}
+  recipe: {width: 0.08, input_size: 64, epochs: 24, batch: 32, init: he, input_scale: 0.03125, crops: random, schedule: cosine}
   runs: {whole: {base: improved}, cancelled: {base: improved}, timed: {base: improved}, requeued: {base: improved}}
 report: {exhibits: [fig3_architecture, training_curves]}
 """

@@ -156,6 +156,19 @@ sbatch: error: Invalid partition name specified'.
 For further error details see the cluster/cloud log and the log files of the involved rule(s).
     jobid: 3
     log: {log}, {slurm} (check log file(s) for error details)
+Logfile {log}: empty file
+Logfile {slurm}:
+================================================================================
+SNAKEMAKE
+=========
+Job stats:
+total  9
+rule train:
+    jobid: 0
+Error in rule train:
+    message: None
+    jobid: 0
+================================================================================
 Trying to restart job 3.
 rule train:
     log: {log}

@@ -16,6 +16,7 @@ CHATTER = (
     "Provided ",
 )
 FURTHER = "For further error details see"
+LOG_SHOWN, FENCE = re.compile(r"Logfile .*:"), re.compile("={60,}")
 REASON_LINES = 15  # shown of what Snakemake printed
 
 
@@ -73,6 +74,7 @@ class Reader:
         self.jobs: dict[str, Job] = {}
         self._block: Job | None = None
         self._failed = False
+        self._fences = 0  # lines `====` that are still to come around a log that Snakemake shows: a cluster's job is a Snakemake, too
         self._all = 0  # jobs of the rule `all`, which only names the targets: none if a run is asked for others
 
     def events(self, lines: Iterable[str]) -> Iterator[Event]:
@@ -85,7 +87,11 @@ class Reader:
             return
         if self._block is not None and not line.startswith("    "):
             yield self._end_block(self._block)
-        if start := re.match(r"(?:local)?rule (\w+):$", line):
+        if self._fences:
+            self._fences -= bool(FENCE.fullmatch(line))
+        elif LOG_SHOWN.fullmatch(line):
+            self._fences = 2
+        elif start := re.match(r"(?:local)?rule (\w+):$", line):
             self._block, self._failed = Job(start[1]), False
         elif start := re.match(r"Error in rule (\w+):$", line):
             self._block, self._failed = Job(start[1]), True
