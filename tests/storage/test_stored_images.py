@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def opened(path):
 
 def read(images, *indices):
     out = np.zeros((len(indices), SIZE, SIZE, 3), dtype=np.uint8)
-    images.read(np.array(indices), out)
+    images.read(np.array(indices, dtype=np.int64), out)
     return out
 
 
@@ -45,6 +46,16 @@ def test_a_split_counts_from_its_first_image(path, array):
     np.testing.assert_array_equal(read(images, 4, 0), array[[8, 4]])
     np.testing.assert_array_equal(read(images, 1, 2, 3), array[5:8])
     np.testing.assert_array_equal(read(images.part(slice(2, 4)), 1), array[[7]])
+
+
+@pytest.mark.parametrize("index", [-1, 5])
+def test_images_of_the_next_split_are_not_reached(path, index):
+    with pytest.raises(IndexError, match="of 5"):
+        read(opened(path).part(slice(4, 9)), 0, index)
+
+
+def test_no_images_are_read_for_no_positions(path):
+    assert read(opened(path)).shape == (0, SIZE, SIZE, 3)
 
 
 def test_many_threads_read_at_once(path, array):
@@ -107,14 +118,16 @@ def test_a_file_put_in_its_place_does_not_count(path, array, tmp_path):
     np.testing.assert_array_equal(read(source.reader("val"), 3), array[[15]])
 
 
-def test_a_reader_that_is_no_longer_used_closes_its_file(path):
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
-    if before is None:
-        pytest.skip("open files are not listed by this system")
-    images = opened(path)
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+def is_open(path):
+    return any(Path(f"/proc/self/fd/{number}").resolve() == path.resolve() for number in os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are not listed by this system")
+def test_a_file_stays_open_as_long_as_a_part_is_used(path):
+    images = StoredImages(OpenFile(path), 128, COUNT, SIZE)
     part = images.part(slice(2, 3))
     del images
+    assert is_open(path)
     assert read(part, 0).any()
     del part
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not is_open(path)

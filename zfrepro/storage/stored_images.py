@@ -50,7 +50,11 @@ class StoredImages:
 
     def read(self, indices: np.ndarray, out: np.ndarray) -> None:
         """Fill uint8 (B, size, size, 3) with these images. Raises UserError where the file cannot be read or has become shorter."""
-        buffer, length = out.reshape(-1).data, 3 * self.size**2
+        if not len(indices):
+            return
+        if not 0 <= indices.min() <= indices.max() < self.count:
+            raise IndexError(f"images {indices.min()} to {indices.max()} of {self.count}")
+        buffer, length = out.data.cast("B"), 3 * self.size**2
         numbers = (self.first + indices).tolist()
         if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
             self._fill(buffer, numbers[0], length)
