@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from zfrepro.commands import run
 from zfrepro.errors import UserError
-from zfrepro.running import gpus, options
+from zfrepro.running import gpu_lease, gpus, options, profiles
 from zfrepro.running.gpus import Choice, Gpu
 from zfrepro.storage import machine
 
@@ -24,6 +25,12 @@ def no_limits(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def sees(monkeypatch):
+    """sees(gpus): what torch answers."""
+    return lambda there: monkeypatch.setattr(gpus, "visible", lambda: there)
+
+
 @pytest.mark.parametrize(
     ("device", "gpus_option", "numbers"),
     [
@@ -34,29 +41,29 @@ def no_limits(monkeypatch):
         ("cuda:5", None, [5]),
     ],
 )
-def test_which_gpus_a_run_uses(device, gpus_option, numbers):
-    wish = gpus_option and options.parse_gpus(gpus_option)
-    choice = gpus.choose(device, wish, None, lambda: EIGHT)
+def test_which_gpus_a_run_uses(sees, device, gpus_option, numbers):
+    sees(EIGHT)
+    choice = gpus.choose(device, gpus_option and options.parse_gpus(gpus_option), None)
     assert [gpu.id for gpu in choice.gpus] == [f"GPU-{number}" for number in numbers]
     assert choice.slots == len(numbers)
 
 
-def test_gpus_of_another_model_are_used_on_request_alone():
-    assert [gpu.id for gpu in gpus.choose("auto", None, None, lambda: MIXED).gpus] == ["0", "2"]
-    assert gpus.choose("auto", "all", 2, lambda: MIXED) == Choice(tuple(MIXED), 2)
+def test_gpus_of_another_model_are_used_on_request_alone(sees):
+    sees(MIXED)
+    assert [gpu.id for gpu in gpus.choose("auto", None, None).gpus] == ["0", "2"]
+    assert gpus.choose("auto", "all", 2) == Choice(tuple(MIXED), 2)
 
 
-def test_jobs_share_a_gpu():
-    assert gpus.choose("auto", 8, 3, lambda: EIGHT).slots == 24
+def test_jobs_share_a_gpu(sees):
+    sees(EIGHT)
+    assert gpus.choose("auto", 8, 3).slots == 24
 
 
-def test_the_cpu_is_used_if_it_is_asked_for_or_nothing_else_is_there():
-    assert gpus.choose("auto", None, None, list) is None
-
-    def look():
-        raise AssertionError
-
-    assert gpus.choose("cpu", None, None, look) is None
+def test_the_cpu_is_used_if_it_is_asked_for_or_nothing_else_is_there(sees, monkeypatch):
+    sees([])
+    assert gpus.choose("auto", None, None) is None
+    monkeypatch.setattr(gpus, "visible", None)  # torch is not asked
+    assert gpus.choose("cpu", None, None) is None
 
 
 @pytest.mark.parametrize(
@@ -67,16 +74,18 @@ def test_the_cpu_is_used_if_it_is_asked_for_or_nothing_else_is_there():
         ("cuda:9", None, "--device cuda:9: torch sees 2 GPUs here: 0 (H100), 1 (H100)"),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_is(device, wish, message):
+def test_what_is_not_there_is_refused_with_what_is(sees, device, wish, message):
+    sees(EIGHT[:2])
     with pytest.raises(UserError) as error:
-        gpus.choose(device, wish, None, lambda: EIGHT[:2])
+        gpus.choose(device, wish, None)
     assert str(error.value) == message
 
 
-def test_the_message_names_the_variable_that_hides_gpus(monkeypatch):
+def test_the_message_names_the_variable_that_hides_gpus(sees, monkeypatch):
+    sees(EIGHT[:1])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6")
     with pytest.raises(UserError, match=r"torch sees 1 GPU here within CUDA_VISIBLE_DEVICES=6: 0 \(H100\)$"):
-        gpus.choose("auto", 2, None, lambda: EIGHT[:1])
+        gpus.choose("auto", 2, None)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +98,10 @@ def test_the_message_names_the_variable_that_hides_gpus(monkeypatch):
         ("auto", None, 2, "--jobs-per-gpu"),
     ],
 )
-def test_without_a_gpu_every_wish_for_one_is_refused(device, wish, jobs, option):
+def test_without_a_gpu_every_wish_for_one_is_refused(sees, device, wish, jobs, option):
+    sees([])
     with pytest.raises(UserError) as error:
-        gpus.choose(device, wish, jobs, list)
+        gpus.choose(device, wish, jobs)
     assert str(error.value) == f"{option}: torch sees no GPU here; use --device cpu"
 
 
@@ -160,3 +170,22 @@ def test_a_torch_that_cannot_be_loaded_is_named(monkeypatch):
     monkeypatch.setattr(machine, "has_gpu_driver", lambda: True)
     with pytest.raises(UserError, match="which GPUs there are: ImportError: libcudart"):
         gpus.visible()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "at_once"),
+    [
+        ([], "GPU-0,GPU-1,GPU-2,GPU-3,GPU-4,GPU-5,GPU-6,GPU-7", 8),
+        (["--gpus", "2", "--jobs-per-gpu", "3"], "GPU-0,GPU-1", 6),
+        (["--device", "cuda:5"], "GPU-5", 1),
+        (["--device", "cpu"], "", 4),
+    ],
+)
+def test_a_run_names_its_gpus_to_its_jobs_and_counts_them_for_snakemake(sees, monkeypatch, arguments, named, at_once):
+    sees(EIGHT)
+    for name in (gpu_lease.GPUS, gpu_lease.JOBS_PER_GPU):
+        monkeypatch.setenv(name, "from outside")
+    parsed = run._parse([*arguments, "--cores", "4"])
+    choice = run._choose_gpus(parsed, profiles.DEFAULT)
+    assert os.environ[gpu_lease.GPUS] == named
+    assert run._limits(parsed, profiles.DEFAULT, choice) == ["--cores", "4", "--resources", f"gpu={at_once}"]

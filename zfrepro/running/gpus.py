@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zfrepro.errors import UserError
@@ -48,17 +48,15 @@ def visible() -> list[Gpu]:
     return [Gpu(**about) for about in json.loads(process.stdout.splitlines()[-1])]
 
 
-def choose(
-    device: str, wish: Wish | None, jobs_per_gpu: int | None, look: Callable[[], list[Gpu]] = visible
-) -> Choice | None:
-    """What a run uses; None: the CPU. look: lists what is there. Raises UserError for what is not there.
+def choose(device: str, wish: Wish | None, jobs_per_gpu: int | None) -> Choice | None:
+    """What a run uses; None: the CPU. Raises UserError for what is not there.
 
     Without a wish these are the GPUs of the model that torch takes first: results of different models differ in their last digits, and
     the weakest may be one that only drives a screen.
     """
     if device == "cpu":
         return None
-    there = look()
+    there = visible()
     numbers = _numbers(device, wish, there)
     wishes = {f"--gpus {_text(wish)}": wish, f"--device {device}": device != "auto", "--jobs-per-gpu": jobs_per_gpu}
     option = next((option for option, given in wishes.items() if given), None)
