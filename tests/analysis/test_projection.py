@@ -302,6 +302,34 @@ def test_a_network_that_detaches_its_maps_is_refused():
         project(model, torch.randn(1, 3, 9, 9), "1", 0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_network_s_precision_is_used(dtype):
+    torch.manual_seed(3)
+    layers_of_model = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(8, 4, 3)
+    model = randomise(nn.Sequential(*layers_of_model).to(dtype)).eval()
+    images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
+    result = project(model, images, "4", [0, 1], (1, 1))
+    assert result.pixels.dtype == result.activations.dtype == dtype
+    exact = project(model.double(), images, "4", [0, 1], (1, 1))
+    error = (result.pixels.double() - exact.pixels).norm() / exact.pixels.norm()
+    assert 0 < error < (1e-5 if dtype == torch.float32 else 0.1)
+
+
+GATED = [("mobilenet_v3_small", "features.4", "(Hardswish)"), ("efficientnet_b0", "features.2", "(SiLU)")]
+
+
+@pytest.mark.parametrize(("name", "layer", "kind"), GATED)
+def test_torchvision_s_gated_networks(name, layer, kind):
+    model = random_model(name)
+    images = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    with pytest.raises(ValueError, match=f"layer {layer}: no deconvnet is defined below it"):
+        project(model, images, layer, 0)
+    result = project(model, images, layer, 0, rectifier="pass")
+    assert result.pixels.norm() > 0
+    assert any(kind in note for note in result.notes)
+    assert any("as a gate does" in note for note in result.notes)
+
+
 def test_relu6_rectifies_and_hardtanh_from_0_too():
     torch.manual_seed(0)
     first, last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3)

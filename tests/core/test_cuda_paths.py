@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
+from zfrepro import analysis
 from zfrepro.core import (
     autograd_deconvnet,
     correspondence,
@@ -212,7 +213,34 @@ def of_any_network(device):
     return [tensor.detach().cpu() for tensor in tensors]
 
 
+class Scored(Branches):
+    """With class scores."""
+
+    def forward(self, images):
+        return super().forward(images).mean((2, 3))
+
+
+def of_the_library(device):
+    """All analyses, of a chain and of another network."""
+    shown, results = inputs("cpu", 3), []
+    torch.manual_seed(0)
+    for net, layer in ((network(device), "relu5"), (Scored().to(device).eval(), "pool")):
+        corners = torch.tensor([[[0, 0], [5, 9], [20, 30]]])
+        covered = analysis.occlusion_maps(net, shown[:1], layer, square=20, stride=22, fill=[0.5, 0, 1])
+        curves = analysis.invariance(
+            net, shown, [layer], shift=[2.0], scale=[1.5], rotation=[30.0], size=60 if layer == "pool" else 64
+        )
+        projections = [analysis.project(net, shown, layer, [0, 2, 1], positions) for positions in ("strongest", "all")]
+        top = analysis.top_activations(net, shown, layer, 2)
+        signs = analysis.correspondence(net, shown, corners, [layer], square=20)
+        results += [
+            tree_leaves([vars(part) for part in (covered, top, *projections, *curves.values(), *signs.values())])
+        ]
+    return [[leaf.detach().cpu() for leaf in leaves if isinstance(leaf, torch.Tensor)] for leaves in results]
+
+
 COMPUTATIONS = (
+    of_the_library,
     of_any_network,
     of_correspondence,
     of_evaluation,

@@ -116,6 +116,26 @@ def test_what_is_not_known_to_see_less_sees_the_whole_image():
     assert (boxes_of(net, "1", (9, 7)) == torch.tensor([0, 9, 0, 7])).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_numbers_stay_exact_in_half_precision(dtype):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)).to(dtype)
+    assert boxes_of(net, "0", (1003, 5))[999, 2].tolist() == [999, 1002, 2, 5]
+    assert (boxes_of(net, "1", (1003, 5)) == torch.tensor([0, 1003, 0, 5])).all()
+
+
+def test_writing_into_an_empty_tensor():
+    class Written(nn.Module):
+        def forward(self, maps):
+            result = torch.zeros_like(maps)
+            result[:, 1:] = maps[:, 1:]
+            return result
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), Written())
+    boxes = boxes_of(net, "1", (9, 7))
+    assert (boxes[..., 0] <= boxes_of(net, "0", (9, 7))[..., 0]).all()
+    assert (boxes[..., 1] >= boxes_of(net, "0", (9, 7))[..., 1]).all()
+
+
 def test_units_that_see_the_border_alone_have_empty_boxes():
     boxes = boxes_of(nn.Sequential(nn.Conv2d(3, 2, 2, padding=3)), "0", (7, 7))
     assert boxes[3, 5].tolist() == [0, 2, 2, 4]

@@ -7,7 +7,11 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import CeilConv2d, build
 from zfrepro.core.normalisation import CrossMapNorm
-from zfrepro.core.occlusion import Occluder, corners, predict, sensitivity, survey
+from zfrepro.core.occlusion import Occluder, corners, cover_by_full_passes, predict, survey
+
+
+def sensitivity(net, image, grey, layer, square, stride, batch):
+    return Occluder(net, layer, square, stride, batch)(image, grey)
 
 
 def test_figure_7_geometry():
@@ -58,6 +62,24 @@ def test_krizhevsky_s_network_too(square, stride):
     torch.manual_seed(1)
     net = build(Network(base="baseline"), 70, classes=5, width=1 / 12).double().eval()
     assert_equals_a_loop(net, 70, "relu5", square, stride, 9)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 64])
+def test_full_passes_and_windows_agree_on_an_image_that_is_no_square(batch):
+    torch.manual_seed(4)
+    net = (
+        nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(5)).double().eval()
+    )
+    image, grey = torch.randn(2, 3, 15, 23, dtype=torch.float64)
+    net(image[None])
+    windows = Occluder(net, "1", 6, 4, batch)(image, grey)
+    full = cover_by_full_passes(lambda covered: predict(net, covered, "1"), image, grey, 6, 4, batch)
+    assert windows.probabilities.shape == full.probabilities.shape == (3, 5, 5)
+    torch.testing.assert_close(windows.probabilities, full.probabilities, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(windows.activations, full.activations, rtol=1e-10, atol=1e-12)
+    covered = image.clone()
+    covered[:, 4:10, 16:22] = grey[:, 4:10, 16:22]
+    torch.testing.assert_close(full.probabilities[1, 4], net(covered[None])[0].softmax(0).detach())
 
 
 CHAINS = [

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.utils import _pair as pair
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
 
 from zfrepro.core.autograd_deconvnet import SKIPPED
 from zfrepro.core.layers import Layer, run_until
@@ -45,7 +46,7 @@ def field_boxes(model: nn.Module, layer: Layer, images: Tensor) -> Tensor:
     rows = torch.arange(height, dtype=_exact(images.dtype), device=images.device)[:, None].expand(height, width)
     columns = torch.arange(width, dtype=rows.dtype, device=images.device).expand(height, width)
     numbers = torch.stack([rows, -rows, columns, -columns])[:, None].expand(-1, images.shape[1], -1, -1)
-    least = _run(model, layer, numbers.contiguous())
+    least = _run(model, layer, numbers.contiguous(), images.dtype)
     if not _is_seen(least):
         raise ValueError(f"layer {layer.name}: its result does not depend on the image")
     maps = (least.flatten(2) if least.dim() == 4 else least.flatten(1)[:, :, None]).amin(dim=1)
@@ -64,8 +65,8 @@ def _ends(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return torch.minimum(first, last), last
 
 
-def _run(model: nn.Module, layer: Layer, numbers: Tensor) -> Tensor:
-    mode = _LeastInWindow(numbers)
+def _run(model: nn.Module, layer: Layer, numbers: Tensor, dtype: torch.dtype) -> Tensor:
+    mode = _LeastInWindow(numbers, dtype)
     handles = [module.register_forward_hook(mode.after_module) for module in model.modules()]
     try:
         with mode:
@@ -78,8 +79,9 @@ def _run(model: nn.Module, layer: Layer, numbers: Tensor) -> Tensor:
 class _LeastInWindow(TorchFunctionMode):
     """Tensors that hold numbers of this kind are marked; all others are the network's own constants, and are computed as usual."""
 
-    def __init__(self, numbers: Tensor):
+    def __init__(self, numbers: Tensor, dtype: torch.dtype):
         super().__init__()
+        self.dtype = dtype  # of the network's weights
         self.whole = numbers.amin(dim=(1, 2, 3))  # (4,), of a unit that sees the whole image
         _mark(numbers)
 
@@ -98,6 +100,8 @@ class _LeastInWindow(TorchFunctionMode):
 
     def _call(self, function: Any, args: Any, kwargs: dict[str, Any], seen: list[Tensor]) -> Any:
         name = getattr(function, "__name__", "")
+        if name == "__setitem__" and not _is_seen(args[0]):
+            return _mark(args[0].copy_(self._see_all(args[0])))
         if name in SHAPES:
             return function(*args, **kwargs)
         if name in RULES:
@@ -106,14 +110,19 @@ class _LeastInWindow(TorchFunctionMode):
             return seen[0]
         if name in BINARY and all(tensor.is_floating_point() for tensor in seen):
             return _least(name, args, seen)
+        args, kwargs = tree_map_only(Tensor, self._as_input, (args, kwargs))
         return self._see_all(function(*args, **kwargs))
+
+    def _as_input(self, tensor: Tensor) -> Tensor:
+        """Numbers are float32 at least, which the weights of a network in half precision do not take."""
+        return tensor.to(self.dtype) if _is_seen(tensor) and tensor.is_floating_point() else tensor
 
     def _see_all(self, result: Any) -> Any:
         if isinstance(result, tuple | list):
             return type(result)(self._see_all(part) for part in result)
         if not isinstance(result, Tensor) or result.dim() == 0 or len(result) != 4 or not result.is_floating_point():
             return result
-        return self.whole.to(result.dtype).view(-1, *[1] * (result.dim() - 1)).expand_as(result).clone()
+        return self.whole.view(-1, *[1] * (result.dim() - 1)).expand_as(result).clone()
 
 
 def _least(name: str, args: Any, seen: list[Tensor]) -> Tensor:

@@ -120,13 +120,6 @@ def cover_by_full_passes(
     return Prediction(probabilities, activations)
 
 
-def sensitivity(
-    net: nn.Sequential, image: Tensor, grey: Tensor, layer: str, square: int, stride: int, batch: int
-) -> Prediction:
-    """An `Occluder`'s predictions of one image."""
-    return Occluder(net, layer, square, stride, batch)(image, grey)
-
-
 @torch.no_grad()
 def survey(
     net: nn.Sequential, batches: Iterable[tuple[slice, Tensor]], layer: str, top: int
