@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zfrepro.analysis import project
+from zfrepro.analysis import occlusion_maps, open_network, project
 
 
 @pytest.fixture
@@ -29,6 +29,17 @@ def test_a_network_in_training_mode(net):
     net[3].train()
     with pytest.raises(ValueError, match="module 3 is in training mode"):
         project_first(net)
+
+
+def test_a_network_that_was_checked_before(net):
+    opened = open_network(net)
+    assert open_network(opened) is opened
+    once, again = (project_first(model) for model in (net, opened))
+    assert torch.equal(once.pixels, again.pixels)
+    assert project_first(opened, torch.zeros(1, 3, 11, 11)).pixels.shape == (1, 3, 11, 11)
+    net.train()
+    with pytest.raises(ValueError, match="the network is in training mode"):
+        project_first(opened)
 
 
 def test_a_layer_that_does_not_exist(net):
@@ -76,6 +87,17 @@ def test_a_network_whose_images_depend_on_each_other(net):
     net[0][1] = nn.BatchNorm2d(4, track_running_stats=False).eval()
     with pytest.raises(ValueError, match=r"layer 0.2: an image's result changes with the other images of its batch"):
         project_first(net, torch.randn(2, 3, 9, 9))
+
+
+def test_a_chain_with_a_module_that_mixes_its_batch():
+    class Centred(nn.Module):
+        def forward(self, scores):
+            return scores - scores.mean(0)
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 49, 5), Centred()).eval()
+    assert open_network(model).chain is not None
+    with pytest.raises(ValueError, match="the network's output: an image's result changes with the other images"):
+        occlusion_maps(model, torch.randn(1, 3, 9, 9), square=3, stride=3)
 
 
 def test_a_network_that_draws_at_random(net):

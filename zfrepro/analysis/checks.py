@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -51,17 +52,33 @@ class Network:
         _require_finite(images, "values", name, "check how the images are read")
         return images.detach().to(device=self.device, dtype=self.dtype)
 
+    @cached_property
+    def keeps_images_apart(self) -> bool:
+        """Whether it is known that no image's result depends on other images; else it has to be tried."""
+        return self.chain is not None and self.chain.keeps_images_apart
+
+    def _call_in_chain(self, layer: Layer) -> int | None:
+        """The number of the call that is meant, where the chain shows it and nothing has to be tried."""
+        if not self.keeps_images_apart or self.chain is None or self.chain.child(layer.name) is None:
+            return None
+        return layer.call or len(self.chain.children[layer.name])
+
+    @torch.no_grad()
     def find(self, name: str, images: Tensor) -> FoundLayer:
         """Raises ValueError for a layer without maps (B, C, h, w) or units (B, N), and where an image's output depends on other images."""
         key = (name, tuple(images.shape[1:]))
         if key not in self.found:
             layer = find_layer(self.model, name)
-            output = self.observe_independent(images[:1], [name])[0][name]
+            if call := self._call_in_chain(layer):
+                layer = Layer(name, layer.module, call)
+                output = run_until(self.model, layer, images[:1])
+            else:
+                output = self.observe_independent(images[:1], [name])[0][name]
+                layer = Layer(name, layer.module, layer.call or count_calls(self.model, images[:1], layer))
             if output.dim() not in (2, 4) or not output.is_floating_point():
                 raise ValueError(
                     f"layer {name}: its output has the shape {tuple(output.shape)}; choose a layer of maps (B, C, h, w) or of units (B, N)"
                 )
-            layer = Layer(name, layer.module, layer.call or count_calls(self.model, images[:1], layer))
             fields = field_boxes(self.model, layer, images[:1])
             self.found[key] = FoundLayer(layer, tuple(output.shape[1:]), fields)
         return self.found[key]
@@ -89,20 +106,25 @@ class Network:
 def open_network(model: Any) -> Network:
     """Raises ValueError for anything but a network in evaluation mode with finite weights."""
     if isinstance(model, Network):
+        _require_evaluation(model.model)
         return model
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: give a torch.nn.Module, not {type(model).__name__}")
-    if training := [name for name, module in model.named_modules() if module.training]:
-        which = f"module {training[0]}" if training[0] else "the network"
-        raise ValueError(
-            f"{which} is in training mode, where dropout and batch normalisation depend on the batch; call model.eval()"
-        )
+    _require_evaluation(model)
     weights = dict(model.named_parameters()) | dict(model.named_buffers())
     for name, tensor in weights.items():
         _require_finite(tensor, "values", f"weights {name}", "the training has diverged or the file is damaged")
     first = next((tensor for tensor in weights.values() if tensor.is_floating_point()), None)
     device, dtype = (None, None) if first is None else (first.device, first.dtype)
     return Network(model, device, dtype, as_chain(model))
+
+
+def _require_evaluation(model: nn.Module) -> None:
+    if training := [name for name, module in model.named_modules() if module.training]:
+        which = f"module {training[0]}" if training[0] else "the network"
+        raise ValueError(
+            f"{which} is in training mode, where dropout and batch normalisation depend on the batch; call model.eval()"
+        )
 
 
 def _require_finite(tensor: Tensor, values: str, name: str, advice: str) -> None:

@@ -68,7 +68,8 @@ def invariance(
     size_at_least(batch, 1, "batch")
     colour = _filled(fill, images[:, :, :1, :1])
     untouched = torch.cat([core.views(image, side, core.shifts([0.0]), core.MIRRORED) for image in images])
-    network.observe_independent(untouched[:1], layers)
+    if not network.keeps_images_apart:
+        network.observe_independent(untouched[:1], layers)
     originals = [_observe(network, view[None], layers) for view in untouched]
     chosen = labels_of(labels, torch.cat([probabilities for _, probabilities in originals]))
     curves: dict[Kind, InvarianceCurve] = {}

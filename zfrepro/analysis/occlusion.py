@@ -69,7 +69,7 @@ def occlusion_maps(
     images = network.prepare(images)
     _check_geometry(images, square, stride)
     batch = _batch(network, images) if batch is None else size_at_least(batch, 1, "batch")
-    if network.chain is None:
+    if not network.keeps_images_apart:
         network.observe_independent(images[:1], [] if layer is None else [layer])
     colour = _filled(fill, images)
     uncovered = _predict(network, images, layer)

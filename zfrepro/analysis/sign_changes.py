@@ -54,7 +54,8 @@ def correspondence(
     network = open_network(model)
     images = network.prepare(images)
     places = _check(images, corners, layers, size_at_least(square, 1, "square"))
-    network.observe_independent(images[:1], layers)
+    if not network.keeps_images_apart:
+        network.observe_independent(images[:1], layers)
     colour = _filled(fill, images)
     covered = (_covered(images, mask, square, colour) for mask in places)
     changes = sign_changes(lambda inputs: _features(network, inputs, layers), images, covered)

@@ -14,8 +14,13 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from zfrepro.core.nets import CeilConv2d
+from zfrepro.core.normalisation import CrossMapNorm
+
 FLATTEN = (torch.flatten, "flatten")
 RELU = (functional.relu, torch.relu, "relu")
+APART = (nn.Conv2d, CeilConv2d, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Identity,
+         nn.LocalResponseNorm, CrossMapNorm)  # fmt: skip
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
@@ -26,12 +31,25 @@ class Chain:
     net: nn.Sequential
     children: dict[str, list[str]]  # name of a module -> names in `net` of its calls; "features.3" -> ["features_3"]
 
+    @property
+    def keeps_images_apart(self) -> bool:
+        """Whether only modules stand in it of which it is known that an image's result depends on no other image and no chance."""
+        return all(map(_keeps_images_apart, self.net))
+
     def child(self, name: str) -> str | None:
         """The name in `net` of a layer, written as in core/layers.py; None if it is no single module of the chain."""
         path, _, number = name.partition(":")
         calls = self.children.get(path, [])
         call = int(number) - 1 if number.isdecimal() else len(calls) - 1
         return calls[call] if 0 <= call < len(calls) else None
+
+
+def _keeps_images_apart(module: nn.Module) -> bool:
+    if isinstance(module, nn.BatchNorm2d):
+        return type(module) is nn.BatchNorm2d and module.running_mean is not None
+    if isinstance(module, nn.Flatten):
+        return type(module) is nn.Flatten and module.start_dim == 1
+    return type(module) in APART
 
 
 class _NoChainError(Exception):
