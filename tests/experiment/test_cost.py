@@ -153,15 +153,19 @@ def test_a_prepared_set_is_counted_from_its_manifest(config, improved, tmp_path,
 
 @pytest.mark.workflow
 def test_the_papers_experiment_is_planned_without_data(tmp_path, monkeypatch, capsys):
-    """At one TFLOP/s the hours are the operations."""
+    """At one TFLOP/s the hours are the operations, on eight GPUs too: more than an eighth of them, since 17 trainings do not fill eight."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(workflow_files.ROOT))
-    plan.main(["--config", str(PAPER), "--tflops", "1"])
+    plan.main(["--config", str(PAPER), "--tflops", "1", "--gpus", "8"])
     output = capsys.readouterr().out
     assert "needs images: source 1,331,167, caltech101 8,677, caltech256 29,780, voc2012 11,540" in output
     parts = re.findall(r" (\d\.\de\+\d+)", re.search("needs operations: .*", output)[0])
     hours = float(re.search(r"needs hours: ([\d,.]+) at 1 TFLOP/s", output)[1].replace(",", ""))
     assert hours == pytest.approx(sum(map(float, parts)) / 1e12 / 3600, rel=0.05)
+    on_eight = re.search(r"on 8 GPUs with 64 cores: ([\d,.]+) hours, ([\d,.]+) GPU hours", output).groups()
+    ends, used = (float(number.replace(",", "")) for number in on_eight)
+    assert used == pytest.approx(hours, rel=0.01)
+    assert hours / 8 < ends < hours / 6
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast"])

@@ -1,5 +1,8 @@
 """Order and end of jobs: small graphs with hours that a person can add up."""
 
+import math
+from random import Random
+
 import pytest
 
 from zfrepro.experiment import loading, schedule
@@ -108,3 +111,39 @@ def test_jobs_that_read_share_the_disk_and_get_it_back_when_one_ends():
     assert [interval.end for interval in schedule.lay_out(jobs, 0, 3, disk=4).values()] == pytest.approx([5, 3, 5])
     # 2 bytes/s: 1 each for 10 s
     assert schedule.lay_out(jobs, 0, 3, disk=2)["a",].end == pytest.approx(10)
+
+
+def random_tasks(random):
+    """Up to 25 jobs, some of which take no time, wait for others, need more cores than there are, or read from the disk."""
+    drawn = {}
+    for index in range(random.randint(1, 25)):
+        seconds, after = (
+            random.choice([0, 0.1, 0.3, 1]),
+            [(str(other),) for other in range(index) if random.random() < 0.15],
+        )
+        count = random.choice([0, 10]) * seconds * random.random()
+        drawn[str(index),] = Task(seconds, after, random.choice([0, 1]), random.choice([1, 2, 9]), count)
+    return drawn
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_job_starts_too_early_nor_gets_what_another_one_has(seed):
+    random = Random(seed)
+    for _ in range(50):
+        jobs, gpus, cores, disk = (
+            random_tasks(random),
+            random.randint(1, 4),
+            random.randint(1, 8),
+            random.choice([1, 5, math.inf]),
+        )
+        intervals = schedule.lay_out(jobs, gpus, cores, disk)
+        assert intervals.keys() == jobs.keys()
+        end = max(interval.end for interval in intervals.values())
+        assert end > max(schedule.chain_lengths(jobs).values()) - 1e-9
+        assert end > sum(task.bytes for task in jobs.values()) / disk - 1e-9
+        for job, (start, stop) in ((job, (interval.start, interval.end)) for job, interval in intervals.items()):
+            assert stop - start > jobs[job].seconds - 1e-9
+            assert all(intervals[earlier].end <= start for earlier in jobs[job].after)
+            beside = [jobs[other] for other, at in intervals.items() if at.start <= start and at.end > start + 1e-9]
+            assert sum(task.gpus for task in beside) <= gpus
+            assert sum(min(task.cores, cores) for task in beside) <= cores

@@ -107,7 +107,11 @@ def lay_out(tasks: Mapping[Job, Task], gpus: float, cores: float, disk: float = 
         seconds = _share_disk({job: tasks[job] for job in left}, disk)
         job = min(left, key=lambda name: left[name] * seconds[name])
         passed = left[job] * seconds[job]
-        left = {name: share - (passed and passed / seconds[name]) for name, share in left.items() if name != job}
+        left = {
+            name: max(0.0, share - passed / seconds[name]) if passed else share
+            for name, share in left.items()
+            if name != job
+        }
         now += passed
         ends[job] = now
         free = [amount + need for need, amount in zip(needs[job], free, strict=True)]
