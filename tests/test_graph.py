@@ -145,7 +145,7 @@ def test_the_stages_that_use_a_gpu_are_those_with_a_device():
         (("train", "improved"), True),
         (("features", "caltech101", "improved"), True),
         (("features", "caltech101", "hog"), False),
-        (("probes", "caltech101", "improved"), False),
+        (("probes", "caltech101", "hog"), True),
         (("exhibits", "claims"), False),
     ],
 )

@@ -88,6 +88,11 @@ def threads(stage):
     )
 
 
+def threads_of_probes(wildcards, input):
+    """Also on the CPU a share of many cores: their sums are of float32 in any order, and at the paper's size they take hours."""
+    return max(threads("probes")(wildcards, input), workflow.cores // 8)
+
+
 @functools.cache
 def priorities():
     """Run -> 0..20: below the jobs that come between two trainings, above those that only the report waits for."""

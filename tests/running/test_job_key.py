@@ -101,7 +101,7 @@ def test_other_variables_do_not(package, monkeypatch, name):
 
 def test_another_instruction_set_changes_it_also_where_no_device_is_chosen(package, monkeypatch):
     probe = {"spec": probes.Spec(), "features": Path("f.json"), "folds": Path("g.json"), "images": Path("m.json"),
-             "out": Path("p.json"), "threads": 1}  # fmt: skip
+             "out": Path("p.json"), "device": "cpu", "threads": 1}  # fmt: skip
     before = key(package), key(package, probe, stage="probes", module=probes)
     monkeypatch.setattr(machine, "instruction_set", lambda: "x86_64 avx512f")
     after = key(package), key(package, probe, stage="probes", module=probes)
@@ -178,6 +178,7 @@ def test_a_result_that_is_one_file_is_kept_under_its_name(package):
         "features": Path("f.json"),
         "folds": Path("g.json"),
         "images": Path("m.json"),
+        "device": "cpu",
         "threads": 1,
     }
     keys = {key(package, {**probe, "out": Path(f"results/demo/probes/caltech101/{name}.json")}, stage="probes", module=probes)

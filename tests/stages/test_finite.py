@@ -15,7 +15,7 @@ from helpers import toy_results
 
 from zfrepro.core import correspondence as core_correspondence
 from zfrepro.core import evolution as core_evolution
-from zfrepro.core import hog, nets, overlap
+from zfrepro.core import gram, hog, nets, newton, overlap
 from zfrepro.core import invariance as core_invariance
 from zfrepro.core import probes as core_probes
 from zfrepro.core.architecture import Network
@@ -135,21 +135,19 @@ def test_a_small_copy_that_is_not_finite_is_no_flat_picture():
 
 def test_features_scores_and_odds_of_nan_stop_the_probes(monkeypatch):
     with pytest.raises(NotFiniteError, match="1 of 4 features"):
-        core_probes.gram(np.array([[1.0, 2.0], [INFINITY, 4.0]], np.float16))
+        gram.gram(np.array([[1.0, 2.0], [INFINITY, 4.0]], np.float16))
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 6)
-    products = core_probes.gram(rng.normal(size=(12, 3)).astype(np.float32) + labels[:, None])
+    products = gram.gram(rng.normal(size=(12, 3)).astype(np.float32) + labels[:, None])
     task = core_probes.task(products, labels, np.arange(0, 12, 2), np.arange(1, 12, 2), inner=2)
     presence = np.eye(2, dtype=np.int8)[labels]
     several = core_probes.task(products, presence, np.arange(0, 12, 2), np.arange(1, 12, 2), inner=2)
-    fit = core_probes._fit
+    fit = newton.fit
 
-    def fitted_wrong(model, strength, inputs, labels):
-        fitted = fit(model, strength, inputs, labels)
-        fitted.coef_ = np.full_like(fitted.coef_, NAN)
-        return fitted
+    def fitted_wrong(*arguments):
+        return dataclasses.replace(fitted := fit(*arguments), intercepts=torch.full_like(fitted.intercepts, NAN))
 
-    monkeypatch.setattr(core_probes, "_fit", fitted_wrong)
+    monkeypatch.setattr(newton, "fit", fitted_wrong)
     monkeypatch.setattr(core_probes, "_accuracies", lambda kind, strengths, *_: np.ones(len(strengths)))
     for kind in ("softmax", "svm"):
         with pytest.raises(NotFiniteError, match="6 of 6 class scores"):
@@ -385,7 +383,7 @@ def test_probes_name_a_layer_whose_features_are_not_finite(place, tmp_path, valu
     message = r"features/layer7\.npy: 1 of [0-9]+ features are not finite; delete .*features and run again"
     arguments = place / "folds/folds.json", images(place, "caltech"), tmp_path / "probes.json"
     with pytest.raises(UserError, match=message):
-        probes.run(probes.Spec(inner=2), tmp_path / "features/features.json", *arguments)
+        probes.run(probes.Spec(inner=2), tmp_path / "features/features.json", *arguments, device="cpu")
     assert not (tmp_path / "probes.json").exists()
 
 

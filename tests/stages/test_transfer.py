@@ -178,7 +178,9 @@ def compute_features(place, out, kind="network", target="caltech", **settings):
 
 def probed(place, made_in, out, target="caltech", **settings):
     summary = place / "folds" / target / "folds.json"
-    probes.run(probes.Spec(inner=2, **settings), made_in / "features.json", summary, manifest(place, target), out)
+    probes.run(
+        probes.Spec(inner=2, **settings), made_in / "features.json", summary, manifest(place, target), out, "cpu"
+    )
     return artifacts.load_json(out)
 
 
@@ -247,7 +249,7 @@ def test_pictures_of_difficult_objects_alone_do_not_train_the_softmax(place, tmp
     artifacts.save_arrays(images.with_name("index.npz"), **index)
     compute_features(place, tmp_path / "a", layers=(7,), target="voc")
     summary = place / "folds/voc/folds.json"
-    probes.run(probes.Spec(inner=2), tmp_path / "a/features.json", summary, images, tmp_path / "a.json")
+    probes.run(probes.Spec(inner=2), tmp_path / "a/features.json", summary, images, tmp_path / "a.json", "cpu")
     softmax, _ = artifacts.load_json(tmp_path / "a.json")["precisions"]
     shown = presence[72:, labels[0]]
     counted = np.flatnonzero(shown[shown >= 0] == 1) + 1

@@ -237,7 +237,7 @@ def test_code_that_asks_for_its_place_cannot_move(package):
 def test_libraries_count_by_their_versions():
     versions = {stage: computing_code.digest([f"stages.{stage}.run"])[1] for stage in ("train", "probes", "prepare")}
     assert set(versions["train"]) == {"numpy", "pandas", "pydantic", "torch"}
-    assert {"scipy", "sklearn", "threadpoolctl"} <= set(versions["probes"])
+    assert {"scipy", "sklearn", "torch"} <= set(versions["probes"])
     assert "unknown" not in {version for name, version in versions["train"].items()}
     assert "libjpeg" in versions["prepare"]["PIL"]
 

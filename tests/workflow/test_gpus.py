@@ -46,6 +46,7 @@ def _word(key: str, text: str, pattern: str = r"\S+") -> str:
         ("ablate run=improved-wide", 4, 1),
         ("features set=caltech101, features=improved", 4, 1),
         ("features set=caltech101, features=hog", 1, 0),
+        ("probes set=caltech101, features=hog", 4, 1),
         ("exhibits exhibit=overlap", 1, 0),
     ],
 )

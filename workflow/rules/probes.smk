@@ -13,7 +13,9 @@ rule probes:
     priority: 24
     conda:
         "../envs/zfrepro.yaml"
-    threads: 1
+    threads: threads_of_probes
+    resources:
+        gpu=gpus("probes"),
     params:
         spec=spec("probes"),
         code=code("probes"),

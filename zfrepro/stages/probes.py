@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
-from zfrepro.core import probes
 from zfrepro.core.average_precision import mean, of_classes
 from zfrepro.core.finite import require_finite
 from zfrepro.core.folds import Fold, mean_class_accuracy
+from zfrepro.core.strengths import STRENGTHS
 from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts
 from zfrepro.storage.diverged import explain_not_finite
 from zfrepro.storage.fold_set import FoldedSet
 from zfrepro.storage.prepared_set import PreparedSet
+
+if TYPE_CHECKING:
+    import torch
+
+    from zfrepro.core.probes import Kind
 
 RESAMPLES = 200  # of the test images, for the interval of a mean average precision
 
@@ -28,13 +34,13 @@ class Settings(Base):
     """Shared by all features of an experiment."""
 
     softmax: tuple[float, ...] = Field(
-        probes.STRENGTHS["softmax"],
+        STRENGTHS["softmax"],
         min_length=1,
         description="values of C to try, the weight of the loss against the L2 penalty",
     )
-    svm: tuple[float, ...] = Field(probes.STRENGTHS["svm"], min_length=1, description="the same for the linear SVM")
+    svm: tuple[float, ...] = Field(STRENGTHS["svm"], min_length=1, description="the same for the linear SVM")
     sigmoids: tuple[float, ...] = Field(
-        probes.STRENGTHS["sigmoids"], min_length=1, description="the same for one sigmoid per class"
+        STRENGTHS["sigmoids"], min_length=1, description="the same for one sigmoid per class"
     )
     inner: int = Field(3, ge=2, description="parts of the training images for the cross-validation that selects C")
     seed: int = Field(0, ge=0, description="selects these parts")
@@ -46,10 +52,12 @@ class Spec(Settings):
     )
 
 
-def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, threads: int = 1) -> None:
+def run(
+    spec: Spec, features: Path, folds: Path, images: Path, out: Path, device: str = "auto", threads: int = 1
+) -> None:
     """features: features.json of one kind of features of the target set; folds: its folds.json; images: its manifest.json;
     out: the JSON file to write."""
-    from threadpoolctl import threadpool_limits
+    from zfrepro.models import devices
 
     target = PreparedSet(images)
     folded, about = FoldedSet(folds, target), artifacts.load_json(features)
@@ -58,8 +66,9 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
             f"{features}: computed from other images than those of {target.folder}; delete it and run again"
         )
     several = target.has_presence
-    with threadpool_limits(threads), explain_not_finite(features, f"delete {features.parent} and run again"):
-        results = list((_precisions if several else _accuracies)(spec, features.parent, about, folded))
+    layers = _Layers(features.parent, about, target.count, devices.choose(device, threads))
+    with explain_not_finite(features, f"delete {features.parent} and run again"):
+        results = list((_precisions if several else _accuracies)(spec, layers, folded))
     summary = {
         "target": target.manifest["dataset"],
         "features": out.stem,
@@ -74,38 +83,53 @@ def run(spec: Spec, features: Path, folds: Path, images: Path, out: Path, thread
     artifacts.save_json(out, summary | kinds)
 
 
-def _gram(folder: Path, layer: int, count: int, size: int) -> np.ndarray:
-    """The file is mapped again for each part, so that what was read does not stay in memory.
+@dataclass(frozen=True)
+class _Layers:
+    """The files of one kind of features. about: their features.json; count: images."""
 
-    Raises UserError for a file that is gone or cut short.
-    """
-    path = folder / f"layer{layer}.npy"
-    products = np.zeros((count, count), np.float32)
-    for start in range(0, size, probes.COLUMNS):
-        try:
-            stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read ({error}); delete {folder} and run again") from error
-        if stored.shape != (count, size):
-            raise UserError(f"{path}: does not fit its features.json; delete {folder} and run again")
-        with explain_not_finite(path, f"delete {folder} and run again"):
-            products = probes.gram(stored[:, start : start + probes.COLUMNS], onto=products)
-    return products
+    folder: Path
+    about: dict[str, Any]
+    count: int
+    device: torch.device
+
+    def gram(self, layer: int) -> torch.Tensor:
+        """Inner products of a layer's features. Raises UserError for a file that is gone or cut short."""
+        from zfrepro.core.gram import gram_of_parts
+
+        with explain_not_finite(self._path(layer), f"delete {self.folder} and run again"):
+            return gram_of_parts(self._parts(layer), self.count, self.device)
+
+    def _path(self, layer: int) -> Path:
+        return self.folder / f"layer{layer}.npy"
+
+    def _parts(self, layer: int) -> Iterator[np.ndarray]:
+        """Columns. The file is mapped again for each part, so that what was read does not stay in memory."""
+        from zfrepro.core.gram import COLUMNS
+
+        path, size = self._path(layer), self.about["sizes"][str(layer)]
+        for start in range(0, size, COLUMNS):
+            try:
+                stored = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise UserError(f"{path}: cannot be read ({error}); delete {self.folder} and run again") from error
+            if stored.shape != (self.count, size):
+                raise UserError(f"{path}: does not fit its features.json; delete {self.folder} and run again")
+            yield stored[:, start : start + COLUMNS]
 
 
-def _accuracies(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
+def _accuracies(spec: Spec, layers: _Layers, folded: FoldedSet) -> Iterator[dict[str, Any]]:
     """The deepest layer's curve over training images per class, if asked for; every layer at the most of them, by both
     classifiers."""
+    about, labels = layers.about, folded.target.labels(None)
     largest, deepest = folded.sizes[-1], max(about["layers"])
-    labels = folded.target.labels(None)
     for layer in about["layers"]:
-        products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
+        products = layers.gram(layer)
         for k in folded.sizes if spec.curve and layer == deepest else (largest,):
             kinds = classifiers(about["kind"], k == largest)
             yield from _measure(spec, products, labels, folded.folds(k), kinds, {"layer": layer, "per_class": k})
 
 
-def classifiers(kind: str, largest: bool) -> tuple[probes.Kind, ...]:
+def classifiers(kind: str, largest: bool) -> tuple[Kind, ...]:
     """Those of features of a kind, `hog` or another, at the largest number of training images or at a smaller one."""
     if kind == "hog":
         return ("svm",)
@@ -114,12 +138,14 @@ def classifiers(kind: str, largest: bool) -> tuple[probes.Kind, ...]:
 
 def _measure(
     spec: Spec,
-    products: np.ndarray,
+    products: torch.Tensor,
     labels: np.ndarray,
     folds: Sequence[Fold],
-    kinds: Sequence[probes.Kind],
+    kinds: Sequence[Kind],
     fields: dict[str, Any],
 ) -> list[dict[str, Any]]:
+    from zfrepro.core import probes
+
     results = [{**fields, "classifier": kind, "folds": [], "strengths": []} for kind in kinds]
     for fold in folds:
         task = probes.task(products, labels, fold.train, fold.test, spec.inner, spec.seed)
@@ -132,11 +158,13 @@ def _measure(
     return results
 
 
-def _precisions(spec: Spec, folder: Path, about: dict[str, Any], folded: FoldedSet) -> Iterator[dict[str, Any]]:
+def _precisions(spec: Spec, layers: _Layers, folded: FoldedSet) -> Iterator[dict[str, Any]]:
     """Softmax over one label per image, and one sigmoid per class, on the deepest layer."""
-    layer, target = max(about["layers"]), folded.target
+    from zfrepro.core import probes
+
+    layer, target = max(layers.about["layers"]), folded.target
     labels, presence = target.labels(None), target.presence(None)
-    products = _gram(folder, layer, len(labels), about["sizes"][str(layer)])
+    products = layers.gram(layer)
     (fold,) = folded.folds(folded.sizes[0])
     several = probes.task(products, presence, fold.train, fold.test, spec.inner, spec.seed)
     odds, strength = probes.sigmoids(several, spec.sigmoids)
