@@ -7,6 +7,7 @@ resumes: what is computed stays.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import full_size, peak_memory, whole_validation
+from helpers import full_size, official_trees, peak_memory, whole_validation
 from helpers.workspace import ROOT
 
+from zfrepro.datasets import caltech101, caltech256, imagenet, voc2012
 from zfrepro.experiment import loading
 from zfrepro.experiment.config import Config
 from zfrepro.graph import STAGES, Job, out_of
@@ -48,6 +50,37 @@ def test_every_network_of_the_paper_is_there_at_its_size(config: Config) -> None
     assert networks[0] == networks[1]
     assert {(spec.width, spec.input_size, spec.epochs) for spec in specs[1]} == {(1.0, 224, 1)}
     assert {spec.size for spec in config.prepare.values()} == {256}
+
+
+def test_the_readers_find_the_images_that_are_written(tmp_path: Path) -> None:
+    names = ["tench", "great white shark", "crane", "crane"]
+    official_trees.write_imagenet(tmp_path / "imagenet", 2, 1, names)
+    official_trees.write_caltech101(tmp_path, 3, names[:3])
+    official_trees.write_caltech256(tmp_path, 3, names)
+    official_trees.write_voc2012(tmp_path, 20)
+    listings = {
+        reader: reader.listing(reader.Spec(root=tmp_path / folder))
+        for reader, folder in ((imagenet, "imagenet"), (caltech101, ""), (caltech256, ""), (voc2012, ""))
+    }
+    counts = {reader: [len(items) for items in listing.splits.values()] for reader, listing in listings.items()}
+    assert counts == {imagenet: [8, 4], caltech101: [9], caltech256: [12], voc2012: [20, 20]}
+    assert listings[imagenet].classes[:3] == ["tench", "great white shark", "crane (n01442790)"]
+    assert {label for item in listings[voc2012].splits["val"] for label in item.positive} == set(range(20))
+
+
+def test_the_memory_of_a_job_is_recorded_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process under the name of a job that has held 100 MB for a moment; the file keeps what it knew of another job."""
+    monkeypatch.setattr(peak_memory, "EVERY", 0.05)
+    (tmp_path / "zfrepro.py").write_text("import time; b'1' * 100_000_000; time.sleep(0.5)")
+    (tmp_path / "peaks.json").write_text('{"results/x/other": 7}')
+    command = [sys.executable, "-m", "zfrepro", "train", "--out", "results/x/train/run"]
+    shell = subprocess.Popen(["bash", "-c", f"{shlex.join(command)}; true"], cwd=tmp_path)
+    with peak_memory.recorded(shell.pid, tmp_path / "peaks.json"):
+        assert shell.wait() == 0
+    peaks = peak_memory.read(tmp_path / "peaks.json")
+    assert peaks.pop("results/x/other") == 7
+    assert list(peaks) == ["results/x/train/run"]
+    assert 100_000_000 < peaks["results/x/train/run"] < 200_000_000
 
 
 @pytest.fixture(scope="module")
