@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 Show = Callable[[Tensor], Tensor]
 INCH = 1.6  # of a small picture
+COLOURS = (
+    (0.27, 0.47, 0.67),
+    (0.93, 0.40, 0.47),
+    (0.13, 0.53, 0.20),
+    (0.80, 0.73, 0.27),
+    (0.40, 0.80, 0.93),
+    (0.73, 0.73, 0.73),
+)
 UNITS = {"shift": "pixels down", "scale": "ratio", "rotation": "degrees"}
 
 
@@ -80,26 +88,47 @@ def plot_occlusion(
             _draw(axes[row][0], show(images[row]))
         for axis, panel in zip(axes[row][first:], panels, strict=True):
             axis.set_title(_occlusion_title(maps, row, panel, classes), fontsize=7)
-            shown = axis.imshow(
-                _array(getattr(maps, panel)[row].float()), cmap="tab20" if panel == "predicted" else "viridis"
-            )
-            if panel != "predicted":
-                figure.colorbar(shown, ax=axis, shrink=0.7)
+            if panel == "predicted":
+                _draw_labels(axis, maps.predicted[row], classes)
+            else:
+                shown = axis.imshow(_array(getattr(maps, panel)[row].float()), cmap="viridis")
+                figure.colorbar(shown, ax=axis, shrink=0.7).ax.tick_params(labelsize=6)
     return figure
 
 
-def _occlusion_title(maps: OcclusionMaps, row: int, panel: str, classes: Sequence[str] | None) -> str:
-    def name(label: Tensor) -> str:
-        return f"class {int(label)}" if classes is None else classes[int(label)]
+def _draw_labels(axis: Axes, labels: Tensor, classes: Sequence[str] | None) -> None:
+    """A colour for each of the most frequent classes, which a legend names; the rest share one."""
+    from matplotlib.patches import Patch
 
+    counts = labels.flatten().bincount()
+    found = int((counts > 0).sum())
+    frequent = counts.argsort(descending=True, stable=True)[: min(found, len(COLOURS) - 1)].tolist()
+    ranks = torch.full_like(labels, len(COLOURS) - 1)
+    for rank, label in enumerate(frequent):
+        ranks[labels == label] = rank
+    shown = torch.tensor(COLOURS)[ranks.cpu()]
+    axis.imshow(_array(shown))
+    names = [_class_name(label, classes) for label in frequent] + ["others"] * (found > len(frequent))
+    colours = [*COLOURS[: len(frequent)], COLOURS[-1]]
+    patches = [Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=False)]
+    axis.legend(handles=patches, fontsize=5, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, frameon=False)
+
+
+def _class_name(label: int, classes: Sequence[str] | None) -> str:
+    return f"class {label}" if classes is None else classes[label]
+
+
+def _occlusion_title(maps: OcclusionMaps, row: int, panel: str, classes: Sequence[str] | None) -> str:
     if panel == "probability":
-        return f"probability of {name(maps.labels[row])}\n{float(maps.uncovered_probability[row]):.3g} uncovered"
+        name = _class_name(int(maps.labels[row]), classes)
+        return f"probability of {name}\n{float(maps.uncovered_probability[row]):.3g} uncovered"
     if panel == "activation":
         assert maps.maps is not None
         assert maps.uncovered_activation is not None
         return f"map {int(maps.maps[row])}, summed\n{float(maps.uncovered_activation[row]):.3g} uncovered"
     changed = float((maps.predicted[row] != maps.uncovered_predicted[row]).float().mean())
-    return f"most probable class\n{name(maps.uncovered_predicted[row])} uncovered, others at {changed:.0%}"
+    name = _class_name(int(maps.uncovered_predicted[row]), classes)
+    return f"most probable class\n{name} uncovered, others at {changed:.0%}"
 
 
 def plot_invariance(curves: Mapping[str, InvarianceCurve]) -> Figure:
