@@ -50,9 +50,14 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """Four trainings with the same settings, which compute each for itself; no python of the environment on the path."""
-    return prepare_workspace(tmp_path, TRAININGS, cluster, monkeypatch, ZFREPRO_STORE="none")
+    made = prepare_workspace(tmp_path, TRAININGS, cluster, monkeypatch, ZFREPRO_STORE="none")
+    yield made
+    for process in psutil.process_iter():  # of a test that failed
+        if is_at(process, made.folder) and "run" in process.cmdline()[3:4]:
+            process.terminate()
+            process.wait(120)
 
 
 def prepare_workspace(
@@ -71,9 +76,16 @@ def prepare_workspace(
     return made
 
 
+def log_of(workspace: Workspace, run: str) -> str:
+    """Empty while there is none: Snakemake deletes it before the job begins again."""
+    try:
+        return (workspace.folder / f"results/long/logs/train/{run}.log").read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def epochs(workspace: Workspace, run: str) -> int:
-    log = workspace.folder / f"results/long/logs/train/{run}.log"
-    return log.read_text().count("val_top1_error") if log.is_file() else 0
+    return log_of(workspace, run).count("val_top1_error")
 
 
 def weights(run: str) -> str:
@@ -125,7 +137,7 @@ def test_interrupted_trainings_go_on_to_the_same_bits(workspace: Workspace, clus
     assert process.returncode == 0, out
     assert cluster.jobs() == []
     for run in INTERRUPTED:
-        assert '"resumed"' in (workspace.folder / f"results/long/logs/train/{run}.log").read_text(), run
+        assert '"resumed"' in log_of(workspace, run), run
         assert (workspace.folder / weights(run)).read_bytes() == (workspace.folder / weights("whole")).read_bytes(), run
     assert "again   train cancelled" in out
     assert "again   train timed" in out
@@ -142,17 +154,22 @@ def test_interrupted_trainings_go_on_to_the_same_bits(workspace: Workspace, clus
 def hold_at_epoch(workspace: Workspace, cluster: Cluster, run: str, epoch: int) -> tuple[str, psutil.Process]:
     """Number of the SLURM job that trains, and its process, once it has done some epochs; it then stands still."""
     wait_for(lambda: epochs(workspace, run) >= epoch, 300, f"epoch {epoch} of {run}")
-    [trainer] = [process for process in psutil.process_iter() if is_trainer(process, workspace, run)]
+    trainers = [process for process in psutil.process_iter() if is_at(process, workspace.folder)]
+    [trainer] = [
+        process
+        for process in trainers
+        if process.cmdline()[1:4] == ["-m", "zfrepro", "train"] and run in process.cmdline()
+    ]
     trainer.suspend()
     number = job_of(cluster, run)
     assert number is not None
     return number, trainer
 
 
-def is_trainer(process: psutil.Process, workspace: Workspace, run: str) -> bool:
+def is_at(process: psutil.Process, folder: Path) -> bool:
+    """Whether it works in the folder."""
     try:
-        words = process.cmdline()
-        return process.cwd() == str(workspace.folder) and words[1:4] == ["-m", "zfrepro", "train"] and run in words
+        return process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -183,8 +200,8 @@ def test_a_stopped_or_killed_run_leaves_no_job(workspace: Workspace, cluster: Cl
     process = start(workspace, weights("whole"))
     job = wait_for(lambda: job_of(cluster, "whole"), 120, "the second run's job")
     wait_for(
-        lambda: '"resumed"' in (workspace.folder / "results/long/logs/train/whole.log").read_text(),
-        60,
+        lambda: '"resumed"' in log_of(workspace, "whole"),
+        120,
         "the second run",
     )
     os.kill(process.pid, signal.SIGKILL)
