@@ -38,7 +38,11 @@ def names(folder: Path) -> set[str]:
 def test_the_copy_is_complete_and_the_site_is_above_it(published: Path, tmp_path: Path) -> None:
     report = tmp_path / "results/toy/report"
     assert names(published) == names(report) | ADDED
-    assert all((published / name).read_bytes() == (report / name).read_bytes() for name in names(report))
+    changed = [name for name in names(report) if (published / name).read_bytes() != (report / name).read_bytes()]
+    assert sorted(changed) == ["index.html", "summary.json"]
+    page = (published / "index.html").read_bytes()
+    assert b'<a href="../compare.html">' in page
+    assert json.loads((published / "summary.json").read_text())["files"]["index.html"] == len(page)
     assert {path.name for path in published.parent.iterdir()} == {"index.html", "compare.html", "toy"}
     assert "The toy experiment" in (published.parent / "index.html").read_text(encoding="utf-8")
     assert yaml.safe_load((published / "config.yaml").read_text()) == toy_report.provenance()["config"]

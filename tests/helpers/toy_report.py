@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><title>Toy</title></head><body>
+<!-- site -->
 <section class="board" id="claims"><li class="claim" id="claim-2">2</li></section>
 <section class="exhibit" id="table2_imagenet" aria-labelledby="h"><h2>Table 2</h2></section></body></html>
 """
@@ -65,10 +68,11 @@ def write(folder: Path, experiment: str = "toy", **changes: Any) -> Path:
         "index.html": PAGE,
         "report.pdf": "%PDF-",
         "tables/table2_imagenet.csv": "model,error\nours,12.5\n",
-        "figures/table2_imagenet.png": "PNG",
         "provenance.json": json.dumps(provenance()),
         "summary.json": json.dumps(summary(experiment, **changes)),
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
+    (folder / "figures").mkdir(exist_ok=True)
+    Image.new("RGB", (8, 6), "navy").save(folder / "figures/table2_imagenet.png")
     return folder

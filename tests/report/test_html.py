@@ -177,10 +177,20 @@ def test_the_provenance_says_what_a_gpu_does_not_repeat() -> None:
 
 def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
     spec = SimpleNamespace(
-        experiment=text or "toy", title=f"A title {text}", subtitle=text, reductions=(f"Reduced {text}",)
+        experiment=text or "toy",
+        title=f"A title {text}",
+        subtitle=text,
+        authors=(f"An author {text}",),
+        reductions=(f"Reduced {text}",),
     )
     guesses = [SimpleNamespace(what=text, where=text, choice=text, reason=text)]
+    board = [claim for exhibit in exhibits if exhibit["name"] == "claims" for claim in exhibit["data"]["claims"]]
+    detail = {"exhibit": "fig7", "paper": "Figure 7", "text": f"A detail {text}", "png": picture(), "mime": "image/png"}
     context = {
+        "findings": [claim for claim in board if claim["estimate"]],
+        "extent": f"The networks saw little. {text}",
+        "cover": [detail],
+        "date": "14 November 2023",
         "training": {"text": f"Trained in bfloat16 on a CPU. {text}"},
         "spec": spec,
         "guesses": guesses,
@@ -234,7 +244,7 @@ def test_screen_readers_get_labels(page: Page) -> None:
 
 def test_the_scoreboard_comes_first(page: Page) -> None:
     sections = [attrs["id"] for attrs in page.all("section")]
-    assert sections[0] == "claims"
+    assert sections[:2] == ["findings", "claims"]
     text = page.text()
     for verdict, sign in zip(VERDICTS, "\u2713+\u2717?\u2013", strict=True):
         assert f"1{sign}{verdict}" in text
@@ -247,10 +257,32 @@ def test_the_scoreboard_comes_first(page: Page) -> None:
     assert boxes == list(VERDICTS)
 
 
+def test_the_first_lines_say_what_was_found_with_numbers_and_how_far_training_went(source: str) -> None:
+    first = source[source.index('<section class="first"') :].partition("</section>")[0] + "</section>"
+    text = " ".join(Page(first).text().split())
+    assert "Of 5 claims of the paper: \u27131 reproduced" in text
+    assert "Not reproduced: Sentence 3" in text
+    assert "Here \u22122.1 points [\u22123.0, \u22121.2]" in text
+    assert "paper: top-5 \u22120.2" in text
+    assert text.index("Sentence 1") < text.index("The networks saw little.")
+    assert 'href="#claim-3"' in first
+    assert '<a href="#fig7"><img' in first
+
+
+def test_claims_are_folded_by_topic_under_a_line_that_sums_up(source: str) -> None:
+    folded = source.split('<details class="topic">')[1:]
+    assert [re.findall(r'id="claim-(\d)"', part) for part in folded] == [["1", "3", "5"], ["2", "4"]]
+    line = Page(folded[1].partition("</summary>")[0].partition("<summary>")[2]).text()
+    assert "Topic 1" in line
+    assert "1 reproduced, small" in line
+    assert "1 inconclusive" in line
+    assert "not attempted" not in line
+
+
 def test_each_claim_says_what_was_found_and_where_it_is_shown(source: str) -> None:
     texts = {
         int(text[0]): text.partition("</details>\n</li>")[0]
-        for text in source.split('<li class="claim" id="claim-')[1:]
+        for text in re.split(r'<li class="claim [a-z-]+" id="claim-', source)[1:]
     }
     assert sorted(texts) == [1, 2, 3, 4, 5]
     assert all(f"Sentence {n}" in text and "Quantity" in text and "Because" in text for n, text in texts.items())
@@ -280,7 +312,17 @@ def test_an_exhibit_links_back_to_its_claims(source: str) -> None:
 
 def test_contents_name_every_section(page: Page) -> None:
     inside = [attrs["href"] for tag, attrs, around in page.elements if tag == "a" and "nav" in around]
-    assert inside == ["#claims", "#reduced", "#glance", "#table1", "#fig7", "#guesses", "#networks", "#provenance"]
+    assert inside == [
+        "#findings",
+        "#claims",
+        "#reduced",
+        "#glance",
+        "#table1",
+        "#fig7",
+        "#guesses",
+        "#networks",
+        "#provenance",
+    ]
 
 
 def test_without_claims_the_page_stands(page: Page) -> None:
@@ -365,7 +407,6 @@ def test_without_a_script_everything_can_be_seen(page: Page) -> None:
     assert sorted(hidden) == ["filter", "theme"]  # which do nothing without it
     folded = [attrs["class"] for tag, attrs, around in page.elements if tag == "img" and "details" in around]
     assert folded == ["face"]
-    assert all("open" in attrs for attrs in page.of_class("verdict") if "id" in attrs)
 
 
 def test_pieces_may_be_of_another_type() -> None:
@@ -486,7 +527,7 @@ head().querySelector("button").click(); result.down = names();
 head().querySelector("button").click(); result.again = names();
 result.heading = rows()[0].className;
 document.querySelector('.count[data-verdict="inconclusive"]').click();
-result.groups = [...document.querySelectorAll("details.verdict")].filter((one) => !one.hidden).map((one) => one.dataset.verdict);
+result.claims = [...document.querySelectorAll(".claim")].filter((one) => one.checkVisibility()).map((one) => one.id);
 const [switched, probed] = document.querySelectorAll("#fig7 figure");
 const shown = () => [...switched.querySelectorAll("img")].filter((one) => !one.hidden).map((one) => one.alt.slice(0, 9));
 result.first = shown(); switched.querySelectorAll(".faces button")[1].click(); result.second = shown();
@@ -512,6 +553,6 @@ def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_p
     report = json.loads(html.unescape(re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.S)[1]))
     assert report == {
         "before": "bacd", "up": "bdac", "order": "ascending", "down": "adbc", "again": "bacd", "heading": "heading",
-        "groups": ["inconclusive"], "first": ["A blue sq"], "second": ["The other"],
+        "claims": ["claim-4"], "first": ["A blue sq"], "second": ["The other"],
         "read": "cell 0 2 · cell 0 2", "large": True, "back": True, "theme": "light",
     }  # fmt: skip

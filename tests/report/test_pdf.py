@@ -85,8 +85,13 @@ def everything(title: str = "Toy report") -> dict[str, Any]:
         "exhibits": {"fig1": {"summary": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
     }  # fmt: skip
     spec = report.Spec(
-        experiment="toy", title=title, exhibits=("a",), config={"note": title}, reductions=("Networks see 64 pixels instead of 224.",)
-    )  # fmt: skip
+        experiment="toy",
+        title=title,
+        authors=("A. Uthor",),
+        exhibits=("a",),
+        config={"note": title},
+        reductions=("Networks see 64 pixels instead of 224.",),
+    )
     return {"template": "print.html", "spec": spec, "exhibits": shown, "origin": origin}
 
 
@@ -144,7 +149,7 @@ def test_it_is_tagged_and_says_what_it_is(file: bytes, laid_out: list[Any]) -> N
     for part in (
         b"/Lang (en)",
         b"/Title (Toy report)",
-        b"/Author (zfrepro)",
+        b"/Author (A. Uthor)",
         b"/StructTreeRoot",
         b"/Marked true",
         b"pdfuaid:part",

@@ -287,7 +287,16 @@ def provenance_of(report_run: tuple[Path, Path, dict[str, Any]]) -> dict[str, An
 
 
 def test_verdicts_stand_in_the_summary() -> None:
-    claim = {"number": 4, "says": "a", "verdict": "reproduced", "value": 1.2, "low": 0.6, "high": 1.9, "unit": "points"}
+    claim = {
+        "number": 4,
+        "says": "a",
+        "paper": "2.1",
+        "verdict": "reproduced",
+        "value": 1.2,
+        "low": 0.6,
+        "high": 1.9,
+        "unit": "points",
+    }
     record = {
         **claim,
         "n": 9,

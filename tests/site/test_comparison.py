@@ -18,6 +18,7 @@ from zfrepro.site.summaries import Claim
         ([SMALL, NO], True, True),
         ([YES, OPEN], True, False),
         ([NO, OPEN, NONE], True, False),
+        ([NO, NONE, NONE], False, False),
         ([OPEN, NO, None, SMALL], True, True),
         ([None, NO], False, False),
     ],
@@ -28,3 +29,9 @@ def test_a_flip_is_between_reproduced_and_not_reproduced(verdicts: list[str | No
     )
     assert (compared.differ, compared.flips) == (differ, flips)
     assert [claim.verdict if claim else None for claim in compared.claims] == verdicts
+
+
+def test_the_papers_numbers_stand_in_the_row() -> None:
+    claims = [Claim(number=1, says="So.", verdict=NO), Claim(number=1, says="So.", verdict=NO, paper="2.1 points")]
+    (compared,) = comparison.compare([[claim] for claim in claims])
+    assert compared.paper == "2.1 points"

@@ -49,7 +49,9 @@ class SitePage(Page):
 
 
 def site(folder: Path) -> dict[str, SitePage]:
-    return {name: SitePage(page) for name, page in pages.render(summaries.read_all(folder)).items()}
+    published = summaries.read_all(folder)
+    folders = {summary.experiment: folder / summary.experiment for summary in published}
+    return {name: SitePage(page) for name, page in pages.render(published, folders).items()}
 
 
 @pytest.fixture
@@ -68,7 +70,8 @@ def reports(tmp_path: Path) -> Path:
 def test_pages_are_well_formed_html_and_load_nothing(reports: Path) -> None:
     for page in site(reports).values():
         assert page.open == []
-        assert page.all("script") == page.all("img") == page.all("iframe") == []
+        assert page.all("script") == page.all("iframe") == []
+        assert all(image["src"].startswith("data:image/webp;base64,") for image in page.all("img"))
         assert page.all("link") == [{"rel": "icon", "href": "data:,"}]
         assert len(page.all("h1")) == 1
         ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
@@ -118,14 +121,15 @@ def test_index_shows_each_scoreboard(reports: Path) -> None:
 
 def test_experiments_stand_side_by_side(reports: Path) -> None:
     page = site(reports)["compare.html"]
-    assert page.rows[0] == ["Claim", "alpha", "beta"]
+    assert page.rows[0] == ["Claim", "Paper", "alpha", "beta"]
     assert page.row("2 ") == [
         "2 Sentence 2.",
+        "",
         f"{YES}reproduced\u22122.1 points[\u22123.0, \u22121.2]",
         "?inconclusive0.46",
     ]
-    assert page.row("7 ")[1:] == [f"{NONE}not attempted"] * 2
-    assert page.row("30")[1:] == ["not in this report", f"{NO}not reproduced3e+07"]
+    assert page.row("7 ")[2:] == [f"{NONE}not attempted"] * 2
+    assert page.row("30")[2:] == ["not in this report", f"{NO}not reproduced3e+07"]
     assert page.row("Top-5")[1:] == ["16.5 %", "\u221212.5 %", "20 %"]
     assert page.row("Straightness")[1:] == ["", "not measured", "0.9"]
     links = {attrs["href"] for attrs in page.all("a")}
@@ -145,15 +149,17 @@ def test_both_pages_say_how_networks_were_trained_and_which_claims_flip(tmp_path
         toy_report.write(tmp_path / name, name, claims=judged, **({"training": training} if name == "alpha" else {}))
     pages = site(tmp_path)
     assert all(page.text().count("Trained in float32 on a CPU.") == 1 for page in pages.values())
-    assert "disagree: 1, 2. Reproduced in one and not reproduced in another: 2." in pages["compare.html"].text()
+    assert (
+        "different verdicts: 1, 2. Reproduced in one and not reproduced in another: 2." in pages["compare.html"].text()
+    )
 
 
 def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
     verdicts = ("reproduced", "reproduced, small", "reproduced, small", "not reproduced")
     toy_report.write(tmp_path / "alpha", "alpha", claims=[claim(i, verdict) for i, verdict in enumerate(verdicts, 1)])
     pages = site(tmp_path)
-    assert pages["compare.html"].row("Reproduced")[1] == "3 of 4, 2 of them small"
-    assert pages["compare.html"].row("2 ")[1] == "+reproduced, small"
+    assert pages["compare.html"].row("Reproduced")[2] == "3 of 4, 2 of them small"
+    assert pages["compare.html"].row("2 ")[2] == "+reproduced, small"
     assert "count reproduced-small" in {attrs.get("class") for attrs in pages["index.html"].all("a")}
 
 
@@ -167,7 +173,8 @@ def test_hostile_reports_stay_text(tmp_path: Path) -> None:
         )  # fmt: skip
     for page in site(tmp_path).values():
         assert page.open == []
-        assert page.all("script") == page.all("img") == []
+        assert page.all("script") == []
+        assert all(set(image) <= {"src", "alt", "class"} for image in page.all("img"))
         assert not [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
         assert all(text.replace("`", "") in page.text() for text in HOSTILE)
         assert "49" not in page.text()
@@ -218,6 +225,7 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
     numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.text(), "part": "top-5"}
     numbers["effect"] = "effect -1.25 %; the paper's 5.00"
+    judged["paper"] = "2.1 points"
     board = {"counts": {VERDICTS[0]: 1}, "claims": [{**judged, **numbers}, {**judged, "number": 3}]}
     shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}
     table = {
@@ -240,3 +248,21 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     assert read.link(read.highlights[0].exhibit) == "toy/index.html#table2_imagenet"
     assert read.machine() == "Abacus, 2 cores, Slide rule"
     assert read.seconds == 250.1
+
+
+def test_figures_stand_side_by_side_as_thumbnails_and_one_on_each_card(reports: Path) -> None:
+    pages_by_name = site(reports)
+    (beside,) = pages_by_name["compare.html"].all("img")  # beta has no figure that is on its page
+    assert beside["alt"] == "ImageNet errors in alpha"
+    assert [image["alt"] for image in pages_by_name["index.html"].all("img")] == [""]
+
+
+def test_a_damaged_figure_is_named(reports: Path) -> None:
+    figure = reports / "alpha/figures/table2_imagenet.png"
+    figure.write_bytes(b"PNG")
+    with pytest.raises(
+        UserError, match=r"alpha/figures/table2_imagenet\.png: not a picture .*publish that report again"
+    ):
+        site(reports)
+    figure.unlink()
+    assert site(reports)["compare.html"].all("img") == []

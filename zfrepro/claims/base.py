@@ -32,8 +32,9 @@ class Effect:
     """The size of what a claim states, in the claim's direction, and the size it is compared with.
 
     The yardstick is the paper's own effect where the paper prints one in comparable units, else the largest effect possible:
-    for a share, what lies between its threshold and 100 %; for a probability that falls, all of it. `high` is the upper end of
-    its 95 % interval, None where it has none. Raises ValueError where a number is not finite.
+    for a share, what lies between its threshold and 100 %; for a probability that falls, all of it. `high` is the upper end that
+    decides whether the effect is small: of its 95 % interval, widened where another training counts; None where it has none.
+    `interval` is the interval itself. Raises ValueError where a number is not finite.
     """
 
     value: float
@@ -42,9 +43,11 @@ class Effect:
     unit: str = ""  # as of an Estimate
     digits: int = 1
     high: float | None = None
+    interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(number) for number in (self.value, self.yardstick, self.high) if number is not None):
+        numbers = (self.value, self.yardstick, self.high, *(self.interval or ()))
+        if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ValueError(f"an effect must be finite: {self}")
 
     @property
@@ -56,6 +59,11 @@ class Effect:
         if self.yardstick <= 0:
             raise ValueError(f"an effect is compared with one above 0: {self}")
         return (self.value if self.high is None else self.high) < SMALL[self.relative_to] * self.yardstick
+
+    def in_yardsticks(self) -> tuple[float, tuple[float, float] | None]:
+        """The effect and its interval as multiples of the yardstick: 1 is an effect as large as that."""
+        ends = None if self.interval is None else (self.interval[0] / self.yardstick, self.interval[1] / self.yardstick)
+        return self.value / self.yardstick, ends
 
     def text(self) -> str:
         """`effect 0.9 points; the paper's 2.1`"""

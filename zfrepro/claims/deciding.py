@@ -37,4 +37,4 @@ def judge_above_zero(estimates: Mapping[str, Estimate], printed: Mapping[str, fl
 
 
 def make_effect(ours: Estimate, printed: float) -> Effect:
-    return Effect(ours.value, printed, "the paper's", ours.unit, ours.digits, ours.high)
+    return Effect(ours.value, printed, "the paper's", ours.unit, ours.digits, ours.high, ours.interval)

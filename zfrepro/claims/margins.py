@@ -45,7 +45,9 @@ def make_part(
     """A part whose estimate is its effect, in the same unit; no effect where the yardstick is not above 0."""
     if yardstick <= 0:
         return Part(estimate, margin=margin, choices=choices)
-    effect = Effect(estimate.value, yardstick, relative_to, estimate.unit, estimate.digits, estimate.high)
+    effect = Effect(
+        estimate.value, yardstick, relative_to, estimate.unit, estimate.digits, estimate.high, estimate.interval
+    )
     return Part(estimate, effect, margin, choices)
 
 

@@ -51,8 +51,9 @@ def _localises(files: Mapping[str, Path]) -> Finding:
     }
     measured = {}
     for name, (on, off) in pairs.items():
-        fall, high = _fall(values[on], values[off])
-        effect = Effect(fall, 100, "the most possible", "% of P(true class)", high=high)
+        fall = _fall(values[on], values[off])
+        unit = "% of P(true class)"
+        effect = Effect(fall.value, 100, "the most possible", unit, high=fall.high, interval=fall.interval)
         measured[name] = Part(intervals.share(values[on] < values[off], "images"), effect, margins.SHARE)
     change = float((values["inside"] - values["outside"]).mean())
     return parts.add_sentence(
@@ -60,8 +61,8 @@ def _localises(files: Mapping[str, Path]) -> Finding:
     )
 
 
-def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float | None]:
-    """Percent by which the mean of `on` lies below that of `off`, both (N,), and its upper end; bootstrap over images.
+def _fall(on: np.ndarray, off: np.ndarray) -> Estimate:
+    """Percent by which the mean of `on` lies below that of `off`, both (N,); bootstrap over images.
 
     Raises NotMeasured where `off` is 0 in all images.
     """
@@ -71,7 +72,7 @@ def _fall(on: np.ndarray, off: np.ndarray) -> tuple[float, float | None]:
     means_off = off[resamples].mean(axis=1)
     parts = np.divide(on[resamples].mean(axis=1), means_off, out=np.full(len(resamples), np.nan), where=means_off > 0)
     fall = 100 * float(1 - on.mean() / off.mean())
-    return fall, intervals.resampled(fall, 100 * (1 - parts), len(on), "images").high
+    return intervals.resampled(fall, 100 * (1 - parts), len(on), "images")
 
 
 def _minima(files: Mapping[str, Path]) -> Finding:
@@ -85,7 +86,7 @@ def _minima(files: Mapping[str, Path]) -> Finding:
         intervals.share(np.diag(distant), "images with clear minima"),
         _unrelated_minus_observed(distant),
     )
-    effect = Effect(share.value, PRINTED_APART, "the paper's", "%", high=share.high)
+    effect = Effect(share.value, PRINTED_APART, "the paper's", "%", high=share.high, interval=share.interval)
     finding = margins.judge_above({"": Part(share, effect, SHARE_MARGIN)}, SHARE_LIMIT)
     finding = dataclasses.replace(finding, parts={"apart": share, "unrelated minima minus observed": difference})
     sentence = (

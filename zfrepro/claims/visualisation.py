@@ -107,7 +107,8 @@ def _dominance(files: Mapping[str, Path]) -> Finding:
     low, high = intervals.percentile_ends(resamples[np.isfinite(resamples)])
     n, counted = min(len(unclipped.rms), len(clipped.rms)), "filters of one network each"
     estimate = intervals.from_ends(value, min(low, value), max(high, value), n, counted, 2)
-    effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=max(high, value) - 1)
+    ends = (min(low, value) - 1, max(high, value) - 1)
+    effect = Effect(value - 1, PRINTED_RATIO - 1, "the paper's", digits=2, high=ends[1], interval=ends)
     return parts.add_sentence(
         margins.judge_above({"": Part(estimate, effect)}, 1),
         "The bootstrap interval of a maximum is inaccurate, and it does not cover other trainings.",
@@ -195,7 +196,7 @@ def _projections_show_object(files: Mapping[str, Path]) -> Finding:
         raise NotMeasured("No image with a known box that leaves room for the square is classified correctly.")
     ratio = scores.values["projection"]
     fall = intervals.mean_of_images(100 * (1 - ratio), within=(-math.inf, 100))
-    effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high)
+    effect = Effect(fall.value, 100, "the most possible", "% of the activation", high=fall.high, interval=fall.interval)
     measured = {"": Part(intervals.share(ratio < 1, "images"), effect, margins.SHARE)}
     mean = f"On average the activation there is {ratio.mean():.3f} times that over all positions."
     return parts.add_sentence(margins.judge_above(measured, MAJORITY), mean)

@@ -19,6 +19,8 @@ from zfrepro.storage import artifacts, workflow_files
 
 REPORTS = Path("reports")
 NEEDED = ("index.html", "report.pdf", "provenance.json", "summary.json")
+SITE_PLACE = "<!-- site -->"  # in report/templates/page.html
+SITE_LINKS = '<p class="back"><a href="../index.html">All reports</a> \u00b7 <a href="../compare.html">Experiments side by side</a></p>'
 WARN_BYTES = 10e6  # a larger report makes a repository slow to clone
 
 
@@ -31,7 +33,9 @@ def main(arguments: list[str]) -> None:
     if options.check:
         check(REPORTS)
     elif options.site:
-        pages.save(REPORTS, pages.render(summaries.read_all(REPORTS)))
+        published = summaries.read_all(REPORTS)
+        folders = {summary.experiment: REPORTS / summary.experiment for summary in published}
+        pages.save(REPORTS, pages.render(published, folders))
         print(f"site: {REPORTS / 'index.html'}")
     else:
         config = loading.load(options.config)
@@ -49,8 +53,9 @@ def publish(report: Path, target: Path) -> Path:
             raise UserError(f"{report / name}: does not exist, the report is not finished; run zfrepro run first")
     summary, origin = summaries.read(report, target.name), crate.origin(report)
     _clean_up(target)
-    others = [summaries.read(folder) for folder in summaries.published(target.parent) if folder != target]
-    site = pages.render(sorted([*others, summary], key=lambda other: other.experiment))
+    folders = {folder.name: folder for folder in summaries.published(target.parent)} | {target.name: report}
+    others = [summaries.read(folder) for name, folder in folders.items() if name != target.name]
+    site = pages.render(sorted([*others, summary], key=lambda other: other.experiment), folders)
     _swap(_copy(report, target, summary.title, origin), target)
     pages.save(target.parent, site)
     return target
@@ -82,6 +87,7 @@ def _copy(report: Path, target: Path, title: str, origin: Mapping[str, Any]) -> 
     fresh, _ = _beside(target)
     try:
         shutil.copytree(report, fresh, ignore=shutil.ignore_patterns(".*"))
+        _link_to_site(fresh)
         shutil.copyfile(workflow_files.ROOT / "Snakefile", fresh / crate.WORKFLOW)
         settings = yaml.safe_dump(origin["config"], sort_keys=False, allow_unicode=True, width=100)
         artifacts.save_text(fresh / crate.SETTINGS, settings)
@@ -91,6 +97,17 @@ def _copy(report: Path, target: Path, title: str, origin: Mapping[str, Any]) -> 
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return fresh
+
+
+def _link_to_site(report: Path) -> None:
+    """Put links to the pages above all reports into a report's page, which has them only once it is published."""
+    page, summary = report / "index.html", report / "summary.json"
+    text = page.read_text(encoding="utf-8").replace(SITE_PLACE, SITE_LINKS, 1)
+    artifacts.save_text(page, text)
+    record = artifacts.load_json(summary)
+    if "index.html" in record.get("files", {}):
+        record["files"]["index.html"] = len(text.encode("utf-8"))
+        artifacts.save_json(summary, record)
 
 
 def _swap(fresh: Path, target: Path) -> None:

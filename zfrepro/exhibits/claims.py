@@ -19,7 +19,8 @@ from matplotlib.patches import FancyBboxPatch
 from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, counts
 from zfrepro.claims.registry import GROUPS, JudgedClaim
-from zfrepro.exhibits.kit.base import Column, Row, Table, make_row
+from zfrepro.exhibits.kit import forest
+from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements.estimate import Estimate
 
@@ -31,6 +32,12 @@ STYLES = {  # verdict -> ground of its cell, symbol
     "not reproduced": ("#ea8a4c", "\u2717"),
     "inconclusive": ("#f0e08a", "?"),
     "not attempted": ("#e3e6ea", "\u2013"),
+}
+INKS = {  # verdict -> colour of its line in the forest plot
+    "reproduced": "#00694e",
+    "reproduced, small": "#3f9f7d",
+    "not reproduced": "#b03a00",
+    "inconclusive": "#8a6a00",
 }
 LINKS = {  # claim -> the exhibit that shows its numbers
     **dict.fromkeys(range(1, 8), "table2_imagenet"),
@@ -90,14 +97,16 @@ def needs(config: Any) -> dict[str, str]:
 def build(files: Mapping[str, Path]) -> Table:
     judged = registry.judge(files)
     counted = counts(claim.finding.verdict for claim in judged)
+    board, alt = _draw_board(judged, counted), _alt(judged)
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
         "at the scale of this experiment. A cell is a claim, by its number in the list.",
         columns=COLUMNS,
         rows=tuple(_row(claim) for claim in judged),
-        png=_draw_board(judged, counted),
-        alt=_alt(judged),
+        png=board,
+        alt=alt,
         notes=NOTES,
+        pieces=(Piece("board", board, alt), *_effects(judged)),
         data={"claims": [_to_record(claim) for claim in judged], "counts": counted},
     )
 
@@ -200,6 +209,31 @@ def _alt(judged: Sequence[JudgedClaim]) -> str:
         numbers = [str(claim.claim.number) for claim in judged if claim.finding.verdict == verdict]
         lines.append(f"{verdict}: {', '.join(numbers) or 'none'}")
     return f"Scoreboard of {len(judged)} claims by number. {'; '.join(lines)}."
+
+
+def _effects(judged: Sequence[JudgedClaim]) -> tuple[Piece, ...]:
+    """The forest plot of all effects, as a piece; nothing where no claim has one."""
+    lines = [line for claim in judged if (line := _line(claim))]
+    if not lines:
+        return ()
+    alt = "Forest plot of effects, with their 95 % intervals, in multiples of the paper's or of the largest possible: "
+    numbers = "; ".join(f"{line.label}: {line.value:.2f}" for line in lines)
+    return (Piece("effects", forest.draw(lines, STYLE), f"{alt}{numbers}.", "Effects beside the paper's", least=620),)
+
+
+def _line(judged: JudgedClaim) -> forest.Line | None:
+    effect = judged.finding.effect
+    if effect is None or effect.yardstick <= 0:
+        return None
+    value, ends = effect.in_yardsticks()
+    label = f"{judged.claim.number} {STYLES[judged.finding.verdict][1]} {judged.claim.statement.removesuffix('.')}"
+    paper = effect.relative_to == "the paper's"
+    unit = f" {effect.unit}" if effect.unit else ""
+    compared = "paper" if paper else "of at most"
+    text = f"{effect.value:.{effect.digits}f}{unit}; {compared} {effect.yardstick:.{effect.digits}f}".replace(
+        "-", "\u2212"
+    )
+    return forest.Line(GROUPS[judged.group].topic, label, value, ends, text, INKS[judged.finding.verdict], paper)
 
 
 def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> bytes:

@@ -174,5 +174,5 @@ def _alt(rows: tuple[Row, ...]) -> str:
 def _highlights(rows: tuple[Row, ...]) -> tuple[Highlight, ...]:
     label = "Images (%) whose true class is less probable when the object is covered"
     return tuple(
-        Highlight(f"{label}, of {row.text('images')}", row.text("value")) for row in rows if row.label == LOWER
+        Highlight(label, f"{row.text('value')} (n = {row.text('images')})") for row in rows if row.label == LOWER
     )

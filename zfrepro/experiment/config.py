@@ -47,6 +47,7 @@ class Config(Base):
 
     experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$", description="names the folder under results/")
     title: str = Field(min_length=1)
+    authors: tuple[str, ...] = Field((), description="who made the report, for its cover and for citing it")
     prepare: dict[str, prepare_stage.Spec] = Field(min_length=1)
     train: Training
     ablate: Variants = Variants()
@@ -182,6 +183,7 @@ class Config(Base):
         return {
             "experiment": self.experiment,
             "title": self.title,
+            "authors": list(self.authors),
             "exhibits": list(self.report.exhibits),
             "config": self.model_dump(mode="json"),
             "reductions": self.reductions(),

@@ -44,6 +44,11 @@ class Estimate:
             raise ValueError(f"no interval: {self.text()}")
         return self.low, self.high
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Its ends, None where there is none."""
+        return self.ends if self.has_interval else None
+
     def without_interval(self, reason: str) -> Estimate:
         return dataclasses.replace(self, low=None, high=None, without=reason, components=())
 

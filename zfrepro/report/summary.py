@@ -35,7 +35,21 @@ def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Ma
 
 
 def _claim(claim: Plain) -> dict[str, Any]:
-    keys = ("number", "says", "verdict", "value", "low", "high", "unit", "n", "of", "estimate", "part", "effect")
+    keys = (
+        "number",
+        "says",
+        "paper",
+        "verdict",
+        "value",
+        "low",
+        "high",
+        "unit",
+        "n",
+        "of",
+        "estimate",
+        "part",
+        "effect",
+    )
     return {key: claim[key] for key in keys}
 
 

@@ -9,25 +9,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zfrepro.site.summaries import Claim
 
+NOT_ATTEMPTED = "not attempted"
 REPRODUCED = ("reproduced", "reproduced, small")
 NOT_REPRODUCED = "not reproduced"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim in every run, None if a run does not have it. A missing claim is neither a difference nor a flip."""
+    """One claim in every run, None if a run does not have it; paper: by the paper's numbers, "" where it gives none.
+
+    A claim that is missing or was not attempted is neither a difference nor a flip.
+    """
 
     number: int
     sentence: str
+    paper: str
     claims: tuple[Claim | None, ...]
 
     @property
     def verdicts(self) -> set[str]:
-        return {claim.verdict for claim in self.claims if claim}
+        """Of the runs that attempted it."""
+        return {claim.verdict for claim in self.claims if claim} - {NOT_ATTEMPTED}
 
     @property
     def differ(self) -> bool:
-        """Whether any two runs have different verdicts."""
+        """Whether any two runs that attempted it have different verdicts."""
         return len(self.verdicts) > 1
 
     @property
@@ -42,5 +48,7 @@ def compare(runs: Sequence[Sequence[Claim]]) -> list[Row]:
     rows = []
     for number in sorted(set().union(*numbered)):
         claims = tuple(by_number.get(number) for by_number in numbered)
-        rows.append(Row(number, next(claim.says for claim in claims if claim), claims))
+        present = [claim for claim in claims if claim]
+        paper = next((claim.paper for claim in present if claim.paper), "")
+        rows.append(Row(number, present[0].says, paper, claims))
     return rows

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zfrepro.report import html
-from zfrepro.site import comparison
+from zfrepro.site import comparison, thumbnails
 from zfrepro.site.summaries import Claim, Summary
 from zfrepro.storage import artifacts
 
 LARGE = 1e5  # a value this large or larger is printed with an exponent
 
 
-def render(summaries: Sequence[Summary]) -> dict[str, str]:
-    """File name -> page; whatever comes from the reports is escaped."""
+def render(summaries: Sequence[Summary], folders: Mapping[str, Path]) -> dict[str, str]:
+    """File name -> page; whatever comes from the reports is escaped. folders: experiment -> folder of its report."""
     environment = html.environment()
     environment.filters |= {"measured": format_measurement, "date": format_date}
     rows = {
         "summaries": summaries,
         "claims": comparison.compare([summary.claims for summary in summaries]),
         "highlights": highlights(summaries),
+        "thumbnails": {
+            summary.experiment: thumbnails.load(folders[summary.experiment], summary) for summary in summaries
+        },
     }
     rows["exhibits"] = exhibits(summaries)
     return {name: environment.get_template(f"site_{name}").render(**rows) for name in ("index.html", "compare.html")}

@@ -32,6 +32,7 @@ class Claim(_Part):
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
     unit: str | None = None
+    paper: str = ""  # the same quantity by the paper's numbers
     part: str = ""  # the part of the quantity that decides, where it has several
     effect: str = ""  # next to the paper's, or to the largest possible
     estimate: str = ""  # value and interval as text; built from the numbers if empty

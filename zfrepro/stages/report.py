@@ -15,7 +15,7 @@ from pydantic import Field
 from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
 from zfrepro.paper.guesses import GUESSES
-from zfrepro.report import counts, encoding, html, provenance, summary, training_setup
+from zfrepro.report import counts, cover, encoding, findings, html, provenance, summary, training_setup
 from zfrepro.report.pdf import isolated_pdf
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, machine
@@ -31,6 +31,7 @@ class Spec(Base):
     experiment: str = Field(description="name of the experiment")
     title: str = Field(min_length=1, description="title of the page")
     subtitle: str = Field("", description="line below the title")
+    authors: tuple[str, ...] = Field((), description="who made the report, on its cover and in the PDF's metadata")
     exhibits: tuple[str, ...] = Field(min_length=1, description="names of the exhibits, in the order of the page")
     config: dict[str, Any] = Field({}, description="the whole experiment, for the page and the provenance")
     reductions: tuple[str, ...] = Field(
@@ -52,7 +53,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
         text = render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin)
         pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
         printed = printer.submit(isolated_pdf, text, pictures)  # lays out the pages while the pictures are encoded
-        page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin)
+        page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin, cover.pictures(exhibits))
         _save_files(out, folders, [exhibit.file() for exhibit in encoded])
         artifacts.save_json(out / "provenance.json", origin)
         try:
@@ -63,13 +64,23 @@ def run(spec: Spec, results: Path, out: Path) -> None:
             artifacts.save_text(out / "index.html", page)
 
 
-def render(template: str, spec: Spec, exhibits: Sequence[dict[str, Any]], origin: dict[str, Any]) -> str:
-    """page.html or print.html; whatever comes from data or config is escaped."""
+def render(
+    template: str,
+    spec: Spec,
+    exhibits: Sequence[dict[str, Any]],
+    origin: dict[str, Any],
+    pictures: Sequence[dict[str, str]] = (),
+) -> str:
+    """page.html or print.html; whatever comes from data or config is escaped. pictures: of the cover."""
     loaded = html.environment().get_template(template)
+    claims = next((exhibit["data"]["claims"] for exhibit in exhibits if exhibit["name"] == "claims"), [])
     return loaded.render(
         spec=spec,
         exhibits=exhibits,
         highlights=[highlight for exhibit in exhibits for highlight in exhibit["highlights"]],
+        findings=findings.select(claims),
+        extent=findings.training_extent(origin["networks"], claims),
+        cover=pictures,
         guesses=GUESSES,
         origin=origin,
         training=training_setup.summarise(origin["networks"], origin),

@@ -88,7 +88,7 @@
     if (!board) return;
     const bar = board.querySelector(".filter");
     const search = bar.querySelector("input");
-    const groups = all("details.verdict", board);
+    const groups = all("details.topic", board);
     const counts = all(".count", board).map(asButton);
     let verdict = "";
 
@@ -98,11 +98,12 @@
       for (const group of groups) {
         let here = 0;
         for (const claim of all(".claim", group)) {
-          claim.hidden = !claim.textContent.toLowerCase().includes(words);
+          claim.hidden = (verdict !== "" && claim.dataset.verdict !== verdict) || !claim.textContent.toLowerCase().includes(words);
           here += !claim.hidden;
         }
-        group.hidden = !here || (verdict !== "" && group.dataset.verdict !== verdict);
-        if (!group.hidden) shown += here;
+        group.hidden = !here;
+        if (verdict || words) group.open = true;
+        shown += here;
       }
       for (const count of counts) count.setAttribute("aria-pressed", String(count.dataset.verdict === verdict));
       bar.querySelector("[role=status]").textContent = `${shown} of ${all(".claim", board).length} claims shown`;
@@ -110,13 +111,13 @@
 
     function reset() {
       verdict = search.value = "";
+      for (const group of groups) group.open = false;
       apply();
     }
 
     for (const count of counts) {
       count.addEventListener("click", () => {
         verdict = verdict === count.dataset.verdict ? "" : count.dataset.verdict;
-        for (const group of groups) if (group.dataset.verdict === verdict) group.open = true;
         apply();
       });
     }
@@ -139,7 +140,7 @@
     const target = location.hash.startsWith("#claim-") && document.getElementById(location.hash.slice(1));
     if (!target) return;
     if (target.closest("[hidden]")) reset();
-    target.closest("details.verdict").open = true;
+    target.closest("details.topic").open = true;
     target.scrollIntoView();
   }
 

@@ -1,0 +1,44 @@
+"""Small pictures of a published report's figures, for the pages above all reports."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from zfrepro.errors import UserError
+from zfrepro.report import html
+from zfrepro.site.summaries import Summary
+
+SIZE = 360, 270  # pixels, at most; taller figures are cut at the bottom
+QUALITY = 70  # of WebP
+FIRST = ("fig2_features", "fig7_occlusion", "fig4_evolution")  # the one that stands for a whole report
+
+
+def load(folder: Path, summary: Summary) -> dict[str, str]:
+    """Exhibit -> data URI of its thumbnail, "" where its figure is missing; the one that stands for the report comes first.
+
+    Raises UserError for a damaged figure.
+    """
+    names = [exhibit.name for exhibit in summary.exhibits if exhibit.name in summary.anchors]
+    ordered = sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    return {name: _thumbnail(folder / "figures" / f"{name}.png") for name in ordered}
+
+
+def _thumbnail(figure: Path) -> str:
+    if not figure.is_file():
+        return ""
+    try:
+        picture = Image.open(figure).convert("RGB")
+    except OSError as error:
+        raise UserError(
+            f"{figure}: not a picture ({error}); publish that report again, or delete its folder"
+        ) from error
+    width, height = SIZE
+    picture = picture.crop((0, 0, picture.width, min(picture.height, picture.width * height // width)))
+    picture.thumbnail(SIZE, Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    picture.save(content, "WEBP", quality=QUALITY, method=4)
+    return html.data_uri(base64.b64encode(content.getvalue()).decode("ascii"), "image/webp")
