@@ -130,7 +130,7 @@ def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "
             "quantity": f"Quantity {text}", "paper": f"top-5 -0.{i} {text}", "verdict": verdict, "symbol": "", "reason": f"Because {text}",
             "contradicted": f"Table 9 {text}" if i == 2 else "", "part": text if i == 3 else "",
             "remark": f"Section 9 names another {text}" if i == 0 else "", "effect": f"effect -0.1 {text}" if i == 1 else "",
-            "estimate": "" if i == 4 else "-2.1 points [-3.0, -1.2]",
+            "compared": f"the paper's -2.{i} {text}", "estimate": "" if i == 4 else "-2.1 points [-3.0, -1.2]",
             "value": None if i == 4 else -2.1, "low": None, "high": None, "n": None if i == 4 else 1200, "of": f"pictures {text}",
             "unit": "points", "parts": [{"name": f"layer 1 {text}", "estimate": "-1.0"}] if i == 3 else [], "link": links[i],
         }
@@ -263,7 +263,7 @@ def test_the_first_lines_say_what_was_found_with_numbers_and_how_far_training_we
     assert "Of 5 claims of the paper: \u27131 reproduced" in text
     assert "Not reproduced: Sentence 3" in text
     assert "Here \u22122.1 points [\u22123.0, \u22121.2]" in text
-    assert "paper: top-5 \u22120.2" in text
+    assert "the paper's \u22122.2" in text
     assert text.index("Sentence 1") < text.index("The networks saw little.")
     assert 'href="#claim-3"' in first
     assert '<a href="#fig7"><img' in first

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from zfrepro.claims import margins, registry
-from zfrepro.claims.base import VERDICTS, Effect, counts
+from zfrepro.claims.base import VERDICTS, Effect, Finding, counts
 from zfrepro.claims.registry import GROUPS, JudgedClaim
 from zfrepro.exhibits.kit import forest
 from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, make_row
@@ -100,7 +100,7 @@ def build(files: Mapping[str, Path]) -> Table:
     board, alt = _draw_board(judged, counted), _alt(judged)
     return Table(
         caption=f"{len(judged)} sentences of the paper that can be tested, each decided by one quantity with its 95 % interval, "
-        "at the scale of this experiment. A cell is a claim, by its number in the list.",
+        "at the scale of this experiment.",
         columns=COLUMNS,
         rows=tuple(_row(claim) for claim in judged),
         png=board,
@@ -192,6 +192,7 @@ def _to_record(judged: JudgedClaim) -> dict[str, Any]:
         "verdict": finding.verdict,
         "symbol": STYLES[finding.verdict][1],
         "effect": "" if finding.effect is None else finding.effect.text(),
+        "compared": _compared(finding),
         "reason": finding.reason,
         "contradicted": claim.contradicted,
         "remark": _remark(judged),
@@ -201,6 +202,14 @@ def _to_record(judged: JudgedClaim) -> dict[str, Any]:
         "parts": [{"name": name, "estimate": part.text()} for name, part in (finding.parts or {}).items()],
         "link": LINKS[claim.number],
     }
+
+
+def _compared(finding: Finding) -> str:
+    """`the paper's 2.1`, where the estimate itself is the effect and can stand beside it; else nothing."""
+    effect, estimate = finding.effect, finding.estimate
+    if effect is None or estimate is None or effect.relative_to != "the paper's" or effect.value != estimate.value:
+        return ""
+    return f"{effect.relative_to} {effect.yardstick:.{effect.digits}f}"
 
 
 def _alt(judged: Sequence[JudgedClaim]) -> str:
