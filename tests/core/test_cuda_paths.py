@@ -326,6 +326,18 @@ def test_training_takes_the_same_steps(dtype, changes):
             torch.testing.assert_close(tensor, expected.weights()[name], rtol=gpu.rtol, atol=gpu.atol)
 
 
+@pytest.mark.skipif(not pretend_cuda.REAL, reason="no GPU; test_training.py watches the operations instead")
+def test_steps_do_not_wait_for_the_gpu():
+    """CUDA itself raises at a wait. The first step of an epoch copies its order and views."""
+    work = training("cuda", torch.bfloat16, batch=2)
+    work.step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run(work, 3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.parametrize(("first", "second"), [("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")])
 def test_a_saved_training_goes_on_on_either_device(first, second):
     expected = training("cpu")
