@@ -27,7 +27,14 @@ WILDCARDS = {
     "report": (),
 }
 FILE_STAGES = ("probes", "scratch")  # their jobs write one file, the others a folder
-GPU_STAGES = (*TRAINING, *RUN_STAGES, "folds", "features", "probes", "scratch")  # their jobs compute on a GPU if there is one
+GPU_STAGES = (
+    *TRAINING,
+    *RUN_STAGES,
+    "folds",
+    "features",
+    "probes",
+    "scratch",
+)  # their jobs compute on a GPU if there is one
 
 _TRAINED = {
     "weights": "model.safetensors",
