@@ -23,7 +23,7 @@ PACKAGE = Package(kept=Kept.default())
 manager.adopt_job_environment()
 
 
-envvars: # for executors that start jobs with an environment of their own
+envvars:  # for executors that start jobs with an environment of their own
     *manager.passed_variables(),
 
 
@@ -69,7 +69,7 @@ def code(stage):
 
 
 def gpus(stage):
-    """1 for a job that computes on a GPU if there is one; Snakemake counts them, the job takes one that is free (running/gpu_lease.py)."""
+    """1 for a job that computes on a GPU if there is one: Snakemake counts, the job takes one that is free (running/gpu_lease.py)."""
     wanted = os.environ.get("ZFREPRO_DEVICE") != "cpu"
     return lambda wildcards, input: int(wanted and graph.uses_gpu(stage, input))
 
@@ -82,7 +82,7 @@ def gpu_slots():
 
 
 def threads(stage):
-    """Beside a GPU a job has its share of the cores, above all to read images. On the CPU one thread: another number gives sums other last digits."""
+    """Beside a GPU a job has its share of the cores. On the CPU one thread: with another number sums have other last digits."""
     return lambda wildcards, input: (
         max(1, workflow.cores // gpu_slots()) if graph.uses_gpu(stage, input) and gpu_slots() else 1
     )
@@ -90,7 +90,7 @@ def threads(stage):
 
 def threads_of_probes(wildcards, input):
     """Also on the CPU a share of many cores: their sums are of float32 in any order, and at the paper's size they take hours."""
-    return max(threads("probes")(wildcards, input), workflow.cores // 8)
+    return max(threads("probes")(wildcards, input), (workflow.cores or 1) // 8)  # None where a cluster runs the jobs
 
 
 @functools.cache

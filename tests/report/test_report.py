@@ -216,7 +216,10 @@ def _no_pango(page: str, pictures: object) -> bytes:
 def test_an_unknown_name_in_a_template_is_an_error(report_run) -> None:
     with pytest.raises(jinja2.UndefinedError):
         report.render(
-            "page.html", report.Spec(**report_run[2]), ({"name": "table1", "highlights": []},), provenance.gather(report_run[0], {}, ())
+            "page.html",
+            report.Spec(**report_run[2]),
+            ({"name": "table1", "highlights": []},),
+            provenance.gather(report_run[0], {}, ()),
         )
 
 
