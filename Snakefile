@@ -31,7 +31,7 @@ include: "workflow/rules/exhibits.smk"
 include: "workflow/rules/report.smk"
 
 
-localrules: # on a cluster they run where Snakemake does: some seconds each
+localrules:  # on a cluster they run where Snakemake does: some seconds each
     all,
     exhibits,
     report,
