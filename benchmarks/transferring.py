@@ -63,7 +63,7 @@ def probes() -> dict[str, Any]:
     from zfrepro.core import crops
     from zfrepro.core.features import batches
     from zfrepro.core.folds import folds
-    from zfrepro.core.probes import STRENGTHS
+    from zfrepro.core.strengths import STRENGTHS
 
     net, images, labels = _network(), *_pictures()
     subtract = crops.MeanSubtraction(np.full((STORED, STORED, 3), 120, np.float32), torch.device("cpu"))
@@ -89,7 +89,8 @@ def probes() -> dict[str, Any]:
 def _ours(
     stored: np.ndarray, labels: np.ndarray, fold: Any, strengths: dict[str, tuple[float, ...]]
 ) -> list[np.ndarray]:
-    from zfrepro.core.probes import classify, gram, task
+    from zfrepro.core.gram import gram
+    from zfrepro.core.probes import classify, task
 
     ready = task(gram(stored), labels, fold.train, fold.test, INNER)
     return [classify(ready, kind, tried).predicted for kind, tried in strengths.items()]
@@ -99,7 +100,8 @@ def _agreement(
     stored: np.ndarray, labels: np.ndarray, fold: Any, theirs: dict[str, tuple[float, np.ndarray]]
 ) -> dict[str, float]:
     """Share of equal answers at the strength that the peer chose; where accuracies nearly tie the choice itself may differ."""
-    from zfrepro.core.probes import classify, gram, task
+    from zfrepro.core.gram import gram
+    from zfrepro.core.probes import classify, task
 
     ready = task(gram(stored), labels, fold.train, fold.test, INNER)
     return {
