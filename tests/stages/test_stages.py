@@ -339,10 +339,11 @@ def test_a_full_disk_leaves_no_half_written_weights(place, tmp_path, monkeypatch
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    write = train._write
+    monkeypatch.setattr(train, "_write", lambda *arguments: monkeypatch.setattr(os, "fsync", full) or write(*arguments))
     with pytest.raises(OSError, match="No space left"):
         train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".writer.lock"]
     monkeypatch.undo()
     train.run(RECIPE, place / "source/manifest.json", tmp_path / "network", device="cpu")
     assert json.loads((tmp_path / "network/network.json").read_text())["run"] == "network"
