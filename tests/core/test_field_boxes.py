@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 from helpers.random_networks import CHAINS
-from helpers.random_torchvision import random_model
+from helpers.random_torchvision import models, random_model
 from torch import nn
 from torch.nn import functional
 
@@ -59,7 +59,12 @@ def test_the_paper_s_networks(base, layer, size):
     ]
 
 
-MODELS = [("squeezenet1_1", "features.4", 64), ("googlenet", "inception3a", 64), ("resnet18", "layer2.0.relu", 64)]
+MODELS = [
+    ("squeezenet1_1", "features.4", 64),
+    ("googlenet", "inception3a", 64),
+    ("resnet18", "layer2.0.relu", 64),
+    ("shufflenet_v2_x0_5", "stage2.1", 64),
+]
 
 
 @pytest.mark.parametrize(("name", "layer", "size"), MODELS)
@@ -109,6 +114,23 @@ def test_compiled_code_sees_the_whole_image():
         compiled = torch.jit.trace(nn.Conv2d(4, 2, 1).eval(), torch.randn(1, 4, 7, 5))
     net = nn.Sequential(nn.Conv2d(3, 4, 3), compiled, nn.ReLU())
     assert (boxes_of(net, "2", (9, 7)) == torch.tensor([0, 9, 0, 7])).all()
+
+
+def test_attention_in_windows_sees_the_whole_image():
+    """The windows of all images are one batch, in which the four numbers are mixed."""
+    sizes = {
+        "patch_size": [4, 4],
+        "embed_dim": 12,
+        "depths": [2],
+        "num_heads": [2],
+        "window_size": [4, 4],
+        "num_classes": 2,
+    }
+    model = models.swin_transformer.SwinTransformer(
+        **sizes, block=models.swin_transformer.SwinTransformerBlockV2
+    ).eval()
+    assert (boxes_of(model, "features.1.0", (32, 32)).view(-1, 4) == torch.tensor([0, 32, 0, 32])).all()
+    assert boxes_of(model, "features.0.0", (32, 32))[1, 2].tolist() == [4, 8, 8, 12]
 
 
 def test_what_is_not_known_to_see_less_sees_the_whole_image():

@@ -3,7 +3,7 @@
 Each map holds, at every position, the least row that the unit there reads, the least of minus the row, and the same of columns; the image
 holds its own rows and columns. The network then runs on these numbers with other functions: a convolution or pooling takes the least in its
 window, sums of branches the least of both, functions of single values leave them as they are. Positions outside a map are +infinity.
-What is not known to read less reads the whole image.
+What is not known to read less reads the whole image, -infinity.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from zfrepro.core.autograd_deconvnet import SKIPPED
 from zfrepro.core.layers import Layer, run_until
 
 Rule = Callable[..., Any]
+WHOLE = -torch.inf  # of a unit that sees the whole image, whichever of the four numbers it is
 UNARY_FUNCTIONS = """relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish hardswish hardsigmoid hardtanh hardtanh_
     sigmoid sigmoid_ tanh tanh_ softplus softsign logsigmoid prelu threshold threshold_ clamp clamp_ clamp_min clamp_min_ clamp_max clip exp
     log sqrt rsqrt abs neg square pow dropout dropout_ dropout1d dropout2d alpha_dropout feature_dropout batch_norm local_response_norm
-    contiguous clone detach float double half bfloat16 to type_as"""
+    detach float double half bfloat16 to type_as"""
 BINARY_FUNCTIONS = """add add_ sub sub_ mul mul_ div div_ true_divide rsub maximum minimum where __add__ __radd__ __iadd__ __sub__ __rsub__
     __isub__ __mul__ __rmul__ __imul__ __truediv__ __itruediv__"""
 SHAPE_FUNCTIONS = """view view_as reshape reshape_as flatten unflatten permute transpose swapaxes movedim unsqueeze squeeze expand expand_as
     repeat chunk split tensor_split unbind cat concat concatenate stack narrow select index_select flip roll pixel_shuffle pixel_unshuffle
     channel_shuffle t unfold size dim numel stride is_contiguous ndimension element_size is_floating_point get_device __getitem__
-    __setitem__ __get__ __set__ __len__"""  # these move values, or only ask
+    contiguous clone __setitem__ __get__ __set__ __len__"""  # these move values, or only ask
 UNARY, BINARY, SHAPES = (frozenset(names.split()) for names in (UNARY_FUNCTIONS, BINARY_FUNCTIONS, SHAPE_FUNCTIONS))
 
 
@@ -81,8 +82,7 @@ class _LeastInWindow(TorchFunctionMode):
 
     def __init__(self, numbers: Tensor, dtype: torch.dtype):
         super().__init__()
-        self.dtype = dtype  # of the network's weights
-        self.whole = numbers.amin(dim=(1, 2, 3))  # (4,), of a unit that sees the whole image
+        self.dtype, self.exact = dtype, numbers.dtype  # of the network's weights; of the numbers
         _mark(numbers)
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -120,9 +120,9 @@ class _LeastInWindow(TorchFunctionMode):
     def _see_all(self, result: Any) -> Any:
         if isinstance(result, tuple | list):
             return type(result)(self._see_all(part) for part in result)
-        if not isinstance(result, Tensor) or result.dim() == 0 or len(result) != 4 or not result.is_floating_point():
-            return result
-        return self.whole.view(-1, *[1] * (result.dim() - 1)).expand_as(result).clone()
+        if isinstance(result, Tensor) and result.is_floating_point():
+            return torch.full(result.shape, WHOLE, dtype=self.exact, device=result.device)
+        return result
 
 
 def _least(name: str, args: Any, seen: list[Tensor]) -> Tensor:
