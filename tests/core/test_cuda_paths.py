@@ -26,6 +26,7 @@ from zfrepro.core import (
     evolution,
     features,
     field_boxes,
+    gram,
     heads,
     invariance,
     layers,
@@ -33,6 +34,7 @@ from zfrepro.core import (
     nets,
     occlusion,
     overlap,
+    probes,
     tiles,
     top_activations,
 )
@@ -239,6 +241,20 @@ def of_the_library(device):
     return [[leaf.detach().cpu() for leaf in leaves if isinstance(leaf, torch.Tensor)] for leaves in results]
 
 
+def of_probes(device):
+    """Softmax, linear SVM and one sigmoid per class on inner products; classes well apart, so that solvers agree."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(24) % 3
+    shown = (4 * np.eye(3)[labels] @ generator.normal(size=(3, 20)) + generator.normal(size=(24, 20))).astype(
+        np.float32
+    )
+    products, fold = gram.gram(shown, device), (np.arange(18), np.arange(18, 24))
+    exclusive = probes.task(products, labels, *fold, 2)
+    several = probes.task(products, np.where(np.eye(3)[labels] > 0, 1, -1), *fold, 2)
+    predicted = [probes.classify(exclusive, kind, (1.0, 3.0)).predicted for kind in ("softmax", "svm")]
+    return [products.cpu(), *predicted, probes.sigmoids(several, (1.0, 3.0))[0].argmax(1)]
+
+
 COMPUTATIONS = (
     of_the_library,
     of_any_network,
@@ -252,6 +268,7 @@ COMPUTATIONS = (
     of_occlusion,
     of_occlusion_in_bfloat16,
     of_overlap,
+    of_probes,
     of_projections,
     of_top_activations,
 )
@@ -472,7 +489,12 @@ def test_types_under_autocast_are_those_of_torchs_cuda(name, dtype, monkeypatch)
         assert FUNCTIONS[name](torch.ones(4, 4, 4, 4, device="cuda", dtype=dtype)).dtype == expected
 
 
-THROUGH_OTHERS = {"deconvnet", "finite", "staging"}  # through tiles, all that checks its numbers, training
+THROUGH_OTHERS = {  # through tiles, all that checks its numbers, probes, training
+    "deconvnet",
+    "finite",
+    "newton",
+    "staging",
+}
 NO_DEVICE = {"chains", "deconvnet_diagram", "receptive_field"}  # the structure of networks, worked examples
 
 

@@ -40,7 +40,7 @@ def test_a_stage_has_help(capsys, stage):
 def test_a_command_has_help(capsys, command):
     code, text = call(capsys, command, "--help")
     assert code == 0
-    assert "--config FILE" in text
+    assert "--config EXPERIMENT" in text
 
 
 @pytest.mark.parametrize(

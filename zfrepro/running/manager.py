@@ -30,7 +30,9 @@ from zfrepro.storage.workflow_files import ROOT
 # of the training time.
 JOB_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **surroundings.ENCODING}
 CACHES = Path("results/.cache")  # of libraries whose own folders cannot be written
-GRACE_SECONDS = 15.0  # time for jobs to save their progress
+GRACE_SECONDS = (
+    60.0  # time for jobs to save their progress: two states of the widest network take 30 s on a busy machine
+)
 INTERRUPT_SECONDS = 20.0  # time for a Snakemake to cancel its jobs on a cluster
 PREFIX = "ZFREPRO_"  # of the variables that the stages read
 

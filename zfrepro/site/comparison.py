@@ -29,7 +29,7 @@ class Row:
     @property
     def verdicts(self) -> set[str]:
         """Of the runs that attempted it."""
-        return {claim.verdict for claim in self.claims if claim} - {NOT_ATTEMPTED}
+        return {claim.verdict for claim in self.claims if claim and claim.verdict != NOT_ATTEMPTED}
 
     @property
     def differ(self) -> bool:

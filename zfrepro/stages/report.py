@@ -73,7 +73,9 @@ def render(
 ) -> str:
     """page.html or print.html; whatever comes from data or config is escaped. pictures: of the cover."""
     loaded = html.environment().get_template(template)
-    claims = next((exhibit["data"]["claims"] for exhibit in exhibits if exhibit["name"] == "claims"), [])
+    claims: list[dict[str, Any]] = next(
+        (exhibit["data"]["claims"] for exhibit in exhibits if exhibit["name"] == "claims"), []
+    )
     return loaded.render(
         spec=spec,
         exhibits=exhibits,

@@ -45,7 +45,8 @@ def draw(lines: Sequence[Line], style: dict[str, Any]) -> bytes:
     if not lines:
         raise ValueError("a forest plot needs lines")
     rows = len(lines) + len({line.topic for line in lines})
-    with mpl.rc_context({**mpl.rcParamsDefault, **style}):
+    settings: dict[Any, Any] = {**mpl.rcParamsDefault, **style}
+    with mpl.rc_context(settings):
         height = rows * LINE + MARGIN
         figure = Figure(figsize=(WIDTH, height))
         bottom, top = 0.62 / height, (height - 0.38) / height
