@@ -1,7 +1,7 @@
 # make report: install, run the default experiment, print the report's path.   make test: install, run the tests.
 # make check: the tests that start no workflow, 240 seconds of CPU time, a little over two minutes on two cores.
 # make test-full-size: the paper's experiment with full-size networks and 1,000 classes on few images, half an hour or more, 8 GB of memory.
-#   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they go to a temporary folder.
+#   ZFREPRO_FULL_SIZE_DIR=FOLDER keeps its results there (20 GB) and resumes; without it they are deleted at the end.
 # make test-cluster: runs on a SLURM that it sets up on this computer; as root, with Debian's or Ubuntu's slurm-wlm and munge.
 # make lint: style, spelling, imports, types.
 # make wheel: build dist/*.whl and dist/*.tar.gz.

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,14 +85,15 @@ def test_the_memory_of_a_job_is_recorded_while_it_runs(tmp_path: Path, monkeypat
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds data/ and results/, of an earlier run as well."""
-    kept = os.environ.get("ZFREPRO_FULL_SIZE_DIR")
-    place = Path(kept).absolute() if kept else tmp_path_factory.mktemp("full-size")
-    place.mkdir(parents=True, exist_ok=True)
-    full_size.write_data(place)
-    (place / "experiment.yaml").write_text(yaml.safe_dump(full_size.experiment(), sort_keys=False), encoding="utf-8")
-    return place
+def folder() -> Iterator[Path]:
+    """Holds data/ and results/: those of an earlier run where a folder is named, else nothing, and all is deleted at the end."""
+    with tempfile.TemporaryDirectory(prefix="zfrepro-full-size-") as temporary:
+        place = Path(os.environ.get("ZFREPRO_FULL_SIZE_DIR") or temporary).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        full_size.write_data(place)
+        experiment = yaml.safe_dump(full_size.experiment(), sort_keys=False)
+        (place / "experiment.yaml").write_text(experiment, encoding="utf-8")
+        yield place
 
 
 @pytest.fixture(scope="module")
