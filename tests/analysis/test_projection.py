@@ -330,6 +330,34 @@ def test_torchvision_s_gated_networks(name, layer, kind):
     assert any("as a gate does" in note for note in result.notes)
 
 
+class Halves(nn.Module):
+    """Rectifies one half of the maps, in place or not; `whole`: and then reads all of them where they were."""
+
+    def __init__(self, in_place, whole=False):
+        super().__init__()
+        self.conv, self.last, self.in_place, self.whole = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3), in_place, whole
+
+    def forward(self, images):
+        maps = self.conv(images)
+        first, second = maps.chunk(2, dim=1)
+        if self.in_place:
+            first.relu_()
+        else:
+            first = first.relu()
+        return self.last(maps if self.whole else torch.cat([first, second], dim=1))
+
+
+def test_a_rectifier_that_works_in_place_on_a_part():
+    torch.manual_seed(0)
+    model, other = Halves(False).double().eval(), Halves(True).double().eval()
+    other.load_state_dict(model.state_dict())
+    images = torch.randn(2, 3, 9, 9, dtype=torch.float64)
+    assert torch.equal(project(model, images, "last", 1).pixels, project(other, images, "last", 1).pixels)
+    whole = Halves(True, whole=True).double().eval()
+    with pytest.raises(ValueError, match="layer last: its activations change when the network runs with gradients"):
+        project(whole, images, "last", 1)
+
+
 def test_relu6_rectifies_and_hardtanh_from_0_too():
     torch.manual_seed(0)
     first, last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3)

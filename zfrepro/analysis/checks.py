@@ -141,12 +141,16 @@ def require_independent(alone: Tensor, beside: Tensor, name: str) -> None:
             f"{name}: {len(alone)} results for one image and {len(beside)} for two, of shapes {tuple(alone.shape)} and "
             f"{tuple(beside.shape)}; the network must keep its batch"
         )
-    rounding = 10 * torch.finfo(alone.dtype).eps ** 0.5 if alone.is_floating_point() else 0
-    if (alone[0] - beside[0]).abs().max() > rounding * alone.abs().max():
+    if (alone[0] - beside[0]).abs().max() > rounding(alone.dtype) * alone.abs().max():
         raise ValueError(
             f"{name}: an image's result changes with the other images of its batch, or from pass to pass; give batch normalisation "
             "running statistics, and switch off what is random"
         )
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """By how much of the largest, at most, the same results may differ from one pass to another of other batches or kernels."""
+    return float(10 * torch.finfo(dtype).eps ** 0.5) if dtype.is_floating_point else 0.0
 
 
 def class_scores(returned: Any) -> Tensor:

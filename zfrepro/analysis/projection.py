@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zfrepro.analysis.checks import FoundLayer, Network, numbers, open_network, size_at_least
+from zfrepro.analysis.checks import FoundLayer, Network, numbers, open_network, rounding, size_at_least
 from zfrepro.core import autograd_deconvnet, deconvnet, layers, tiles
 from zfrepro.core.chains import Chain
 
@@ -182,9 +182,19 @@ def _project_by_autograd(
         result = autograd_deconvnet.project(
             network.model, layer, units.images[units.rows[part]], select, pass_undefined
         )
+        _require_same(result.signal.flatten(1).sum(dim=1), units.activations[part], layer.name)
         pixels.append(result.pixels)
         notes |= dict.fromkeys(f"{text}; its derivative was passed" for text in result.passed)
     return torch.cat(pixels), tuple(notes)
+
+
+def _require_same(activations: Tensor, expected: Tensor, name: str) -> None:
+    """The activations that were projected against those of a plain forward pass. Raises ValueError."""
+    if (activations - expected).abs().max() > rounding(expected.dtype) * expected.abs().max():
+        raise ValueError(
+            f"layer {name}: its activations change when the network runs with gradients; let no function work in place on a part of a "
+            "tensor that is used as a whole, too"
+        )
 
 
 def _boxes(fields: Tensor, positions: Tensor | None, count: int) -> Tensor:

@@ -40,6 +40,16 @@ THRESHOLDS = {functional.threshold, torch.threshold, torch.threshold_}
 POOLS = {functional.max_pool2d, torch.max_pool2d}
 DROPOUTS = {functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d,
             functional.alpha_dropout, functional.feature_alpha_dropout}  # fmt: skip
+PARTS = {
+    torch.chunk,
+    torch.split,
+    torch.tensor_split,
+    torch.unbind,
+    Tensor.chunk,
+    Tensor.split,
+    Tensor.tensor_split,
+    Tensor.unbind,
+}
 SKIPPED = (CrossMapNorm, nn.CrossMapLRN2d)  # norms that compute outside torch's functions
 
 LINEAR_NODES = """Add Sub Rsub Neg Sum Mean Cat Stack Split SplitWithSizes Chunk Unbind Tile Repeat RepeatInterleave Flip Roll Slice
@@ -217,6 +227,8 @@ class _Rules(TorchFunctionMode):
             return _with_rule(_rectify, function, maps, args, kwargs)
         if function is functional.local_response_norm:
             return _with_rule(_skip, function, maps, args, kwargs)
+        if function in PARTS:  # autograd lets no function work in place on one of several views
+            return tuple(part.clone() for part in function(*args, **kwargs))
         if function in POOLS and (pool := _pool(*args[1:], **kwargs)):
             return _max_pool(maps, pool)
         return function(*args, **kwargs)
