@@ -19,7 +19,7 @@ from PIL import Image
 
 from zfrepro import paper
 from zfrepro.errors import UserError
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, texts
 from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, escape_formula, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import runs
@@ -293,3 +293,21 @@ def test_table3_warns_when_the_full_network_is_not_trained_to_its_end(tmp_path) 
         "After 6 epochs"
         in table3_ablations._warn_unfinished([run("baseline", 40.0), run("baseline-without-3-4-6-7", 10.0)])[0]
     )
+
+
+def test_letters_that_the_font_lacks_become_their_codes() -> None:
+    assert texts.writable("owl 中文") == "owl U+4E2D U+6587"
+    assert texts.writable("Käfer, собака, قط ✓") == "Käfer, собака, قط ✓"
+    assert texts.missing_letters("中文 owl\n中") == "中文"
+
+
+def test_a_figure_holds_no_empty_boxes() -> None:
+    """matplotlib warns of each missing letter, and a warning is an error here."""
+    with draw.figure(3, 2) as figure:
+        ax = figure.subplots()
+        ax.set_title("中文")
+        ax.set_yticks([0, 1], ["owl", "文"])
+        ax.plot([0, 1], [0, 1], label="中")
+        ax.legend()
+        draw.png(figure)
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["owl", "U+6587"]

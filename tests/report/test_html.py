@@ -504,6 +504,8 @@ def test_fig7_places_on_the_input_are_the_middles_of_the_square() -> None:
     assert place.left == pytest.approx(0.1 * activation.width, abs=1e-4)  # the first cell: pixels 1 to 3
     assert place.top == pytest.approx(0.2 + 0.1 * activation.height, abs=1e-4)
     assert place.width == pytest.approx(0.8 * activation.width, abs=1e-4)
+    assert place.cover == pytest.approx((0.4 * activation.width, 0.4 * activation.height), abs=1e-4)  # 4 of 10 pixels
+    assert activation.cover is None
 
 
 def test_fig2_offers_projections_and_patches_alone(toy: Path) -> None:

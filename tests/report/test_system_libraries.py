@@ -142,3 +142,8 @@ def test_make_calls_it_before_anything_else() -> None:
     assert first == "\t@PYTHON=$(PYTHON) sh workflow/envs/system-packages.sh"
     assert "apt-get" not in (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_characters_without_a_font_are_found() -> None:
+    assert system_libraries.characters_without_font("Käfer 3 ± 1 \u2713") == ""
+    assert system_libraries.characters_without_font("owl \U0010ffff \U0010ffff") == "\U0010ffff"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -140,8 +141,12 @@ def _grids(
     activation, classes = arrays["activation"][i], about["classes"]
     digits = 1 if activation.max() >= 10 else 3
     first, across = (half - stride / 2) / side, about["positions"] * stride / side
+    covered = about["square"] / side
     return (
-        _grid(panels[0], [[f"square at x {x}, y {y}" for x in centres] for y in centres], first, across),
+        dataclasses.replace(
+            _grid(panels[0], [[f"square at x {x}, y {y}" for x in centres] for y in centres], first, across),
+            cover=(round(covered * panels[0].width, 5), round(covered * panels[0].height, 5)),
+        ),
         _grid(panels[1], [[f"map {number:.{digits}f}" for number in line] for line in activation.tolist()]),
         _grid(
             panels[3],

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 REQUIRED = {  # name that the dynamic linker knows -> Debian package
     "libpango-1.0.so.0": "libpango-1.0-0",
@@ -22,6 +23,7 @@ LIBRARIES = {
     "libharfbuzz-subset.so.0": "libharfbuzz-subset0",
 }  # without the last, PDFs are made more slowly
 FONTS = "fonts-dejavu-core"
+UNUSUAL = 0x250  # code points from here on are looked up: every text font has the Latin letters below
 FORMATS = (b"TrueType", b"CFF")  # of fonts that Pango can set; bitmap and Type 1 fonts it cannot
 
 
@@ -50,18 +52,38 @@ def has_font() -> bool:
     return fontconfig is not None and any(format_ in FORMATS for format_ in _font_formats(fontconfig))
 
 
+def characters_without_font(text: str) -> str:
+    """Those of a text that no font on this machine has, each once; the PDF would show an empty box for them."""
+    fontconfig = _load("libfontconfig.so.1")
+    unusual = sorted({character for character in text if ord(character) >= UNUSUAL})
+    if fontconfig is None or not unusual:
+        return ""
+    return "".join(character for character in unusual if not _count_fonts(fontconfig, f":charset={ord(character):x}"))
+
+
 class _FontSet(ctypes.Structure):
     _fields_ = (("count", ctypes.c_int), ("room", ctypes.c_int), ("fonts", ctypes.POINTER(ctypes.c_void_p)))
 
 
+def _count_fonts(fontconfig: ctypes.CDLL, pattern: str) -> int:
+    fonts = _list_fonts(fontconfig, pattern.encode("ascii"))
+    return fonts.contents.count if fonts else 0
+
+
 def _font_formats(fontconfig: ctypes.CDLL) -> list[bytes]:
-    """Format of every scalable font, see FcFontList in fontconfig's manual."""
+    """Format of every scalable font."""
+    fonts = _list_fonts(fontconfig, b":scalable=true")
+    return [_text(fontconfig, fonts.contents.fonts[i]) for i in range(fonts.contents.count)] if fonts else []
+
+
+def _list_fonts(fontconfig: ctypes.CDLL, pattern: bytes) -> Any:
+    """The fonts with a property, see FcFontList in fontconfig's manual; a null pointer where it finds none."""
     parse, build, find = fontconfig.FcNameParse, fontconfig.FcObjectSetBuild, fontconfig.FcFontList
     parse.restype = build.restype = ctypes.c_void_p
     find.restype = ctypes.POINTER(_FontSet)
     find.argtypes = [ctypes.c_void_p] * 3
-    fonts = find(None, parse(b":scalable=true"), build(b"fontformat", None))
-    return [_text(fontconfig, fonts.contents.fonts[i]) for i in range(fonts.contents.count)] if fonts else []
+    parse.argtypes, build.argtypes = [ctypes.c_char_p], [ctypes.c_char_p, ctypes.c_void_p]
+    return find(None, parse(pattern), build(b"fontformat", None))
 
 
 def _text(fontconfig: ctypes.CDLL, font: int) -> bytes:

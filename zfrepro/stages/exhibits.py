@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from zfrepro.core.finite import require_finite_arrays, require_finite_record
 from zfrepro.core.localisation import SCORES
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import latex
+from zfrepro.exhibits.kit.texts import missing_letters
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, not_measured
 from zfrepro.storage.diverged import explain_not_finite
@@ -49,12 +51,20 @@ def run(spec: Spec, out: Path) -> None:
         built = _build(spec, module)
         page = _page(spec, module, built)
         require_finite_record(page)
+    _note_missing_letters(spec.name, f"{built.csv()}{built.alt}")
     artifacts.save_text(out / f"{spec.name}.csv", built.csv())
     with artifacts.atomic(out / f"{spec.name}.png") as temporary:
         temporary.write_bytes(built.png)
     files = {label: _within(out.parent.parent, path) for label, path in spec.files.items()}
     artifacts.save_text(out / f"{spec.name}.tex", latex.table(page))
     artifacts.save_json(out / "exhibit.json", {**page, "files": files})
+
+
+def _note_missing_letters(name: str, text: str) -> None:
+    if missing := missing_letters(text):
+        shown = f"{', '.join(missing[:8])}{', ...' if len(missing) > 8 else ''}"
+        note = f"{name}: the font of the figures lacks {shown}; the figures have U+... in their place, the page and the CSV the letters"
+        print(json.dumps({"note": note}, ensure_ascii=False), flush=True)
 
 
 def _build(spec: Spec, module: Any) -> Exhibit:

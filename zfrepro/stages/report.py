@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,17 @@ from pydantic import Field
 from zfrepro.core.finite import require_finite_record
 from zfrepro.errors import UserError
 from zfrepro.paper.guesses import GUESSES
-from zfrepro.report import counts, cover, encoding, findings, html, provenance, summary, training_setup
+from zfrepro.report import (
+    counts,
+    cover,
+    encoding,
+    findings,
+    html,
+    provenance,
+    summary,
+    system_libraries,
+    training_setup,
+)
 from zfrepro.report.pdf import isolated_pdf
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, machine
@@ -50,7 +61,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
         ]
         origin = provenance.gather(results, spec.config, spec.exhibits)
         spec = spec.model_copy(update={"reductions": (*spec.reductions, *counts.list_count_reductions(origin["data"]))})
-        text = render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin)
+        text = escape_characters(render("print.html", spec, [exhibit.for_print() for exhibit in encoded], origin))
         pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
         printed = printer.submit(isolated_pdf, text, pictures)  # lays out the pages while the pictures are encoded
         page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin, cover.pictures(exhibits))
@@ -62,6 +73,18 @@ def run(spec: Spec, results: Path, out: Path) -> None:
             artifacts.save_json(out / "summary.json", summary.build_summary(spec, exhibits, origin, files))
         finally:
             artifacts.save_text(out / "index.html", page)
+
+
+def escape_characters(page: str) -> str:
+    """The page for print; letters that no font on this machine has are written as `U+4E2D`, and one line says so."""
+    missing = system_libraries.characters_without_font(page)
+    if missing:
+        note = f"report.pdf: no font on this machine has {', '.join(missing[:8])}{', ...' if len(missing) > 8 else ''}"
+        print(
+            json.dumps({"note": f"{note}; written as U+...; install a font that has them"}, ensure_ascii=False),
+            flush=True,
+        )
+    return page.translate({ord(character): f"U+{ord(character):04X} " for character in missing})
 
 
 def render(

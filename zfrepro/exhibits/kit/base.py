@@ -88,7 +88,8 @@ class Face:
 class Grid:
     """A part of a picture divided into cells; the page shows a cell's text under the pointer.
 
-    left, top, width, height: as shares of the picture's; cells: from the upper left, row by row.
+    left, top, width, height: as shares of the picture's; cells: from the upper left, row by row. cover: width and height, in the same
+    shares, of the grey square that is laid over the picture around the middle of a cell; None: the cell itself is marked.
     """
 
     left: float
@@ -96,6 +97,7 @@ class Grid:
     width: float
     height: float
     cells: tuple[tuple[str, ...], ...]
+    cover: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

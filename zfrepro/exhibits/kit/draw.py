@@ -13,11 +13,12 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from matplotlib.text import Text
 from PIL import Image, ImageDraw, ImageFont
 
 from zfrepro.exhibits.kit.axes_numbers import set_tick_numbers
 from zfrepro.exhibits.kit.numbers import Number
-from zfrepro.exhibits.kit.texts import FONT, POINTS, width_of, wrap
+from zfrepro.exhibits.kit.texts import FONT, POINTS, missing_letters, width_of, wrap, writable
 
 # Okabe and Ito's palette, whose colours colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (
@@ -83,9 +84,20 @@ def png(figure: Figure, dpi: int | None = None) -> bytes:
 
 
 def fit_texts(figure: Figure) -> None:
-    """Choose the numbers along all axes, and wrap titles that are too wide."""
+    """Choose the numbers along all axes, write letters that the font lacks as their codes, and wrap titles that are too wide."""
     set_tick_numbers(figure)
+    _make_writable(figure)
     _fit_titles(figure)
+
+
+def _make_writable(figure: Figure) -> None:
+    for text in figure.findobj(Text):
+        if missing_letters(text.get_text()):
+            text.set_text(writable(text.get_text()))
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        if missing_letters("".join(labels)):
+            axis.set_ticks(axis.get_ticklocs(), [writable(label) for label in labels])
 
 
 def _fit_titles(figure: Figure) -> None:
@@ -179,7 +191,7 @@ def join_rows(images: Sequence[Image.Image], gap: int) -> Image.Image:
 
 def add_title(image: Image.Image, text: str, size: int) -> Image.Image:
     """The image with a bold title above it, `size` pixels high, in as many lines as it needs."""
-    lines = wrap(text, (image.width - 2) / POINTS, size, "bold")  # a pixel for a point
+    lines = wrap(writable(text), (image.width - 2) / POINTS, size, "bold")  # a pixel for a point
     height = round(1.7 * size) + round(1.3 * size) * lines.count("\n")
     sheet = Image.new("RGB", (image.width, image.height + height), "white")
     sheet.paste(image, (0, height))

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zfrepro.exhibits.kit.texts import shorten
+from zfrepro.exhibits.kit.texts import shorten, writable
 
 WIDTH, LINE, MARGIN = 10.2, 0.24, 1.0  # inches: the figure, a line, what axis and legend take
 LEFT, RIGHT = 4.9, 2.3  # inches beside the axes: claims, and effects in numbers
@@ -100,7 +100,7 @@ def _write(ax: Axes, row: int, left: str, right: str | None, **style: Any) -> No
         "parse_math": False,
         "clip_on": False,
     }
-    ax.text((0.08 - LEFT) / width, row, left, fontsize=FONT, **place, **style)
+    ax.text((0.08 - LEFT) / width, row, writable(left), fontsize=FONT, **place, **style)
     if right:
         ax.text(1 + 0.12 / width, row, right, fontsize=FONT - 0.5, color=SOFT, **place)
 

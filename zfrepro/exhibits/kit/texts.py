@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import TextToPath
 
 FONT = "DejaVu Sans"
@@ -16,6 +16,22 @@ def width_of(text: str, size: float, weight: str = "normal") -> float:
     """Inches of one line at `size` points."""
     font = FontProperties(family=FONT, size=size, weight=weight)
     return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / POINTS
+
+
+def writable(text: str) -> str:
+    """The text with letters that the figures' font lacks as `U+4E2D`; it has Latin, Greek, Cyrillic, Arabic, Hebrew and more."""
+    return text.translate({ord(letter): f"U+{ord(letter):04X} " for letter in missing_letters(text)}).rstrip(" ")
+
+
+def missing_letters(text: str) -> str:
+    """Those that the font lacks, each once."""
+    return "".join(sorted(letter for letter in set(text) if ord(letter) not in _letters() and letter.isprintable()))
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Code points of the font."""
+    return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
 
 
 def shorten(text: str, inches: float, size: float) -> str:

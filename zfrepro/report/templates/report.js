@@ -205,6 +205,9 @@
     dialog.setAttribute("aria-label", `${title}, large`);
     dialog.querySelector("strong").textContent = title;
     dialog.querySelector("p").textContent = image.alt;
+    const save = dialog.querySelector("a");
+    save.href = image.src;
+    save.download = `${title.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "")}.${image.src.match(/^data:image\/(\w+)/)?.[1] ?? "png"}`;
     const shown = dialog.querySelector("img");
     shown.src = image.src;
     shown.alt = image.alt;
@@ -217,7 +220,7 @@
     const close = make("button", { type: "button", autofocus: "", on: { click: () => dialog.close() } }, "Close");
     const sheet = make("div", { class: "sheet", tabindex: "0", role: "group", "aria-label": "Image" },
       make("img", { alt: "", on: { click: () => zoom() } }));
-    const element = make("dialog", { class: "large" }, make("div", { class: "tools" }, make("strong"), larger, close), sheet, make("p"));
+    const element = make("dialog", { class: "large" }, make("div", { class: "tools" }, make("strong"), make("a", { class: "save", download: "" }, "Save image"), larger, close), sheet, make("p"));
     document.body.append(element);
     return element;
   }
@@ -277,7 +280,7 @@
     const image = figure.querySelector("img");
     const readout = make("p", { class: "readout" }, "Point at a map, or focus it and use the arrow keys.");
     const tip = make("span", { class: "tip", "aria-hidden": "true", hidden: "" });
-    const marks = grids.map(() => make("span", { class: "mark", hidden: "" }));
+    const marks = grids.map((grid) => make("span", { class: grid.cover ? "square" : "mark", hidden: "" }));
     const layer = make("div", { class: "probe", tabindex: "0", role: "application", "aria-roledescription": "maps to explore",
       "aria-label": `${figure.dataset.title}: ${image.alt} Arrow keys move over the maps.` }, ...marks, tip);
     const frame = make("div", { class: "frame" });
@@ -301,7 +304,8 @@
       mark.hidden = grid.cells[row]?.[column] === undefined;
       if (mark.hidden) return;
       const box = cellBox(grid, row, column);
-      for (const side of ["left", "top", "width", "height"]) mark.style[side] = `${100 * box[side]}%`;
+      const shown = grid.cover ? around(box, ...grid.cover) : box;
+      for (const side of ["left", "top", "width", "height"]) mark.style[side] = `${100 * shown[side]}%`;
     }
 
     function pointed(event) {
@@ -334,6 +338,8 @@
     });
   }
 
+  const around = ({ left, top, width, height }, wide, high) =>
+    ({ left: left + (width - wide) / 2, top: top + (height - high) / 2, width: wide, height: high });
   const inside = (at, start, size) => at >= start && at < start + size;
   const clamp = (number, low, high) => Math.max(low, Math.min(high, number));
 
