@@ -1,4 +1,4 @@
-"""One number in one version: what a claim of 17 to 42 shows is what its exhibit shows, value and interval."""
+"""One number in one version: what a claim of 1 to 42 shows is what its exhibit shows, value and interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from helpers import toy_results
 
 from zfrepro.claims import registry
 from zfrepro.claims.registry import JudgedClaim
-from zfrepro.exhibits import fig5_invariance, occlusion_score, table4_caltech101, table5_caltech256
+from zfrepro.exhibits import fig5_invariance, occlusion_score, table3_ablations, table4_caltech101, table5_caltech256
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Exhibit
 from zfrepro.exhibits.kit.numbers import Number
@@ -79,6 +79,17 @@ def test_invariance(results: Path, judged: dict[int, JudgedClaim]) -> None:
             ends_of(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"])
         )
         assert f"{fit.text('layer7')} and {fit.text('layer1')} ({name})" in judged[24].finding.reason
+
+
+def test_what_removing_layers_adds(results: Path, judged: dict[int, JudgedClaim]) -> None:
+    rows = {row.label: row.number("val_top1_effect_ours") for row in built(table3_ablations, results).rows}
+    pairs = [
+        ("Removed layers 6,7", judged[8].finding.parts["rise without 6, 7, top-1"]),
+        ("Removed layers 3,4", judged[10].finding.parts["rise without 3, 4, top-1"]),
+        ("Removed layer 3,4,6,7", judged[10].finding.parts["rise without 3, 4, 6, 7, top-1"]),
+    ]
+    for label, estimate in pairs:
+        assert shown(rows[label]) == ends_of(estimate), label
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,12 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy_with_s
     shown = [row for row in page["rows"] if row["kind"] != "heading"]
     assert len(lines) == len(shown) > 0
     keys = [column["key"] for column in page["columns"]]
+    shown_names = {f"{key}{end}" for key in keys for end in ("", "_low", "_high", "_pm")}
     for line, row in zip(lines, shown, strict=True):
         expected = {key: _in_csv(cell) for key, cell in zip(keys, row["cells"], strict=True)}
         for key, cell in zip(keys, row["cells"], strict=True):
             expected |= {f"{key}_{part}": cell[part] for part in ("low", "high", "pm") if part in cell}
-        assert {key: value for key, value in line.items() if value and key != "section"} == {
+        assert {key: value for key, value in line.items() if value and key in shown_names} == {
             k: v for k, v in expected.items() if v
         }
     types, typeset = latex_rows.rows_of((folder / f"{name}.tex").read_text())
@@ -65,6 +66,17 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy_with_s
         assert len(data) < 1_500_000
         assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).std() > 5
     assert all(len(piece["alt"]) > 30 for piece in page["pieces"])
+
+
+def test_a_column_that_is_not_shown_is_in_the_csv() -> None:
+    columns = (Column("a", "A", "label"), Column("b", "B", shown=False), Column("c", "C"))
+    exhibit = Exhibit("", columns, (Row({"a": "x", "b": Number(1.0), "c": Number(2.0)}),), b"", "")
+    assert exhibit.csv().splitlines() == ["a,b,c", "x,1.0,2.0"]
+    assert [column["key"] for column in exhibit.table()["columns"]] == ["a", "c"]
+    assert [cell["text"] for cell in exhibit.table()["rows"][0]["cells"]] == ["x", "2.0"]
+    broken = Exhibit("", columns, (Row({"a": "x", "b": Number(float("nan")), "c": None}),), b"", "")
+    with pytest.raises(FloatingPointError, match="row 'x', column b"):
+        broken.table()
 
 
 def _in_csv(cell: dict[str, str]) -> str:

@@ -1,43 +1,52 @@
-"""Table 3: how removing or resizing layers changes the errors, ours beside the paper's."""
+"""Table 3: what removing or resizing layers adds to the errors of the base, ours beside the paper's; then the errors themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import (
-    COMPARED,
     Cell,
     Column,
     Highlight,
     Row,
     Table,
+    compared_columns,
     difference,
     heading,
     make_panel,
     make_row,
 )
+from zfrepro.exhibits.kit.effects import NONE, effect_cells, effect_note, explain_missing, measure_effect, recipe_notes
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
 from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.networks import FOUR_LAYERS, Networks
+from zfrepro.measurements.runs import Run
 from zfrepro.paper.printed import printed_error
 
 TITLE = "Ablations: layers removed and resized"
 PAPER = "Table 3"
 ERRORS = {"train_top1": "Train top-1", "val_top1": "Validation top-1", "val_top5": "Validation top-5"}
+EFFECTS = {
+    "val_top1": "Effect, validation top-1",
+    "val_top5": "Effect, validation top-5",
+    "train_top1": "Effect, train top-1",
+}
 TOPS = {"val_top1": 1, "val_top5": 5}
+BASES = {"krizhevsky_replication": "baseline", "fig3": "improved"}
 COLUMNS = (
     Column("row", "Network", "label"),
     *(
-        Column(f"{key}_{suffix}", label, role, group)
-        for key, group in ERRORS.items()
-        for suffix, label, role in COMPARED
+        column
+        for key, group in EFFECTS.items()
+        for column in compared_columns(f"{key}_effect", group, shown=key in TOPS)  # a page has no room for all
     ),
+    *(column for key, group in ERRORS.items() for column in compared_columns(key, group)),
     Column("parameters_full_size", "Parameters, full size (M)"),
     Column("runs", "Runs"),
 )
@@ -54,9 +63,11 @@ def build(files: Mapping[str, Path]) -> Table:
     rows = [_row(line, networks) for line in table]
     ran = [row for row in rows if row.kind != "unrun"]
     images = sorted({run.errors["n"] for run in trained})
-    seeds = {line["name"]: _seeds(line["name"], networks) for line in table}
+    seeds = {line["name"]: _seeds(line, networks) for line in table}
+    pairs = [(line["name"], BASES[line["base_model"]]) for line in table]
     return Table(
-        caption=f"Error in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
+        caption="What each change adds to the errors of the network that it was made to, in points, in the paper and here; then the "
+        f"errors in percent. {len(ran)} of the paper's {len(rows)} networks were trained here. Validation errors: "
         f"{name_views(views)}, {_join(images)} images; training error: centre crop, without dropout, "
         f"{_join(sorted({run.errors['train_n'] for run in trained}))} images.",
         columns=COLUMNS,
@@ -64,7 +75,9 @@ def build(files: Mapping[str, Path]) -> Table:
         png=_plot(table, rows, seeds),
         alt=_alt(ran),
         notes=(
-            f"{interval_note(networks.spread_of_error(1, views) is not None)} Difference: ours minus the paper's.",
+            effect_note(networks),
+            interval_note(networks.spread_of_error(1, views) is not None),
+            *recipe_notes(networks, pairs),
             *_warn_unfinished(trained),
             *divergence_notes(trained),
         ),
@@ -98,20 +111,32 @@ def _row(line: dict[str, Any], networks: Networks) -> Row:
             f"{key}_paper": theirs,
             f"{key}_ours": ours or missing,
             f"{key}_diff": difference(ours, theirs),
+            **_effect(key, name, BASES[line["base_model"]], networks),
         }
     cells["parameters_full_size"] = Number(row_runs[0].full_size / 1e6) if row_runs else None
     cells["runs"] = Number(len(row_runs), 0) if row_runs else None
     return make_row(COLUMNS, cells, "" if row_runs else "unrun")
 
 
-def _seeds(row: str, networks: Networks) -> list[list[float]]:
-    """The errors of single seeds for each key of ERRORS, in percent."""
-    row_runs = runs.select_row(networks.runs, row)
-    validation = [[run.error(f"top{k}", networks.views) for run in row_runs] for k in TOPS.values()]
-    return [
-        [run.errors["train_top1"] for run in row_runs],
-        *([error for error in errors if error is not None] for errors in validation),
-    ]
+def _effect(key: str, row: str, base: str, networks: Networks) -> dict[str, Cell]:
+    """Of a network on one of the errors of its base."""
+    if row == base:
+        return effect_cells(f"{key}_effect", 0.0, NONE if runs.select_row(networks.runs, base) else "not run")
+    change = {row: 1.0, base: -1.0}
+    ours = measure_effect(
+        lambda: networks.sum_of_errors(change, TOPS[key]) if key in TOPS else networks.training(change),
+        explain_missing(networks, (row, base)),
+    )
+    return effect_cells(f"{key}_effect", printed_error(change, key), ours)
+
+
+def _seeds(line: Mapping[str, Any], networks: Networks) -> list[list[float]]:
+    """For each key of EFFECTS, what single seeds add to the base's mean error."""
+    return [networks.seed_changes(line["name"], BASES[line["base_model"]], _error(key, networks)) for key in EFFECTS]
+
+
+def _error(key: str, networks: Networks) -> Callable[[Run], float | None]:
+    return lambda run: run.error(f"top{TOPS[key]}", networks.views) if key in TOPS else run.errors[key]
 
 
 def _label(line: dict[str, Any]) -> str:
@@ -131,23 +156,32 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
 
 
 def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
-    """seeds: row of the paper's table -> the errors of single seeds, by panel."""
+    """seeds: row of the paper's table -> the effects of single seeds, by panel."""
     lines = _under_headings(table, rows)
-    panels = [make_panel(title, lines, key) for key, title in ERRORS.items()]
+    panels = [
+        make_panel(title.removeprefix("Effect, ").capitalize(), lines, f"{key}_effect")
+        for key, title in EFFECTS.items()
+    ]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
     names = iter(line["name"] for line in table)
     single: list[list[list[float]]] = [
-        [[] for _ in ERRORS] if row.kind == "heading" else seeds[next(names)] for row in lines
+        [[] for _ in EFFECTS] if row.kind == "heading" else seeds[next(names)] for row in lines
     ]
-    by_panel = [[row[i] for row in single] for i in range(len(ERRORS))]
-    return draw.dot_plot([row.label for row in lines], panels, "error (%)", headings, by_panel)
+    by_panel = [[row[i] for row in single] for i in range(len(EFFECTS))]
+    labels = [row.label for row in lines]
+    return draw.dot_plot(labels, panels, "effect (points)", headings, by_panel, zero=True)
 
 
 def _alt(ran: list[Row]) -> str:
-    errors = [f"{row.label} {row.text('val_top1_ours')}" for row in ran if row.number("val_top1_ours")]
+    key = "val_top1_effect"
+    effects = [
+        f"{row.label} {row.text(f'{key}_ours')} ({row.text(f'{key}_paper')})"
+        for row in ran
+        if row.number(f"{key}_ours")
+    ]
     return (
-        "Dot plot of error by network, paper hollow, ours filled. Our validation top-1 error in percent: "
-        + "; ".join(errors)
+        "Dot plot of what each change adds to the errors of its base, paper hollow, ours filled. Validation top-1, in points, in "
+        f"brackets the paper's: {'; '.join(effects)}"
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -134,8 +135,7 @@ class Networks:
 
     def errors(self, rows: Sum) -> dict[str, Estimate]:
         """`top-5`, `top-1` -> the weighted sum of validation errors."""
-        self.require_same_recipe(rows)
-        return {name: self._sum(rows, k) for name, k in self.tops().items()}
+        return {name: self.sum_of_errors(rows, k) for name, k in self.tops().items()}
 
     def below(self, rows: Sum, limit: Sum) -> dict[str, Estimate]:
         """By how much the size of the sum of `rows` stays below that of `limit`: the less certain of both signs."""
@@ -148,6 +148,14 @@ class Networks:
         terms = [(weight, [run.errors["train_top1"] for run in self.row(row)]) for row, weight in rows.items()]
         spread = self.spread(lambda run: run.errors["train_top1"])
         return self.with_trainings(network_errors.sum_of_training_errors(terms, self._train_n(rows), spread), spread)
+
+    def seed_changes(self, row: str, base: str, measure: Callable[[Run], float | None]) -> list[float]:
+        """A number of each seed of a row, minus its mean over the seeds of the base; empty where it was not measured."""
+        ours, theirs = ([measure(run) for run in runs.select_row(self.runs, name)] for name in (row, base))
+        measured = [number for number in theirs if number is not None]
+        if not measured or len(measured) < len(theirs):
+            return []
+        return [number - fmean(measured) for number in ours if number is not None]
 
     def gap(self, rows: Sum) -> Estimate:
         """The weighted sum of what top-1 error is higher on validation than on training images, both in the centre view."""
@@ -194,7 +202,9 @@ class Networks:
             return None
         return self.spread(lambda run: run.errors["views"][str(views)][f"top{k}"])
 
-    def _sum(self, rows: Sum, k: int) -> Estimate:
+    def sum_of_errors(self, rows: Sum, k: int) -> Estimate:
+        """The weighted sum of validation errors, top-k, also where `tops` leaves k out."""
+        self.require_same_recipe(rows)
         terms = [(weight, self.misclassified(row, k, self.views)) for row, weight in rows.items()]
         spread = self.spread_of_error(k, self.views)
         return self.with_trainings(network_errors.sum_of_errors(terms, spread), spread)
@@ -203,7 +213,11 @@ class Networks:
         """Without an interval where the spread between trainings is not known: images alone do not compare networks."""
         if spread is not None:
             return difference
-        return difference.without_interval(self.unrepeated() or "the seeds of every network have the same error")
+        return difference.without_interval(self.explain_no_spread())
+
+    def explain_no_spread(self) -> str:
+        """Why the spread between trainings is not known, a clause."""
+        return self.unrepeated() or "the seeds of every network have the same error"
 
     def _wrong(self, run: Run, k: int, views: int) -> np.ndarray:
         if str(views) not in run.errors["views"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -29,12 +30,23 @@ COMPARED: tuple[tuple[str, str, Role], ...] = (  # end of the key, label and rol
 
 @dataclass(frozen=True)
 class Column:
-    """`group`: the heading above neighbouring columns; `role`: whose number the column holds."""
+    """`group`: the heading above neighbouring columns; `role`: whose number the column holds; `shown`: False for the CSV only."""
 
     key: str
     label: str
     role: Role = "plain"
     group: str = ""
+    shown: bool = True
+
+
+def compared_columns(
+    key: str, group: str, compared: Sequence[tuple[str, str, Role]] = COMPARED, *, shown: bool = True
+) -> tuple[Column, ...]:
+    """`<key>_paper`, `<key>_ours`, `<key>_diff`: the difference between the two is in the CSV only."""
+    return tuple(
+        Column(f"{key}_{suffix}", label, role, group, shown and role != "difference")
+        for suffix, label, role in compared
+    )
 
 
 @dataclass(frozen=True)
@@ -152,10 +164,13 @@ class Exhibit:
         return text.getvalue()
 
     def table(self) -> dict[str, Any]:
-        """Columns and rows as plain values, numbers as the strings that are printed."""
+        """The columns that are shown and their rows as plain values, numbers as the strings that are printed."""
+        shown = [column.shown for column in self.columns]
         return {
-            "columns": [asdict(column) for column in self.columns],
-            "rows": [{"kind": row.kind, "cells": self._cells(row)} for row in self.rows],
+            "columns": [asdict(column) for column in itertools.compress(self.columns, shown)],
+            "rows": [
+                {"kind": row.kind, "cells": list(itertools.compress(self._cells(row), shown))} for row in self.rows
+            ],
         }
 
     def _cells(self, row: Row) -> list[dict[str, str]]:

@@ -207,18 +207,21 @@ def dot_plot(
     unit: str,
     headings: Container[int] = (),
     seeds: Sequence[Sequence[Sequence[float]]] = (),
+    zero: bool = False,
 ) -> bytes:
     """A row per label, a panel per quantity: the paper's number hollow, ours filled, a line between them.
 
     Each panel is (title, the paper's numbers, ours), a number or None per label; ours show their interval or spread. `headings`:
     indices of labels that are headings, in bold. `seeds`: per panel and row, the single measurements behind a mean of ours, drawn
-    as small dots where there are several.
+    as small dots where there are several. `zero`: the numbers are effects, and a line marks none.
     """
     lines = [wrap(label, LABELS, STYLE["ytick.labelsize"]) for label in labels]
     with figure(6.6, 0.75 + 0.27 * len(labels) + 0.06 * sum("\n" in label for label in lines)) as plot:
         axes = plot.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for i, (ax, (title, paper, ours)) in enumerate(zip(axes, panels, strict=True)):
             _dots(ax, paper, ours, seeds[i] if seeds else ())
+            if zero:
+                ax.axvline(0, color=MUTED, linewidth=0.9, zorder=1)
             ax.set_title(title)
             ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(labels)), lines, linespacing=1.05)

@@ -14,11 +14,11 @@ def name_views(views: int) -> str:
 def interval_note(spread: bool) -> str:
     """spread: whether a network was trained several times."""
     seeds = (
-        "the spread of seeds, pooled over all networks that were trained several times; small dots in the plot are single seeds"
+        "the spread of seeds, pooled over all networks that were trained several times"
         if spread
         else "no spread of seeds, as no network was trained twice"
     )
-    return f"Brackets: 95 % interval of the mean over images, computed in the same way in every row, with {seeds}."
+    return f"Errors: [ ]: 95 % interval of the mean over images, computed in the same way in every row, with {seeds}."
 
 
 def divergence_notes(runs: Iterable[Run]) -> list[str]:
