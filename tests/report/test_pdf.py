@@ -6,8 +6,10 @@ import base64
 import builtins
 import io
 import re
+import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -370,6 +372,18 @@ def test_a_crash_of_weasyprint_is_a_message(
     monkeypatch.syspath_prepend(str(tmp_path))  # which the other process inherits
     with pytest.raises(UserError, match=f"report.pdf cannot be made: .*{words}.*index.html is complete"):
         pdf.isolated_pdf("<p>x", {})
+
+
+def test_a_process_that_ends_before_it_reads_a_large_page_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A program without its `if __name__ == "__main__"`, or one that the system stops for want of memory."""
+    main = tmp_path / "program.py"
+    main.write_text("import os; os._exit(3)")
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(main), raising=False)
+    with pytest.raises(UserError, match="cannot be made"):
+        pdf.isolated_pdf("<p>" + "x" * 10_000_000, {})
 
 
 def test_a_damaged_picture_is_named_and_the_other_process_ends() -> None:

@@ -77,12 +77,15 @@ def isolated_pdf(page: str, pictures: Mapping[str, Picture]) -> bytes:
         raise UserError(f"report.pdf cannot be made: {message}")
     here, there = SPAWN.Pipe()
     sizes = {source: (picture.id, picture.width, picture.height) for source, picture in pictures.items()}
-    process = SPAWN.Process(target=_print_elsewhere, args=(there, page, sizes), daemon=True)
+    process = SPAWN.Process(target=_print_elsewhere, args=(there,), daemon=True)
     process.start()
     there.close()
     try:
+        here.send(
+            (page, sizes)
+        )  # not as an argument: `start` would wait for ever for a process that ends before it reads a large one
         return _serve(here, pictures)
-    except EOFError:
+    except (EOFError, ConnectionError):
         process.join()
         raise UserError(
             f"report.pdf cannot be made: {_explain_end(process.exitcode)}; index.html is complete"
@@ -103,8 +106,9 @@ def _serve(connection: Connection, pictures: Mapping[str, Picture]) -> bytes:
         connection.send(pictures[message].encode())
 
 
-def _print_elsewhere(connection: Connection, page: str, sizes: Mapping[str, tuple[str, int, int]]) -> None:
-    """In the other process; sizes: id, width and height of the picture at each `src`."""
+def _print_elsewhere(connection: Connection) -> None:
+    """In the other process. Receives the page, and id, width and height of the picture at each `src`."""
+    page, sizes = connection.recv()
 
     def ask(source: str) -> images.Coded:
         connection.send(source)
