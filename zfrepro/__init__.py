@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zfrepro.analysis import choose_layers as choose_layers
     from zfrepro.analysis import correspondence as correspondence
+    from zfrepro.analysis import grad_cam as grad_cam
     from zfrepro.analysis import invariance as invariance
     from zfrepro.analysis import occlusion_maps as occlusion_maps
     from zfrepro.analysis import open_network as open_network
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from zfrepro.analysis import top_activations as top_activations
 
 ANALYSES = (
+    "choose_layers",
     "correspondence",
+    "grad_cam",
     "invariance",
     "occlusion_maps",
     "open_network",

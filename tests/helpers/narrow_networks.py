@@ -8,7 +8,7 @@ from zfrepro.look import torchvision_networks
 REAL = torchvision_networks._model
 
 
-def narrow(network, classes=7, by=16):
+def narrow(network, classes=7, size=224, by=16):
     """torchvision's model with a 16th of its maps and 24 units, random weights and biases."""
     model, maps, units = REAL(network, classes), 3, 0
     for i, child in enumerate(model.features):

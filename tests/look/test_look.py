@@ -6,9 +6,9 @@ import errno
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from helpers.injections import INJECTIONS
 from helpers.pages_read import Page
 from helpers.whole_image_deconvnet import project, trace
 from PIL import Image
-from torch import nn
 
 from zfrepro.__main__ import main
 from zfrepro.core.architecture import Network
@@ -96,7 +95,7 @@ def test_the_network_sees_the_centre_minus_the_mean(place, seeing, crop):
     assert np.array_equal(crop, stored[4:68, 4:68])
     by_hand = torch.from_numpy(stored.astype(np.float32) - mean)[None, 4:68, 4:68].permute(0, 3, 1, 2)
     torch.testing.assert_close(seeing.inputs(crop[None]), by_hand, rtol=0, atol=1e-4)
-    assert seeing.layers == {n: f"relu{n}" for n in range(1, 6)}
+    assert seeing.layers == {f"Layer {n}": f"relu{n}" for n in range(1, 6)}
     assert (seeing.classes[0], seeing.share, seeing.watched) == ("cat", 64 / 72, "relu5")
 
 
@@ -128,7 +127,7 @@ def test_features_are_the_strongest_units_projected(seeing, crop, looked):
 
 def test_grey_pixels_cover_the_reported_position(seeing, crop, looked):
     covered = looked.occlusion
-    assert covered.probability.shape == covered.labels.shape == covered.activation.shape == (3, 3)
+    assert covered.probability.shape == covered.labels.shape == covered.watched.activation.shape == (3, 3)
     for row, column in ((0, 0), (1, 2), (2, 1)):
         hidden = crop.copy()
         hidden[16 * row : 16 * row + 32, 16 * column : 16 * column + 32] = 124
@@ -138,10 +137,10 @@ def test_grey_pixels_cover_the_reported_position(seeing, crop, looked):
         sums = trace(seeing.net, inputs, ["relu5"]).outputs["relu5"][0].sum((1, 2))
         assert covered.probability[row, column] == pytest.approx(answer[looked.top[0][0]].item(), rel=1e-3)
         assert covered.labels[row, column] == answer.argmax()
-        assert covered.activation[row, column] == pytest.approx(sums[covered.number].item(), rel=1e-3)
+        assert covered.watched.activation[row, column] == pytest.approx(sums[covered.watched.number].item(), rel=1e-3)
     clean = trace(seeing.net, seeing.inputs(crop[None]), ["relu5"]).outputs["relu5"][0].sum((1, 2))
-    assert covered.number == clean.argmax()
-    assert covered.uncovered == pytest.approx(clean.max().item(), rel=1e-4)
+    assert covered.watched.number == clean.argmax()
+    assert covered.watched.uncovered == pytest.approx(clean.max().item(), rel=1e-4)
 
 
 def test_square_and_stride_follow_the_paper_in_proportion():
@@ -162,7 +161,7 @@ def test_the_page_is_whole_and_loads_nothing(page):
     assert not re.search(r"url\(|@import", page)
     images = read.all("img")
     assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in images)
-    assert len(images) == 2 * (1 + 5 * 4 * 2 + 4 + 2)  # picture, pairs, panels, scales
+    assert len(images) == 2 * (1 + 5 * 4 * 2 + 5 + 3)  # picture, pairs, panels, scales
 
 
 def test_the_page_says_what_was_found(page, looked):
@@ -177,7 +176,7 @@ def test_the_page_says_what_was_found(page, looked):
     assert "A grey square of 32 \u00d7 32 pixels slides over the input in steps of 16 pixels." in text
     assert "Over 3 \u00d7 3 positions of the square" in text
     assert "ends of such a long image" not in text
-    for unit in looked.layers[5]:
+    for unit in looked.layers["Layer 5"]:
         assert f"map {unit.number}, activation {look_draw.number(unit.activation)}" in text
 
 
@@ -187,7 +186,7 @@ def test_the_pictures_on_the_page_are_those_looked_at(page, crop, looked):
         for image in Page(page).all("img")
     ]
     assert np.array_equal(shown[0], crop.repeat(5, 0).repeat(5, 1))
-    assert np.array_equal(shown[2], looked.layers[1][0].patch)
+    assert np.array_equal(shown[2], looked.layers["Layer 1"][0].patch)
     lowest = np.argwhere(looked.occlusion.probability == looked.occlusion.probability.min())[0] * 16
     hidden = shown[1 + 5 * 4 * 2][::5, ::5]
     changed = np.argwhere((hidden != crop).any(2))
@@ -266,7 +265,7 @@ def test_any_size_works(place, tmp_path, width, height):
 def test_names_are_escaped(seeing, crop, looked, hostile):
     tree = [name for name, _ in Page(look_page.render(seeing, [Photograph("a", (9, 9), crop)], [looked])).elements]
     hostile_sight = dataclasses.replace(
-        seeing, classes=(hostile,) * len(CLASSES), weights=Path("x" + hostile.replace("/", ""))
+        seeing, classes=(hostile,) * len(CLASSES), source="x" + hostile.replace("/", "")
     )
     page = Page(look_page.render(hostile_sight, [Photograph(hostile, (9, 9), crop)], [looked]))
     assert [name for name, _ in page.elements] == tree
@@ -282,8 +281,8 @@ def test_a_map_that_is_not_active_is_not_shown(seeing, crop):
         net.conv5.bias.fill_(-1)
     dead = dataclasses.replace(seeing, net=net)
     looked = inspect.inspect(dead, crop, square=32, stride=16)
-    assert looked.layers[5] == []
-    assert len(looked.layers[4]) == 4
+    assert looked.layers["Layer 5"] == []
+    assert len(looked.layers["Layer 4"]) == 4
     page = look_page.render(dead, [Photograph("a", (9, 9), crop)], [looked])
     assert page.count("No map of this layer is active.") == 1
 
@@ -301,16 +300,6 @@ def test_outputs_that_are_not_finite_are_reported(seeing, crop):
         UserError, match=r"model\.safetensors: weights full8.bias: 1 of 6 values are not finite; the training"
     ):
         inspect.inspect(dataclasses.replace(seeing, net=net), crop)
-
-
-def test_a_layer_that_cannot_be_handled_is_named(seeing):
-    children = [*seeing.net.named_children()]
-    children.insert(1, ("batchnorm1", nn.BatchNorm2d(8)))
-    net = nn.Sequential()
-    for name, child in children:
-        net.add_module(name, child)
-    with pytest.raises(UserError, match=r"model\.safetensors: layer batchnorm1: BatchNorm2d is not supported"):
-        photo_network._check(dataclasses.replace(seeing, net=net))
 
 
 def test_every_bad_photograph_is_named_and_nothing_is_written(place, tmp_path, capsys):
@@ -339,11 +328,16 @@ def test_a_strange_page_or_a_file_is_not_overwritten(place, tmp_path, capsys):
     [
         (["--square", "65"], "--square 65: the network's input is 64 pixels"),
         (["--maps", "0"], "argument --maps: invalid positive number value: '0'"),
-        (["--network", "resnet"], "invalid choice: 'resnet'"),
+        (["--network", "resnet"], "--network resnet: torchvision has no such classifier; similar names: resne"),
         (["--classes", "names.txt"], "--classes: zfrepro's own weights contain the names of their classes"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
-        (["--weights", "alexnet-owt-7be5be79.pth"], "for torchvision weights pass --network alexnet or --network vgg16"),
+        (["--weights", "alexnet-owt-7be5be79.pth"], "for torchvision weights pass --network with its name"),
         (["--network", "alexnet", "--classes", "none.txt"], "--classes none.txt: cannot be read"),
+        (["--network", "resnet50", "--weights", "none.pth"], "none.pth: no such weights file"),
+        (["--model", "a:b"], "--model and --weights exclude each other"),
+        (["--size", "9"], "--size: zfrepro's own weights contain the size of their input"),
+        (["--network", "vgg16", "--std", "0", "1", "1"], "--std 0.0 1.0 1.0: give three numbers above 0"),
+        (["--layers", "relu1,,relu2"], "argument --layers: invalid list of layers value: 'relu1,,relu2'"),
         (["--device", "abacus"], "--device abacus: unknown device"),
     ],
 )  # fmt: skip
@@ -351,6 +345,17 @@ def test_bad_options_are_one_message(place, tmp_path, capsys, arguments, message
     options = [place / "first.png", "--weights", place / "model.safetensors", "--out", tmp_path, *FEW, *arguments]
     assert message in error_of(capsys, *options)
     assert not any(tmp_path.iterdir())
+
+
+def test_without_weights_it_says_where_they_are(place, tmp_path, capsys):
+    options = [place / "first.png", "--out", tmp_path]
+    message = error_of(capsys, *options, "--network", "alexnet")
+    assert (
+        "--network alexnet: pass --weights FILE, a state_dict of this network; nothing is downloaded. torchvision's own: "
+        in message
+    )
+    assert "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth" in message
+    assert "pass --weights FILE, the model.safetensors that a run writes" in error_of(capsys, *options)
 
 
 def test_torchvisions_network_with_its_own_classes(place, tmp_path, capsys, monkeypatch):
@@ -374,9 +379,96 @@ def test_torchvisions_network_with_its_own_classes(place, tmp_path, capsys, monk
     main(["look", *map(str, options), "--classes", str(tmp_path / "names.txt")])
     read = Page((tmp_path / "out/index.html").read_text(encoding="utf-8"))
     assert {row[0] for row in read.rows} == {"Käse", "owl", "bus"}
-    assert len(read.all("img")) == 1 + 5 * 4 * 2 + 4 + 2
+    assert len(read.all("img")) == 1 + 5 * 4 * 2 + 5 + 3
     main(["look", *map(str, options), "--no-occlusion"])
     assert "class 2" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_with_130_and_leaves_no_page(place, tmp_path, capsys, monkeypatch):
+    inspect_photo, photos = inspect.inspect, []
+
+    def interrupt(*arguments):
+        photos.append(arguments)
+        if len(photos) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inspect_photo(*arguments)
+
+    monkeypatch.setattr(inspect, "inspect", interrupt)
+    options = ["--weights", str(place / "model.safetensors"), "--out", str(tmp_path / "out"), "--no-occlusion", *FEW]
+    with pytest.raises(SystemExit) as exit_:
+        main(["look", str(place / "first.png"), str(place / "second.png"), *options])
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "zfrepro: stopped; no page was written\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_grad_cam_shows_the_strongest_value_lightest():
+    crop = np.full((40, 40, 3), 100, np.uint8)
+    shown = look_draw.overlay(np.array([[0.0, 0.0], [0.0, 2.0]]), crop)
+    assert shown.shape == (320, 320, 3)
+    light, dark = look_draw.ramp()[0, [-1, 0]].astype(int)
+    assert (shown[-1, -1] == (light + 100) // 2).all()
+    assert (shown[0, 0] == (dark + 100) // 2).all()
+    assert (look_draw.overlay(np.zeros((2, 2)), crop) == (dark + 100) // 2).all()
+
+
+SILU_NET = """
+from torch import nn
+
+def silu():
+    relu = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*relu, nn.Conv2d(4, 4, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6)).eval()
+
+def tokens():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4), nn.GELU(), nn.Linear(4, 6)).eval()
+"""
+
+
+@pytest.fixture
+def own_networks(tmp_path, monkeypatch):
+    (tmp_path / "look_silu_nets.py").write_text(SILU_NET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def words_of(folder):
+    return " ".join(" ".join(Page((folder / "index.html").read_text(encoding="utf-8")).words).split())
+
+
+def test_a_network_with_undefined_operations_says_so_and_shows_the_rest(place, tmp_path, own_networks):
+    options = ["look", str(place / "first.png"), "--model", "look_silu_nets:silu", "--size", "32", "--square", "16",
+               "--stride", "8", "--threads", "1"]  # fmt: skip
+    main([*options, "--out", str(tmp_path / "out")])
+    text = words_of(tmp_path / "out")
+    assert "Sequential of your own, 32 \u00d7 32 pixels" in text
+    assert "Deeper layers are left out. Layer 4: no deconvnet is defined below it: 4 (SiLU) computes" in text
+    assert "Over 3 \u00d7 3 positions of the square" in text
+    assert "Grad-CAM" in text
+    assert "not exact deconvnet passes, since" not in text
+    main([*options, "--out", str(tmp_path / "all"), "--rectifier", "pass"])
+    text = words_of(tmp_path / "all")
+    assert "not exact deconvnet passes , since the network has operations" in text
+    assert "4 (SiLU) computes" in text
+    assert "left out" not in text
+
+
+def test_a_network_without_maps_shows_classes_and_occlusion(place, tmp_path, own_networks):
+    main(["look", str(place / "first.png"), "--model", "look_silu_nets:tokens", "--size", "32", "--square", "16",
+          "--stride", "8", "--threads", "1", "--out", str(tmp_path / "out")])  # fmt: skip
+    text = words_of(tmp_path / "out")
+    assert "No layer is shown: no module of this network returns rectified maps" in text
+    assert "Over 3 \u00d7 3 positions of the square" in text
+    assert "Grad-CAM" not in text
+
+
+def test_layers_can_be_chosen(place, tmp_path, capsys):
+    options = [place / "first.png", "--weights", place / "model.safetensors", *FEW, "--no-occlusion"]
+    main(["look", *map(str, options), "--layers", "relu2, conv3,full6", "--out", str(tmp_path)])
+    read = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert len(read.all("img")) == 1 + 3 * 4 * 2
+    assert "Layer 2" in " ".join(read.words)
+    message = error_of(capsys, *options, "--layers", "relu9", "--out", tmp_path / "no")
+    assert "model.safetensors: the network has no layer 'relu9'; similar names: relu" in message
 
 
 def test_our_weights_are_not_torchvisions(place, tmp_path, capsys):
@@ -410,7 +502,7 @@ def test_heat_maps_show_no_rounding():
 
 def test_the_legend_names_the_commonest_labels_first(seeing):
     labels = np.array([[1, 1, 1], [0, 0, 4]])
-    covered = inspect.OcclusionMaps(1, 1, labels, labels, 0, labels, 1.0)
+    covered = inspect.OcclusionMaps(1, 1, labels, labels, None)
     legend, codes = look_page._legend(seeing, covered)
     assert [(name, share) for _, name, share in legend] == [("dog", "50.0 %"), ("cat", "33.3 %"), ("bus", "16.7 %")]
     assert [tuple(colour) for colour in codes[1]] == [look_draw.rgb(legend[i][0]) for i in (1, 1, 2)]

@@ -413,9 +413,9 @@ def test_look_names_weights_of_torchvision_that_are_not_finite(tmp_path, monkeyp
     weights["classifier.6.bias"][1] = NAN
     torch.save(weights, tmp_path / "mine.pth")
     with pytest.raises(
-        UserError, match=r"mine\.pth: full8\.bias: 1 of 3 weights are not finite; .*; use other weights"
+        UserError, match=r"mine\.pth: weights classifier\.6\.bias: 1 of 3 values are not finite; the training"
     ):
-        photo_network.open_torchvision("alexnet", tmp_path / "mine.pth", ("a", "b", "c"), torch.device("cpu"))
+        photo_network.open_torchvision("alexnet", tmp_path / "mine.pth", photo_network.Choices(), torch.device("cpu"))
 
 
 # Exhibits and the report

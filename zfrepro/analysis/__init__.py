@@ -5,7 +5,9 @@
     occlusion_maps     what a network makes of an image when a square covers part of it          section 4.2, Fig 7
     invariance         how far features move when images are shifted, scaled and rotated         section 4, Fig 5
     correspondence     whether covering the same part changes different images alike             section 4.3, Table 1
-    plot_...           a matplotlib figure of each
+    grad_cam           the parts that speak for a class, by gradients    not in the paper; for comparison
+    plot_...           a matplotlib figure of each but the last
+    choose_layers      layers worth showing, the last rectified at each resolution
     open_network       check a network once, for many calls
 
 Every function takes an `nn.Module` in evaluation mode, works on the device and in the precision of its weights, and leaves it as it was:
@@ -17,6 +19,8 @@ those of `zfrepro.core` below them.
 
 from zfrepro.analysis.checks import Network, open_network
 from zfrepro.analysis.curves import InvarianceCurve, invariance
+from zfrepro.analysis.gradcam import grad_cam
+from zfrepro.analysis.layer_choice import LayerChoice, choose_layers
 from zfrepro.analysis.occlusion import OcclusionMaps, occlusion_maps
 from zfrepro.analysis.plots import (
     plot_correspondence,
@@ -32,13 +36,16 @@ from zfrepro.core.finite import NotFiniteError
 
 __all__ = [
     "InvarianceCurve",
+    "LayerChoice",
     "Network",
     "NotFiniteError",
     "OcclusionMaps",
     "Projection",
     "SignComparison",
     "TopPatches",
+    "choose_layers",
     "correspondence",
+    "grad_cam",
     "invariance",
     "occlusion_maps",
     "open_network",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,25 @@ if TYPE_CHECKING:
     from zfrepro.look.photo_network import PhotoNetwork
 
 ZFREPRO = "zfrepro"
+STOPPED = 130  # exit code after Ctrl-C, as shells have it
+ALREADY_KNOWN = {
+    "classes": "the names of their classes",
+    "size": "the size of their input",
+    "mean": "their mean image",
+    "std": "their mean image, and divide by nothing",
+}
 
 
 def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
+    try:
+        _look(options)
+    except KeyboardInterrupt:
+        print("zfrepro: stopped; no page was written", file=sys.stderr)
+        sys.exit(STOPPED)
+
+
+def _look(options: argparse.Namespace) -> None:
     page = options.out / "index.html"
     _check_target(options.out, page)
     network = _open_network(options)
@@ -40,39 +56,9 @@ def main(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("zfrepro look", description=__doc__)
     parser.add_argument("photo", type=paths.resolve, nargs="+", metavar="PHOTO", help="JPEG, PNG or WebP of any size")
-    parser.add_argument(
-        "--weights", type=paths.resolve, required=True, metavar="FILE", help="weights of the trained network"
-    )
     parser.add_argument("--out", type=paths.resolve, required=True, metavar="DIR", help="folder to write index.html to")
-    parser.add_argument(
-        "--network",
-        choices=(ZFREPRO, "alexnet", "vgg16"),
-        default=ZFREPRO,
-        help="network that the weights belong to: zfrepro (default), or torchvision's alexnet or vgg16",
-    )
-    parser.add_argument(
-        "--classes",
-        type=paths.resolve,
-        metavar="FILE",
-        help="class names of a torchvision network, one per line; default: ImageNet's",
-    )
-    parser.add_argument(
-        "--maps",
-        type=_positive,
-        default=4,
-        metavar="N",
-        help="maps with the highest activation per layer; default: 4",
-    )
-    parser.add_argument(
-        "--square",
-        type=_positive,
-        metavar="N",
-        help="side of the grey square in pixels; default: 50 at an input of 224",
-    )
-    parser.add_argument(
-        "--stride", type=_positive, metavar="N", help="step of the grey square in pixels; default: 6 at an input of 224"
-    )
-    parser.add_argument("--no-occlusion", action="store_true", help="skip the grey square, the slowest part")
+    _add_network(parser.add_argument_group("network"))
+    _add_inspection(parser.add_argument_group("what is shown"))
     parser.add_argument(
         "--device",
         default="auto",
@@ -86,6 +72,83 @@ def _parser() -> argparse.ArgumentParser:
         help="CPU threads; default: all that this process may use",
     )
     return parser
+
+
+def _add_network(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--weights", type=paths.resolve, metavar="FILE", help="weights of the trained network")
+    group.add_argument(
+        "--network",
+        default=ZFREPRO,
+        metavar="NAME",
+        help="network that the weights belong to: zfrepro (default), or a classifier of torchvision: alexnet, resnet50, ...",
+    )
+    group.add_argument(
+        "--model",
+        metavar="MODULE:FUNCTION",
+        help="instead: a function of yours without arguments that returns a torch.nn.Module with its weights, in evaluation mode",
+    )
+    group.add_argument(
+        "--classes",
+        type=paths.resolve,
+        metavar="FILE",
+        help="class names, one per line, of a network that is not zfrepro's; default: ImageNet's, if it has 1000 classes",
+    )
+    group.add_argument(
+        "--size", type=_positive, metavar="N", help="side of the network's input in pixels; default: 224"
+    )
+    for name in ("mean", "std"):
+        group.add_argument(
+            f"--{name}",
+            type=float,
+            nargs=3,
+            metavar=("R", "G", "B"),
+            help=f"{name} of the pixels, 0 to 1, for the network's inputs; default: ImageNet's",
+        )
+
+
+def _add_inspection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--layers",
+        type=_names,
+        metavar="NAME,...",
+        help="modules whose maps are shown, for example features.3,layer2.0.relu; default: the last rectified ones before each "
+        "change of resolution, at most five",
+    )
+    group.add_argument(
+        "--rectifier",
+        choices=("error", "pass"),
+        default="error",
+        help="pass: also show layers without a deconvnet (SiLU, GELU, attention), by their derivatives; default: error",
+    )
+    group.add_argument(
+        "--maps",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="maps with the highest activation per layer; default: 4",
+    )
+    group.add_argument(
+        "--square",
+        type=_positive,
+        metavar="N",
+        help="side of the grey square in pixels; default: 50 at an input of 224",
+    )
+    group.add_argument(
+        "--stride", type=_positive, metavar="N", help="step of the grey square in pixels; default: 6 at an input of 224"
+    )
+    group.add_argument(
+        "--no-occlusion", action="store_true", help="skip the grey square, the slowest part, and Grad-CAM"
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if "" in names:
+        raise ValueError(text)
+    return names
+
+
+_names.__name__ = "list of layers"  # so argparse says: invalid list of layers value
 
 
 def _positive(text: str) -> int:
@@ -114,13 +177,43 @@ def _check_target(out: Path, page: Path) -> None:
 def _open_network(options: argparse.Namespace) -> PhotoNetwork:
     from zfrepro.look import photo_network
 
+    if options.network == ZFREPRO and not options.model:
+        return _open_trained(options)
+    _check_std(options.std)
     device = devices.choose(options.device, options.threads)
-    if options.network != ZFREPRO:
-        names = None if options.classes is None else _class_names(options.classes)
-        return photo_network.open_torchvision(options.network, options.weights, names, device)
-    if options.classes is not None:
-        raise UserError("--classes: zfrepro's own weights contain the names of their classes; leave the option out")
-    return photo_network.open_trained(options.weights, device)
+    choices = photo_network.Choices(
+        None if options.classes is None else _class_names(options.classes),
+        options.layers,
+        options.rectifier,
+        options.size,
+        options.mean,
+        options.std,
+    )
+    if not options.model:
+        return photo_network.open_torchvision(options.network, options.weights, choices, device)
+    if options.network != ZFREPRO or options.weights:
+        other = "--weights" if options.weights else "--network"
+        raise UserError(f"--model and {other} exclude each other; the function of --model loads its weights itself")
+    return photo_network.open_own(options.model, choices, device)
+
+
+def _open_trained(options: argparse.Namespace) -> PhotoNetwork:
+    from zfrepro.look import photo_network
+
+    for name, what in ALREADY_KNOWN.items():
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name}: zfrepro's own weights contain {what}; leave the option out")
+    if options.weights is None:
+        raise UserError(
+            "pass --weights FILE, the model.safetensors that a run writes to results/NAME/train/NETWORK/; or --network or --model"
+        )
+    device = devices.choose(options.device, options.threads)
+    return photo_network.open_trained(options.weights, device, options.layers)
+
+
+def _check_std(std: list[float] | None) -> None:
+    if std and not all(value > 0 for value in std):
+        raise UserError(f"--std {' '.join(map(str, std))}: give three numbers above 0")
 
 
 def _class_names(path: Path) -> tuple[str, ...]:

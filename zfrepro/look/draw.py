@@ -58,6 +58,14 @@ def apply_colours(shares: np.ndarray) -> np.ndarray:
     return mpl.colormaps["viridis"](shares, bytes=True)[..., :3]
 
 
+def overlay(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """uint8 (s, s, 3): values (h, w), least 0, enlarged without edges, in half over a picture (s, s, 3)."""
+    height, width = picture.shape[:2]
+    shares = values / max(float(values.max()), float(np.finfo(np.float32).tiny))
+    smooth = np.array(Image.fromarray(shares.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+    return sharp(((apply_colours(smooth.clip(0, 1)).astype(np.uint16) + picture) // 2).astype(np.uint8))
+
+
 def sharp(picture: np.ndarray) -> np.ndarray:
     """Every pixel as a square of pixels, so that browsers do not blur it."""
     times = max(1, -(-MIN_SIDE // len(picture)))

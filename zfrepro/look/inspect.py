@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zfrepro.look.photo_network import PhotoNetwork, report_weights_file
+from zfrepro.look.photo_network import GREY, PhotoNetwork, report_source
 
 if TYPE_CHECKING:
     import torch
 
-GREY = 124  # of the square; measured in the paper's Fig 7
 SQUARE, STRIDE, PAPER_SIZE = 50, 6, 224  # pixels, Fig 7
 
 
@@ -34,8 +33,15 @@ class OcclusionMaps:
     stride: int
     probability: np.ndarray  # (P, P) of the class that is most probable when nothing is covered
     labels: np.ndarray  # int64 (P, P), most probable class
-    number: int  # of the map with the largest sum when nothing is covered
-    activation: np.ndarray  # (P, P), that map summed over space
+    watched: WatchedMap | None  # None: no module of the network returns maps
+
+
+@dataclass(frozen=True)
+class WatchedMap:
+    """The map with the largest sum when nothing is covered, of the watched layer."""
+
+    number: int
+    activation: np.ndarray  # (P, P), summed over space
     uncovered: float  # the same sum when nothing is covered
 
 
@@ -44,8 +50,10 @@ class Inspection:
     """The results for one photograph."""
 
     top: list[tuple[int, float]]  # class, probability; falling
-    layers: dict[int, list[Feature]]  # strongest first; maps that are not active are left out
+    layers: dict[str, list[Feature]]  # by heading; strongest first; maps that are not active are left out
     occlusion: OcclusionMaps | None
+    grad_cam: np.ndarray | None = None  # (h, w) of the most probable class; computed beside occlusion maps
+    notes: tuple[str, ...] = ()  # operations without a deconvnet whose derivative was passed
 
 
 def inspect(
@@ -63,14 +71,24 @@ def inspect(
     from zfrepro.analysis.checks import predict
 
     inputs = network.inputs(crop[None])
-    with report_weights_file(network.weights):
-        probabilities = predict(network.opened, inputs)[1][0].cpu().numpy()
+    notes: dict[str, None] = {}
+    with report_source(network.source):
+        probabilities = (
+            predict(network.opened, network.opened.prepare(inputs), list(network.layers.values()))[1][0]
+            .float()
+            .cpu()
+            .numpy()
+        )
         top = np.argsort(-probabilities, kind="stable")[:5].tolist()
-        layers = {layer: _strongest(network, crop, inputs, name, maps) for layer, name in network.layers.items()}
-        occlusion = None
+        layers = {
+            heading: _strongest(network, crop, inputs, name, maps, notes) for heading, name in network.layers.items()
+        }
+        occlusion = cam = None
         if occlude:
             occlusion = _occlusion_maps(network, inputs, top[0], *proportional(network.size, square, stride))
-    return Inspection([(label, float(probabilities[label])) for label in top], layers, occlusion)
+            cam = _grad_cam(network, inputs, top[0])
+    predictions = [(label, float(probabilities[label])) for label in top]
+    return Inspection(predictions, layers, occlusion, cam, tuple(notes))
 
 
 def proportional(size: int, square: int | None, stride: int | None) -> tuple[int, int]:
@@ -78,8 +96,10 @@ def proportional(size: int, square: int | None, stride: int | None) -> tuple[int
     return square or max(1, round(SQUARE * size / PAPER_SIZE)), stride or max(1, round(STRIDE * size / PAPER_SIZE))
 
 
-def _strongest(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, name: str, count: int) -> list[Feature]:
-    """The maps of a layer with the highest activations, where these are above 0."""
+def _strongest(
+    network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, name: str, count: int, notes: dict[str, None]
+) -> list[Feature]:
+    """The maps of a layer with the highest activations, where these are above 0; adds the notes of their projections."""
     from zfrepro.analysis import project, top_activations
 
     top = top_activations(network.opened, inputs, name, 1, patches=False)
@@ -87,8 +107,9 @@ def _strongest(network: PhotoNetwork, crop: np.ndarray, inputs: torch.Tensor, na
     chosen = chosen[top.values[chosen, 0] > 0]
     if not len(chosen):
         return []
-    projection = project(network.opened, inputs, name, chosen, top.positions[chosen, 0])
-    pixels = projection.pixels.permute(0, 2, 3, 1).cpu().numpy()
+    projection = project(network.opened, inputs, name, chosen, top.positions[chosen, 0], rectifier=network.rectifier)
+    notes |= dict.fromkeys(projection.notes)
+    pixels = projection.pixels.permute(0, 2, 3, 1).float().cpu().numpy()
     windows = [_window(corner, top.side) for corner in top.corners[chosen, 0].tolist()]
     rows = zip(chosen.tolist(), top.values[chosen, 0].tolist(), pixels, windows, strict=True)
     return [Feature(number, value, projected[window], crop[window]) for number, value, projected, window in rows]
@@ -105,15 +126,19 @@ def _occlusion_maps(network: PhotoNetwork, inputs: torch.Tensor, top: int, squar
 
     grey = network.inputs(np.full((1, network.size, network.size, 3), GREY, dtype=np.uint8))[0]
     maps = occlusion_maps(network.opened, inputs, network.watched, square=square, stride=stride, fill=grey, labels=top)
-    assert maps.maps is not None
-    assert maps.activation is not None
-    assert maps.uncovered_activation is not None
-    return OcclusionMaps(
-        square,
-        stride,
-        maps.probability[0].cpu().numpy(),
-        maps.predicted[0].cpu().numpy(),
-        int(maps.maps[0]),
-        maps.activation[0].cpu().numpy(),
-        float(maps.uncovered_activation[0]),
-    )
+    watched = None
+    if maps.maps is not None and maps.activation is not None and maps.uncovered_activation is not None:
+        sums = maps.activation[0].float().cpu().numpy()
+        watched = WatchedMap(int(maps.maps[0]), sums, float(maps.uncovered_activation[0]))
+    probability = maps.probability[0].float().cpu().numpy()
+    return OcclusionMaps(square, stride, probability, maps.predicted[0].cpu().numpy(), watched)
+
+
+def _grad_cam(network: PhotoNetwork, inputs: torch.Tensor, top: int) -> np.ndarray | None:
+    """Of the watched layer."""
+    from zfrepro.analysis import grad_cam
+
+    if network.watched is None:
+        return None
+    values: np.ndarray = grad_cam(network.opened, inputs, network.watched, top)[0].float().cpu().numpy()
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.look.draw import heat, number, percent, percents, ramp, rgb, sharp, source
-from zfrepro.look.inspect import GREY
+from zfrepro.look.draw import heat, number, overlay, percent, percents, ramp, rgb, sharp, source
+from zfrepro.look.photo_network import GREY
 from zfrepro.report import html
 from zfrepro.storage.paths import printable
 
 if TYPE_CHECKING:
-    from zfrepro.look.inspect import Feature, Inspection, OcclusionMaps
+    from zfrepro.look.inspect import Feature, Inspection, OcclusionMaps, WatchedMap
     from zfrepro.look.photo_network import PhotoNetwork
     from zfrepro.look.photographs import Photograph
 
 GENERATOR = "zfrepro look"
+BY_POSITION = "By position of the square: "
 TINY = 16  # pixels; a smaller tile is enlarged sharp-edged
 OTHER_COLOUR = "#b9bec6"  # colour of the labels that are too many for the palette
 
@@ -59,7 +61,8 @@ def render(network: PhotoNetwork, photographs: Sequence[Photograph], inspections
     return environment.get_template("look.html").render(
         generator=GENERATOR,
         network=network,
-        weights=printable(network.weights.name),
+        source=printable(os.path.basename(network.source)),
+        refusal=_describe_refusal(network),
         ramp=source(ramp()),
         occlusion=next((inspection.occlusion for inspection in inspections if inspection.occlusion), None),
         photographs=[_section(network, *pair) for pair in zip(photographs, inspections, strict=True)],
@@ -88,11 +91,26 @@ def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspecti
         "picture": PageImage(source(sharp(photograph.crop)), f"{photograph.name} as the network sees it"),
         "top": [(network.classes[label], probability) for label, probability in inspection.top],
         "layers": [
-            (layer, network.layers[layer], _pairs(layer, features)) for layer, features in inspection.layers.items()
+            (heading, network.layers[heading], _pairs(heading, features))
+            for heading, features in inspection.layers.items()
         ],
+        "notes": inspection.notes,
         "panels": _panels(network, photograph, inspection, inspection.occlusion) if inspection.occlusion else [],
         "summary": _describe_occlusion(network, inspection, inspection.occlusion) if inspection.occlusion else "",
     }
+
+
+def _describe_refusal(network: PhotoNetwork) -> str:
+    """Why layers are left out; empty where none is."""
+    if not network.refusal and network.layers:
+        return ""
+    reason = network.refusal.partition("; choose a layer")[0]
+    if not reason:
+        return (
+            "No layer is shown: no module of this network returns rectified maps, for which the deconvnet is defined."
+        )
+    shown = "Deeper layers are left out" if network.layers else "No layer is shown"
+    return f"{shown}. {reason[0].upper()}{reason[1:]}. With --rectifier pass they are shown, but not by exact deconvnet passes."
 
 
 def _describe_resizing(square: int, size: int) -> str:
@@ -101,10 +119,10 @@ def _describe_resizing(square: int, size: int) -> str:
     return f", {'enlarged' if square < size else 'reduced'} to {size} \u00d7 {size}"
 
 
-def _pairs(layer: int, features: Sequence[Feature]) -> list[Pair]:
+def _pairs(layer: str, features: Sequence[Feature]) -> list[Pair]:
     pairs = []
     for feature in features:
-        tiny, name = len(feature.patch) <= TINY, f"Layer {layer}, map {feature.number}"
+        tiny, name = len(feature.patch) <= TINY, f"{layer}, map {feature.number}"
         projection = PageImage(
             source(draw.grey_zero(feature.projection)), f"{name}: projection of its strongest activation", tiny
         )
@@ -120,10 +138,8 @@ def _panels(
     hidden = photograph.crop.copy()
     hidden[top : top + occlusion.square, left : left + occlusion.square] = GREY
     uncovered, lowest, highest = _probabilities(inspection, occlusion)
-    sums = (number(occlusion.activation.min()), number(occlusion.activation.max()))
     legend, codes = _legend(network, occlusion)
-    by_position = "By position of the square: "
-    return [
+    panels = [
         Panel(
             "Position that lowers the probability most",
             PageImage(source(sharp(hidden)), f"{photograph.name} with the square at row {top}, column {left}"),
@@ -131,21 +147,40 @@ def _panels(
         ),
         Panel(
             f"Probability of {network.classes[inspection.top[0][0]]}",
-            PageImage(source(heat(occlusion.probability)), f"{by_position}{lowest} to {highest}"),
+            PageImage(source(heat(occlusion.probability)), f"{BY_POSITION}{lowest} to {highest}"),
             scale=(lowest, highest),
         ),
-        Panel(
-            f"Layer {max(network.layers)}, map {occlusion.number}",
-            PageImage(source(heat(occlusion.activation)), f"{by_position}{sums[0]} to {sums[1]}"),
-            f"summed activation; {number(occlusion.uncovered)} uncovered",
-            scale=sums,
-        ),
+    ]
+    if occlusion.watched:
+        panels.append(_watched_panel(network.watched_heading, occlusion.watched))
+    panels.append(
         Panel(
             "Most probable class",
-            PageImage(source(sharp(codes)), by_position + ", ".join(f"{name} {share}" for _, name, share in legend)),
+            PageImage(source(sharp(codes)), BY_POSITION + ", ".join(f"{name} {share}" for _, name, share in legend)),
             legend=legend,
-        ),
-    ]
+        )
+    )
+    if inspection.grad_cam is not None:
+        panels.append(_grad_cam_panel(network, photograph, inspection.grad_cam))
+    return panels
+
+
+def _watched_panel(heading: str, watched: WatchedMap) -> Panel:
+    sums = (number(watched.activation.min()), number(watched.activation.max()))
+    return Panel(
+        f"{heading}, map {watched.number}",
+        PageImage(source(heat(watched.activation)), f"{BY_POSITION}{sums[0]} to {sums[1]}"),
+        f"summed activation; {number(watched.uncovered)} uncovered",
+        scale=sums,
+    )
+
+
+def _grad_cam_panel(network: PhotoNetwork, photograph: Photograph, values: np.ndarray) -> Panel:
+    alt = f"{photograph.name}, the parts light that speak for the class"
+    note = f"{values.shape[0]} \u00d7 {values.shape[1]} values of {network.watched_heading}"
+    if not values.any():
+        note += "; none speaks for the class"
+    return Panel("Grad-CAM", PageImage(source(overlay(values, photograph.crop)), alt), note, scale=("0", "most"))
 
 
 def _describe_occlusion(network: PhotoNetwork, inspection: Inspection, occlusion: OcclusionMaps) -> str:
