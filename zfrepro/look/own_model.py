@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -10,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from zfrepro.errors import UserError
+from zfrepro.models import torchvision_import
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +37,8 @@ def build(path: str) -> nn.Module:
 def _module(path: str, name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    with contextlib.suppress(ModuleNotFoundError):  # most such modules import torchvision, which may need help
+        torchvision_import.ensure()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

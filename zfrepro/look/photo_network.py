@@ -147,7 +147,7 @@ def _to_device(net: nn.Module, device: torch.device) -> nn.Module:
     """Its filters channels last."""
     import torch
 
-    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _grey(network: PhotoNetwork) -> torch.Tensor:
