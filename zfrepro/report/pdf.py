@@ -108,7 +108,8 @@ def _serve(connection: Connection, pictures: Mapping[str, Picture]) -> bytes:
 
 def _print_elsewhere(connection: Connection) -> None:
     """In the other process. Receives the page, and id, width and height of the picture at each `src`."""
-    page, sizes = connection.recv()
+    received: tuple[str, Mapping[str, tuple[str, int, int]]] = connection.recv()
+    page, sizes = received
 
     def ask(source: str) -> images.Coded:
         connection.send(source)
