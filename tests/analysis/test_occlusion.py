@@ -29,10 +29,10 @@ def plain_loop(model, image, square, stride, fill, layer):
 @pytest.mark.parametrize(
     ("name", "layer", "size", "passes"),
     [
-        ("resnet18", "layer2.0.relu", (64, 40), "full"),
+        ("resnet18", "layer2.0.relu", (64, 40), "windows"),
         ("alexnet", "features.11", (80, 96), "windows"),
         ("alexnet", "features.12", (72, 72), "windows"),
-        ("vgg11_bn", "features.4", (40, 48), "full"),
+        ("vgg11_bn", "features.4", (40, 48), "windows"),
     ],
 )
 def test_equals_a_loop_over_positions(name, layer, size, passes):
@@ -55,6 +55,42 @@ def test_equals_a_loop_over_positions(name, layer, size, passes):
         torch.testing.assert_close(maps.activation[row], sums[..., number], rtol=1e-10, atol=1e-8)
 
 
+class Chooses(nn.Module):
+    """Its way depends on the image's values, which no trace shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.full = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+    def forward(self, images):
+        maps = self.body(images)
+        return self.full((maps if bool((images[:, 0, 0, 0] < 9).all()) else -maps).mean((2, 3)))
+
+
+class Centred(Chooses):
+    """Every value depends on the whole image from the first layer on."""
+
+    def forward(self, images):
+        return self.full(self.body(images - images.mean((2, 3), keepdim=True)).abs().mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Chooses(), "torch.fx cannot trace it: symbolically traced variables cannot be used as inputs to control flow"),
+        (Centred(), "the square reaches nearly all of what the convolutions compute"),
+    ],
+)
+def test_full_passes_where_windows_do_not_help(model, reason):
+    model, image = model.double().eval(), torch.randn(1, 3, 11, 11, dtype=torch.float64)
+    maps = occlusion_maps(model, image, "body", square=4, stride=3, fill=0.5, labels=1, maps=2)
+    assert maps.passes == "full"
+    assert maps.notes[0].startswith(f"one full forward pass per position: {reason}")
+    probabilities, sums = plain_loop(model, image[0], 4, 3, 0.5, "body")
+    torch.testing.assert_close(maps.probability[0], probabilities[..., 1], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(maps.activation[0], sums[..., 2], rtol=1e-10, atol=1e-10)
+
+
 @pytest.fixture
 def net():
     torch.manual_seed(0)
@@ -75,7 +111,7 @@ def test_the_chosen_class_and_map(net, images):
     torch.testing.assert_close(own.probability[1], every[1].probability[1])
     torch.testing.assert_close(own.activation[0], every[2].activation[0])
     torch.testing.assert_close(own.activation[1], every[0].activation[1])
-    assert own.passes == "windows"
+    assert (own.passes, own.notes) == ("windows", ())
 
 
 def test_without_a_layer(net, images):

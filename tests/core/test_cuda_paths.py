@@ -489,11 +489,13 @@ def test_types_under_autocast_are_those_of_torchs_cuda(name, dtype, monkeypatch)
         assert FUNCTIONS[name](torch.ones(4, 4, 4, 4, device="cuda", dtype=dtype)).dtype == expected
 
 
-THROUGH_OTHERS = {  # through tiles, all that checks its numbers, probes, training
+THROUGH_OTHERS = {  # through tiles, all that checks its numbers, occlusion, probes, training, occlusion
     "deconvnet",
     "finite",
+    "network_graph",
     "newton",
     "staging",
+    "window_batches",
 }
 NO_DEVICE = {"chains", "deconvnet_diagram", "receptive_field"}  # the structure of networks, worked examples
 

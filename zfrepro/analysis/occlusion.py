@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from zfrepro.analysis.checks import Network, labels_of, numbers, open_network, predict, size_at_least
-from zfrepro.core.incremental import split
 from zfrepro.core.layers import largest_output
+from zfrepro.core.network_graph import UntraceableError
 from zfrepro.core.occlusion import Occluder, Prediction, corners, cover_by_full_passes
 
 VALUES_AT_ONCE = 2**26  # numbers in the largest layer of one forward pass: 256 MiB in float32
+LARGEST_SHARE = 0.9  # of the convolutions' products; where windows need more, full passes are as fast
 Fill = float | Sequence[float] | Tensor
 
 
@@ -33,6 +34,7 @@ class OcclusionMaps:
     lefts: Tensor  # int64 (Q,): first column
     square: int  # pixels
     passes: str  # "windows": only what the square reaches was recomputed; "full": one forward pass per position
+    notes: tuple[str, ...] = ()  # why there were full passes
 
 
 def occlusion_maps(
@@ -61,8 +63,10 @@ def occlusion_maps(
     maps    the watched map of each image (or one for all); None: the one with the largest sum when nothing is covered
     batch   positions in one forward pass; None: 64, or fewer where the network's maps are large
 
-    A plain chain of convolution, ReLU, max pooling, normalisation and fully connected layers is recomputed only where the square
-    reaches (`passes` is "windows"), which gives the same numbers sooner; others are run once per position.
+    Only what the square reaches is recomputed (`passes` is "windows"), which gives the same numbers sooner, through convolutions,
+    poolings, batch and local response normalisation, functions of single values, sums and concatenations. A network that torch.fx cannot
+    trace, or that mixes all positions early, and on devices other than the CPU any that is no plain chain, is run once per position
+    (`passes` is "full"); `notes` say why.
     Raises ValueError for bad input and NotFiniteError where outputs are not finite. Source: paper section 4.2.
     """
     network = open_network(model)
@@ -75,7 +79,7 @@ def occlusion_maps(
     uncovered = _predict(network, images, layer)
     chosen = labels_of(labels, uncovered.probabilities)
     watched = None if layer is None else _watched(maps, uncovered.activations)
-    cover, passes = _cover(network, layer, square, stride, batch)
+    cover, notes = _cover(network, images[0], layer, square, stride, batch)
     covered = [cover(image, colour) for image in images]
     rows = torch.arange(len(images), device=images.device)
     tops, lefts = (torch.tensor(corners(side, square, stride), device=images.device) for side in images.shape[2:])
@@ -93,7 +97,8 @@ def occlusion_maps(
         tops=tops,
         lefts=lefts,
         square=square,
-        passes=passes,
+        passes="full" if notes else "windows",
+        notes=notes,
     )
 
 
@@ -166,13 +171,35 @@ class _FullPasses:
 
 
 def _cover(
-    network: Network, layer: str | None, square: int, stride: int, batch: int
-) -> tuple[Occluder | _FullPasses, str]:
-    """By windows where the network is a chain that begins with layers of windows, the watched one among them."""
-    chain = network.chain
-    if chain is not None and network.dtype is not None:
-        body = [name for name, _ in split(chain.net)[0].named_children()]
-        child = chain.child(layer) if layer is not None else next(iter(body), None)
-        if child is not None and child in body:
-            return Occluder(chain.net, child, square, stride, batch), "windows"
-    return _FullPasses(network, layer, square, stride, batch), "full"
+    network: Network, image: Tensor, layer: str | None, square: int, stride: int, batch: int
+) -> tuple[Occluder | _FullPasses, tuple[str, ...]]:
+    """By windows, or by full passes with the reason."""
+    reason = "it has no weights"
+    if network.dtype is not None:
+        try:
+            return _by_windows(network, image, layer, square, stride, batch), ()
+        except (UntraceableError, _NoWindowsError) as error:
+            reason = str(error)
+    return _FullPasses(network, layer, square, stride, batch), (f"one full forward pass per position: {reason}",)
+
+
+class _NoWindowsError(Exception):
+    """Says why windows would not help."""
+
+
+def _by_windows(network: Network, image: Tensor, layer: str | None, square: int, stride: int, batch: int) -> Occluder:
+    """Of a chain's own modules where the network is one, so that its head is found. Raises UntraceableError and _NoWindowsError."""
+    chain, net, watched = network.chain, network.model, layer
+    if chain is not None and (layer is None or chain.child(layer) is not None):
+        net, watched = chain.net, None if layer is None else chain.child(layer)
+    if chain is None and image.device.type != "cpu":
+        raise _NoWindowsError(
+            f"windows through branches are measured on CPUs only, and this network is on {image.device.type}"
+        )
+    try:
+        occluder = Occluder(net, watched, square, stride, batch)
+    except ValueError as error:
+        raise _NoWindowsError(f"its trace does not show layer {layer}") from error
+    if occluder.share(image) > LARGEST_SHARE:
+        raise _NoWindowsError("the square reaches nearly all of what the convolutions compute")
+    return occluder

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def as_convolutions(head: nn.Sequential, maps: tuple[int, int, int]) -> nn.Sequential:
+def as_convolutions(head: nn.Sequential, maps: tuple[int, ...]) -> nn.Sequential:
     """Fully connected layers, applied to maps (C, h, w) that the first of them flattens, as convolutions over the whole map.
 
     The same sums; on a CPU oneDNN's convolution does them in about half the time of a float32 matrix product. Weights are
@@ -32,7 +32,7 @@ def _square(features: int) -> tuple[int, int, int]:
 
 
 class _AsConvolution(nn.Module):
-    def __init__(self, linear: nn.Linear, maps: tuple[int, int, int]):
+    def __init__(self, linear: nn.Linear, maps: tuple[int, ...]):
         super().__init__()
         self.maps, self.bias = maps, linear.bias
         self.weight = linear.weight.detach().view(-1, *maps).contiguous(memory_format=torch.channels_last)

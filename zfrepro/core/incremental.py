@@ -1,90 +1,95 @@
 """Predict many small changes of one image exactly, recomputing only the window of each layer that a change can reach.
 
-The clean pass is kept layer by layer. A changed rectangle reaches a window of every convolution's and pooling's output.
-A convolution is linear: its clean output plus its filters over the difference, which is zero outside the window below, is
-its new output. A pooling is applied to the clean maps with the window pasted in. Positions are taken in small rectangles
-of their grid, so that the windows of a batch have nearly one size.
+The clean pass is kept operation by operation. A changed rectangle reaches a window of every convolution's and pooling's output; sums
+and concatenations reach the rectangle around the windows of their inputs. A convolution is linear: its clean output plus its filters
+over the difference, which is zero outside the window below, is its new output. Poolings, sums and concatenations read the clean maps
+with the windows pasted in. Where a window covers most of a map, and below an operation of which it is not known what it reads, the whole
+map is computed. Positions are taken in small rectangles of their grid, so that the windows of a batch have nearly one size.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from zfrepro.core.nets import CeilConv2d
+from zfrepro.core.network_graph import CONVOLUTIONS, Graph, Values
 from zfrepro.core.normalisation import CrossMapNorm
 from zfrepro.core.receptive_field import axes
-from zfrepro.core.windows import Axis
+from zfrepro.core.window_batches import (
+    Pool,
+    Spans,
+    Window,
+    around_all,
+    convolve,
+    entire,
+    pixels,
+    pool_windows,
+    read,
+    sum_maps,
+    with_border,
+)
 
-ELEMENTWISE = (nn.ReLU, nn.Dropout, nn.Identity, CrossMapNorm, nn.LocalResponseNorm)
+LARGEST_WINDOW = 0.75  # of a map's positions; larger ones are computed as a whole
+POINTWISE = (
+    nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh,
+    nn.Hardswish, nn.Hardsigmoid, nn.Softplus, nn.Softsign, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.Identity, nn.BatchNorm2d,
+    CrossMapNorm, nn.LocalResponseNorm,
+)  # fmt: skip
+POINTWISE_FUNCTIONS = {
+    functional.relu, functional.relu6, functional.hardtanh, functional.leaky_relu, functional.elu, functional.selu, functional.celu,
+    functional.gelu, functional.silu, functional.mish, functional.hardswish, functional.hardsigmoid, functional.softplus,
+    functional.softsign, functional.dropout, functional.dropout2d, functional.alpha_dropout, functional.local_response_norm,
+    torch.relu, torch.relu_, torch.sigmoid, torch.tanh, torch.clamp, torch.clip, torch.abs, torch.square, torch.sqrt, torch.neg,
+    torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum,
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.neg,
+    operator.iadd, operator.isub, operator.imul, operator.itruediv,
+}  # fmt: skip
+POINTWISE_METHODS = {
+    "relu", "sigmoid", "tanh", "clamp", "clip", "abs", "square", "sqrt", "neg", "add", "sub", "mul", "div", "contiguous", "clone", "detach",
+}  # fmt: skip
+CONCATENATIONS = (torch.cat, torch.concat)
+RELUS = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 
 
 @dataclass(frozen=True)
-class Spans:
-    """Along one axis: where every position's change lies, and the window of one width that is computed for each."""
-
-    changed: list[tuple[int, int]]  # first, one past last
-    starts: list[int]
-    width: int
-
-    @classmethod
-    def around(cls, changed: list[tuple[int, int]], count: int) -> Spans:
-        """Windows as wide as the widest change, inside 0 ... count; one place, not changed, where none reaches any."""
-        width = max(1, *(high - low for low, high in changed))
-        return cls(changed, [min(low, count - width) for low, _ in changed], width)
-
-    @classmethod
-    def full(cls, positions: int, count: int) -> Spans:
-        return cls([(0, count)] * positions, [0] * positions, count)
-
-    def through(self, axis: Axis, count: int) -> Spans:
-        """The windows that these reach, of `count` outputs."""
-        return Spans.around([axis.reached(low, high, count) for low, high in self.changed], count)
-
-
-Window = tuple[Spans, Spans]  # rows, columns; a batch holds every row position with every column position, row by row
-
-
-@dataclass(frozen=True)
-class Step:
-    """One child with the clean maps (H, W, C) below and above it."""
-
-    name: str
-    child: nn.Module
-    axes: tuple[Axis, Axis] | None  # windows along rows and columns; None of a child that works value by value
-    below: Tensor  # of a pooling: bordered, so that every window lies inside
-    above: Tensor
-
-    @classmethod
-    def build(cls, name: str, child: nn.Module, below: Tensor, above: Tensor) -> Step:
-        child_axes = axes(child) if isinstance(child, nn.Conv2d | nn.MaxPool2d) else None
-        if isinstance(child, nn.MaxPool2d):
-            below = functional.pad(below, _border(axes(child), below, above), value=-torch.inf)
-        return cls(name, child, child_axes, _pixels(below)[0], _pixels(above)[0])
+class Windows:
+    patches: Tensor  # (B, C, h, w)
+    window: Window
 
 
 class CleanPass:
-    """One image's forward pass through `body`, whose children all work on windows (see `split`).
+    """One image's forward pass through a network. `watched` is the node whose maps are summed over space, if any."""
 
-    `layer` names the child whose maps are summed over space; ValueError where the body has none of that name.
-    """
+    def __init__(self, graph: Graph, image: Tensor, watched: fx.Node | None):
+        self.graph, self.watched = graph, watched
+        values = graph.run_all(image[None].contiguous(memory_format=torch.channels_last))
+        self.output: Tensor = values[graph.output]  # (1, ...)
+        self.dependent = _dependent(graph)
+        self.constant = {node: value for node, value in values.items() if node not in self.dependent}
+        self.clean = {
+            node: pixels(values[node])[0] for node in graph.nodes if self._has_maps(node, values)
+        }  # (H, W, C)
+        self.local = {node: _is_local(graph, node, self.clean) for node in self.clean}
+        self.windowed = [node for node in self.clean if self.local[node] and _has_windows(graph.modules.get(node))]
+        self.bordered = {
+            node: pixels(with_border(pool, values[node.all_input_nodes[0]], values[node]))[0]
+            for node in self.windowed
+            if isinstance(pool := graph.modules[node], Pool)
+        }
+        self.last_read = _last_read(graph)
+        if watched is not None:
+            self.total = functional.pad(self.clean[watched].double().cumsum(0).cumsum(1), (0, 0, 1, 0, 1, 0))
 
-    def __init__(self, body: nn.Sequential, image: Tensor, layer: str):
-        self.layer = layer
-        self.steps: list[Step] = []
-        maps = image[None]
-        for name, child in body.named_children():
-            below = maps
-            maps = functional.relu(maps) if type(child) is nn.ReLU else child(maps)  # never in place: `below` is kept
-            self.steps.append(Step.build(name, child, below, maps))
-        watched = [step.above for step in self.steps if step.name == layer]
-        if not watched:
-            raise ValueError(f"no layer {layer} among {', '.join(step.name for step in self.steps)}")
-        self.total = functional.pad(watched[0].double().cumsum(0).cumsum(1), (0, 0, 1, 0, 1, 0))
+    def _has_maps(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+        """Whether its value is maps (1, C, H, W) of the image."""
+        return node in self.dependent and _are_maps(values[node])
 
     def group(self, starts: list[int], size: int, direction: int, largest: int) -> list[list[int]]:
         """Tops (direction 0) or lefts (1) of changes `size` pixels long, in groups whose windows have nearly one size.
@@ -105,189 +110,218 @@ class CleanPass:
             end = cuts[end]
         return groups[::-1]
 
+    def share(self, size: int) -> float:
+        """The share of the convolutions' products that a change of `size` pixels in the middle of the image takes, if square."""
+        counts = [self.clean[node.all_input_nodes[0]].shape[0] for node in self.windowed]
+        middle = (self.clean[self.graph.nodes[0]].shape[0] - size) // 2
+        everything = self._products(counts, 0)
+        return self._products(self._reached_widths(middle, size, 0), 0) / everything if everything else 1.0
+
     def _reached_widths(self, start: int, size: int, direction: int) -> list[int]:
-        """Widths of the windows that a change reaches: below every convolution and pooling, and above the last."""
-        span, widths = (start, start + size), [size]
-        for step in self.steps:
-            if step.axes is not None:
-                span = step.axes[direction].reached(*span, step.above.shape[direction])
-                widths.append(span[1] - span[0])
-        return widths
+        """Widths of the windows that a change reaches: below every convolution and pooling, and of the last node with maps."""
+        spans = {self.graph.nodes[0]: (start, start + size)}
+        for node in list(self.clean)[1:]:
+            spans[node] = self._reach(node, spans, direction)
+        nodes = [node.all_input_nodes[0] for node in self.windowed] + list(self.clean)[-1:]
+        return [spans[node][1] - spans[node][0] for node in nodes]
+
+    def _reach(self, node: fx.Node, spans: Mapping[fx.Node, tuple[int, int]], direction: int) -> tuple[int, int]:
+        count = self.clean[node].shape[direction]
+        if not self.local[node]:
+            return 0, count
+        low, high = around_all(spans[below] for below in node.all_input_nodes)
+        if node in self.windowed:
+            low, high = axes(self._module(node))[direction].reached(low, high, count)
+        return (0, count) if (high - low) ** 2 > LARGEST_WINDOW * count**2 else (low, high)
 
     def _cost(self, widths: list[list[int]], direction: int) -> float:
         """Products that the convolutions take for a group of such windows, if square; a group costs half a position more."""
-        children = [step.child for step in self.steps if step.axes is not None]
         largest = [max(sizes) for sizes in zip(*widths, strict=True)]
-        products = sum(
-            child.weight.numel() * float((width / axes(child)[direction].stride) ** 2)
-            for child, width in zip(children, largest[:-1], strict=True)
-            if isinstance(child, nn.Conv2d)
+        return (len(widths) + 0.5) * self._products(largest, direction)
+
+    def _products(self, widths: Sequence[int], direction: int) -> float:
+        return sum(
+            module.weight.numel() * float((width / axes(module)[direction].stride) ** 2)
+            for node, width in zip(self.windowed, widths, strict=False)
+            if isinstance(module := self._module(node), nn.Conv2d)
         )
-        return (len(widths) + 0.5) * products
+
+    def _module(self, node: fx.Node) -> Any:
+        return self.graph.modules[node]
 
     def changed(self, patches: Tensor, tops: list[int], lefts: list[int]) -> tuple[Tensor, Tensor]:
-        """The body's new output (B, C, H, W), and the sums (B, maps) of `layer`.
+        """The network's new output (B, ...), and the sums (B, maps) of the watched node; (B, 0) without one.
 
-        patches (B, 3, h, w) replace the image's pixels from (top, left) on: every top with every left, top by top.
+        patches (B, C, h, w) replace the image's pixels from (top, left) on: every top with every left, top by top.
         """
         height, width = patches.shape[2:]
         window = (
             Spans([(top, top + height) for top in tops], tops, height),
             Spans([(left, left + width) for left in lefts], lefts, width),
         )
-        patches = patches.clone(memory_format=torch.channels_last)
-        for step in self.steps:
-            patches, window = _through(step, patches, window)
-            if step.name == self.layer:
-                sums = _sums(self.total, patches, window)
-        return _read(self.steps[-1].above, (0, 0), _entire(self.steps[-1].above, window), patches, window), sums
+        image = Windows(patches.clone(memory_format=torch.channels_last), window)
+        values: dict[fx.Node, Any] = {self.graph.nodes[0]: image}
+        sums = patches.new_zeros(len(patches), 0)
+        for node in self.graph.nodes[1:]:
+            values[node] = self._new_value(node, values, image)
+            if node is self.watched:
+                sums = sum_maps(self.total, values[node].patches, values[node].window)
+            for read_for_the_last_time in self.last_read.get(node, ()):
+                del values[read_for_the_last_time]
+        return self._whole(self.graph.output, values), sums
+
+    def _new_value(self, node: fx.Node, values: Mapping[fx.Node, Any], image: Windows) -> Any:
+        if node not in self.dependent:
+            return self.constant[node]
+        if _asks_for_shape(node):
+            return self.graph.run(node, lambda below: self._stand_in(below, values, image))
+        inputs = [values[below] for below in node.all_input_nodes]
+        if not self.local.get(node) or all(self._is_full(below, values) for below in node.all_input_nodes):
+            return self._run_whole(node, values, image)
+        if node in self.windowed:
+            return self._through_windows(node, inputs[0])
+        return self._pointwise(node, inputs)
+
+    def _run_whole(self, node: fx.Node, values: Mapping[fx.Node, Any], image: Windows) -> Any:
+        result = self._run(node, lambda below: self._whole(below, values))
+        return Windows(result, entire(self.clean[node], image.window)) if node in self.clean else result
+
+    def _stand_in(self, node: fx.Node, values: Mapping[fx.Node, Any], image: Windows) -> Any:
+        """A value of the right shape, for an operation that asks for nothing else."""
+        if node not in self.clean:
+            return values[node]
+        return self.clean[node].permute(2, 0, 1).expand(len(image.patches), -1, -1, -1)
+
+    def _is_full(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+        value = values[node]
+        if not isinstance(value, Windows):
+            return True
+        return tuple(spans.width for spans in value.window) == self.clean[node].shape[:2]
+
+    def _whole(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+        """A value with the whole maps (B, C, H, W)."""
+        value = values[node]
+        if not isinstance(value, Windows) or self._is_full(node, values):
+            return value.patches if isinstance(value, Windows) else value
+        clean = self.clean[node]
+        return read(clean, (0, 0), entire(clean, value.window), value.patches, value.window)
+
+    def _through_windows(self, node: fx.Node, below: Windows) -> Windows:
+        """Of a convolution or pooling."""
+        module, clean, source = self._module(node), self.clean[node], node.all_input_nodes[0]
+        rows, columns = (
+            spans.through(axis, count)
+            for spans, axis, count in zip(below.window, axes(module), clean.shape[:2], strict=True)
+        )
+        above = _or_entire((rows, columns), clean)
+        if isinstance(module, nn.Conv2d):
+            return Windows(convolve(module, (self.clean[source], clean), below.patches, below.window, above), above)
+        return Windows(pool_windows(module, self.bordered[node], below.patches, below.window, above), above)
+
+    def _pointwise(self, node: fx.Node, inputs: Sequence[Windows]) -> Windows:
+        """Of one input, of several with the same window, or in the window around those of all inputs."""
+        window, clean = inputs[0].window, self.clean[node]
+        if any(other.window != window for other in inputs):
+            rows, columns = (
+                Spans.union([below.window[axis] for below in inputs], clean.shape[axis]) for axis in (0, 1)
+            )
+            window = _or_entire((rows, columns), clean)
+        parts = {
+            below: value.patches if value.window == window else read(self.clean[below], (0, 0), window, value.patches, value.window)
+            for below, value in zip(node.all_input_nodes, inputs, strict=True)
+        }  # fmt: skip
+        return Windows(self._run(node, parts.__getitem__), window)
+
+    def _run(self, node: fx.Node, values: Values) -> Any:
+        overwrite = self._may_overwrite(node)
+        if overwrite and (type(self.graph.modules.get(node)) is nn.ReLU or node.target in RELUS):
+            return values(node.all_input_nodes[0]).relu_()
+        return self.graph.run(node, values, overwrite)
+
+    def _may_overwrite(self, node: fx.Node) -> bool:
+        """Whether its input is a tensor that nobody else reads."""
+        below = next(iter(node.all_input_nodes), node)
+        several = bool(self.local.get(below)) and len(below.all_input_nodes) > 1
+        fresh = below in self.windowed or several or type(self.graph.modules.get(below)) is nn.BatchNorm2d
+        return fresh and len(below.users) == 1 and below is not self.graph.output
 
 
-def _through(step: Step, patches: Tensor, below: Window) -> tuple[Tensor, Window]:
-    """A child's new outputs, and where they lie, from its new inputs (B, C, h, w) in the window `below`."""
-    if type(step.child) is nn.ReLU:
-        return patches.relu_(), below
-    if step.axes is None:
-        return step.child(patches), below
-    rows, columns = (
-        spans.through(axis, count) for spans, axis, count in zip(below, step.axes, step.above.shape[:2], strict=True)
+def _are_maps(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 4 and len(value) == 1
+
+
+def _asks_for_shape(node: fx.Node) -> bool:
+    return node.target in ("size", "dim") or (
+        node.target is getattr and node.args[1] in ("shape", "ndim", "device", "dtype")
     )
-    if isinstance(step.child, nn.MaxPool2d):
-        return _pool(step, step.child, patches, below, (rows, columns)), (rows, columns)
-    assert isinstance(step.child, nn.Conv2d)
-    return _convolve(step, step.child, patches, below, (rows, columns)), (rows, columns)
 
 
-def _pool(step: Step, pool: nn.MaxPool2d, patches: Tensor, below: Window, above: Window) -> Tensor:
-    pool_axes = axes(pool)
-    rows, columns = (
-        Spans([], [axis.first_input(start) for start in spans.starts], axis.span(spans.width))
-        for axis, spans in zip(pool_axes, above, strict=True)
-    )
-    windows = _read(step.below, (pool_axes[0].pad, pool_axes[1].pad), (rows, columns), patches, below)
-    return functional.max_pool2d(windows, pool.kernel_size, pool.stride, 0, pool.dilation)
-
-
-def _border(pool_axes: tuple[Axis, Axis], below: Tensor, above: Tensor) -> list[int]:
-    """left, right, top, bottom: what the windows read outside the map."""
-    border = []
-    for axis, count, size in reversed(list(zip(pool_axes, above.shape[2:], below.shape[2:], strict=True))):
-        start = axis.first_input(0)
-        border += [-start, max(0, start + axis.span(count) - size)]
-    return border
-
-
-def _convolve(step: Step, conv: nn.Conv2d, patches: Tensor, below: Window, above: Window) -> Tensor:
-    """The clean output, plus the filters over what changed below; the zeros around that are skipped, not multiplied."""
-    conv_axes = axes(conv)
-    shifts = [
-        [(start + axis.pad) % axis.stride for start in spans.starts]
-        for axis, spans in zip(conv_axes, below, strict=True)
-    ]
-    pads = [
-        -((1 - axis.kernel) // axis.stride) * axis.stride for axis in conv_axes
-    ]  # all outputs that read any of it, on both sides
-    change = functional.conv2d(
-        _difference(step.below, patches, below, shifts),
-        conv.weight,
-        None,
-        conv.stride,
-        pads,
-        conv.dilation,
-        conv.groups,
-    )
-    changed = [
-        Spans([], [(start - shift + axis.pad - pad) // axis.stride for start, shift in zip(spans.starts, axis_shifts, strict=True)], width)
-        for axis, spans, axis_shifts, pad, width in zip(conv_axes, below, shifts, pads, change.shape[2:], strict=True)
-    ]  # fmt: skip
-    return _read(step.above, (0, 0), above, change, (changed[0], changed[1]), add=True)
-
-
-def _difference(clean: Tensor, patches: Tensor, window: Window, shifts: list[list[int]]) -> Tensor:
-    """(B, C, h, w) patches less the clean maps, each moved by its shift, so that the strides of all fall alike."""
+def _or_entire(window: Window, clean: Tensor) -> Window:
+    """The window, or the whole map (H, W, C) where it covers most of it."""
     rows, columns = window
-    height, width = rows.width + max(shifts[0]), columns.width + max(shifts[1])
-    moved = max(shifts[0]) or max(shifts[1])
-    empty = patches.new_zeros if moved else patches.new_empty
-    change = empty(len(patches), height, width, clean.shape[2])
-    pairs = zip(change.unbind(), _pixels(patches).unbind(), strict=True)
-    for top, down in zip(rows.starts, shifts[0], strict=True):
-        band = clean.narrow(0, top, rows.width)
-        for left, right in zip(columns.starts, shifts[1], strict=True):
-            full, new = next(pairs)
-            target = full.narrow(0, down, rows.width).narrow(1, right, columns.width) if moved else full
-            torch.sub(new, band.narrow(1, left, columns.width), out=target)
-    return change.permute(0, 3, 1, 2)
+    return (
+        entire(clean, window)
+        if rows.width * columns.width > LARGEST_WINDOW * clean.shape[0] * clean.shape[1]
+        else window
+    )
 
 
-def _read(
-    clean: Tensor, border: tuple[int, int], window: Window, patches: Tensor, patch_window: Window, add: bool = False
-) -> Tensor:
-    """(B, C, h, w): windows of `clean` (H, W, C), with the patches that lie at `patch_window` on them, instead or added.
-
-    `clean` begins `border` rows and columns before position 0.
-    """
-    (rows, columns), (patch_rows, patch_columns) = window, patch_window
-    windows = clean.new_empty(len(patches), rows.width, columns.width, clean.shape[2])
-    vertical, horizontal = _overlaps(rows, patch_rows), _overlaps(columns, patch_columns)
-    pairs = zip(windows.unbind(), _pixels(patches).unbind(), strict=True)
-    for top, (to_row, from_row, high) in zip(rows.starts, vertical, strict=True):
-        band = clean.narrow(0, top + border[0], rows.width)
-        for left, (to_column, from_column, wide) in zip(columns.starts, horizontal, strict=True):
-            output, new = next(pairs)
-            old = band.narrow(1, left + border[1], columns.width)
-            if new.shape[0] != high or new.shape[1] != wide:
-                new = new.narrow(0, from_row, high).narrow(1, from_column, wide)
-            if add and new.shape == old.shape:
-                torch.add(old, new, out=output)
-            else:
-                output.copy_(old)
-                target = output.narrow(0, to_row, high).narrow(1, to_column, wide)
-                target.add_(new) if add else target.copy_(new)
-    return windows.permute(0, 3, 1, 2)
+def _dependent(graph: Graph) -> set[fx.Node]:
+    """Nodes that depend on the image."""
+    dependent = {graph.nodes[0]}
+    for node in graph.nodes:
+        if any(below in dependent for below in node.all_input_nodes):
+            dependent.add(node)
+    return dependent
 
 
-def _overlaps(spans: Spans, others: Spans) -> list[tuple[int, int, int]]:
-    """Where the overlap of two windows begins in the first and in the second, and its length; zeros without overlap."""
-    overlaps = []
-    for start, other in zip(spans.starts, others.starts, strict=True):
-        low = max(start, other)
-        shared = min(start + spans.width, other + others.width) - low
-        overlaps.append((low - start, low - other, shared) if shared > 0 else (0, 0, 0))
-    return overlaps
+def _last_read(graph: Graph) -> dict[fx.Node, list[fx.Node]]:
+    """Node -> nodes whose values nobody reads after it."""
+    last = {below: node for node in graph.nodes for below in node.all_input_nodes}
+    read_last: dict[fx.Node, list[fx.Node]] = {}
+    for below, node in last.items():
+        if below is not graph.output:
+            read_last.setdefault(node, []).append(below)
+    return read_last
 
 
-def _sums(total: Tensor, patches: Tensor, window: Window) -> Tensor:
-    """Sums over space (B, C) of whole maps: the clean sum, less the clean window's, and the new one's.
-
-    total (H + 1, W + 1, C), float64: sums over the clean map's first rows and columns.
-    """
-    rows, columns = (torch.tensor(spans.starts, device=total.device) for spans in window)
-    rows, columns, (height, width) = rows[:, None], columns[None], (span.width for span in window)
-    below, right = rows + height, columns + width
-    old = total[below, right] - total[rows, right] - total[below, columns] + total[rows, columns]
-    return (total[-1, -1] - old.flatten(0, 1) + patches.sum(dim=(2, 3))).to(patches.dtype)
-
-
-def _entire(clean: Tensor, window: Window) -> Window:
-    rows, columns = window
-    return Spans.full(len(rows.starts), clean.shape[0]), Spans.full(len(columns.starts), clean.shape[1])
+def _is_local(graph: Graph, node: fx.Node, clean: Mapping[fx.Node, Tensor]) -> bool:
+    """Whether an output at a position depends on inputs around this position alone, as far as is known here."""
+    inputs = node.all_input_nodes
+    if any(below not in clean for below in inputs) or len({clean[below].shape[:2] for below in inputs}) != 1:
+        return False
+    module = graph.modules.get(node)
+    if module is not None:
+        return len(inputs) == 1 and works_on_windows(module)
+    if node.op == "call_method":
+        return str(node.target).rstrip("_") in POINTWISE_METHODS
+    if node.target in CONCATENATIONS:
+        return (node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)) in (1, -3)
+    return node.op == "call_function" and node.target in POINTWISE_FUNCTIONS
 
 
-def _pixels(maps: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, H, W, C), contiguous"""
-    return maps.permute(0, 2, 3, 1).contiguous()
-
-
-def split(net: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
-    """The children that work on windows, up to the first that does not; and the others, which see whole maps."""
-    children = list(net.named_children())
-    first = next((i for i, (_, child) in enumerate(children) if not _local(child)), len(children))
-    return nn.Sequential(OrderedDict(children[:first])), nn.Sequential(OrderedDict(children[first:]))
-
-
-def _local(child: nn.Module) -> bool:
+def works_on_windows(module: nn.Module) -> bool:
     """Exact types, since a subclass may compute anything."""
-    if type(child) in (nn.Conv2d, CeilConv2d):
-        return child.padding_mode == "zeros" and not isinstance(child.padding, str)
-    return type(child) in (nn.MaxPool2d, *ELEMENTWISE)
+    if isinstance(module, nn.Conv2d) and type(module) in CONVOLUTIONS:
+        return module.padding_mode == "zeros" and not isinstance(module.padding, str)
+    if type(module) is nn.BatchNorm2d:
+        return module.running_mean is not None
+    if type(module) is nn.AvgPool2d:
+        return not module.ceil_mode and (module.count_include_pad or module.padding in (0, (0, 0)))
+    return (type(module) is nn.MaxPool2d and not module.return_indices) or type(module) in POINTWISE
+
+
+def _has_windows(module: nn.Module | None) -> bool:
+    return isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+
+
+def split(net: nn.Module) -> tuple[nn.Module, nn.Sequential]:
+    """A network cut before its flattening: what is computed by windows, and the head, which sees whole maps.
+
+    Where no child of a sequence flattens, all is the first part.
+    """
+    children = list(net.named_children()) if type(net) is nn.Sequential else []
+    first = next((i for i, (_, child) in enumerate(children) if type(child) is nn.Flatten), 0)
+    if not first:
+        return net, nn.Sequential()
+    return nn.Sequential(OrderedDict(children[:first])), nn.Sequential(OrderedDict(children[first:]))

@@ -18,6 +18,7 @@ from zfrepro.core.finite import require_finite
 from zfrepro.core.heads import as_convolutions
 from zfrepro.core.incremental import CleanPass, split
 from zfrepro.core.nets import layer_outputs
+from zfrepro.core.network_graph import trace
 from zfrepro.core.top_activations import TopActivations
 
 HEAD_BATCH = 256  # positions that pass the full layers at once
@@ -48,18 +49,33 @@ def predict(net: nn.Sequential, images: Tensor, layer: str) -> Prediction:
 class Occluder:
     """A network made ready for many images: equal to one forward pass per position, in a fraction of the operations.
 
-    `batch` bounds the positions that are recomputed together. `dtype` (None: the network's) is that of the sums; with
-    bfloat16 predictions are correct to about two digits.
+    `layer`, if any, is written as in core/layers.py. `batch` bounds the positions that are recomputed together. `dtype` (None: the
+    network's) is that of the sums; with bfloat16 predictions are correct to about two digits. Raises ValueError for a layer that the
+    network does not have, and UntraceableError.
     """
 
     def __init__(
-        self, net: nn.Sequential, layer: str, square: int, stride: int, batch: int, dtype: torch.dtype | None = None
+        self, net: nn.Module, layer: str | None, square: int, stride: int, batch: int, dtype: torch.dtype | None = None
     ):
         self.layer, self.square, self.stride, self.batch = layer, square, stride, batch
         net_dtype = next(net.parameters()).dtype
         self.dtype = dtype or net_dtype
         self.body, self.head = split(net if self.dtype == net_dtype else copy.deepcopy(net).to(self.dtype))
-        self.quick_head: tuple[tuple[int, int, int], nn.Sequential] | None = None  # made once, for maps of one shape
+        self.graph = trace(self.body)
+        self.graph.fold_norms(None if layer is None else self.graph.find(layer))
+        self.watched = None if layer is None else self.graph.find(layer)
+        self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
+
+    @torch.no_grad()
+    def share(self, image: Tensor) -> float:
+        """The share of the convolutions' products that a position takes, about; 1 where the trace gives other values than the network."""
+        clean, expected = CleanPass(self.graph, image, self.watched), self.body(image[None])
+        rounding = 10 * torch.finfo(image.dtype).eps ** 0.5
+        same = (
+            clean.output.shape == expected.shape
+            and (clean.output - expected).abs().max() <= rounding * expected.abs().max()
+        )
+        return clean.share(self.square) if same else 1.0
 
     def __call__(self, image: Tensor, grey: Tensor) -> Prediction:
         """Predictions (P, Q, ...) of an image (3, H, W) with the square at every position; `grey` (3, H, W) in input terms.
@@ -69,7 +85,7 @@ class Occluder:
         rows, columns = (corners(side, self.square, self.stride) for side in image.shape[1:])
         with torch.inference_mode():  # less bookkeeping for each of the many slices
             index, features, sums = self._recompute(image.to(self.dtype), grey.to(self.dtype), rows, columns)
-            head, order = self._quick_head((features.shape[1], features.shape[2], features.shape[3])), index.argsort()
+            head, order = self._quick_head(features.shape[1:]), index.argsort()
             probabilities = torch.cat(
                 [head(part).to(image.dtype).softmax(1) for part in torch.split(features, HEAD_BATCH)]
             )
@@ -78,7 +94,7 @@ class Occluder:
         grid = (len(rows), len(columns), -1)  # copies, so that they are tensors as any other
         return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
-    def _quick_head(self, maps: tuple[int, int, int]) -> nn.Sequential:
+    def _quick_head(self, maps: tuple[int, ...]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
             self.quick_head = maps, as_convolutions(self.head, maps)
         return self.quick_head[1]
@@ -87,7 +103,7 @@ class Occluder:
         self, image: Tensor, grey: Tensor, rows: list[int], columns: list[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
-        clean, at_once = CleanPass(self.body, image, self.layer), max(1, math.isqrt(self.batch))
+        clean, at_once = CleanPass(self.graph, image, self.watched), max(1, math.isqrt(self.batch))
         results = []
         for tops in clean.group(rows, self.square, 0, at_once):
             for lefts in clean.group(columns, self.square, 1, at_once):

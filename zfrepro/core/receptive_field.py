@@ -50,9 +50,9 @@ def _field(chain: list[Axis]) -> ReceptiveField:
     return ReceptiveField(size, jump, start)
 
 
-def axes(child: nn.Conv2d | nn.MaxPool2d) -> tuple[Axis, Axis]:
+def axes(child: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> tuple[Axis, Axis]:
     """The windows of a layer along rows and along columns."""
-    sizes = (pair(getattr(child, key)) for key in ("kernel_size", "stride", "padding", "dilation"))
+    sizes = (pair(getattr(child, key, 1)) for key in ("kernel_size", "stride", "padding", "dilation"))
     pools_up = isinstance(child, nn.MaxPool2d) and child.ceil_mode
     rounds_up = pools_up or isinstance(child, CeilConv2d)
     rows, columns = (
