@@ -9,7 +9,14 @@ from helpers import toy_results
 
 from zfrepro.claims import registry
 from zfrepro.claims.registry import JudgedClaim
-from zfrepro.exhibits import fig5_invariance, occlusion_score, table3_ablations, table4_caltech101, table5_caltech256
+from zfrepro.exhibits import (
+    fig5_invariance,
+    occlusion_score,
+    table2_imagenet,
+    table3_ablations,
+    table4_caltech101,
+    table5_caltech256,
+)
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Exhibit
 from zfrepro.exhibits.kit.numbers import Number
@@ -79,6 +86,22 @@ def test_invariance(results: Path, judged: dict[int, JudgedClaim]) -> None:
             ends_of(judged[24].finding.parts[f"{name}, layer 7 minus layer 1"])
         )
         assert f"{fit.text('layer7')} and {fit.text('layer1')} ({name})" in judged[24].finding.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "row"),
+    [
+        (2, "1 convnet as per Fig. 3"),
+        (4, "5 convnets as per Fig. 3 - (a)"),
+        (5, "1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps - (b)"),
+        (6, "6 convnets, (a) & (b) combined"),
+    ],
+)
+def test_what_networks_and_ensembles_improve(
+    results: Path, judged: dict[int, JudgedClaim], number: int, row: str
+) -> None:
+    rows = {line.label: line.number("val_top1_effect_ours") for line in built(table2_imagenet, results).rows}
+    assert shown(rows[row]) == ends_of(judged[number].finding.estimate, -1)
 
 
 def test_what_removing_layers_adds(results: Path, judged: dict[int, JudgedClaim]) -> None:

@@ -13,6 +13,7 @@ from scipy import stats
 from zfrepro.claims import imagenet
 from zfrepro.claims.base import Finding
 from zfrepro.errors import UserError
+from zfrepro.measurements import ensembles
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.networks import Networks
 from zfrepro.paper.printed import printed_error, printed_text, total
@@ -220,7 +221,7 @@ def ensemble(folder: Path, starts: tuple[int, ...]) -> dict[str, Path]:
 
 def test_members_that_err_on_different_pictures_help_each_other(tmp_path: Path) -> None:
     finding = decide(4, ensemble(tmp_path, (0, 400, 800)))
-    assert (finding.verdict, finding.estimate.counted) == ("reproduced", imagenet.ENSEMBLE)
+    assert (finding.verdict, finding.estimate.counted) == ("reproduced", ensembles.THESE_NETWORKS)
     assert finding.parts["top-1"].value == pytest.approx(20)  # every image has two members that are right
 
 
@@ -258,7 +259,7 @@ def test_a_wide_network_joins_the_ensemble(tmp_path: Path) -> None:
     )  # two against one
     mixed = ensemble(tmp_path / "mixed", (0, 200)) | disk.write(tmp_path, "wide", "improved-wide", sure)
     mixed |= disk.repeats(tmp_path / "mixed")
-    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.counted) == ("reproduced", imagenet.ADDED_NETWORK)
+    assert (decide(6, mixed).verdict, decide(6, mixed).estimate.counted) == ("reproduced", ensembles.ADDED_NETWORK)
 
 
 def test_another_seed_of_what_joins_moves_the_ensemble_by_its_share(tmp_path: Path) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from zfrepro import paper
 from zfrepro.claims import base
 from zfrepro.claims.base import AboutNetworks, Claim, Finding
 from zfrepro.claims.deciding import for_networks, judge_above_zero, make_effect
-from zfrepro.measurements import convergence, network_errors, runs
+from zfrepro.measurements import convergence, ensembles, network_errors, runs
 from zfrepro.measurements.estimate import Estimate, NotMeasured
 from zfrepro.measurements.networks import Networks
 from zfrepro.paper.printed import Sum
@@ -25,8 +23,6 @@ BETTER, WIDER = {BASELINE: 1, IMPROVED: -1}, {IMPROVED: 1, WIDE: -1}
 FULL_IMAGES = 1_200_000  # training images; ImageNet 2012 has slightly more
 FULL = {"width": 1.0, "input_size": 224, "epochs": 70}
 REDUCED = {"width": "{:g} of the maps", "input_size": "{} pixels", "epochs": "{} epochs"}
-ENSEMBLE = "validation images, of these networks only"  # which seeds they were trained from is not in the interval
-ADDED_NETWORK = "validation images, with the seed of the added network"
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -78,53 +74,14 @@ def _falls(rows: Sum, first: str, second: str) -> Callable[[Networks], Finding]:
 
 
 def _ensemble(networks: Networks) -> Finding:
-    """For these networks: another seed changes their mean and their ensemble by the same share, which cancels."""
-    members = _members(networks, IMPROVED)
-    single = {k: networks.misclassified(IMPROVED, k, networks.views) for k in networks.tops().values()}
-    return judge_above_zero(
-        _fall(networks, single, _wrong_together(networks, members)), _fall_printed("improved", "improved-ensemble")
-    )
+    falls = {name: ensembles.fall_in_ensemble(networks, k) for name, k in networks.tops().items()}
+    return judge_above_zero(falls, _fall_printed("improved", "improved-ensemble"))
 
 
 def _wide_joins(networks: Networks) -> Finding:
-    """Another seed of an added network changes the error by its share of the members; the original members' seeds cancel."""
     networks.require_same_recipe({IMPROVED: 1, WIDE: 1})
-    members, wide = _members(networks, IMPROVED), networks.row(WIDE)
-    together = _wrong_together(networks, [*members, *wide])
-    share = len(wide) / (len(members) + len(wide))
-    fall = _fall(networks, _wrong_together(networks, members), together, (share, len(wide)))
-    return judge_above_zero(fall, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
-
-
-def _members(networks: Networks, row: str) -> list[runs.Run]:
-    members = networks.row(row)
-    if len(members) < 2:
-        raise NotMeasured(
-            f"The improved network was trained from one seed; an ensemble needs two.{networks.left_out([row])}"
-        )
-    return members
-
-
-def _wrong_together(networks: Networks, members: Sequence[runs.Run]) -> dict[int, np.ndarray]:
-    """k -> bool (1, N): which images the mean of the members' probabilities gets wrong."""
-    return {k: networks.ensemble(members, k, networks.views) for k in networks.tops().values()}
-
-
-def _fall(
-    networks: Networks,
-    first: Mapping[int, np.ndarray],
-    second: Mapping[int, np.ndarray],
-    joining: tuple[float, int] | None = None,
-) -> dict[str, Estimate]:
-    """joining: the share in the second ensemble of networks that are not in the first, and how many they are."""
-    falls = {}
-    for name, k in networks.tops().items():
-        spread = networks.spread_of_error(k, networks.views) if joining else None
-        fall = network_errors.ensemble_difference(first[k], second[k], spread, joining or (0.0, 1))
-        falls[name] = dataclasses.replace(
-            networks.with_trainings(fall, spread) if joining else fall, counted=ADDED_NETWORK if spread else ENSEMBLE
-        )
-    return falls
+    falls = {name: ensembles.fall_by_joining(networks, k) for name, k in networks.tops().items()}
+    return judge_above_zero(falls, _fall_printed("improved-ensemble", "improved-and-wide-ensemble"))
 
 
 def _test_set(files: Mapping[str, Path]) -> Finding:

@@ -136,7 +136,7 @@ def _seeds(line: Mapping[str, Any], networks: Networks) -> list[list[float]]:
 
 
 def _error(key: str, networks: Networks) -> Callable[[Run], float | None]:
-    return lambda run: run.error(f"top{TOPS[key]}", networks.views) if key in TOPS else run.errors[key]
+    return networks.validation_error(TOPS[key]) if key in TOPS else lambda run: run.errors[key]
 
 
 def _label(line: dict[str, Any]) -> str:

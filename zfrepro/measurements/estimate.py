@@ -52,6 +52,11 @@ class Estimate:
     def without_interval(self, reason: str) -> Estimate:
         return dataclasses.replace(self, low=None, high=None, without=reason, components=())
 
+    def negated(self) -> Estimate:
+        """The same in the other direction: a fall as a rise."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return dataclasses.replace(self, value=-self.value, low=low, high=high)
+
     def text(self) -> str:
         """`-2.1 points [-3.0, -1.2]`"""
         value = f"{self.value:.{self.digits}f}{' ' if self.unit else ''}{self.unit}"

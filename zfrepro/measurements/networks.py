@@ -149,6 +149,10 @@ class Networks:
         spread = self.spread(lambda run: run.errors["train_top1"])
         return self.with_trainings(network_errors.sum_of_training_errors(terms, self._train_n(rows), spread), spread)
 
+    def validation_error(self, k: int) -> Callable[[Run], float | None]:
+        """Of a run, top-k, in the views that Table 2 shows; in percent."""
+        return lambda run: run.error(f"top{k}", self.views)
+
     def seed_changes(self, row: str, base: str, measure: Callable[[Run], float | None]) -> list[float]:
         """A number of each seed of a row, minus its mean over the seeds of the base; empty where it was not measured."""
         ours, theirs = ([measure(run) for run in runs.select_row(self.runs, name)] for name in (row, base))
