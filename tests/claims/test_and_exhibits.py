@@ -119,5 +119,15 @@ def test_what_removing_layers_adds(results: Path, judged: dict[int, JudgedClaim]
     ("number", "exhibit", "part"), [(32, table4_caltech101, "30 per class"), (33, table5_caltech256, "60 per class")]
 )
 def test_gains_of_pretraining(results: Path, judged: dict[int, JudgedClaim], number: int, exhibit, part: str) -> None:
-    gain = judged[number].finding.parts[part]
-    assert built(exhibit, results).highlights[0].ours == f"{gain.value:+.1f}"
+    gain, table = judged[number].finding.parts[part], built(exhibit, results)
+    assert table.highlights[0].ours == f"{gain.value:+.1f}"
+    assert shown(table.rows[1].number(f"acc{part.split()[0]}_ours")) == ends_of(gain)
+
+
+def test_gains_over_hand_crafted_features(results: Path, judged: dict[int, JudgedClaim]) -> None:
+    for name, exhibit, key in (
+        ("Caltech-101", table4_caltech101, "acc30_ours"),
+        ("Caltech-256", table5_caltech256, "acc60_ours"),
+    ):
+        row = next(row for row in built(exhibit, results).rows if row.label.startswith("over HOG"))
+        assert shown(row.number(key)) == ends_of(judged[34].finding.parts[name])

@@ -46,6 +46,11 @@ def lines(exhibit: Exhibit) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(exhibit.csv())))
 
 
+def accuracies(exhibit: Exhibit) -> list[dict[str, str]]:
+    """Of Tables 4 and 5, without the gains."""
+    return [line for line in lines(exhibit) if line["section"].startswith("Accuracy (%)")]
+
+
 def change(path: Path, **changes: Any) -> None:
     artifacts.save_json(path, artifacts.load_json(path) | changes)
 
@@ -67,7 +72,7 @@ def test_table4_means_and_spreads_of_the_folds(results: Path) -> None:
     give(results / "scratch/caltech101.json", 7, "", {30: [40.0, 44.0]})
     change(results / "scratch/caltech101.json", folds=2)
     table = built(table4_caltech101, results)
-    prior, _, scratch, pretrained, hog, random = lines(table)
+    prior, _, scratch, pretrained, hog, random = accuracies(table)
     assert (pretrained["acc15_ours"], pretrained["acc15_ours_pm"], pretrained["acc15_diff"]) == ("62.0", "2.0", "-21.8")
     assert (scratch["acc30_ours"], scratch["acc30_ours_pm"], scratch["acc15_ours"]) == ("42.0", "2.8", "not run")
     assert (prior["acc30_paper"], prior["acc30_ours"], prior["acc30_paper_pm"]) == ("81.4", "", "0.33")
@@ -75,9 +80,27 @@ def test_table4_means_and_spreads_of_the_folds(results: Path) -> None:
     assert hog["section"].endswith("not in the paper") != prior["section"].endswith("not in the paper")
     # over the two folds that both have, as claim 32: 70 - 40 and 71 - 44
     assert [(highlight.ours, highlight.paper) for highlight in table.highlights] == [("+28.5", "+40.0")]
-    assert "first 2 of the splits" in table.notes[1]
-    assert "2 images similar" in table.notes[2]
-    assert "1 copy within the set" in table.notes[2]
+    assert "first 2 of the splits" in table.notes[2]
+    assert "2 images similar" in table.notes[3]
+    assert "1 copy within the set" in table.notes[3]
+
+
+def test_table4_leads_with_the_gain_of_pretraining(results: Path) -> None:
+    give(results / "probes/caltech101/improved.json", 7, "softmax", {15: [60.0, 62.0, 64.0], 30: [70.0, 71.0, 72.0]})
+    give(results / "probes/caltech101/hog.json", 0, "svm", {30: [60.0, 62.0, 61.0]})
+    give(results / "scratch/caltech101.json", 7, "", {30: [40.0, 44.0]})
+    table = built(table4_caltech101, results)
+    scratch, random, hog = lines(table)[:3]
+    assert table.rows[0].label == scratch["section"] == "Gain of pretraining (points)"
+    assert (scratch["acc30_paper"], scratch["acc30_ours"], scratch["acc30_ours_low"]) == ("+40.0", "+28.5", "")
+    assert (scratch["acc15_paper"], scratch["acc15_ours"], scratch["acc30_diff"]) == ("+61.0", "not run", "-11.5")
+    # 10, 9 and 11 points; the binomial variance (71 x 29 + 61 x 39) / 200 = 22.19 is more than 1; of 397 images 200 are tested:
+    # 4.303 sqrt(22.19 (1/3 + 200/197)) = 23.5
+    assert [hog[f"acc30_{end}"] for end in ("ours", "ours_low", "ours_high")] == ["+10.0", "-13.5", "33.5"]
+    assert (hog["acc15_paper"], hog["acc30_paper"], hog["acc15_ours"]) == ("+10.6", "+2.2", "not run")  # 83.8 - 73.2
+    toy_random = toy_transfer.accuracy("caltech101", "random", 15)
+    assert float(random["acc15_ours"]) == pytest.approx(62 - toy_random, abs=0.11)
+    assert (random["acc15_paper"], random["acc15_diff"]) == ("", "")
 
 
 def test_table4_shows_the_softmax_on_layer_7_and_hog_by_its_svm(results: Path) -> None:
@@ -86,14 +109,14 @@ def test_table4_shows_the_softmax_on_layer_7_and_hog_by_its_svm(results: Path) -
     assert [row["acc30_ours"] for row in (pretrained, hog, random)] == [at["improved"], at["hog"], at["random"]]
 
 
-def test_table5_has_four_sizes_and_no_differences(results: Path) -> None:
+def test_table5_shows_four_sizes_without_differences(results: Path) -> None:
     table = built(table5_caltech256, results)
-    assert [column.key for column in table.columns[1:]] == [
+    assert [column["key"] for column in table.table()["columns"][1:]] == [
         f"acc{k}_{w}" for k in (15, 30, 45, 60) for w in ("paper", "ours")
     ]
     assert "1 class with too few images" in table.notes[-1]
     assert table.highlights[0].label.endswith("60 images per class")
-    assert "target's" in table.notes[1]
+    assert "target's" in table.notes[2]
 
 
 def test_table4_says_how_well_the_network_from_scratch_fits(results: Path) -> None:
@@ -106,7 +129,7 @@ def test_table4_says_how_well_the_network_from_scratch_fits(results: Path) -> No
 
 def test_a_table_without_scratch_and_baselines(results: Path) -> None:
     table = built(table5_caltech256, results, scratch=None, features=baselines())
-    rows = lines(table)
+    rows = accuracies(table)
     assert len(rows) == 4
     assert [rows[2][f"acc{k}_ours"] for k in (15, 60)] == ["not run"] * 2
     assert [row.kind for row in table.rows if row.label == "Non-pretrained convnet"] == ["unrun"]
@@ -120,7 +143,7 @@ def test_a_target_too_small_for_the_papers_sizes_shows_its_largest(results: Path
             results / f"probes/caltech256/{name}.json", 7, "svm" if name == "hog" else "softmax", {1: [20.0], 3: [30.0]}
         )
     table = built(table5_caltech256, results, scratch=None)
-    pretrained = lines(table)[3]
+    pretrained = accuracies(table)[3]
     assert (pretrained["acc3_ours"], pretrained["acc3_paper"], pretrained["acc15_ours"]) == ("30.0", "", "not run")
     assert "acc1_ours" not in pretrained
 
@@ -129,7 +152,7 @@ def test_one_fold_has_no_spread(results: Path) -> None:
     give(results / "probes/caltech101/improved.json", 7, "softmax", {15: [60.0], 30: [70.0]})
     change(results / "folds/caltech101/folds.json", folds=1)
     table = built(table4_caltech101, results, scratch=None, features=baselines())
-    assert "acc15_ours_pm" not in lines(table)[3]
+    assert "acc15_ours_pm" not in accuracies(table)[3]
     assert "one random split" in table.caption
     assert table.notes[0].startswith("Ours has no ±")
 

@@ -113,11 +113,11 @@ class Target:
 
     def differences(self, first: str, second: str, prefix: str = "") -> dict[str, Estimate]:
         """`15 per class` -> first minus second, for all that are `shared`."""
-        curves = [self.curve(method) for method in (first, second)]
-        return {
-            f"{prefix}{k} per class": self.sum([(1, curves[0][k]), (-1, curves[1][k])], k)
-            for k in self.shared(first, second)
-        }
+        return {f"{prefix}{k} per class": self.difference(first, second, k) for k in self.shared(first, second)}
+
+    def difference(self, first: str, second: str, per_class: int) -> Estimate:
+        """first minus second, which were both measured with so many training images."""
+        return self.sum([(1, self.curve(first)[per_class]), (-1, self.curve(second)[per_class])], per_class)
 
     def sum(
         self, terms: Sequence[tuple[float, Sequence[float]]], per_class: int, same_network: bool = False
