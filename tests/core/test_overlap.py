@@ -4,9 +4,12 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from zfrepro.core.overlap import area_shares, find, thumbnails, windows
+from zfrepro.core import overlap
+from zfrepro.core.overlap import find, windows
+from zfrepro.core.shrinking import thumbnails
 
 
 def pictures(count, side, seed):
@@ -87,13 +90,6 @@ def test_the_block_does_not_matter(block):
     assert where.tolist() == index.tolist()
 
 
-def test_areas_by_hand():
-    assert area_shares(4, 2).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
-    np.testing.assert_allclose(area_shares(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
-    image = np.arange(4, dtype=np.uint8)[None, :, None, None] * 10 + np.zeros((1, 4, 4, 3), np.uint8)
-    assert thumbnails(image, 2)[0, :, 0, 0].tolist() == [5, 25]
-
-
 def test_what_cannot_be_compared_is_refused():
     images = pictures(2, 20, 10)
     with pytest.raises(ValueError, match="no source image"):
@@ -144,8 +140,6 @@ def test_windows_by_hand():
     assert {(round(y, 3), round(x, 3)) for y, x, side in windows() if side == 0.8} == {
         (y, x) for y in (0, 0.1, 0.2) for x in (0, 0.1, 0.2)
     }
-    assert area_shares(4, 2, 0.25, 0.5).tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
-    np.testing.assert_allclose(area_shares(4, 1, 0.125, 0.5), [[0.25, 0.5, 0.25, 0]])
 
 
 def test_parts_of_few_small_or_no_pictures():
@@ -162,3 +156,53 @@ def test_the_block_does_not_matter_for_parts(block):
     again, position = find(target, source, block=block, mirrored=True, crops=True)
     np.testing.assert_allclose(again, best, atol=1e-6)
     assert position.tolist() == index.tolist()
+
+
+def find_as_before(target, source, sizes, count):
+    """Ranks as they were computed from the images themselves, 1,024 at a time, 64 of them shrunk at once."""
+    copies = overlap._reduced(thumbnails(target, sizes[0]), sizes)
+    views = [[overlap._unit_vectors(copy), overlap._unit_vectors(copy.flip(2))] for copy in copies]
+    ranked = [(torch.full((len(target), 0), -torch.inf), torch.zeros((len(target), 0), dtype=torch.int64))] * len(sizes)
+    for start in range(0, len(source), 1024):
+        against = overlap._reduced(thumbnails(source[start : start + 1024], sizes[0]), sizes)
+        for k in range(len(sizes)):
+            ranked[k] = overlap._merge(*ranked[k], overlap._correlate(views[k], against[k]), start, count)
+    return ranked
+
+
+@pytest.mark.parametrize("side", [24, 37, 64, 72, 90])
+@pytest.mark.parametrize("count", [5, 1100])
+def test_thumbnails_made_one_by_one_change_no_bit(side, count):
+    noise = np.random.default_rng(side).integers(0, 256, (count + 9, side, side, 3)).astype(np.uint8)
+    target, source = noise[:9], noise[9:]
+    small = np.concatenate([thumbnails(source[i : i + 1], 16).numpy() for i in range(count)])
+    [(best, index)] = find_as_before(target, source, (16,), 1)
+    correlation, match = find(target, source, mirrored=True, small_source=small)
+    assert np.array_equal(correlation, best[:, 0].clamp(-1, 1).numpy())
+    assert np.array_equal(match, index[:, 0].numpy())
+    ranked = overlap._rank(target, overlap._blocks(small, 1024), (16, 8), 3, True, "cpu")
+    for (best, index), (as_before, where) in zip(ranked, find_as_before(target, source, (16, 8), 3), strict=True):
+        assert torch.equal(best, as_before)
+        assert torch.equal(index, where)
+
+
+def test_parts_are_compared_in_the_images_of_the_candidates_alone():
+    """With thumbnails, no other image of the source is read."""
+    target, source = pictures(2, 40, 21), pictures(50, 40, 22)
+    small = thumbnails(source, 16).numpy()
+    expected = find(target, source, mirrored=True, crops=True)
+
+    class Watched:
+        shape, read = source.shape, []
+
+        def __len__(self):
+            return len(source)
+
+        def __getitem__(self, where):
+            self.read.extend(where.tolist())
+            return source[where]
+
+    watched = Watched()
+    for before, now in zip(expected, find(target, watched, mirrored=True, crops=True, small_source=small), strict=True):
+        assert np.array_equal(before, now)
+    assert 3 <= len(watched.read) <= 12  # three candidates of two images at two sizes

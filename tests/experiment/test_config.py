@@ -87,6 +87,11 @@ def test_the_default_experiment_trains_every_row_of_table_3():
         ("folds.voc", {}, "folds: unknown name 'voc'; choose from caltech101, caltech256, voc2012"),
         ("folds.source", {}, "folds: unknown name 'source'"),
         ("folds.caltech101.per_class", [0], "my.yaml: folds.caltech101.per_class.0: Input should be greater than 0"),
+        (
+            "folds.caltech101.overlap_size",
+            73,
+            "folds.caltech101.overlap_size: 73 pixels exceed the 72 at which images are stored; lower it",
+        ),
         ("features.runs", ["best"], "features.runs: unknown name 'best'; choose from baseline"),
         ("features.baselines", ["magic"], "my.yaml: features.baselines.0: Input should be 'random' or 'hog'"),
         ("features.layers", [8], "my.yaml: features.layers.0: Input should be less than or equal to 7"),
@@ -172,6 +177,18 @@ def test_a_change_of_one_run_changes_only_its_slice():
     before = slices(loading.parse(SMOKE, "a"))
     after = slices(loading.parse(changed("train.runs.improved.epochs", 3), "a"))
     assert [job for job in before if before[job] != after[job]] == [("train", "improved")]
+
+
+def test_the_source_gets_the_thumbnails_that_targets_are_compared_with():
+    def thumbnails(path, value, name="source"):
+        return json.loads(loading.parse(changed(path, value), "a").slice(("prepare", name)))["thumbnails"]
+
+    assert thumbnails("folds.caltech101.overlap_size", 20) == [16, 20]
+    assert thumbnails("folds.caltech101.seed", 5) == [16]
+    assert thumbnails("prepare.source.thumbnails", [12]) == [12, 16]
+    assert thumbnails("folds.caltech101.overlap_size", 20, name="caltech101") == []
+    content = {key: value for key, value in SMOKE.items() if key not in ("folds", "features", "scratch")}
+    assert json.loads(loading.parse(content, "a").slice(("prepare", "source")))["thumbnails"] == []
 
 
 def test_the_order_of_keys_changes_nothing():

@@ -80,7 +80,8 @@ def test_operations_of_the_papers_networks_follow_from_their_layers():
 def test_images_of_published_sets_are_counted_without_data(config):
     needs = cost.estimate_cost(config, [job("prepare", set=name) for name in config.prepare])
     assert needs.images == {"source": 10 * (100 + 50), "caltech101": round(20 * 8677 / 101), "mine": None}
-    assert needs.bytes == {"prepared images": (1500 + 1718) * 64 * 64 * 3}
+    thumbnails = 1500 * 16 * 16 * 3 * 4  # of the source alone, float32
+    assert needs.bytes == {"prepared images": (1500 + 1718) * 64 * 64 * 3 + thumbnails}
     assert not needs.operations
 
 

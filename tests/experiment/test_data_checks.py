@@ -151,13 +151,13 @@ def _free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 def test_a_disk_without_room_is_refused_before_the_first_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prepared images of the smoke test are (216 + 192 + 144 + voc's) x 72 x 72 x 3 bytes."""
+    """The prepared images of the smoke test are (216 + 192 + 144 + voc's) x 72 x 72 x 3 bytes, and thumbnails of 216 of them."""
     config = changed()
     needs = space_check.needed_bytes(config, space_check.unfinished_jobs(config))
     total = sum(needs.values())
     count = sum(data_checks.contents(config, label).splits[split] for label in config.prepare  # type: ignore[union-attr]
                 for split in data_checks.contents(config, label).splits)  # type: ignore[union-attr]  # fmt: skip
-    assert needs["prepared images"] == count * 72 * 72 * 3
+    assert needs["prepared images"] == count * 72 * 72 * 3 + 216 * 16 * 16 * 3 * 4
     _free(monkeypatch, total - 10_000_000)
     with pytest.raises(
         UserError, match=r"results/smoke: 10.0 MB more disk space needed: prepared images \d+\.\d MB, .* are free"

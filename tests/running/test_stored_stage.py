@@ -52,9 +52,10 @@ def own(small_results, tmp_path, monkeypatch):
 
 
 def flip(path):
-    """Another bit in the middle of a file, whose times stay."""
+    """Another bit in the middle of a file, or in the digests of a manifest, which does not matter as a whole; its times stay."""
     about, content = path.stat(), bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    place = content.index(b'"images.npy": "') + 20 if path.name == "manifest.json" else len(content) // 2
+    content[place] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     artifacts._sha256.cache_clear()

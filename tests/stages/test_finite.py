@@ -168,7 +168,8 @@ def place(tmp_path_factory):
         "caltech": {"set": "caltech101", "per_class": 2},
     }
     for name, options in sets.items():
-        prepare.run(prepare.Spec(dataset="scenes", size=72, options={"size": 72, **options}), folder / name, workers=1)
+        spec = prepare.Spec(dataset="scenes", size=72, options={"size": 72, **options}, thumbnails=(16,))
+        prepare.run(spec, folder / name, workers=1)
     source = PreparedSet(folder / "source/manifest.json")
     net = nets.build(NETWORK, 64, len(source.classes), 0.08)
     nets.initialise(net, "he", 0)

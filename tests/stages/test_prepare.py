@@ -16,12 +16,13 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from zfrepro.core.shrinking import thumbnails as shrink
 from zfrepro.datasets import imagefolder, parallel
 from zfrepro.datasets.base import DecodedImage, Item
 from zfrepro.datasets.decoding import UnreadableImageError
 from zfrepro.errors import UserError
 from zfrepro.stages import prepare
-from zfrepro.storage import artifacts
+from zfrepro.storage import artifacts, input_digest
 from zfrepro.storage.prepared_set import FILES, PreparedSet
 
 SIZE = 16
@@ -101,9 +102,40 @@ def test_the_manifest_says_what_is_there(tree, tmp_path):
 
 def test_workers_change_nothing(tree, tmp_path):
     spoil(tree, "train/bee/3.png")
-    serial = prepared(tree, tmp_path / "serial", max_bad=1)
-    parallel = prepared(tree, tmp_path / "parallel", workers=2, max_bad=1)
+    serial = prepared(tree, tmp_path / "serial", max_bad=1, thumbnails=(5, 8))
+    parallel = prepared(tree, tmp_path / "parallel", workers=2, max_bad=1, thumbnails=(5, 8))
     assert manifest_of(serial) == manifest_of(parallel)
+    assert len(manifest_of(serial)["thumbnails"]) == 2
+
+
+def test_thumbnails_are_those_of_the_stored_images(tree, tmp_path):
+    """5 pixels: the areas cut pixels of the 16."""
+    spoil(tree, "train/bee/3.png")
+    dataset = prepared(tree, tmp_path / "out", max_bad=1, thumbnails=(8, 5, 8))
+    for size in (5, 8):
+        assert np.array_equal(dataset.thumbnails(size, None), shrink(dataset.all_images, size).numpy())
+        assert np.array_equal(dataset.thumbnails(size, "val"), shrink(dataset.images("val"), size).numpy())
+    by_hand = dataset.all_images.reshape(29, 8, 2, 8, 2, 3).mean((2, 4), dtype=np.float32)
+    assert np.array_equal(dataset.thumbnails(8, None), by_hand)
+    names = ["thumbnails5.npy", "thumbnails8.npy"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*FILES, "manifest.json", *names])
+    assert manifest_of(dataset)["thumbnails"] == {name: artifacts.sha256(tmp_path / "out" / name) for name in names}
+
+
+def test_thumbnails_are_no_part_of_what_trainings_depend_on(tree, tmp_path):
+    digests = {
+        input_digest.of_manifest(prepared(tree, tmp_path / str(sizes), thumbnails=sizes).folder / "manifest.json")
+        for sizes in ((), (5,), (5, 8))
+    }
+    assert len(digests) == 1
+
+
+def test_thumbnails_of_another_size_replace_those_there_were(tree, tmp_path):
+    prepared(tree, tmp_path / "out", thumbnails=(5,))
+    dataset = prepared(tree, tmp_path / "out", thumbnails=(8,))
+    assert [path.name for path in (tmp_path / "out").glob("thumbnails*")] == ["thumbnails8.npy"]
+    with pytest.raises(UserError, match=r"out: was prepared without thumbnails of 5 pixels"):
+        dataset.thumbnails(5, "train")
 
 
 class Boxed:
@@ -235,10 +267,14 @@ def test_too_little_disk_space_is_reported_before_anything_is_written(tree, tmp_
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError, match=r"out: 1.42e-05 GB more disk space needed: 30 images at 16 x 16"):
         prepared(tree, tmp_path / "out")  # 30 * 16 * 16 * 3 * 1.05 = 24192 bytes
+    with pytest.raises(UserError, match=r"out: 2.36e-05 GB more disk space needed: 30 images at 16 x 16"):
+        prepared(tree, tmp_path / "out", thumbnails=(5,))  # and 30 * 5 * 5 * 3 * 4 * 1.05 = 9450
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["images.npy", "index.npz", "mean.npy", "parts.csv", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["images.npy", "thumbnails5.npy", "index.npz", "mean.npy", "parts.csv", "manifest.json"]
+)
 def test_a_disk_that_gets_full_leaves_no_manifest_and_no_half_file(tree, tmp_path, monkeypatch, name):
     replace = os.replace
 
@@ -249,27 +285,29 @@ def test_a_disk_that_gets_full_leaves_no_manifest_and_no_half_file(tree, tmp_pat
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(UserError, match="the disk is full"):
-        prepared(tree, tmp_path / "out")
+        prepared(tree, tmp_path / "out", thumbnails=(5,))
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert "manifest.json" not in left
-    assert left <= set(FILES)
+    assert left <= {*FILES, "thumbnails5.npy"}
     monkeypatch.undo()
     assert prepared(tree, tmp_path / "out").count == 30
 
 
 def test_a_failed_run_leaves_an_earlier_result_whole(tree, tmp_path):
-    before = manifest_of(prepared(tree, tmp_path / "out"))
+    before = manifest_of(prepared(tree, tmp_path / "out", thumbnails=(5,)))
     spoil(tree, "train/ant/1.png")
     with pytest.raises(UserError, match=r"ant/1.png"):
-        prepared(tree, tmp_path / "out")
+        prepared(tree, tmp_path / "out", thumbnails=(5,))
     after = PreparedSet(tmp_path / "out" / "manifest.json")
     assert manifest_of(after) == before
     assert artifacts.sha256(tmp_path / "out" / "images.npy") == before["sha256"]["images.npy"]
+    assert artifacts.sha256(tmp_path / "out/thumbnails5.npy") == before["thumbnails"]["thumbnails5.npy"]
 
 
 def test_what_a_killed_run_left_is_removed(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".images.npy.4711.tmp").write_bytes(b"half")
+    (tmp_path / "out" / ".thumbnails5.npy.4711.tmp").write_bytes(b"half")
     prepared(tree, tmp_path / "out")
     assert not list((tmp_path / "out").glob(".*"))
 
@@ -291,7 +329,10 @@ def test_options_are_checked_against_the_data_set(tmp_path):
         prepare.parse_options(spec(tmp_path, options={}))
 
 
-@pytest.mark.parametrize("wrong", [{"dataset": "mnist"}, {"size": 0}, {"max_bad": -1}, {"colour": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"dataset": "mnist"}, {"size": 0}, {"max_bad": -1}, {"colour": 1}, {"thumbnails": [0]}, {"thumbnails": [17]}],
+)
 def test_wrong_settings_are_refused(tmp_path, wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         spec(tmp_path, **wrong)
@@ -308,7 +349,7 @@ def test_progress_is_one_json_line_now_and_then(tree, tmp_path, capsys, monkeypa
 
 @pytest.mark.parametrize("count", [0, 9, 1_281_167, 10**12])
 def test_the_header_has_one_length_whatever_the_count(count):
-    assert len(prepare._header(count, 256)) == len(prepare._header(1, 256))
+    assert len(prepare._header(count, 256, "|u1")) == len(prepare._header(1, 256, "|u1"))
 
 
 def broken(options, item):

@@ -1,11 +1,13 @@
 """Folds, features, probes and training from nothing, each on small drawn sets; bad input named."""
 
+import os
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from zfrepro.core import overlap
 from zfrepro.errors import UserError
 from zfrepro.stages import features, folds, prepare, probes, scratch, train
 from zfrepro.storage import artifacts
@@ -14,6 +16,7 @@ from zfrepro.storage.prepared_set import PreparedSet
 
 SMALL = {"network": {"base": "improved"}, "width": 0.08, "input_size": 64, "epochs": 1, "batch": 32, "init": "he"}
 RECIPE = train.Spec.model_validate({**SMALL, "input_scale": 0.03125, "crops": "random", "precision": "float32"})
+COMPARED = {"source": (16, 20), "caltech": (), "voc": ()}  # sizes of thumbnails
 SPLIT = folds.Spec(per_class=(1, 2), test_per_class=2, folds=2)
 
 
@@ -27,7 +30,7 @@ def place(tmp_path_factory):
         "voc": {"set": "voc2012", "train_per_class": 3, "val_per_class": 2},
     }
     for name, options in sets.items():
-        spec = prepare.Spec(dataset="scenes", size=72, options={"size": 72, **options})
+        spec = prepare.Spec(dataset="scenes", size=72, options={"size": 72, **options}, thumbnails=COMPARED[name])
         prepare.run(spec, folder / "prepare" / name, workers=1)
     train.run(RECIPE, manifest(folder, "source"), folder / "network", name="tiny", device="cpu")
     for name in ("caltech", "voc"):
@@ -117,6 +120,77 @@ def test_a_cropped_copy_is_left_out_unless_only_wholes_are_compared(place, tmp_p
     left_out = split(place, images, tmp_path / "a")["overlap"]["left_out"]
     assert [image["file"] for image in left_out] == [files[7]]
     assert split(place, images, tmp_path / "b", crops=False, overlap=0.97)["overlap"]["left_out"] == []
+
+
+def of_images(place, images, **settings):
+    """The overlap as it was before there were thumbnails: of the stored images."""
+    target, source = PreparedSet(images).all_images, PreparedSet(manifest(place, "source")).images("train")
+    return overlap.find(target, source, **settings)
+
+
+@pytest.mark.parametrize(("size", "crops"), [(16, True), (16, False), (20, True)])
+def test_thumbnails_change_no_bit(place, tmp_path, size, crops):
+    images = manifest(place, "caltech")
+    split(place, images, tmp_path / "a", overlap_size=size, crops=crops)
+    stored = artifacts.load_arrays(tmp_path / "a/folds.npz")
+    correlation, match = of_images(place, images, size=size, mirrored=True, crops=crops)
+    assert np.array_equal(stored["correlation"], correlation)
+    assert np.array_equal(stored["source"], match)
+
+
+def test_the_source_is_compared_by_its_thumbnails_alone(place, tmp_path, monkeypatch):
+    """Only the target's 120 images are shrunk, besides those that are shown."""
+    shrunk = []
+
+    def counted(images, size, shrink=overlap.thumbnails):
+        shrunk.append(len(images))
+        return shrink(images, size)
+
+    monkeypatch.setattr(overlap, "thumbnails", counted)
+    split(place, manifest(place, "caltech"), tmp_path / "a", crops=False)
+    assert shrunk == [120]
+
+
+def copied_source(place, tmp_path):
+    shutil.copytree(place / "prepare/source", tmp_path / "source")
+    return tmp_path / "source/manifest.json"
+
+
+def compare(place, source, out):
+    folds.run(SPLIT, manifest(place, "caltech"), source, out, device="cpu")
+
+
+def test_a_source_without_thumbnails_is_named_with_what_to_do(place, tmp_path):
+    with pytest.raises(
+        UserError, match=r"voc: was prepared without thumbnails of 16 pixels \(thumbnails16.npy\).*`thumbnails: \[16\]`"
+    ):
+        compare(place, manifest(place, "voc"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("length", [0, 60, 4000])
+def test_thumbnails_that_are_cut_short_are_named(place, tmp_path, length):
+    source = copied_source(place, tmp_path)
+    os.truncate(source.with_name("thumbnails16.npy"), length)
+    with pytest.raises(UserError, match=r"source/thumbnails16.npy: cannot be read .*; delete .*source and run again"):
+        compare(place, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_thumbnails_of_other_images_are_named(place, tmp_path):
+    source = copied_source(place, tmp_path)
+    np.save(source.with_name("thumbnails16.npy"), np.zeros((5, 16, 16, 3), np.float32))
+    with pytest.raises(UserError, match=r"source/thumbnails16.npy: does not fit its manifest.json"):
+        compare(place, source, tmp_path / "out")
+
+
+def test_a_thumbnail_that_is_not_finite_stops_the_search(place, tmp_path):
+    source = copied_source(place, tmp_path)
+    stored = np.load(source.with_name("thumbnails16.npy"))
+    stored[5, 0, 0, 0] = np.nan
+    np.save(source.with_name("thumbnails16.npy"), stored)
+    with pytest.raises(UserError, match=r"1 of 72 small copies are not finite; prepare it and .*source again"):
+        compare(place, source, tmp_path / "out")
 
 
 def test_the_same_picture_twice_stops_or_is_dropped(place, tmp_path):

@@ -50,6 +50,16 @@ def test_a_missing_file_is_named(manifest):
         check(manifest)
 
 
+def test_thumbnails_are_checked_too(manifest):
+    manifest.with_name("thumbnails16.npy").write_bytes(b"small")
+    digests = {"thumbnails16.npy": artifacts.sha256(manifest.with_name("thumbnails16.npy"))}
+    artifacts.save_json(manifest, {**artifacts.load_json(manifest), "thumbnails": digests})
+    check(manifest)
+    manifest.with_name("thumbnails16.npy").write_bytes(b"smal")
+    with pytest.raises(UserError, match=r"thumbnails16\.npy: damaged, its sha256 is not the one in manifest\.json"):
+        check(manifest)
+
+
 def test_damage_to_the_memory_reads_the_file_again(manifest):
     check(manifest)
     (memory,) = (manifest.parents[1] / "memory").iterdir()

@@ -35,6 +35,14 @@ def read(images, *indices):
     return out
 
 
+def test_they_are_indexed_like_an_array(path, array):
+    part, where = opened(path).part(slice(4, 12)), np.array([7, 0, 0])
+    assert part.shape == array[4:12].shape
+    np.testing.assert_array_equal(part[where], array[4:12][where])
+    with pytest.raises(IndexError, match="images 8 to 8 of 8"):
+        part[np.array([8])]
+
+
 @pytest.mark.parametrize("indices", [(3,), (0, 1, 2), (5, 4, 3), (19, 0, 7, 7), tuple(range(COUNT))])
 def test_images_come_as_they_are_in_the_file(path, array, indices):
     np.testing.assert_array_equal(read(opened(path), *indices), array[list(indices)])

@@ -186,10 +186,11 @@ def test_what_a_plan_counts_is_what_a_run_wrote(workspace, monkeypatch):
     results = config.results()
     written = {
         kind: sorted(results.glob(f"{kind}/**/{pattern}.npy"))
-        for kind, pattern in (("prepare", "images"), ("features", "layer*"))
+        for kind, pattern in (("prepare", "*s*"), ("features", "layer*"))  # images, thumbnails; mean.npy is small
     }
     rows = {kind: sum(np.load(path, mmap_mode="r").nbytes for path in paths) for kind, paths in written.items()}
-    jobs = [("prepare", path.parent.name) for path in written["prepare"]]
+    jobs = [("prepare", name) for name in {path.parent.name for path in written["prepare"]}]
+    assert len(written["prepare"]) == len(jobs) + 1  # thumbnails of the source
     folders = {path.parent for path in written["features"]}
     jobs += [("features", folder.parent.name, folder.name) for folder in folders]
     assert len(folders) > 2

@@ -7,40 +7,56 @@ size nor the threshold.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zfrepro.core.finite import require_finite
+from zfrepro.core.shrinking import area_shares, thumbnails
 
-CHUNK = 64  # images reduced at once
 WINDOW_BATCH = 32  # images whose windows are compared at once
 CANDIDATES = 3  # source images per size whose windows are compared
 PARTS = 0.95, 0.9, 0.8  # sides of the windows: copies that lost up to a fifth of their side, or got a frame
 FLAT = 1e-2  # grey levels: a small copy that varies less has nothing to correlate
 
 
+class Images(Protocol):
+    """uint8 (N, S, S, 3): an array, or a file whose images are read one by one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, where: Any, /) -> np.ndarray: ...
+
+
 def find(
     target: np.ndarray,
-    source: np.ndarray,
+    source: Images,
     size: int = 16,
     block: int = 1024,
     mirrored: bool = False,
     crops: bool = False,
     device: torch.device | str = "cpu",
+    small_source: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The largest correlation of every target image with a source image, float32 (N,), and which one, int64 (N,).
 
-    target, source: uint8 (N, S, S, 3) and (M, T, T, 3), memory-mapped if need be; only `block` source images are held at
-    a time. mirrored: a source image seen in a mirror counts too. crops: so does a part of either image (see `windows`), of the
-    CANDIDATES source images that correlate most as wholes, at `size` and at half of it. Of source images that are equal any one is
-    named. A flat image correlates 0 with everything. Raises ValueError for an empty source or one smaller than `size`.
+    target, source: uint8 (N, S, S, 3) and (M, T, T, 3), memory-mapped if need be; only `block` source images are held at a time.
+    mirrored: a source image seen in a mirror counts too. crops: so does a part of either image (see `windows`), of the
+    CANDIDATES source images that correlate most as wholes, at `size` and at half of it. small_source: the source's thumbnails of this
+    size, float32 (M, size, size, 3), where they are there already: then only candidates are read. Of source images that are equal
+    any one is named. A flat image correlates 0 with everything. Raises ValueError for an empty source or one smaller than `size`.
     """
     if not len(source):
         raise ValueError("there is no source image to compare with")
     sizes = (size, max(size // 2, 1)) if crops else (size,)
-    ranked = _rank(target, source, sizes, CANDIDATES if crops else 1, block, mirrored, device)
+    small = _shrunk(source, size, block) if small_source is None else _blocks(small_source, block)
+    ranked = _rank(target, small, sizes, CANDIDATES if crops else 1, mirrored, device)
     best, index = (ranking[:, :1] for ranking in ranked[0])
     if crops and len(target):
         candidates = torch.cat([index for _, index in ranked], 1)
@@ -53,25 +69,34 @@ def find(
     return highest[:, 0].clamp(-1, 1).cpu().numpy(), index.gather(1, place)[:, 0].cpu().numpy()
 
 
+def _shrunk(source: Images, size: int, block: int) -> Iterator[Tensor]:
+    return (thumbnails(source[start : start + block], size) for start in range(0, len(source), block))
+
+
+def _blocks(small: np.ndarray, block: int) -> Iterator[Tensor]:
+    return (torch.from_numpy(np.array(small[start : start + block])) for start in range(0, len(small), block))
+
+
 def _rank(
     target: np.ndarray,
-    source: np.ndarray,
+    small_source: Iterable[Tensor],
     sizes: tuple[int, ...],
     count: int,
-    block: int,
     mirrored: bool,
     device: torch.device | str,
 ) -> list[tuple[Tensor, Tensor]]:
     """For every size, of every target image the `count` source images that correlate most with it as wholes: float32 and int64
-    (N, count), highest first. Images are reduced to the first size, the others are reduced from that."""
+    (N, count), highest first. small_source: its thumbnails of the first size, block by block; the other sizes are reduced from that."""
     copies = _reduced(thumbnails(target, sizes[0]).to(device), sizes)
     views = [[_unit_vectors(copy), *([_unit_vectors(copy.flip(2))] if mirrored else [])] for copy in copies]
     empty = torch.full((len(target), 0), -torch.inf, device=device), torch.zeros((len(target), 0), dtype=torch.int64)
     ranked = [(empty[0], empty[1].to(device)) for _ in sizes]
-    for start in range(0, len(source), block):
-        against = _reduced(thumbnails(source[start : start + block], sizes[0]).to(device), sizes)
+    start = 0
+    for small in small_source:
+        against = _reduced(small.to(device), sizes)
         for k in range(len(sizes)):
             ranked[k] = _merge(*ranked[k], _correlate(views[k], against[k]), start, count)
+        start += len(small)
     return ranked
 
 
@@ -102,7 +127,7 @@ def windows() -> list[tuple[float, float, float]]:
 
 
 def _compare_parts(
-    target: np.ndarray, source: np.ndarray, candidates: Tensor, size: int, mirrored: bool, device: torch.device | str
+    target: np.ndarray, source: Images, candidates: Tensor, size: int, mirrored: bool, device: torch.device | str
 ) -> Tensor:
     """float32 (N, K): the largest correlation of a window of one image with the whole of the other.
 
@@ -145,32 +170,6 @@ def _window_units(copies: Tensor, size: int) -> Tensor:
     by_rows = torch.matmul(rows.flatten(0, 1), pixels).view(len(rows), -1, side)  # (windows, size x B x 3, columns)
     both = torch.bmm(by_rows, columns.mT).view(len(rows), size, count, 3, size)
     return _unit_vectors(both.permute(2, 0, 1, 4, 3).flatten(0, 1)).view(count, len(rows), -1)
-
-
-def thumbnails(images: np.ndarray, size: int) -> Tensor:
-    """float32 (N, size, size, 3) of uint8 (N, S, S, 3): means over equal areas, edges that cut a pixel share it."""
-    shares = area_shares(images.shape[1], size)
-    parts = [_shrink(images[start : start + CHUNK], shares) for start in range(0, len(images), CHUNK)]
-    return torch.cat(parts) if parts else torch.empty(0, size, size, 3)
-
-
-def area_shares(side: int, size: int, start: float = 0.0, length: float = 1.0) -> Tensor:
-    """float32 (size, side), rows sum to 1: how much each of `side` pixels gives to each of `size` equal parts.
-
-    The parts cover the image, or `length` of it from `start` on, both in shares of the side.
-    """
-    if side < size:
-        raise ValueError(f"images of {side} pixels cannot be reduced to {size}")
-    edges = np.linspace(start * side, (start + length) * side, size + 1)
-    pixels = np.arange(side)
-    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return torch.from_numpy((covered.clip(0) * size / (side * length)).astype(np.float32))
-
-
-def _shrink(images: np.ndarray, shares: Tensor) -> Tensor:
-    pixels = torch.from_numpy(images.astype(np.float32)).flatten(2)  # (B, S, S x 3)
-    rows = torch.matmul(shares, pixels).view(len(images), len(shares), -1, 3)
-    return torch.matmul(shares, rows)  # (B, size, size, 3)
 
 
 def _unit_vectors(thumbnails: Tensor) -> Tensor:

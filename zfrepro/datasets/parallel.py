@@ -36,20 +36,21 @@ class Outcome:
     pixels: np.ndarray | None = None  # uint8 (S, S, 3)
     box: Box | None = None
     parts: dict[str, Box] = field(default_factory=dict)
+    thumbnails: tuple[np.ndarray, ...] = ()  # float32 (s, s, 3) of every size s that was asked for
     reason: str = ""
 
 
 def decode_all(
-    load: Callable, options: Any, items: Sequence[Item], size: int, workers: int
+    load: Callable, options: Any, items: Sequence[Item], size: int, workers: int, small_sizes: Sequence[int] = ()
 ) -> Generator[Outcome, None, None]:
-    """`load(options, item)` stored at `size` pixels, for each item in order."""
-    task = partial(_decode_chunk, load, options, size)
+    """`load(options, item)` stored at `size` pixels, and shrunk to the small sizes, for each item in order."""
+    task = partial(_decode_chunk, load, options, size, small_sizes)
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     for outcomes in map(task, chunks) if workers <= 1 else _map_in_order(task, chunks, workers):
         yield from outcomes
 
 
-def _decode_item(load: Callable, options: Any, size: int, item: Item) -> Outcome:
+def _decode_item(load: Callable, options: Any, size: int, small_sizes: Sequence[int], item: Item) -> Outcome:
     try:
         decoded = load(options, item)
         pixels = stored_pixels(decoded.image, size)
@@ -61,11 +62,21 @@ def _decode_item(load: Callable, options: Any, size: int, item: Item) -> Outcome
         box = to_stored(decoded.box) if decoded.box else None
     except NotFiniteError as error:
         return Outcome(reason=str(error))
-    return Outcome(pixels, box, {name: box for name, box in parts.items() if box})
+    return Outcome(pixels, box, {name: box for name, box in parts.items() if box}, _shrink(pixels, small_sizes))
 
 
-def _decode_chunk(load: Callable, options: Any, size: int, items: Sequence[Item]) -> list[Outcome]:
-    return [_decode_item(load, options, size, item) for item in items]
+def _shrink(pixels: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
+    if not sizes:
+        return ()
+    from zfrepro.core.shrinking import thumbnails  # here: it loads torch
+
+    return tuple(thumbnails(pixels[None], size)[0].numpy() for size in sizes)
+
+
+def _decode_chunk(
+    load: Callable, options: Any, size: int, small_sizes: Sequence[int], items: Sequence[Item]
+) -> list[Outcome]:
+    return [_decode_item(load, options, size, small_sizes, item) for item in items]
 
 
 def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Generator[list[Outcome], None, None]:
@@ -93,7 +104,8 @@ def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Generator[l
 
 
 def _prepare_worker() -> None:
-    """Ignore signals, which the parent handles, and exit when the parent does."""
+    """Ignore signals, which the parent handles, exit when the parent does, and compute with one thread: there is a worker per core."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

@@ -82,8 +82,13 @@ class Config(Base):
         return self
 
     def _check_transfer(self) -> None:
-        for target in self.folds:
+        for target, split in self.folds.items():
             self._check_known("folds", target, {name: spec for name, spec in self.prepare.items() if name != SOURCE})
+            smallest = min(self.prepare[target].size, self.prepare[SOURCE].size)
+            if split.overlap_size > smallest:
+                raise ValueError(
+                    f"folds.{target}.overlap_size: {split.overlap_size} pixels exceed the {smallest} at which images are stored; lower it"
+                )
         for run in self.features.runs:
             self._check_known("features.runs", run, self.runs())
         for target in self.scratch.sets:
@@ -113,6 +118,12 @@ class Config(Base):
         merged = {**self.train.recipe, **getattr(self, self.runs()[run]).runs[run]}
         network = {field: merged.pop(field) for field in Network.model_fields if field in merged}
         return train_stage.Spec.model_validate({"network": network, **merged})
+
+    def preparation(self, name: str) -> prepare_stage.Spec:
+        """Settings of the job that prepares a set: the source, with which targets are compared, gets the thumbnails for it."""
+        spec = self.prepare[name]
+        compared = {split.overlap_size for split in self.folds.values()} if name == SOURCE else set()
+        return spec.model_copy(update={"thumbnails": tuple(sorted({*spec.thumbnails, *compared}))})
 
     @cached_property
     def graph(self) -> Graph:
@@ -163,6 +174,8 @@ class Config(Base):
     def _settings(self, stage: str, name: str = "", features: str = "") -> dict[str, Any]:
         if stage in TRAINING:
             return self.training(name).model_dump(mode="json")
+        if stage == "prepare":
+            return self.preparation(name).model_dump(mode="json")
         if stage == "exhibits":
             reason = {"left_out": self.left_out[name]} if name in self.left_out else {}
             return {"name": name, "files": {label: str(path) for label, path in self.needs(name).items()}, **reason}

@@ -99,7 +99,10 @@ def job_bytes(config: Config, job: Job, sizes: Mapping[str, Counts | None]) -> I
     """Purpose, one of BYTES, and bytes that the job writes."""
     source = sizes[SOURCE]
     if job[0] == "prepare" and (size := sizes[job[1]]):
-        yield "prepared images", size.images * image_bytes(config, job[1])
+        yield (
+            "prepared images",
+            size.images * (image_bytes(config, job[1]) + config.preparation(job[1]).thumbnail_bytes()),
+        )
     elif job[0] in TRAINING and source:
         yield "weights and snapshots", _weight_bytes(config, job[1], source)
     elif job[0] == "features" and source:
@@ -145,7 +148,7 @@ def _multiplications(row: Row) -> int:
 
 def image_bytes(config: Config, name: str) -> int:
     """Of one prepared image of a set."""
-    return config.prepare[name].size ** 2 * 3
+    return config.prepare[name].image_bytes()
 
 
 def count_images(config: Config, name: str, in_folder: bool = True) -> Counts | None:

@@ -67,6 +67,7 @@ PREPARE: Mapping[str, Setting] = {
     "size": Printed(256, "Images are stored with {} a side instead of 256.", "pixel|pixels"),
     "max_bad": NotCompared("the report lists the files that were left out"),
     "options": ELSEWHERE,
+    "thumbnails": NotCompared("follows from `folds`"),
 }
 
 EVALUATE: Mapping[str, Setting] = {

@@ -49,8 +49,8 @@ class Spec(Base):
 
 
 def run(spec: Spec, images: Path, source: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """images, source: manifest.json of the target and of the source set. Writes out/folds.npz, out/overlap.npz (the most
-    similar pairs) and out/folds.json.
+    """images, source: manifest.json of the target and of the source set, which has thumbnails of `overlap_size` pixels. Writes
+    out/folds.npz, out/overlap.npz (the most similar pairs) and out/folds.json.
 
     A set with the splits train and val keeps them; per_class, test_per_class and folds are then not used.
     """
@@ -107,14 +107,16 @@ def _overlap(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Largest correlation and most similar source image of every image; the most similar pairs as images."""
     from zfrepro.core import overlap
+    from zfrepro.core.shrinking import thumbnails
     from zfrepro.models import devices
 
     torch_device = devices.choose(device, threads)
-    trained_on = source.images("train")
+    trained_on = source.reader("train")
     if spec.overlap_size > min(target.size, source.size):
         raise UserError(
             f"folds.overlap_size: {spec.overlap_size} pixels exceed the stored size of {target.folder} or of its source; lower it"
         )
+    small_source = source.thumbnails(spec.overlap_size, "train")
     with explain_not_finite(target.folder, f"prepare it and {source.folder} again"):
         correlation, match = overlap.find(
             target.all_images,
@@ -123,14 +125,15 @@ def _overlap(
             mirrored=spec.mirrored,
             crops=spec.crops,
             device=torch_device,
+            small_source=small_source,
         )
     highest = np.argsort(-correlation, kind="stable")[:PAIRS]
     side = min(PAIR_SIZE, target.size, source.size)
     sides = (target.all_images[highest], trained_on[match[highest]])
-    thumbnails = [overlap.thumbnails(images, side).round().byte().numpy() for images in sides]
+    small = [thumbnails(images, side).round().byte().numpy() for images in sides]
     names = target.files(None)[highest], source.files("train")[match[highest]]
     pairs = {
-        "pairs": np.stack(thumbnails, 1),
+        "pairs": np.stack(small, 1),
         "correlation": correlation[highest],
         "left_out": correlation[highest] >= spec.overlap,
         "files": np.stack(names, 1).astype(str),

@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import PIL
 from PIL import features
-from pydantic import Field
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from zfrepro.datasets import contents
 from zfrepro.datasets.base import Item, Listing
@@ -26,7 +26,7 @@ from zfrepro.errors import UserError
 from zfrepro.spec import Base
 from zfrepro.storage import artifacts, guards, machine
 from zfrepro.storage.paths import printable
-from zfrepro.storage.prepared_set import FILES
+from zfrepro.storage.prepared_set import FILES, thumbnails_file
 
 WORKERS = machine.cores()
 REPORT_EVERY = 5.0  # seconds between two lines of progress
@@ -40,6 +40,32 @@ class Spec(Base):
     size: int = Field(gt=0, description="pixels; side of the stored square image; the paper: 256")
     max_bad: int = Field(0, ge=0, description="unreadable files that may be left out before the stage stops")
     options: dict[str, Any] = Field({}, description="options of the data set, see zfrepro/datasets/<dataset>.py")
+    thumbnails: tuple[PositiveInt, ...] = Field(
+        (),
+        description="sides in pixels of the shrunk images that are written too; an experiment adds each `overlap_size` of `folds` to those "
+        "of the source",
+    )
+
+    @field_validator("thumbnails")
+    @classmethod
+    def _once(cls, sides: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(sides)))
+
+    @model_validator(mode="after")
+    def _check_thumbnails(self) -> Spec:
+        if max(self.thumbnails, default=0) > self.size:
+            raise ValueError(
+                f"thumbnails: {max(self.thumbnails)} pixels exceed the stored size of {self.size}; lower it"
+            )
+        return self
+
+    def image_bytes(self) -> int:
+        """Of one stored image."""
+        return self.size**2 * 3
+
+    def thumbnail_bytes(self) -> int:
+        """Of all thumbnails of one image: float32."""
+        return sum(side**2 * 3 * 4 for side in self.thumbnails)
 
 
 def parse_options(spec: Spec) -> Base:
@@ -63,13 +89,14 @@ def run(spec: Spec, out: Path, workers: int = WORKERS) -> None:
         print(json.dumps({"left_out": listing.left_out}), flush=True)
     _remove_leftovers(out)
     purpose = f"{len(items)} images at {spec.size} x {spec.size}"
-    guards.check_space(out, round(len(items) * spec.size**2 * 3 * 1.05), purpose)
-    with guards.stopped_by_sigterm(), guards.report_disk_full(out), artifacts.atomic(out / "images.npy") as temporary:
-        outcomes = decode_all(dataset.load, options, items, spec.size, workers)
-        with closing(outcomes), open(temporary, "wb") as file:
-            content = _write_images(file, spec, listing, zip(items, outcomes, strict=True))
+    guards.check_space(out, round(len(items) * (spec.image_bytes() + spec.thumbnail_bytes()) * 1.05), purpose)
+    with guards.stopped_by_sigterm(), guards.report_disk_full(out), _image_files(spec, out) as files:
+        outcomes = decode_all(dataset.load, options, items, spec.size, workers, spec.thumbnails)
+        with closing(outcomes):
+            content = _write_images(files, spec, listing, zip(items, outcomes, strict=True))
         _check_content(content, listing, spec, out)
         (out / "manifest.json").unlink(missing_ok=True)  # from here on, an earlier result is incomplete
+        _remove_thumbnails(out, spec)
     with guards.report_disk_full(out):
         _write_index(out, content, len(listing.classes))
         artifacts.save_json(out / "manifest.json", _manifest(spec, options, listing, content, out))
@@ -112,11 +139,45 @@ class _Content:
         return {"presence": presence}
 
 
-def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterator[tuple[Item, Outcome]]) -> _Content:
-    """Stream the images to `file` as .npy. Not memory-mapped, so a full disk raises an error and memory stays constant."""
+@dataclass
+class _ImageFile:
+    """A .npy of images that grows image by image. Not memory-mapped, so a full disk raises an error and memory stays constant."""
+
+    file: BinaryIO
+    side: int
+    dtype: str  # `|u1`
+    count: int = 0
+
+    def add(self, image: np.ndarray) -> None:
+        if not self.count:
+            self.file.write(_header(0, self.side, self.dtype))
+        self.file.write(image.data)
+        self.count += 1
+
+    def finish(self) -> None:
+        """Write how many there are."""
+        self.file.seek(0)
+        self.file.write(_header(self.count, self.side, self.dtype))
+        self.file.flush()
+
+
+@contextmanager
+def _image_files(spec: Spec, out: Path) -> Iterator[list[_ImageFile]]:
+    """Of the stored images and of every size of thumbnails; they appear when the block ends, or none does."""
+    kinds = [("images.npy", spec.size, "|u1"), *((thumbnails_file(side), side, "<f4") for side in spec.thumbnails)]
+    with ExitStack() as stack:
+        temporary = [stack.enter_context(artifacts.atomic(out / name)) for name, _, _ in kinds]
+        with ExitStack() as opened:
+            files = [opened.enter_context(open(path, "wb")) for path in temporary]
+            yield [_ImageFile(file, side, dtype) for file, (_, side, dtype) in zip(files, kinds, strict=True)]
+
+
+def _write_images(
+    files: list[_ImageFile], spec: Spec, listing: Listing, results: Iterator[tuple[Item, Outcome]]
+) -> _Content:
+    """Stream the images and their thumbnails to the files, in this order."""
     content = _Content(np.zeros((spec.size, spec.size, 3), np.uint64))
     report = _progress_reporter(sum(map(len, listing.splits.values())))
-    file.write(_header(0, spec.size))
     for split, items in listing.splits.items():
         start = len(content.items)
         for _ in items:
@@ -126,21 +187,22 @@ def _write_images(file: BinaryIO, spec: Spec, listing: Listing, results: Iterato
                 _check_unreadable(content.skipped, spec.max_bad, tolerance=MAX_LISTED)
             else:
                 content.add(item, outcome)
-                file.write(outcome.pixels.data)
+                for file, image in zip(files, (outcome.pixels, *outcome.thumbnails), strict=True):
+                    file.add(image)
                 if start == 0:
                     content.total += outcome.pixels
             report(len(content.items), len(content.skipped))
         content.splits[split] = (start, len(content.items))
-    file.seek(0)
-    file.write(_header(len(content.items), spec.size))
+    for file in files:
+        file.finish()
     return content
 
 
-def _header(count: int, size: int) -> bytes:
-    """Header of a uint8 .npy of `count` images; numpy pads it to the same length for every count."""
+def _header(count: int, size: int, dtype: str) -> bytes:
+    """Header of a .npy of `count` images; numpy pads it to the same length for every count."""
     buffer = io.BytesIO()
     shape = (count, size, size, 3)
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 
@@ -164,6 +226,7 @@ def _part_lines(parts: Iterable[tuple]) -> Iterator[str]:
 
 
 def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, out: Path) -> dict[str, Any]:
+    thumbnails = [thumbnails_file(side) for side in spec.thumbnails]
     return {
         "dataset": spec.dataset,
         "options": options.model_dump(mode="json"),
@@ -177,6 +240,7 @@ def _manifest(spec: Spec, options: Base, listing: Listing, content: _Content, ou
         **({"left_out": dict(listing.left_out)} if listing.left_out else {}),
         **({"data": asdict(contents.of_folders(roots))} if (roots := contents.roots(options)) else {}),
         "sha256": {name: artifacts.sha256(out / name) for name in FILES},
+        **({"thumbnails": {name: artifacts.sha256(out / name) for name in thumbnails}} if thumbnails else {}),
         "versions": {"pillow": PIL.__version__, "libjpeg_turbo": _turbo(), "numpy": np.__version__},
     }
 
@@ -237,9 +301,15 @@ def _check_content(content: _Content, listing: Listing, spec: Spec, out: Path) -
 def _remove_leftovers(out: Path) -> None:
     """Remove temporary files of a killed run, which may be as large as the result."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in (*FILES, "manifest.json"):
+    for name in (*FILES, "manifest.json", "thumbnails*.npy"):
         for leftover in out.glob(f".{name}.*.tmp"):
             leftover.unlink()
+
+
+def _remove_thumbnails(out: Path, spec: Spec) -> None:
+    """Of sizes that an earlier result had and this one lacks."""
+    for path in set(out.glob("thumbnails*.npy")) - {out / thumbnails_file(side) for side in spec.thumbnails}:
+        path.unlink()
 
 
 def _progress_reporter(total: int) -> Callable[[int, int], None]:

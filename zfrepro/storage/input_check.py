@@ -32,9 +32,10 @@ def _beside(path: Path) -> Iterator[tuple[Path, str]]:
     if path.name not in ("manifest.json", "features.json", "folds.json"):
         return
     content = artifacts.load_json(path)
-    digests = content.get("sha256") if isinstance(content, dict) else None
-    for name, digest in (digests if isinstance(digests, dict) else {}).items():  # the stage says what is odd
-        yield path.with_name(f"layer{name}.npy" if path.name == "features.json" else name), digest
+    for key in ("sha256", "thumbnails"):
+        digests = content.get(key) if isinstance(content, dict) else None
+        for name, digest in (digests if isinstance(digests, dict) else {}).items():  # the stage says what is odd
+            yield path.with_name(f"layer{name}.npy" if path.name == "features.json" else name), digest
 
 
 def _sha256(file: Path, memory: Path) -> str:

@@ -7,10 +7,12 @@ A folder holds
                     where images have several classes, also presence int8 (N, classes)
     mean.npy        float32 (S, S, 3), mean image over the first split
     parts.csv       image,part,x0,y0,x1,y1 (image = position in images.npy); no rows where the set has no part boxes
+    thumbnails16.npy (and so on, for every size asked for) float32 (N, 16, 16, 3), the same images shrunk, for the search for overlaps
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILES = ("images.npy", "index.npz", "mean.npy", "parts.csv")
-ESSENTIAL = ("dataset", "classes", "splits", "size", "sha256")  # of the manifest: all that later stages may read
+# Of the manifest: all that later stages may read, besides which thumbnails there are. These follow from the images, so that a set which
+# gets others trains no network again.
+ESSENTIAL = ("dataset", "classes", "splits", "size", "sha256")
+
+
+def thumbnails_file(size: int) -> str:
+    return f"thumbnails{size}.npy"
 
 
 def essential_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +46,9 @@ class PreparedSet:
 
     def __init__(self, manifest: Path):
         self.folder = Path(manifest).parent
-        self.manifest = essential_manifest(artifacts.load_json(manifest))
+        stored = artifacts.load_json(manifest)
+        self.manifest = essential_manifest(stored)
+        self._thumbnails: Collection[str] = stored.get("thumbnails", {})
         self.classes: list[str] = self.manifest["classes"]
         self.size: int = self.manifest["size"]
         self.splits: dict[str, tuple[int, int]] = {name: tuple(ends) for name, ends in self.manifest["splits"].items()}
@@ -46,15 +56,28 @@ class PreparedSet:
     @cached_property
     def all_images(self) -> np.ndarray:
         """uint8 (N, S, S, 3), memory-mapped read-only. Raises UserError if the file is gone or cut short."""
-        path = self.folder / "images.npy"
+        return self._mapped("images.npy", self.size, np.dtype(np.uint8))
+
+    def _mapped(self, name: str, size: int, dtype: np.dtype) -> np.ndarray:
+        """(N, size, size, 3) of all images, memory-mapped read-only."""
+        path = self.folder / name
         try:
             images = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{path}: cannot be read ({error}); delete {self.folder} and run again") from error
-        shape = (self.count, self.size, self.size, 3)
-        if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
+        if images.shape != (self.count, size, size, 3) or images.dtype != dtype or not images.flags.c_contiguous:
             raise UserError(f"{path}: does not fit its manifest.json; delete {self.folder} and run again")
         return images
+
+    def thumbnails(self, size: int, split: str | None) -> np.ndarray:
+        """float32 (n, size, size, 3), memory-mapped. Raises UserError where the set was prepared without them, or the file is damaged."""
+        name = thumbnails_file(size)
+        if name not in self._thumbnails:
+            raise UserError(
+                f"{self.folder}: was prepared without thumbnails of {size} pixels ({name}), with which other sets are compared; "
+                f"delete {self.folder} and run again; by hand, prepare it with `thumbnails: [{size}]`"
+            )
+        return self._mapped(name, size, np.dtype(np.float32))[self.where(split)]
 
     @cached_property
     def _index(self) -> dict[str, np.ndarray]:

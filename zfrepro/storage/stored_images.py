@@ -45,6 +45,16 @@ class StoredImages:
     def __len__(self) -> int:
         return self.count
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.count, self.size, self.size, 3
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """uint8 (B, size, size, 3)"""
+        images = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        self.read(indices, images)
+        return images
+
     def part(self, where: slice) -> StoredImages:
         return replace(self, first=self.first + where.start, count=where.stop - where.start)
 
