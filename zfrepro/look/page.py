@@ -94,7 +94,7 @@ def _section(network: PhotoNetwork, photograph: Photograph, inspection: Inspecti
             (heading, network.layers[heading], _pairs(heading, features))
             for heading, features in inspection.layers.items()
         ],
-        "notes": inspection.notes,
+        "notes": [note.removesuffix("; its derivative was passed") for note in inspection.notes],
         "panels": _panels(network, photograph, inspection, inspection.occlusion) if inspection.occlusion else [],
         "summary": _describe_occlusion(network, inspection, inspection.occlusion) if inspection.occlusion else "",
     }
