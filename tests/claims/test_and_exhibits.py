@@ -12,6 +12,7 @@ from zfrepro.claims.registry import JudgedClaim
 from zfrepro.exhibits import (
     fig5_invariance,
     occlusion_score,
+    table1_correspondence,
     table2_imagenet,
     table3_ablations,
     table4_caltech101,
@@ -122,6 +123,14 @@ def test_gains_of_pretraining(results: Path, judged: dict[int, JudgedClaim], num
     gain, table = judged[number].finding.parts[part], built(exhibit, results)
     assert table.highlights[0].ours == f"{gain.value:+.1f}"
     assert shown(table.rows[1].number(f"acc{part.split()[0]}_ours")) == ends_of(gain)
+
+
+def test_parts_against_random(results: Path, judged: dict[int, JudgedClaim]) -> None:
+    rows = {
+        row.label: row for row in built(table1_correspondence, results).rows
+    }  # of the larger sample, which comes last
+    for part, estimate in judged[30].finding.parts.items():
+        assert shown(rows[part.title()].number("layer5_effect_ours")) == ends_of(estimate)
 
 
 def test_gains_over_hand_crafted_features(results: Path, judged: dict[int, JudgedClaim]) -> None:

@@ -60,10 +60,45 @@ def test_table1_shows_ours_the_papers_and_their_difference(toy: Path) -> None:
     assert (random["layer7_ours_pm"], random["layer7_paper"], random["layer7_diff"]) == ("", "0.073", "+0.247")
 
 
+def test_table1_leads_with_how_far_parts_are_below_random(toy: Path) -> None:
+    table = table1_correspondence.build(files_of(table1_correspondence, toy))
+    eye, random = lines_of(table)[4], lines_of(table)[7]
+    assert eye["layer5_effect_paper"] == "+37.4"  # 1 - 0.067 / 0.107
+    assert [eye[f"layer5_effect_{end}"] for end in ("ours", "ours_low", "ours_high")] == [
+        "+27.6",
+        "0.0",
+        "40.0",
+    ]  # 0.21 / 0.29
+    assert (eye["layer7_effect_paper"], eye["layer7_effect_ours"], eye["layer7_effect_diff"]) == (
+        "+5.5",
+        "+6.2",
+        "+0.7",
+    )
+    assert (random["layer5_effect_paper"], random["layer5_effect_ours"], random["layer5_effect_ours_low"]) == (
+        "0.0",
+        "0.0",
+        "",
+    )
+    shown = [column["key"] for column in table.table()["columns"]]
+    assert shown[1:5] == [f"layer{layer}_effect_{who}" for layer in (5, 7) for who in ("paper", "ours")]
+    assert not [key for key in shown if key.endswith("_diff")]
+
+
+def test_table1_where_random_squares_change_nothing(toy: Path, tmp_path: Path) -> None:
+    about = artifacts.load_json(files_of(table1_correspondence, toy)["about"])
+    for sample in about["samples"].values():
+        sample["layers"]["7"]["part_below_random"]["nose"] = {"value": None, "low": None, "high": None}
+    artifacts.save_json(tmp_path / "about.json", about)
+    built = table1_correspondence.build({"about": tmp_path / "about.json"})
+    nose = lines_of(built)[2]
+    assert (nose["layer7_effect_ours"], nose["layer7_effect_paper"]) == ("", "+5.5")
+    assert "layer 7, nose" not in built.alt
+
+
 def test_table1_shows_what_masks_change_and_the_first_page_the_means(toy: Path) -> None:
     built = table1_correspondence.build(files_of(table1_correspondence, toy))
-    assert "changes 36, 37, 40 % of the units of layer 5 (random: 34 %)" in built.notes[2]
-    assert "20 % (layer 5) and 20 % (layer 7)" in built.notes[2]
+    assert "changes 36, 37, 40 % of the units of layer 5 (random: 34 %)" in built.notes[3]
+    assert "20 % (layer 5) and 20 % (layer 7)" in built.notes[3]
     highlight = built.highlights[0]
     assert (highlight.ours, highlight.paper) == (
         "0.223, random 0.290",
@@ -85,7 +120,7 @@ def test_few_marked_photographs_are_one_sample_without_intervals(toy: Path, tmp_
     assert "layer5_ours_low" not in lines[0]
     assert (lines[0]["layer5_opposite"], lines[0]["layer7_opposite"]) == ("", "30.0")
     assert "photographs marked by hand" in built.caption
-    assert "[ ]" not in built.notes[0]
+    assert "[ ]" not in built.notes[1]
     shown = fig8_masked_parts.build({**files_of(fig8_masked_parts, toy), "about": tmp_path / "about.json"})
     assert lines_of(shown)[3]["picture"] == "3.jpg"
 

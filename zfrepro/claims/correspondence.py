@@ -18,7 +18,7 @@ from zfrepro.claims.base import Claim, Finding
 from zfrepro.claims.margins import make_part
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import intervals
-from zfrepro.measurements.correspondence import MASKS, PARTS
+from zfrepro.measurements.correspondence import MASKS, PARTS, below_random, printed_below_random
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.storage import artifacts
 
@@ -35,13 +35,14 @@ def _parts_agree(files: Mapping[str, Path]) -> Finding:
     shares = sample["layers"]["5"]["part_below_random"]
     if any(shares[part]["value"] is None or shares[part]["low"] is None for part in PARTS):
         raise NotMeasured("Random squares change nothing in layer 5, or too few images were compared.")
-    printed, measured = _printed(5), {}
-    for part in PARTS:
-        value, low, high = (100 * shares[part][key] for key in ("value", "low", "high"))
-        count = sample["pictures"]
-        estimate = intervals.from_ends(value, low, high, count, "images", unit="%", freedom=count - 1)
-        measured[part] = make_part(estimate, 100 * (1 - printed[part] / printed["random"]), "the paper's")
-    return margins.judge_above(measured)
+    estimates = {part: below_random(sample, 5, part) for part in PARTS}
+    return margins.judge_above(
+        {
+            part: make_part(estimate, printed_below_random(5, part), "the paper's")
+            for part, estimate in estimates.items()
+            if estimate
+        }
+    )
 
 
 def _less_in_layer_7(files: Mapping[str, Path]) -> Finding:
@@ -89,8 +90,7 @@ def _printed_margin(layer: int) -> float:
 
 
 def _printed_parts() -> str:
-    printed = _printed(5)
-    return ", ".join(f"{part} {100 * (1 - printed[part] / printed['random']):.0f} %" for part in PARTS)
+    return ", ".join(f"{part} {printed_below_random(5, part):.0f} %" for part in PARTS)
 
 
 CLAIMS = (

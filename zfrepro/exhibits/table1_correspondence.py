@@ -1,4 +1,4 @@
-"""Table 1: whether covering the same part of different faces changes a network's features in the same direction."""
+"""Table 1: whether covering the same part of different faces changes features more alike than covering random positions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import (
-    COMPARED,
     Cell,
     Column,
     Highlight,
     Row,
     Table,
+    compared_columns,
     difference,
     heading,
     make_panel,
     make_row,
 )
-from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.effects import NONE, effect_cells
+from zfrepro.exhibits.kit.numbers import Number, measured_number
 from zfrepro.measurements import files as measured_files
-from zfrepro.measurements.correspondence import MASKS, PARTS
+from zfrepro.measurements.correspondence import MASKS, PARTS, below_random, printed_below_random
 from zfrepro.storage import artifacts
 
 TITLE = "Correspondence of parts across images"
@@ -32,10 +33,11 @@ DIGITS = 3
 COLUMNS = (
     Column("row", "Covered", "label"),
     *(
-        Column(f"layer{layer}_{suffix}", label, role, f"Layer {layer}")
+        column
         for layer in LAYERS
-        for suffix, label, role in COMPARED
+        for column in compared_columns(f"layer{layer}_effect", f"Layer {layer}, below random (%)")
     ),
+    *(column for layer in LAYERS for column in compared_columns(f"layer{layer}", f"Layer {layer}, sign change")),
     *(
         Column(f"layer{layer}_{key}", f"layer {layer}", "plain", f"{key.capitalize()} (%)")
         for key in ("opposite", "unchanged")
@@ -56,13 +58,14 @@ def build(files: Mapping[str, Path]) -> Table:
     for sample in samples:
         rows += [heading(_describe_sample(sample, sample is shown), COLUMNS), *_rows(sample, sample is shown)]
     return Table(
-        caption="Mean feature sign change: the share of a layer's units whose sign of uncovered minus covered differs between two "
+        caption="How far the sign change of a covered part is below that of random positions, in the paper and here; then the mean "
+        "feature sign change: the share of a layer's units whose sign of uncovered minus covered differs between two "
         f"images in which the same part is covered, mean over all pairs. A grey square of {about['square']} x {about['square']} "
         f"pixels covers the part, or a random position outside the three parts ({about['draws']} draws per image); "
         f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower means more similar.",
         columns=COLUMNS,
         rows=tuple(rows),
-        png=_plot(samples, rows),
+        png=_plot(rows),
         alt=_alt(everything),
         notes=_notes(everything, intervals=len(samples) > 1),
         highlights=_highlights(everything),
@@ -97,10 +100,19 @@ def _row(line: Mapping[str, Any], sample: Mapping[str, Any], spread: bool) -> Ro
             f"layer{layer}_paper": theirs,
             f"layer{layer}_ours": ours,
             f"layer{layer}_diff": difference(ours, theirs, DIGITS),
+            **_effect(line["name"], layer, sample),
             f"layer{layer}_opposite": _opposite(mask, not spread),
             f"layer{layer}_unchanged": Number(100 * mask["unchanged"]),
         }
     return make_row(COLUMNS, cells)
+
+
+def _effect(part: str, layer: int, sample: Mapping[str, Any]) -> dict[str, Cell]:
+    key = f"layer{layer}_effect"
+    if part not in PARTS:
+        return effect_cells(key, 0.0, NONE)
+    ours = measured_number(below_random(sample, layer, part), signed=True)
+    return effect_cells(key, printed_below_random(layer, part), ours)
 
 
 def _opposite(mask: Mapping[str, Any], interval: bool) -> Number | None:
@@ -114,9 +126,11 @@ def _opposite(mask: Mapping[str, Any], interval: bool) -> Number | None:
 
 def _notes(sample: Mapping[str, Any], intervals: bool) -> tuple[str, ...]:
     return (
+        "Below random: the sign change of random positions minus that of the part, in percent of the former; above 0 the part changes "
+        "features more alike from image to image. [ ]: 95 % interval, Student's t with the standard error of a bootstrap over images; "
+        "the claims judge these estimates.",
         "A sign is -1, 0 or 1; two units at 0 agree. ± of ours: standard deviation over the pairs, of one square per image; the paper "
-        "does not say what its ± is."
-        + (" [ ]: 95 % interval, Student's t with the standard error of a bootstrap over images." * intervals),
+        "does not say what its ± is." + (" [ ]: 95 % interval, as above." * intervals),
         "Unchanged: units with exactly the same value with and without the square in both images; they count as agreeing. Opposite: of "
         "the units that change in both images, the share that rises in one and falls in the other; unrelated changes would give "
         f"{_chance(sample)}.",
@@ -152,23 +166,23 @@ def _active_in_one(sample: Mapping[str, Any]) -> str:
     )
 
 
-def _plot(samples: list[Mapping[str, Any]], rows: list[Row]) -> bytes:
-    lines = [row for row in rows if row.kind != "heading"]
-    labels = [f"{row.label}, {sample['pictures']} images" for row, sample in zip(
-        lines, [sample for sample in samples for _ in MASKS], strict=True)]  # fmt: skip
-    panels = [make_panel(f"Layer {layer}", lines, f"layer{layer}") for layer in LAYERS]
-    return draw.dot_plot(labels, panels, "mean feature sign change")
+def _plot(rows: list[Row]) -> bytes:
+    lines = [row for row in rows if row.label.lower() != "random"]
+    panels = [make_panel(f"Layer {layer}", lines, f"layer{layer}_effect") for layer in LAYERS]
+    headings = {i for i, row in enumerate(lines) if row.kind == "heading"}
+    return draw.dot_plot([row.label for row in lines], panels, "below random (%)", headings, zero=True)
 
 
 def _alt(sample: Mapping[str, Any]) -> str:
-    means = [
-        f"layer {layer}, {mask}: {sample['layers'][str(layer)]['masks'][mask]['mean']:.3f}"
-        for layer in LAYERS
-        for mask in MASKS
+    estimates = {(layer, part): below_random(sample, layer, part) for layer in LAYERS for part in PARTS}
+    shares = [
+        f"layer {layer}, {part}: {estimate.value:+.1f} ({printed_below_random(layer, part):+.1f})"
+        for (layer, part), estimate in estimates.items()
+        if estimate
     ]
     return (
-        f"Dot plot of the mean feature sign change by what is covered, paper hollow, ours filled. Ours over {sample['pictures']} "
-        f"images: {'; '.join(means)}."
+        "Dot plot of how far the sign change of each covered part is below that of random positions, paper hollow, ours filled. Ours "
+        f"over {sample['pictures']} images in percent, in brackets the paper's: {'; '.join(shares)}."
     )
 
 
