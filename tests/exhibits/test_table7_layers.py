@@ -129,10 +129,35 @@ def test_table_7_has_ours_beside_the_paper_s(place):
     assert row["caltech101_improved"].spread == pytest.approx(np.std(folds, ddof=1))
     assert cells(exhibit, "Softmax (2)")["caltech101_paper"] is None
     assert isinstance(cells(exhibit, "Softmax (2)")["caltech256_baseline"], Number)
-    assert len(exhibit.rows) == 12
+    assert len(exhibit.rows) == 14  # with HOG under its heading
     assert exhibit.highlights[0].paper == "+41.4 (layer 5)"
     single = built(table7_layers, place, folds={"caltech256": {}})
     assert single.highlights[0].paper == "+47.1 (layer 7)"
+
+
+def test_table_7_shows_what_was_not_learned(place):
+    for name, layer, folds in (("improved", 7, [70, 74, 72]), ("random", 7, [30, 31, 29]), ("hog", 0, [50, 52, 54])):
+        entry = {"layer": layer, "classifier": "svm", "per_class": 30, "folds": folds}
+        changed(place / f"probes/caltech101/{name}.json", lambda record, entry=entry: record.update(accuracies=[entry]))
+    exhibit = built(table7_layers, place, folds={"caltech101": {}})
+    assert cells(exhibit, "SVM (7)")["caltech101_unlearned"].value == pytest.approx(30)
+    assert cells(exhibit, "SVM (7)")["caltech101_improved"].value == pytest.approx(72)
+    assert cells(exhibit, "SVM (5)")["caltech101_unlearned"] is None
+    assert cells(exhibit, "Softmax (7)")["caltech101_unlearned"] is None
+    hog = cells(exhibit, "SVM (HOG)")
+    assert (hog["caltech101_unlearned"].value, hog["caltech101_improved"], hog["caltech101_paper"]) == (52, None, None)
+    # 40, 43 and 43 points: variance 3, less than the binomial (72 x 28 + 30 x 70) / 300 = 13.72; of 597 images 300 are tested:
+    # 4.303 sqrt(13.72 (1/3 + 300/297)) = 18.5
+    assert "by the SVM, in points: Caltech-101 +42.0 [23.5, 60.5]." in exhibit.notes[-1]
+    assert "Caltech-101, random weights: 30.0; Caltech-101, HOG: 52.0" in exhibit.alt
+
+
+def test_without_baselines_table_7_has_no_column_for_them(place):
+    features = {**toy_transfer.settings()["features"], "baselines": []}
+    exhibit = built(table7_layers, place, features=features)
+    assert len(exhibit.rows) == 12
+    assert not [column.key for column in exhibit.columns if column.key.endswith("unlearned")]
+    assert "learned" not in " ".join(exhibit.notes)
 
 
 def test_the_first_run_comes_first_whatever_its_name(place):
