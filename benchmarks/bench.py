@@ -98,6 +98,11 @@ def occlusion() -> dict[str, Any]:
     return _rounded(seeing.occlusion())
 
 
+def occlusion_resnet18() -> dict[str, Any]:
+    """Milliseconds a position of resnet18 with the paper's square, against full passes at their best batch."""
+    return _rounded(seeing.occlusion_resnet18())
+
+
 def projection() -> dict[str, Any]:
     """Milliseconds a projection of the units of Fig 2 at the paper's size, against captum."""
     return _rounded(seeing.projection())
@@ -124,6 +129,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
         training_throughput,
         huge_pages,
         occlusion,
+        occlusion_resnet18,
         projection,
         features,
         probes,

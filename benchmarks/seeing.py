@@ -26,6 +26,9 @@ TRIED = (8, 16, 32, 64)  # captum's perturbations_per_eval, the fastest counts
 UNITS = {2: 16, 3: 12, 4: 12, 5: 12}  # projections of each layer; Fig 2 has 144, 108, 90 and 90
 FIG2 = {2: 144, 3: 108, 4: 90, 5: 90}
 ROUNDS = 3
+FULL_BATCHES = (16, 32, 64, 128)  # covered images in one full pass of resnet18, the fastest counts
+FULL_STRIDE, RESNET_STRIDE = 16, 12  # 121 positions by full passes, 225 by windows
+FLOOR_BATCH = 16
 
 
 def occlusion() -> dict[str, Any]:
@@ -36,6 +39,7 @@ def occlusion() -> dict[str, Any]:
     best = _fastest_of_captum(work["peer"])
     times = _alternate({"ours": work["ours"], "bfloat16": work["bfloat16"], "peer": lambda: work["peer"](best)})
     ms = {name: 1000 * statistics.median(seconds) / POSITIONS for name, seconds in times.items()}
+    floor = _floor(net, picture)
     exact = _plain_probabilities(net.double(), picture.double())
     plain = _plain_probabilities(net.float(), picture)
     return {
@@ -43,7 +47,97 @@ def occlusion() -> dict[str, Any]:
         "ratio": ms["peer"] / ms["ours"], "relative_error": _error(work["ours"](), exact),
         "relative_error_of_plain_float32": _error(torch.diag_embed(plain.T).permute(1, 2, 0), exact), "memory_gib": _memories("occlusion"),
         "bfloat16": {"ms": round(ms["bfloat16"], 2), "relative_error": _error(work["bfloat16"](), exact)},
+        "floor": {"ms": round(floor, 2), "ratio": round(ms["peer"] / floor, 2)},
     }  # fmt: skip
+
+
+def occlusion_resnet18() -> dict[str, Any]:
+    """Milliseconds per position of torchvision's resnet18 with random weights, by windows and by full passes at their best batch."""
+    import torch
+
+    from zfrepro.core.occlusion import Occluder, Prediction, cover_by_full_passes
+
+    net, picture = _resnet18()
+    grey = torch.zeros_like(picture[0])
+    occluder = Occluder(net, None, SQUARE, RESNET_STRIDE, 64)
+
+    def full(batch: int) -> Any:
+        def predict(images: Any) -> Prediction:
+            inputs = images.contiguous(memory_format=torch.channels_last)
+            return Prediction(net(inputs).softmax(1), images.new_zeros(len(images), 0))
+
+        return cover_by_full_passes(predict, picture[0], grey, SQUARE, FULL_STRIDE, batch)
+
+    tried = _alternate({batch: functools.partial(full, batch) for batch in FULL_BATCHES}, rounds=1)
+    best = min(FULL_BATCHES, key=lambda batch: min(tried[batch]))
+    times = _alternate({"ours": lambda: occluder(picture[0], grey), "peer": lambda: full(best)})
+    positions = {"ours": _positions(RESNET_STRIDE), "peer": _positions(FULL_STRIDE)}
+    ms = {name: 1000 * statistics.median(seconds) / positions[name] for name, seconds in times.items()}
+    ours, plain = occluder(picture[0], grey).probabilities, _plain_probabilities(net, picture, RESNET_STRIDE)
+    exact = _plain_probabilities(net.double(), picture.double(), RESNET_STRIDE)
+    return {
+        "ours": ms["ours"], "peer": ms["peer"], "peer_name": f"full passes of {best} covered images", "unit": "ms/position",
+        "ratio": ms["peer"] / ms["ours"], "relative_error": _error(ours, exact),
+        "relative_error_of_plain_float32": _error(torch.diag_embed(plain.T).permute(1, 2, 0), exact),
+    }  # fmt: skip
+
+
+def _positions(stride: int) -> int:
+    return len(range(0, SIZE - SQUARE + 1, stride)) ** 2
+
+
+def _resnet18() -> tuple[Any, Any]:
+    """He's weights; batch normalisations with random scales and statistics, and scores of about 1, so that no class is certain."""
+    import torch
+
+    from zfrepro.models import torchvision_import
+    from zfrepro.storage import machine
+
+    torchvision_import.ensure()
+    from torchvision.models import resnet18
+
+    torch.set_num_threads(machine.cores())
+    torch.manual_seed(0)
+    net = resnet18(weights=None).eval().to(memory_format=torch.channels_last)
+    picture = torch.randn(1, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1)
+                module.running_mean.uniform_(-0.2, 0.2)
+                module.running_var.uniform_(0.5, 1.5)
+        net.fc.weight.div_(net(picture).std())
+    return net, picture
+
+
+def _floor(net: Any, picture: Any) -> float:
+    """Milliseconds per position if nothing but the windows' products were computed, at the speed that each layer has on whole maps."""
+    import torch
+
+    from zfrepro.core.heads import as_convolutions
+    from zfrepro.core.incremental import split
+    from zfrepro.core.occlusion import HEAD_BATCH
+    from zfrepro.core.receptive_field import axes
+
+    body, head = split(net)
+    maps, seconds = picture.expand(FLOOR_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last), 0.0
+    spans = [(start, start + SQUARE) for start in range(0, SIZE - SQUARE + 1, STRIDE)]
+    with torch.inference_mode():
+        for child in body:
+            below, maps = maps, child(maps)
+            if isinstance(child, torch.nn.Conv2d | torch.nn.MaxPool2d):  # rows and columns alike
+                spans = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
+            if isinstance(child, torch.nn.Conv2d):
+                share = (statistics.mean(high - low for low, high in spans) / maps.shape[2]) ** 2
+                seconds += share * _fastest(functools.partial(child, below)) / FLOOR_BATCH
+        features = maps[:1].expand(HEAD_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        quick = as_convolutions(head, tuple(features.shape[1:]))
+        seconds += _fastest(lambda: quick(features)) / HEAD_BATCH
+    return 1000 * seconds
+
+
+def _fastest(work: Callable[[], Any]) -> float:
+    return min(min(times) for times in _alternate({"": work}, rounds=ROUNDS).values())
 
 
 def projection() -> dict[str, Any]:
@@ -106,13 +200,13 @@ def _fastest_of_captum(work: Callable[..., Any]) -> int:
     return min(TRIED, key=lambda at_once: min(times[at_once]))
 
 
-def _plain_probabilities(net: Any, picture: Any) -> Any:
-    """One forward pass a position, along the diagonal (30, classes)."""
+def _plain_probabilities(net: Any, picture: Any, stride: int = STRIDE) -> Any:
+    """One forward pass a position, along the diagonal: (30, classes) with the paper's stride."""
     import torch
 
     found = []
     with torch.no_grad():
-        for place in range(0, SIZE - SQUARE + 1, STRIDE):
+        for place in range(0, SIZE - SQUARE + 1, stride):
             covered = picture.clone()
             covered[..., place : place + SQUARE, place : place + SQUARE] = 0
             found.append(net(covered).softmax(1)[0])
@@ -158,10 +252,10 @@ def _projections() -> dict[Any, Callable[[], Any]]:
     return work
 
 
-def _alternate(work: dict[Any, Callable[[], Any]]) -> dict[Any, list[float]]:
+def _alternate(work: dict[Any, Callable[[], Any]], rounds: int = ROUNDS) -> dict[Any, list[float]]:
     """Seconds of every piece of work, in turns; the first turn warms up and does not count."""
     times: dict[Any, list[float]] = {name: [] for name in work}
-    for turn in range(ROUNDS + 1):
+    for turn in range(rounds + 1):
         for name, piece in work.items():
             start = time.perf_counter()
             with warnings.catch_warnings():
