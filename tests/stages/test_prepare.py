@@ -361,6 +361,20 @@ def test_a_bug_is_not_mistaken_for_a_bad_file():
         list(parallel.decode_all(broken, None, [Item("0", 0)], SIZE, workers=1))
 
 
+def of_threads(options, item):
+    """An image of as many grey levels as torch has threads."""
+    import torch
+
+    return DecodedImage(Image.new("RGB", (8, 8), (torch.get_num_threads(),) * 3))
+
+
+def test_a_worker_computes_with_one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    (outcome,) = parallel.decode_all(of_threads, None, [Item("0", 0)], 8, workers=2, small_sizes=(4,))
+    assert outcome.pixels.max() == 1
+    assert outcome.thumbnails[0].shape == (4, 4, 3)
+
+
 def dying(options, item):
     os._exit(9)
 

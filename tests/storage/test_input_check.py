@@ -55,7 +55,7 @@ def test_thumbnails_are_checked_too(manifest):
     digests = {"thumbnails16.npy": artifacts.sha256(manifest.with_name("thumbnails16.npy"))}
     artifacts.save_json(manifest, {**artifacts.load_json(manifest), "thumbnails": digests})
     check(manifest)
-    manifest.with_name("thumbnails16.npy").write_bytes(b"smal")
+    manifest.with_name("thumbnails16.npy").write_bytes(b"other")
     with pytest.raises(UserError, match=r"thumbnails16\.npy: damaged, its sha256 is not the one in manifest\.json"):
         check(manifest)
 
