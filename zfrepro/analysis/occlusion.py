@@ -14,6 +14,7 @@ from zfrepro.core.network_graph import UntraceableError
 from zfrepro.core.occlusion import Occluder, Prediction, corners, cover_by_full_passes
 
 VALUES_AT_ONCE = 2**26  # numbers in the largest layer of one forward pass: 256 MiB in float32
+FULL_PASS = 16  # covered images in one full pass on a CPU; 64 take a tenth more time each (resnet18 at 224 pixels)
 LARGEST_SHARE = 0.9  # of the convolutions' products; where windows need more, full passes are as fast
 Fill = float | Sequence[float] | Tensor
 
@@ -61,7 +62,7 @@ def occlusion_maps(
             0 is the mean colour where the mean is subtracted
     labels  the class of each image (or one for all); None: the most probable when nothing is covered
     maps    the watched map of each image (or one for all); None: the one with the largest sum when nothing is covered
-    batch   positions in one forward pass; None: 64, or fewer where the network's maps are large
+    batch   positions that are computed together; None: 64, full passes on a CPU 16; fewer where the network's maps are large
 
     Only what the square reaches is recomputed (`passes` is "windows"), which gives the same numbers sooner, through convolutions,
     poolings, batch and local response normalisation, functions of single values, sums and concatenations. A network that torch.fx cannot
@@ -72,14 +73,14 @@ def occlusion_maps(
     network = open_network(model)
     images = network.prepare(images)
     _check_geometry(images, square, stride)
-    batch = _batch(network, images) if batch is None else size_at_least(batch, 1, "batch")
+    positions = _batches(network, images) if batch is None else (size_at_least(batch, 1, "batch"),) * 2
     if not network.keeps_images_apart:
         network.observe_independent(images[:1], [] if layer is None else [layer])
     colour = _filled(fill, images)
     uncovered = _predict(network, images, layer)
     chosen = labels_of(labels, uncovered.probabilities)
     watched = None if layer is None else _watched(maps, uncovered.activations)
-    cover, notes = _cover(network, images[0], layer, square, stride, batch)
+    cover, notes = _cover(network, images[0], layer, square, stride, positions)
     covered = [cover(image, colour) for image in images]
     rows = torch.arange(len(images), device=images.device)
     tops, lefts = (torch.tensor(corners(side, square, stride), device=images.device) for side in images.shape[2:])
@@ -107,8 +108,10 @@ def _select(covered: Sequence[Prediction], watched: Tensor) -> Tensor:
     return torch.stack([part.activations[..., number] for part, number in zip(covered, watched.tolist(), strict=True)])
 
 
-def _batch(network: Network, images: Tensor) -> int:
-    return max(1, min(64, VALUES_AT_ONCE // largest_output(network.model, images[:1])))
+def _batches(network: Network, images: Tensor) -> tuple[int, int]:
+    """Positions that are recomputed together, and in one full pass."""
+    most = max(1, min(64, VALUES_AT_ONCE // largest_output(network.model, images[:1])))
+    return most, min(most, FULL_PASS) if images.device.type == "cpu" else most
 
 
 def _check_geometry(images: Tensor, square: int, stride: int) -> None:
@@ -171,16 +174,16 @@ class _FullPasses:
 
 
 def _cover(
-    network: Network, image: Tensor, layer: str | None, square: int, stride: int, batch: int
+    network: Network, image: Tensor, layer: str | None, square: int, stride: int, positions: tuple[int, int]
 ) -> tuple[Occluder | _FullPasses, tuple[str, ...]]:
-    """By windows, or by full passes with the reason."""
+    """By windows, or by full passes with the reason; `positions` at once of the one and of the other."""
     reason = "it has no weights"
     if network.dtype is not None:
         try:
-            return _by_windows(network, image, layer, square, stride, batch), ()
+            return _by_windows(network, image, layer, square, stride, positions[0]), ()
         except (UntraceableError, _NoWindowsError) as error:
             reason = str(error)
-    return _FullPasses(network, layer, square, stride, batch), (f"one full forward pass per position: {reason}",)
+    return _FullPasses(network, layer, square, stride, positions[1]), (f"one full forward pass per position: {reason}",)
 
 
 class _NoWindowsError(Exception):
