@@ -67,3 +67,33 @@ def test_without_rectified_maps_there_is_no_layer():
     assert "1 (SiLU)" in choice.refusal
     assert not model.training
     assert chosen(network()).last is None
+
+
+class Branches(nn.Module):
+    """Rectified maps of 64, 32, and again 64 pixels; then a sum in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.pool = nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(2)
+        self.first, self.second, self.third = nn.ReLU(), nn.ReLU(), nn.ReLU()
+        self.up, self.block = nn.Upsample(scale_factor=2), Residual()
+
+    def forward(self, images):
+        maps = self.first(self.convolution(images))
+        return self.block(self.third(maps - self.up(self.second(self.pool(maps)) - 0.1)))
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 1)
+
+    def forward(self, maps):
+        result = self.inner(maps)
+        result += maps
+        return result
+
+
+def test_layers_stand_in_the_order_of_the_forward_pass_and_a_block_counts_with_its_sum():
+    choice = chosen(Branches().double().eval(), count=2)
+    assert (choice.layers, choice.last) == (("second", "third"), "block")

@@ -22,9 +22,7 @@ RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Threshold)
 @dataclass(frozen=True)
 class LayerChoice:
     layers: tuple[str, ...]  # names as in `model.named_modules()`, in the order of the forward pass; with a deconvnet
-    last: (
-        str | None
-    )  # of the last maps, rectified if there are any of their size, with or without a deconvnet; None: no maps
+    last: str | None  # of the last maps, with or without a deconvnet; None: no module returns maps
     refusal: str  # why there is no deconvnet of the last maps; empty: there is one
 
 
@@ -60,8 +58,7 @@ def choose_layers(
         return LayerChoice((), None, "")
     calls = Counter(entry.module for entry in maps)
     rectified = [entry for entry in maps if entry.rectified]
-    deepest = next((entry for entry in reversed(rectified) if entry.size == maps[-1].size), maps[-1])
-    last = _name(deepest, calls)
+    last = _name(maps[-1], calls)
     if rectifier == "pass":
         return LayerChoice(_before_changes(_rectified_where_there_are(maps), calls, count), last, "")
     depth = _count_with_deconvnet(network, image, [_name(entry, calls) for entry in rectified])
@@ -74,13 +71,16 @@ def _observe_maps(model: nn.Module, image: Tensor) -> list[_Maps]:
     """In the order in which modules end; a block that returns the very tensor of its last module is left out."""
     maps: list[_Maps] = []
     calls = Counter[str]()
-    latest: Any = None  # what the last module without children returned
+    latest: tuple[Any, int] | None = (
+        None  # what the last module without children returned, and its count of changes in place
+    )
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def receive(module: nn.Module, inputs: Any, output: Any) -> None:
             nonlocal latest
             calls[name] += 1
-            repeated = output is latest and not isinstance(module, RECTIFIERS)
+            version = output._version if isinstance(output, Tensor) and not output.is_inference() else 0
+            repeated = latest is not None and output is latest[0] and version == latest[1]
             leaf = not any(True for _ in module.children())
             if (
                 isinstance(output, Tensor)
@@ -90,7 +90,7 @@ def _observe_maps(model: nn.Module, image: Tensor) -> list[_Maps]:
             ):
                 rectified = (not leaf or isinstance(module, RECTIFIERS)) and bool(output.min() >= 0)
                 maps.append(_Maps(name, calls[name], (output.shape[2], output.shape[3]), rectified))
-            latest = output if leaf else latest
+            latest = (output, version) if leaf else latest
 
         return receive
 
@@ -121,7 +121,8 @@ def _rectified_where_there_are(maps: Sequence[_Maps]) -> list[_Maps]:
 
 def _before_changes(maps: Sequence[_Maps], calls: Counter[str], count: int) -> tuple[str, ...]:
     if len(maps) > count:
-        maps = list({entry.size: entry for entry in maps}.values())[-count:]
+        last = {entry.size: entry for entry in maps}
+        maps = [entry for entry in maps if entry is last[entry.size]][-count:]
     return tuple(_name(entry, calls) for entry in maps)
 
 
