@@ -98,7 +98,7 @@ def piece(text: str, **more: Any) -> dict[str, Any]:
         "share": "full",
         "least": 600,
     }
-    return {**record, "label": "", "faces": [], "grids": [], **more}
+    return {**record, "label": "", "faces": [], "grids": [], "plot": False, **more}
 
 
 def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict[str, Any]:
@@ -558,3 +558,10 @@ def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_p
         "claims": ["claim-4"], "first": ["A blue sq"], "second": ["The other"],
         "read": "cell 0 2 · cell 0 2", "large": True, "back": True, "theme": "light",
     }  # fmt: skip
+
+
+def test_only_plots_are_inverted_on_a_dark_page() -> None:
+    """Photographs and projections keep their colours."""
+    plot, photograph = piece("Plot", plot=True), piece("Photograph")
+    page = Page(render([exhibit("fig7", kind="picture", pieces=[plot, photograph])]))
+    assert [attrs["data-title"] for attrs in page.of_class("plot")] == ["Plot"]

@@ -227,7 +227,11 @@ def _effects(judged: Sequence[JudgedClaim]) -> tuple[Piece, ...]:
         return ()
     alt = "Forest plot of effects, with their 95 % intervals, in multiples of the paper's or of the largest possible: "
     numbers = "; ".join(f"{line.label}: {line.value:.2f}" for line in lines)
-    return (Piece("effects", forest.draw(lines, STYLE), f"{alt}{numbers}.", "Effects beside the paper's", least=620),)
+    return (
+        Piece(
+            "effects", forest.draw(lines, STYLE), f"{alt}{numbers}.", "Effects beside the paper's", least=620, plot=True
+        ),
+    )
 
 
 def _line(judged: JudgedClaim) -> forest.Line | None:

@@ -70,7 +70,7 @@ def build(files: Mapping[str, Path]) -> Picture:
             "share their maximum, and the values unpooled from both are added at its position.",
         ),
         pieces=(
-            Piece("layer", paths, _describe_passes(layer), "Layer 1, forward and deconvnet pass", least=560),
+            Piece("layer", paths, _describe_passes(layer), "Layer 1, forward and deconvnet pass", least=560, plot=True),
             Piece(
                 "pooling",
                 pooling,

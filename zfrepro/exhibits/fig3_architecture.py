@@ -70,7 +70,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         alt=_alt(full["rows"]),
         notes=("Boxes: height by the side of a map, depth by the logarithm of the number of maps.",),
         pieces=tuple(
-            Piece(name, _draw({title: rows}), _alt(rows), title, least=640)
+            Piece(name, _draw({title: rows}), _alt(rows), title, least=640, plot=True)
             for name, (title, rows) in zip(("full", "here"), pictures.items(), strict=True)
         ),
         rows_title="Layer by layer, beside the sizes printed in the paper",

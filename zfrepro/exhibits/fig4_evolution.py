@@ -125,7 +125,7 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
 
 def _curve_piece(curves: bytes, about: Mapping[str, Any]) -> Piece:
     alt = f"One line per layer, rising to 1 towards the end of training. {_describe_convergence(about)}"
-    return Piece("likeness", curves, alt, SETTLED, "half")
+    return Piece("likeness", curves, alt, SETTLED, "half", plot=True)
 
 
 def _curves(about: Mapping[str, Any]) -> bytes:

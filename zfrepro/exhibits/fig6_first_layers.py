@@ -83,7 +83,7 @@ def _caption(layers_of: Mapping[str, Layers]) -> str:
 def _sizes_piece(layers_of: Mapping[str, Layers]) -> Piece:
     sizes = " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items())
     alt = f"Lines: the RMS of every first-layer filter, largest first. {sizes}"
-    return Piece("sizes", first_layer_plots.sizes(layers_of), alt, "Sizes of the filters", "half")
+    return Piece("sizes", first_layer_plots.sizes(layers_of), alt, "Sizes of the filters", "half", plot=True)
 
 
 def _unclipped_piece(layers_of: Mapping[str, Layers]) -> Piece:
@@ -138,7 +138,7 @@ def _spectra_piece(layers_of: Mapping[str, Layers]) -> Piece:
             for label, layers in compared.items()
         )
     )
-    return Piece("spectra", first_layer_plots.spectra(compared), alt, "Spectra", "full", 560)
+    return Piece("spectra", first_layer_plots.spectra(compared), alt, "Spectra", "full", 560, plot=True)
 
 
 def _sheet(pieces: Sequence[Piece]) -> Image.Image:

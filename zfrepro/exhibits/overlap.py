@@ -75,7 +75,14 @@ def build(files: Mapping[str, Path]) -> Table:
     variants = ", as it is or mirrored" if rule["mirrored"] else ""
     variants += ", whole or (for the most similar) cropped by up to a fifth of its side" if rule["crops"] else ""
     pieces = [
-        Piece("correlations", _histograms(targets), _describe(targets), "Largest correlation per image", least=560)
+        Piece(
+            "correlations",
+            _histograms(targets),
+            _describe(targets),
+            "Largest correlation per image",
+            least=560,
+            plot=True,
+        )
     ]
     pieces += [_pairs(target) for target in targets]
     return Table(

@@ -134,7 +134,7 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
         figure = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
             {"name": name, "png": figure, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
-            | {"label": "", "faces": [], "grids": []}
+            | {"label": "", "faces": [], "grids": [], "plot": stored["kind"] != "left-out"}
         ]
     return {**stored, "groups": list(_groups(stored["columns"]))}
 

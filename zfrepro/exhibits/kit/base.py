@@ -128,6 +128,7 @@ class Piece:
     label: str = ""
     faces: tuple[Face, ...] = ()
     grids: tuple[Grid, ...] = ()
+    plot: bool = False  # lines and text on white, no images: a dark page inverts it
 
 
 @dataclass(frozen=True)

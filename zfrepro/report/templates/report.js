@@ -204,6 +204,7 @@
     dialog ??= makeDialog();
     dialog.setAttribute("aria-label", `${title}, large`);
     dialog.querySelector("strong").textContent = title;
+    dialog.classList.toggle("plot", image.closest("figure").classList.contains("plot"));
     dialog.querySelector("p").textContent = image.alt;
     const save = dialog.querySelector("a");
     save.href = image.src;
