@@ -253,6 +253,48 @@ def test_overlapping_windows_add_where_max_unpool_overwrites():
     torch.testing.assert_close(ours.sum(), values.sum())
 
 
+@pytest.mark.parametrize(
+    "pool", [nn.MaxPool2d(3, 2), nn.MaxPool2d((2, 3), (3, 1)), nn.MaxPool2d(2, 1, dilation=2)], ids=str
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_windows_are_unpooled_as_whole_maps_are(pool, layout):
+    torch.manual_seed(0)
+    maps = torch.rand(2, 3, 11, 11, dtype=torch.float64).contiguous(memory_format=layout)
+    pooled, switches = functional.max_pool2d(
+        maps, pool.kernel_size, pool.stride, dilation=pool.dilation, return_indices=True
+    )
+    values = torch.randn_like(pooled)
+    ours = deconvnet._unpool_windows(values, switches, (11, 11), pool)
+    torch.testing.assert_close(ours, unpool(values, switches, (11, 11), pool), rtol=1e-14, atol=1e-14)
+    assert torch.equal(ours, deconvnet._unpool_windows(values, switches, (11, 11), pool))
+
+
+@pytest.mark.parametrize("way", ["_transpose_by_products", "_transpose_apart", "_transpose_together"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 4), (2, 7)])
+def test_every_way_of_transposed_filters_is_the_transposed_convolution(way, stride, kernel):
+    torch.manual_seed(0)
+    windows, weight = torch.randn(2, 4, 6, 5, dtype=torch.float64), torch.randn(4, 3, *kernel, dtype=torch.float64)
+    expected = functional.conv_transpose2d(windows, weight, stride=stride)
+    torch.testing.assert_close(getattr(deconvnet, way)(windows, weight, stride), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_what_of_a_window_is_outside_its_map():
+    # windows of 4 rows and 3 columns of a map of 5 x 5: at (-1, 4) a row before it and two columns behind, at (1, 2) nothing,
+    # at (-5, 0) all rows
+    level = deconvnet.Level(torch.tensor([[-1, 4], [1, 2], [-5, 0]]), (4, 3), (5, 5))
+    assert level.outside() == [[(0, 0, 1), (1, 1, 2)], [], [(0, 0, 4)]]
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [nn.Conv2d(6, 4, 3, groups=2), nn.Conv2d(6, 4, 3, bias=False, padding=1), nn.Conv2d(6, 4, 2, dilation=2)],
+    ids=str,
+)
+def test_every_last_convolution_equals_autograd(conv):
+    assert_every_unit_equals_autograd(nn.Sequential(nn.Conv2d(3, 6, 3, 2, padding=1), nn.ReLU(), conv, nn.ReLU()), 12)
+
+
 def test_windows_of_one_scatter_share_no_pixel():
     assert disjoint_every(nn.MaxPool2d(3, 2)) == (2, 2)
     assert disjoint_every(nn.MaxPool2d(2)) == (1, 1)

@@ -26,6 +26,8 @@ from zfrepro.core.receptive_field import axes
 
 CONVOLUTIONS = (nn.Conv2d, CeilConv2d)
 SKIPPED = (CrossMapNorm, nn.LocalResponseNorm, nn.Dropout, nn.Identity)
+SMALL = 7  # positions a side up to which transposed filters are one product of matrices
+FEW = 16  # maps, too few for convolutions of their own
 Operation = Literal["transposed filters", "rectify", "max unpooling", "skipped"]
 
 
@@ -37,18 +39,22 @@ class Level:
     side: tuple[int, int]
     size: tuple[int, int]  # of the whole map
 
-    def outside(self) -> Tensor | None:
-        """bool (U, 1, h, w): positions outside the map; None where there are none."""
-        rows, columns = (
-            _outside(start, side, size) for start, side, size in zip(self.starts.T, self.side, self.size, strict=True)
-        )
-        return (rows[:, None, :, None] | columns[:, None, None, :]) if rows.any() or columns.any() else None
+    def outside(self) -> list[list[tuple[int, int, int]]]:
+        """Of every unit, the stretches of its window outside the map, mostly none: axis (0 rows, 1 columns), first position, length."""
+        return [
+            [
+                (axis, *stretch)
+                for axis in (0, 1)
+                for stretch in _outside(corner[axis], self.side[axis], self.size[axis])
+            ]
+            for corner in self.starts.tolist()
+        ]
 
 
-def _outside(starts: Tensor, side: int, size: int) -> Tensor:
-    """bool (U, side): along one axis, which positions of the windows are outside a map of `size`."""
-    positions = starts[:, None] + torch.arange(side, device=starts.device)
-    return (positions < 0) | (positions >= size)
+def _outside(start: int, side: int, size: int) -> list[tuple[int, int]]:
+    """Along one axis: first position in the window, and length, of what is before and behind a map of `size`."""
+    before, inside = min(max(-start, 0), side), min(max(size - start, 0), side)
+    return [(low, high - low) for low, high in ((0, before), (inside, side)) if low < high]
 
 
 @torch.no_grad()
@@ -60,10 +66,14 @@ def project(net: nn.Sequential, name: str, images: Tensor, maps: Tensor, positio
     Raises ValueError naming a child that the deconvnet does not support, and NotFiniteError naming the layer.
     """
     check(net, [name])
-    chain = children_up_to(net, name)
+    chain, maps = children_up_to(net, name), maps.to(images.device)
     levels = _levels(chain, positions.to(images.device), (images.shape[2], images.shape[3]))
-    values, switches = _forward(chain, levels, images)
-    pixels = _backward(chain, levels, values, switches, maps.to(images.device))
+    below = _before_filter_of_unit(chain)
+    values, switches = _forward(chain[:below], levels, images)
+    windows = (
+        _only(values, maps) if below == len(chain) else _filter_of_unit(chain[below:], levels[below], values, maps)
+    )
+    pixels = _backward(chain[:below], levels[:below], windows, switches)
     return require_finite(pixels, "projected values", f"layer {name}"), levels[0].starts
 
 
@@ -138,10 +148,10 @@ def _below(child: nn.Module, level: Level, size: tuple[int, int]) -> Level:
 
 
 def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
-    """Values (U, C, 1, 1) of all maps at the units' positions, and every pooling's switches within its window."""
+    """Windows of the last child's output, and every pooling's switches within its window."""
     windows = _fields(images, levels[0])
     all_switches: list[Tensor | None] = []
-    for child, level in zip(chain, levels[:-1], strict=True):
+    for child, level in zip(chain, levels, strict=False):
         switches = None
         if isinstance(child, nn.MaxPool2d):
             windows = _fill_outside(windows, level, -torch.inf)
@@ -162,6 +172,38 @@ def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor
     return windows, all_switches
 
 
+def _before_filter_of_unit(chain: Sequence[nn.Module]) -> int:
+    """How many children stand before the last convolution if the unit is one position of its output, otherwise all children.
+
+    Of that convolution one filter is needed, of hundreds.
+    """
+    last = len(chain) - 1
+    while last >= 0 and type(chain[last]) in (nn.ReLU, nn.Dropout, nn.Identity):
+        last -= 1
+    conv = chain[last] if last >= 0 else None
+    return last if isinstance(conv, nn.Conv2d) and conv.groups == 1 and pair(conv.dilation) == (1, 1) else len(chain)
+
+
+def _filter_of_unit(chain: Sequence[nn.Module], level: Level, windows: Tensor, maps: Tensor) -> Tensor:
+    """Up and down again through a convolution, the first of the chain, and what follows: windows (U, C, k, k) of its input."""
+    conv, *others = chain
+    assert isinstance(conv, nn.Conv2d)
+    filters = conv.weight[maps]
+    values = (_fill_outside(windows, level, 0.0) * filters).sum((1, 2, 3))
+    values = values if conv.bias is None else values + conv.bias[maps]
+    values = values.relu() if any(isinstance(child, nn.ReLU) for child in others) else values
+    return _fill_outside(_channels_last(values[:, None, None, None] * filters), level, 0.0)
+
+
+def _only(values: Tensor, maps: Tensor) -> Tensor:
+    """The units' values (U, C, 1, 1), of which map maps[u] is kept and all others are 0."""
+    return values * functional.one_hot(maps, values.shape[1]).to(values.dtype)[:, :, None, None]
+
+
+def _channels_last(windows: Tensor) -> Tensor:
+    return windows.contiguous(memory_format=torch.channels_last)
+
+
 def _fields(images: Tensor, level: Level) -> Tensor:
     """(U, 3, f, f): what each unit sees of its image; 0 outside."""
     fields = images.new_zeros(len(images), *level.side, images.shape[1])
@@ -179,20 +221,18 @@ def _overlap(start: int, side: int, size: int) -> tuple[slice, slice]:
 
 
 def _fill_outside(windows: Tensor, level: Level, value: float) -> Tensor:
-    outside = level.outside()
-    return windows if outside is None else windows.masked_fill_(outside, value)
+    """In place; by stretches, since a mask would touch every position of every map."""
+    for window, stretches in zip(windows, level.outside(), strict=True):
+        for axis, first, length in stretches:
+            window.narrow(axis + 1, first, length).fill_(value)
+    return windows
 
 
 def _backward(
-    chain: Sequence[nn.Module],
-    levels: Sequence[Level],
-    values: Tensor,
-    switches: Sequence[Tensor | None],
-    maps: Tensor,
+    chain: Sequence[nn.Module], levels: Sequence[Level], windows: Tensor, switches: Sequence[Tensor | None]
 ) -> Tensor:
-    """Pixels (U, 3, f, f) from the units' values (U, C, 1, 1), of which only map maps[u] is kept."""
-    windows = values * functional.one_hot(maps, values.shape[1]).to(values.dtype)[:, :, None, None]
-    for child, level, part in reversed(list(zip(chain, levels[:-1], switches, strict=True))):
+    """Pixels (U, 3, f, f) from windows of the last child's output."""
+    for child, level, part in reversed(list(zip(chain, levels, switches, strict=True))):
         windows = _undo(child, level, windows, part)
     return windows
 
@@ -203,13 +243,24 @@ def _undo(child: nn.Module, level: Level, windows: Tensor, switches: Tensor | No
         case "max unpooling":
             assert isinstance(child, nn.MaxPool2d)
             assert switches is not None
-            return unpool(windows, switches, level.side, child)
+            return _unpool_windows(windows, switches, level.side, child)
         case "rectify":
             return windows.relu_()
         case "transposed filters":
             assert isinstance(child, nn.Conv2d)
             return _fill_outside(_transpose(windows, child), level, 0.0)
     return windows
+
+
+def _unpool_windows(windows: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPool2d) -> Tensor:
+    """`unpool` below windows pooled without padding. On a CPU by max pooling's own backward pass: no races there."""
+    if windows.device.type != "cpu":
+        return unpool(windows, switches, size, pool)
+    sizes = (*windows.shape[:2], *size)
+    below = torch.empty(sizes, dtype=windows.dtype, memory_format=torch.channels_last)  # only its sizes are read
+    shape = (pair(pool.kernel_size), pair(pool.stride), (0, 0), pair(pool.dilation), False)
+    unpooled: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(windows, below, *shape, switches)
+    return unpooled
 
 
 def unpool(maps: Tensor, switches: Tensor, size: tuple[int, int], pool: nn.MaxPool2d) -> Tensor:
@@ -238,19 +289,57 @@ def disjoint_every(pool: nn.MaxPool2d) -> tuple[int, int]:
 
 
 def _transpose(windows: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Transposed filters. With a stride s, each of the s * s pixels that share a position is one output of a plain convolution.
-
-    oneDNN's own transposed convolution is several times slower where a few colours are made of many maps.
-    """
-    (rows, columns), (height, width) = pair(conv.stride), pair(conv.kernel_size)
-    if conv.groups > 1 or pair(conv.dilation) != (1, 1) or rows != columns or windows.shape[2:] == (1, 1):
+    """Transposed filters, in the fastest of three ways; oneDNN's own transposed convolution is several times slower."""
+    stride, stride_of_columns = pair(conv.stride)
+    if conv.groups > 1 or pair(conv.dilation) != (1, 1) or stride != stride_of_columns:
         return functional.conv_transpose2d(windows, conv.weight, None, conv.stride, 0, 0, conv.groups, conv.dilation)
-    stride, high, wide = rows, -(-height // rows), -(-width // columns)
-    padded = functional.pad(conv.weight, (0, wide * stride - width, 0, high * stride - height))
+    if max(windows.shape[2:]) <= SMALL:
+        return _transpose_by_products(windows, conv.weight, stride)
+    return (_transpose_together if conv.in_channels < FEW else _transpose_apart)(windows, conv.weight, stride)
+
+
+def _reached(windows: Tensor, weight: Tensor, stride: int) -> tuple[int, int]:
+    """Rows and columns of the input that the windows of the output see."""
+    rows, columns = (
+        (side - 1) * stride + kernel for side, kernel in zip(windows.shape[2:], weight.shape[2:], strict=True)
+    )
+    return rows, columns
+
+
+def _transpose_by_products(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """One product of matrices, then a sum of shifted maps for every position of the filter: no filter is copied."""
+    count, outputs, rows, columns = windows.shape
+    height, width = weight.shape[2:]
+    matrix = weight.permute(0, 2, 3, 1).reshape(outputs, -1)
+    parts = (windows.permute(0, 2, 3, 1).reshape(-1, outputs) @ matrix).view(count, rows, columns, height, width, -1)
+    pixels = windows.new_zeros(count, *_reached(windows, weight, stride), weight.shape[1])
+    for row in range(height):
+        for column in range(width):
+            seen = pixels[:, row::stride, column::stride][:, :rows, :columns]
+            seen += parts[:, :, :, row, column]
+    return pixels.permute(0, 3, 1, 2)
+
+
+def _transpose_apart(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """A plain convolution for each of the s * s pixels that share a position, s the stride, with the part of the filter that it sees."""
+    pixels = windows.new_zeros(len(windows), *_reached(windows, weight, stride), weight.shape[1]).permute(0, 3, 1, 2)
+    for row in range(min(stride, weight.shape[2])):
+        for column in range(min(stride, weight.shape[3])):
+            filters = _channels_last(weight[:, :, row::stride, column::stride].flip(2, 3).transpose(0, 1))
+            high, wide = filters.shape[2:]
+            pixels[:, :, row::stride, column::stride] = functional.conv2d(
+                windows, filters, padding=(high - 1, wide - 1)
+            )
+    return pixels
+
+
+def _transpose_together(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """One plain convolution of which each of the s * s pixels that share a position is an output: better with few colours."""
+    height, width = weight.shape[2:]
+    high, wide = -(-height // stride), -(-width // stride)
+    padded = functional.pad(weight, (0, wide * stride - width, 0, high * stride - height))
     shape = (*padded.shape[:2], high, stride, wide, stride)  # out, in, high, stride, wide, stride
     filters = padded.view(shape).permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
-    pixels = functional.conv2d(
-        windows, filters.contiguous(memory_format=torch.channels_last), padding=(high - 1, wide - 1)
-    )
-    reached = [(side - 1) * stride + kernel for side, kernel in zip(windows.shape[2:], (height, width), strict=True)]
-    return functional.pixel_shuffle(pixels, stride)[..., : reached[0], : reached[1]]
+    pixels = functional.conv2d(windows, _channels_last(filters), padding=(high - 1, wide - 1))
+    rows, columns = _reached(windows, weight, stride)
+    return functional.pixel_shuffle(pixels, stride)[..., :rows, :columns]
