@@ -494,6 +494,7 @@ THROUGH_OTHERS = {  # through tiles, all that checks its numbers, occlusion, pro
     "finite",
     "network_graph",
     "newton",
+    "shrinking",
     "staging",
     "window_batches",
 }
