@@ -261,7 +261,7 @@ STORED_EDITS = {
     "a log line in training": (
         {
             "zfrepro/stages/train.py": replaced(
-                "    training = _training(", '    print("training")\n    training = _training('
+                "        training = _training(", '        print("training")\n        training = _training('
             )
         },
         BELOW_NETWORKS,

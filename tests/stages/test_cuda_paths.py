@@ -40,7 +40,8 @@ def read(file):
 
 def test_all_stages_that_compute_with_tensors_are_tried():
     assert {small_experiment.stage_of(job) for job in JOBS} == {
-        "train", "evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence", "folds", "features", "scratch",
+        "train", "evaluate", "deconvnet", "evolution", "occlusion", "invariance", "correspondence", "folds", "features", "probes",
+        "scratch",
     }  # fmt: skip
 
 
