@@ -369,10 +369,11 @@ def of_threads(options, item):
 
 
 def test_a_worker_computes_with_one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    (outcome,) = parallel.decode_all(of_threads, None, [Item("0", 0)], 8, workers=2, small_sizes=(4,))
-    assert outcome.pixels.max() == 1
-    assert outcome.thumbnails[0].shape == (4, 4, 3)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # as Snakemake sets them
+        monkeypatch.setenv(name, "2")
+    first, second = parallel.decode_all(of_threads, None, [Item("0", 0), Item("1", 0)], 8, workers=2, small_sizes=(4,))
+    assert second.pixels.max() == 1  # of the threads after the first image was shrunk
+    assert first.thumbnails[0].shape == (4, 4, 3)
 
 
 def dying(options, item):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,20 @@ def _decode_item(load: Callable, options: Any, size: int, small_sizes: Sequence[
 def _shrink(pixels: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
     if not sizes:
         return ()
-    from zfrepro.core.shrinking import thumbnails  # here: it loads torch
-
+    thumbnails = _load_thumbnails()
     return tuple(thumbnails(pixels[None], size)[0].numpy() for size in sizes)
+
+
+@cache
+def _load_thumbnails() -> Callable:
+    """With one thread: an image is small, and there is a worker per core. Snakemake's variables (MKL_NUM_THREADS) would give each as many
+    threads as the job has, which then wait for each other."""
+    import torch
+
+    from zfrepro.core.shrinking import thumbnails
+
+    torch.set_num_threads(1)
+    return thumbnails
 
 
 def _decode_chunk(
@@ -104,8 +115,7 @@ def _map_in_order(task: Callable, chunks: Iterable, workers: int) -> Generator[l
 
 
 def _prepare_worker() -> None:
-    """Ignore signals, which the parent handles, exit when the parent does, and compute with one thread: there is a worker per core."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """Ignore signals, which the parent handles, and exit when the parent does."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
