@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zfrepro.analysis.checks import Network, class_scores, labels_of, open_network
 from zfrepro.core.autograd_deconvnet import without_weight_gradients
 from zfrepro.core.finite import require_finite
-from zfrepro.core.layers import forward
+from zfrepro.core.layers import forward, hooked
 
 
 def grad_cam(
@@ -43,14 +43,15 @@ def grad_cam(
         kept.append(output.detach().clone().requires_grad_())
         return kept[0].clone()
 
-    handle = found.layer.module.register_forward_hook(hook)
-    try:
-        with torch.inference_mode(False), torch.enable_grad(), without_weight_gradients(network.model):
-            scores = require_finite(class_scores(forward(network.model, images)), "class scores")
-            chosen = labels_of(labels, scores.detach())
-            score = scores.gather(1, chosen[:, None]).sum()
-            (gradient,) = torch.autograd.grad(score, kept[0])
-    finally:
-        handle.remove()
+    with (
+        hooked([(found.layer.module, hook)]),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        without_weight_gradients(network.model),
+    ):
+        scores = require_finite(class_scores(forward(network.model, images)), "class scores")
+        chosen = labels_of(labels, scores.detach())
+        score = scores.gather(1, chosen[:, None]).sum()
+        (gradient,) = torch.autograd.grad(score, kept[0])
     weights = require_finite(gradient, "gradients", f"layer {layer}").mean(dim=(2, 3), keepdim=True)
     return (weights * kept[0].detach()).sum(dim=1).clamp(min=0)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zfrepro.analysis.checks import Network, open_network, size_at_least
 from zfrepro.analysis.projection import project
-from zfrepro.core.layers import forward
+from zfrepro.core.layers import forward, hooked
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Threshold)
@@ -94,13 +94,8 @@ def _observe_maps(model: nn.Module, image: Tensor) -> list[_Maps]:
 
         return receive
 
-    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules() if name]
-    try:
-        with torch.no_grad():
-            forward(model, image)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), hooked((module, hook(name)) for name, module in model.named_modules() if name):
+        forward(model, image)
     return maps
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from zfrepro.core.deconvnet import unpool
 from zfrepro.core.finite import require_finite
-from zfrepro.core.layers import Layer, run_until
+from zfrepro.core.layers import Layer, hooked, run_until
 from zfrepro.core.normalisation import CrossMapNorm
 
 RECTIFIERS = {functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, functional.relu6}
@@ -92,12 +92,8 @@ class _Rectify(torch.autograd.Function):
         return signals[0].clamp(min=0), None
 
 
-class _Skip(torch.autograd.Function):
-    """The value that the network computes of its maps; its signal passes as it is."""
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, compute: Compute) -> Tensor:
-        return compute(maps)
+class _Skip(_Rectify):
+    """The same value; its signal passes as it is."""
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None]:
@@ -183,7 +179,6 @@ def without_weight_gradients(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _named_modules(model: nn.Module, names: list[str]) -> Iterator[None]:
     """Keep in `names` the modules that are running, outermost first; norms that no function shows are skipped here."""
-    handles = []
 
     def enter(name: str) -> Callable[[nn.Module, Any], None]:
         return lambda module, inputs: names.append(name)
@@ -192,13 +187,11 @@ def _named_modules(model: nn.Module, names: list[str]) -> Iterator[None]:
         names.pop()
         return _skip(inputs[0], lambda maps: output.detach().clone()) if isinstance(module, SKIPPED) else None
 
-    for name, module in model.named_modules():
-        handles += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
-    try:
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            stack.enter_context(module.register_forward_pre_hook(enter(name)))
+        stack.enter_context(hooked((module, leave) for module in model.modules()))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Rules(TorchFunctionMode):

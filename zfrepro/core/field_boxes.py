@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from zfrepro.core.autograd_deconvnet import SKIPPED
-from zfrepro.core.layers import Layer, run_until
+from zfrepro.core.layers import Layer, hooked, run_until
 
 Rule = Callable[..., Any]
 WHOLE = -torch.inf  # of a unit that sees the whole image, whichever of the four numbers it is
@@ -68,13 +68,8 @@ def _ends(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 def _run(model: nn.Module, layer: Layer, numbers: Tensor, dtype: torch.dtype) -> Tensor:
     mode = _LeastInWindow(numbers, dtype)
-    handles = [module.register_forward_hook(mode.after_module) for module in model.modules()]
-    try:
-        with mode:
-            return run_until(model, layer, numbers)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked((module, mode.after_module) for module in model.modules()), mode:
+        return run_until(model, layer, numbers)
 
 
 class _LeastInWindow(TorchFunctionMode):

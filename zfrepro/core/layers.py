@@ -7,8 +7,8 @@ as torchvision's resnets do with their ReLU, the last result is meant; "layer2.0
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,19 @@ def _describe_names(name: str, names: list[str]) -> str:
 
 
 @contextmanager
+def hooked(hooks: Iterable[tuple[nn.Module, Callable[[nn.Module, Any, Any], Any]]]) -> Iterator[None]:
+    """While this is open, each module calls its hook with itself, its inputs and its result, which what the hook returns replaces."""
+    with ExitStack() as stack:
+        for module, hook in hooks:
+            stack.enter_context(module.register_forward_hook(hook))
+        yield
+
+
+@contextmanager
 def observed(layers: Collection[Layer], receive: Receiver) -> Iterator[None]:
     """While this is open, `receive` is given every result of the layers' modules."""
-    handles = [layer.module.register_forward_hook(_hook(layer, receive)) for layer in layers]
-    try:
+    with hooked((layer.module, _hook(layer, receive)) for layer in layers):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _hook(layer: Layer, receive: Receiver) -> Callable[[nn.Module, Any, Any], None]:
@@ -121,13 +126,8 @@ def largest_output(model: nn.Module, image: Tensor) -> int:
         if isinstance(output, Tensor):
             largest = max(largest, output.numel())
 
-    handles = [module.register_forward_hook(hook) for module in model.modules()]
-    try:
-        with torch.no_grad():
-            forward(model, image)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), hooked((module, hook) for module in model.modules()):
+        forward(model, image)
     return largest
 
 

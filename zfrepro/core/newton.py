@@ -12,6 +12,7 @@ image of length 1 are at most t from the exact ones, usually much closer. Fits s
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -49,7 +50,7 @@ class Curvature:
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(ABC):
     """Of all training images, times the strength. targets (n, C): 1 for an image of the class, -1 for another, 0 for one that does not
     count; for the softmax 1 and 0."""
 
@@ -58,16 +59,17 @@ class Loss:
     shared = False  # whether all classes have one loss, or each its own
     intercept_penalty = 0.0
 
+    @abstractmethod
     def values(self, scores: Tensor) -> Tensor:
         """float64 (C,), or (1,) where it is shared."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slopes(self, scores: Tensor) -> Tensor:
         """(n, C): derivatives by the scores."""
-        raise NotImplementedError
 
+    @abstractmethod
     def curvature(self, scores: Tensor) -> Curvature:
-        raise NotImplementedError
+        """Second derivatives by the scores."""
 
     def columns(self, kept: Tensor) -> Loss:
         """The loss of some of the classes; of all where it is shared."""

@@ -55,10 +55,7 @@ def _picture(detail: Detail, exhibit: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _cut(png: bytes, ratio: float) -> bytes:
-    """The upper part of a picture, at most `ratio` x its width high and WIDTH pixels wide."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture = picture.crop((0, 0, picture.width, min(picture.height, round(ratio * picture.width))))
-    picture.thumbnail((WIDTH, picture.height), Image.Resampling.LANCZOS)
+    """The upper part of a picture, as PNG."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    images.upper_part(Image.open(io.BytesIO(png)), ratio, WIDTH).save(buffer, "PNG")
     return buffer.getvalue()

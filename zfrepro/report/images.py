@@ -118,6 +118,14 @@ def _with_palette_of_photograph(source: SourceImage) -> SourceImage:
     )
 
 
+def upper_part(picture: Image.Image, ratio: float, width: int) -> Image.Image:
+    """As RGB, at most `ratio` x its width high, cut at the bottom, and at most `width` pixels wide."""
+    picture = picture.convert("RGB")
+    picture = picture.crop((0, 0, picture.width, min(picture.height, round(ratio * picture.width))))
+    picture.thumbnail((width, picture.height), Image.Resampling.LANCZOS)
+    return picture
+
+
 def reduce_colours(picture: Image.Image, cells: int = CUBE_CELLS) -> Image.Image | None:
     """An RGB image with a palette of COLOURS; None if the loss is visible, or for colours in more cells than given."""
     pixels = np.asarray(picture)

@@ -9,10 +9,10 @@ from pathlib import Path
 from PIL import Image
 
 from zfrepro.errors import UserError
-from zfrepro.report import html
+from zfrepro.report import html, images
 from zfrepro.site.summaries import Summary
 
-SIZE = 360, 270  # pixels, at most; taller figures are cut at the bottom
+WIDTH, RATIO = 360, 0.75  # pixels, and height by width, at most; taller figures are cut at the bottom
 QUALITY = 70  # of WebP
 FIRST = ("fig2_features", "fig7_occlusion", "fig4_evolution")  # the one that stands for a whole report
 
@@ -31,14 +31,11 @@ def _thumbnail(figure: Path) -> str:
     if not figure.is_file():
         return ""
     try:
-        picture = Image.open(figure).convert("RGB")
+        picture = images.upper_part(Image.open(figure), RATIO, WIDTH)
     except OSError as error:
         raise UserError(
             f"{figure}: not a picture ({error}); publish that report again, or delete its folder"
         ) from error
-    width, height = SIZE
-    picture = picture.crop((0, 0, picture.width, min(picture.height, picture.width * height // width)))
-    picture.thumbnail(SIZE, Image.Resampling.LANCZOS)
     content = io.BytesIO()
     picture.save(content, "WEBP", quality=QUALITY, method=4)
     return html.data_uri(base64.b64encode(content.getvalue()).decode("ascii"), "image/webp")

@@ -119,17 +119,17 @@ def _require_free(folder: Path, locked: bool) -> None:
 def _wait_for_silence(folder: Path) -> None:
     """Return once the note of another machine has not been touched for long, or is gone."""
     note = folder / NOTE
-    first, said = _touched(note), False
+    first, announced = _touched(note), False
     while (touched := _touched(note)) is not None:
         if touched != first:
             raise _busy(folder)
         if _now(folder) - touched > SILENT_SECONDS:
             return
-        if not said:
+        if not announced:
             _log(
                 note=f"{_name(read_note(note))} was the last to write {folder}; waiting up to {SILENT_SECONDS:.0f} s for a sign of it"
             )
-            said = True
+            announced = True
         time.sleep(LOOK_SECONDS)
 
 
