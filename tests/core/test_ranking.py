@@ -5,7 +5,7 @@ import pytest
 
 from zfrepro.core.evaluation import cross_entropy
 from zfrepro.core.finite import NotFiniteError
-from zfrepro.core.ranking import label_ranks, top_error
+from zfrepro.core.ranking import label_ranks, most_probable, top_error
 
 
 def test_by_hand():
@@ -34,6 +34,18 @@ def test_ties_rank_the_lower_class_first_as_a_stable_sort_does():
     scores, labels = random.integers(0, 4, (300, 6)).astype(np.float32), random.integers(0, 6, 300)
     order = np.argsort(-scores, axis=1, kind="stable")
     assert label_ranks(scores, labels).tolist() == np.argmax(order == labels[:, None], axis=1).tolist()
+
+
+def test_most_probable_classes_by_hand():
+    """Of the equal ones of the second row, the lower class comes first; there are never more classes than the network has."""
+    probabilities = np.array([[0.1, 0.2, 0.7], [0.4, 0.2, 0.4]])
+    labels, values = most_probable(probabilities, 2)
+    assert labels.tolist() == [[2, 1], [0, 2]]
+    assert values.tolist() == [[0.7, 0.2], [0.4, 0.4]]
+    assert most_probable(probabilities, 5)[0].tolist() == [[2, 1, 0], [0, 2, 1]]
+    assert (most_probable(probabilities, 1)[0][:, 0] == probabilities.argmax(axis=1)).all()
+    with pytest.raises(NotFiniteError):
+        most_probable(np.array([0.5, np.nan]), 1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -9,7 +9,7 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 from zfrepro.core.receptive_field import receptive_field
-from zfrepro.core.tiles import image_projections, patch_tiles, projection_tiles, strongest_positions
+from zfrepro.core.tiles import image_projections, patch_tiles, projection_tiles, strongest_positions, tile_corners
 
 SIZE = 112
 
@@ -50,6 +50,7 @@ def test_patches_are_cut_where_the_unit_looks(net):
     patches = patch_tiles(net, "relu3", pictures, torch.tensor([[0, 2], [1, 1]]))
     field = receptive_field(net, "relu3")
     assert field.corner((0, 2), SIZE) == (0, 16)  # the field starts at -16: the tile is moved inside
+    assert tile_corners(net, "relu3", torch.tensor([[0, 2], [1, 1]]), SIZE) == [(0, 16), (0, 0)]
     np.testing.assert_array_equal(patches[0], pictures[0, :75, 16:91])
     np.testing.assert_array_equal(patches[1], pictures[1, :75, :75])
 

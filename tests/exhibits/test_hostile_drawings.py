@@ -80,9 +80,9 @@ HEATS = {
 
 @pytest.mark.parametrize(("heat", "labels"), list(zip(HEATS, (2, 4, 6, 1, 300, 3, 7), strict=True)))
 def test_fig7_of_a_thousand_classes(results, tmp_path, heat, labels):
-    label = np.arange(676).reshape(GRID) % labels
+    label = np.arange(676).reshape(*GRID, 1) % labels + np.arange(5)
     files = occluded(
-        results, tmp_path, THOUSAND, activation=HEATS[heat], probability=np.clip(HEATS[heat], 0, 1), label=label
+        results, tmp_path, THOUSAND, activation=HEATS[heat], probability=np.clip(HEATS[heat], 0, 1), top_labels=label
     )
     assert_readable(lambda: fig7_occlusion.build(files))
 

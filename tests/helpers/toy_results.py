@@ -19,6 +19,7 @@ from helpers import toy_correspondence, toy_evolution, toy_first_layers, toy_inv
 from PIL import Image, ImageDraw
 
 from zfrepro.core.architecture import KINDS, Network, describe, parameter_count
+from zfrepro.core.ranking import most_probable
 from zfrepro.experiment.config import INSPECTIONS
 from zfrepro.storage import artifacts
 
@@ -245,6 +246,7 @@ def _features(folder: Path, classes: list[str], rng: np.random.Generator) -> Non
             f"maps_{layer}": maps, f"patches_{layer}": patches, f"pictures_{layer}": rng.integers(IMAGES, size=(count, 9)),
             f"values_{layer}": -np.sort(-rng.gamma(3.0, 2.0, (count, 9)), axis=1).astype(np.float32),
             f"places_{layer}": rng.integers(row.size, size=(count, 9, 2)),
+            f"corners_{layer}": rng.integers(INPUT - tile + 1, size=(count, 9, 2)),
             f"projections_{layer}": np.stack([[_edges(patch) for patch in nine] for nine in patches]),
         }  # fmt: skip
         layers[str(layer)] = {
@@ -252,6 +254,8 @@ def _features(folder: Path, classes: list[str], rng: np.random.Generator) -> Non
             "jump": row.jump, "tile": tile, "files": [[f"val/{i:04d}.png" for i in nine] for nine in arrays[f"pictures_{layer}"]],
             "classes": [[classes[label] for label in nine] for nine in labels],
         }  # fmt: skip
+    whole = np.unique(np.concatenate([arrays[f"pictures_{layer}"] for layer in MAPS]))
+    arrays |= {"whole_pictures": whole, "whole": np.stack([picture(int(i), INPUT, rng) for i in whole])}
     artifacts.save_arrays(folder / "features.npz", **arrays)
     about = {
         "network": Network(base="improved").model_dump(mode="json"), "width": WIDTH, "input_size": INPUT, "split": "val",
@@ -300,9 +304,11 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
     label[2][near[2] > 0.85] = 5 % len(classes)
     projections = np.stack([[_edges(picture(int(t), 59, rng)) for _ in range(4)] for t in true])
     artifacts.save_arrays(
-        folder / "occlusion.npz", inputs=inputs, true=true, probability=probability.astype(np.float32), label=label,
+        folder / "occlusion.npz", inputs=inputs, true=true, probability=probability.astype(np.float32),
+        **_top_classes("top", label, true, probability, len(classes)),
+        **_top_classes("clean_top", true, true, clean, len(classes)),
         activation=(40 * (1 - 0.7 * np.roll(near, 2, 1))).astype(np.float32), map=np.array([3, 17, 40]),
-        clean_probability=clean.astype(np.float32), clean_label=true, clean_activation=np.full(count, 41.0, np.float32),
+        clean_probability=clean.astype(np.float32), clean_activation=np.full(count, 41.0, np.float32),
         projections=projections, pictures=np.arange(count),
     )  # fmt: skip
     artifacts.save_arrays(folder / "scores.npz", **_scores(rng))
@@ -318,6 +324,19 @@ def _occlusion(folder: Path, classes: list[str], rng: np.random.Generator) -> No
         "pictures": records, "width": WIDTH,
     }  # fmt: skip
     artifacts.save_json(folder / "occlusion.json", about)
+
+
+def _top_classes(
+    name: str, first: np.ndarray, true: np.ndarray, probability: np.ndarray, classes: int
+) -> dict[str, np.ndarray]:
+    """Labels and probabilities (..., 5) of the most probable classes; `first` leads, the true class has its `probability`."""
+    true = np.broadcast_to(true.reshape(-1, *[1] * (first.ndim - 1)), first.shape)
+    rest = (1 - probability) * np.where(first == true, 1, 0.1) / classes
+    shares = rest[..., None] * np.linspace(1, 0.9, classes)
+    np.put_along_axis(shares, first[..., None], 0.9 * (1 - probability)[..., None], axis=-1)
+    np.put_along_axis(shares, true[..., None], probability[..., None], axis=-1)
+    labels, top = most_probable(shares.astype(np.float32), 5)
+    return {f"{name}_labels": labels, f"{name}_probabilities": top}
 
 
 def _scores(rng: np.random.Generator) -> dict[str, np.ndarray]:

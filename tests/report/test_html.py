@@ -496,7 +496,11 @@ def _pixel(picture: Image.Image, grid: Any, row: int, column: int) -> tuple[int,
 
 def test_fig7_places_on_the_input_are_the_middles_of_the_square() -> None:
     about = {"square": 4, "stride": 2, "input_size": 10, "positions": 4, "classes": ["owl"]}
-    arrays = {"activation": np.ones((1, 4, 4)), "probability": np.ones((1, 4, 4)), "label": np.zeros((1, 4, 4), int)}
+    arrays = {
+        "activation": np.ones((1, 4, 4)),
+        "probability": np.ones((1, 4, 4)),
+        "top_labels": np.zeros((1, 4, 4, 1), int),
+    }
     panels = [Bbox.from_bounds(0.2 * column, 0.3, 0.1, 0.5) for column in range(5)]
     place, activation, _, _ = fig7_occlusion._grids(0, arrays, about, panels)
     assert place.cells[1][3] == "square at x 8, y 4"

@@ -9,6 +9,7 @@ from zfrepro.core import occlusion as core
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import build
 from zfrepro.errors import UserError
+from zfrepro.models.trained_network import NetworkOnSplit
 from zfrepro.stages import occlusion, prepare
 from zfrepro.storage import artifacts, network_file
 from zfrepro.storage.prepared_set import PreparedSet
@@ -53,6 +54,26 @@ def test_images_that_leave_room_are_scored(inputs, tmp_path):
     for name in ("inside", "outside", "touching", "elsewhere", "map_fall", "true_fall"):
         assert np.isfinite(scores[name]).all()
     assert set(scores["map_top"].tolist()) <= set(range(0, 57, 8))  # corners of the square, pixels
+
+
+def test_the_most_probable_classes_are_recorded_at_every_position(inputs, tmp_path):
+    """By one forward pass of the image with the square drawn into it."""
+    occlusion.run(SPEC, out=tmp_path, **inputs)
+    arrays = artifacts.load_arrays(tmp_path / "occlusion.npz")
+    assert arrays["top_labels"].shape == arrays["top_probabilities"].shape == (1, 3, 3, 5)
+    assert arrays["clean_top_labels"].shape == (1, 5)
+    assert (arrays["top_labels"][..., 0] == 3).all()  # as the fixture says
+    network = NetworkOnSplit(inputs["weights"], inputs["images"], "val", "cpu")
+    covered = arrays["inputs"].copy()
+    covered[0, 28:36, 56:64] = SPEC.grey
+    for place, crops in (("clean_top", arrays["inputs"]), ("top", covered)):
+        with torch.no_grad():
+            expected = network.net(network.inputs(crops)).softmax(1)[0]
+        labels, probabilities = (arrays[f"{place}_{what}"][0] for what in ("labels", "probabilities"))
+        if place == "top":
+            labels, probabilities = labels[1, 2], probabilities[1, 2]
+        np.testing.assert_allclose(probabilities, expected[labels], rtol=1e-4)
+        np.testing.assert_allclose(probabilities, expected.topk(5).values, rtol=1e-4)
 
 
 @pytest.mark.parametrize("what", ["probabilities", "activations"])

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from zfrepro.core.ranking import top_error
 from zfrepro.core.training import Training
 from zfrepro.errors import UserError
+from zfrepro.models.trained_network import NetworkOnSplit
 from zfrepro.stages import deconvnet, evaluate, occlusion, prepare, train
 from zfrepro.storage import artifacts, network_file
 from zfrepro.storage.prepared_set import PreparedSet
@@ -275,6 +276,36 @@ def test_deconvnet_and_occlusion_repeat_their_bits(inputs, tmp_path):
         for attempt in ("a", "b"):
             stage.run(spec, out=tmp_path / attempt, **inputs)
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_every_tile_is_found_in_its_whole_image(inputs, place, tmp_path):
+    """Of 64 pixels the whole images are kept as they are: a patch is what lies at its corner."""
+    deconvnet.run(deconvnet.Spec(maps={1: 2, 3: 2}, top=3), out=tmp_path, **inputs)
+    arrays = artifacts.load_arrays(tmp_path / "features.npz")
+    shown = sorted({*arrays["pictures_1"].flat, *arrays["pictures_3"].flat})
+    assert arrays["whole_pictures"].tolist() == shown
+    assert arrays["whole"].shape == (len(shown), 64, 64, 3)
+    for layer in (1, 3):
+        patches, side = arrays[f"patches_{layer}"], arrays[f"patches_{layer}"].shape[2]
+        for number, (top, left), patch in zip(
+            arrays[f"pictures_{layer}"].flat,
+            arrays[f"corners_{layer}"].reshape(-1, 2),
+            patches.reshape(-1, side, side, 3),
+            strict=True,
+        ):
+            image = arrays["whole"][shown.index(number)]
+            np.testing.assert_array_equal(image[top : top + side, left : left + side], patch)
+
+
+def test_whole_images_are_kept_small(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(deconvnet, "WHOLE", 32)
+    deconvnet.run(deconvnet.Spec(maps={1: 1}, top=1), out=tmp_path, **inputs)
+    arrays = artifacts.load_arrays(tmp_path / "features.npz")
+    assert arrays["whole"].shape == (1, 32, 32, 3)
+    network = NetworkOnSplit(inputs["weights"], inputs["images"], "val", "cpu")
+    crop = network.crops(arrays["whole_pictures"])[0].astype(float)
+    expected = crop.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(arrays["whole"][0], expected, atol=0.5)
 
 
 def test_deconvnet_names_a_layer_that_is_not_there(inputs, tmp_path):

@@ -1,4 +1,5 @@
-"""The one definition of a label's rank among the classes, of top-1 and top-5 errors, and of how ties are counted. No torch."""
+"""The one definition of a label's rank among the classes, of the most probable classes, of top-1 and top-5 errors, and of how ties are
+counted. No torch."""
 
 from __future__ import annotations
 
@@ -18,6 +19,16 @@ def label_ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     ahead: np.ndarray = (probabilities > of_label) | ((probabilities == of_label) & before)
     ranks: np.ndarray = ahead.sum(axis=1)
     return ranks
+
+
+def most_probable(probabilities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k most probable of (..., C) classes, in order, and their probabilities: int64 and float (..., min(k, C)).
+
+    Of equal ones the lower class comes first. Raises NotFiniteError.
+    """
+    require_finite(probabilities, "class probabilities")
+    order = np.argsort(-probabilities, axis=-1, kind="stable")[..., :k]
+    return order, np.take_along_axis(probabilities, order, axis=-1)
 
 
 def top_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:

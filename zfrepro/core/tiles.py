@@ -29,9 +29,15 @@ def image_projections(net: nn.Sequential, name: str, inputs: Tensor, maps: Tenso
 def _project(net: nn.Sequential, name: str, inputs: Tensor, maps: Tensor, positions: Tensor) -> np.ndarray:
     """The receptive fields, moved onto the tiles; what a tile shows beside its unit's field is 0."""
     pixels, starts = deconvnet.project(net, name, inputs, maps, positions)
-    field, size = receptive_field(net, name), inputs.shape[-1]
-    corners = [field.corner(position, size) for position in positions.tolist()]
-    return _as_arrays(lay_out(pixels, starts, corners, (field.tile_side(size), field.tile_side(size))))
+    size = inputs.shape[-1]
+    side = receptive_field(net, name).tile_side(size)
+    return _as_arrays(lay_out(pixels, starts, tile_corners(net, name, positions, size), (side, side)))
+
+
+def tile_corners(net: nn.Sequential, name: str, positions: Tensor, size: int) -> list[tuple[int, int]]:
+    """Top and left, in pixels of an input of `size`, of the tiles of units at `positions` (U, 2)."""
+    field = receptive_field(net, name)
+    return [field.corner(position, size) for position in positions.tolist()]
 
 
 def lay_out(pixels: Tensor, starts: Tensor, corners: list[tuple[int, int]], size: tuple[int, int]) -> Tensor:
@@ -63,10 +69,7 @@ def strongest_positions(net: nn.Sequential, name: str, inputs: Tensor, number: i
 
 def patch_tiles(net: nn.Sequential, name: str, images: np.ndarray, positions: Tensor) -> np.ndarray:
     """What unit positions[u] sees of image u: uint8 (U, S, S, 3) -> uint8 (U, side, side, 3)."""
-    return _cut(net, name, images, positions)
-
-
-def _cut(net: nn.Sequential, name: str, images: np.ndarray, positions: Tensor) -> np.ndarray:
-    field, size = receptive_field(net, name), images.shape[1]
-    pairs = zip(images, positions.tolist(), strict=True)
-    return np.stack([cut_tile(image, field.corner(position, size), field.tile_side(size)) for image, position in pairs])
+    size = images.shape[1]
+    side = receptive_field(net, name).tile_side(size)
+    pairs = zip(images, tile_corners(net, name, positions, size), strict=True)
+    return np.stack([cut_tile(image, corner, side) for image, corner in pairs])

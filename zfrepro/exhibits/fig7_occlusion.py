@@ -98,7 +98,7 @@ def _true_class(record: Mapping[str, Any]) -> str:
 
 def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Row:
     record, probability = about["pictures"][i], arrays["probability"][i]
-    label_kept = 100 * float((arrays["label"][i] == arrays["clean_label"][i]).mean())
+    label_kept = 100 * float((_labels_of(arrays, i) == arrays["clean_top_labels"][i, 0]).mean())
     shares = {
         "p_clean": arrays["clean_probability"][i],
         "p_least": probability.min(),
@@ -129,6 +129,12 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
     )
 
 
+def _labels_of(arrays: Mapping[str, np.ndarray], i: int) -> np.ndarray:
+    """int64 (P, P): the most probable class at every position."""
+    labels: np.ndarray = arrays["top_labels"][i, :, :, 0]
+    return labels
+
+
 def _grids(
     i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], panels: Sequence[Bbox]
 ) -> tuple[Grid, ...]:
@@ -155,7 +161,9 @@ def _grids(
                 for line in arrays["probability"][i].tolist()
             ],
         ),
-        _grid(panels[4], [[f"predicted: {classes[label]}" for label in line] for line in arrays["label"][i].tolist()]),
+        _grid(
+            panels[4], [[f"predicted: {classes[label]}" for label in line] for line in _labels_of(arrays, i).tolist()]
+        ),
     )
 
 
@@ -177,7 +185,7 @@ def _figure(
     chosen: Sequence[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> AbstractContextManager[Figure]:
     """As high as the longest list of labels needs."""
-    lines = max(_legend(arrays["label"][i], int(arrays["true"][i]), about["classes"]).lines for i in chosen)
+    lines = max(_legend(_labels_of(arrays, i), int(arrays["true"][i]), about["classes"]).lines for i in chosen)
     lines = max([lines, *(3 for i in chosen if not about["pictures"][i]["correct"])])
     return draw.figure(WIDE, TOP + (HIGH + LINE * max(0, lines - 3)) * len(chosen))
 
@@ -202,7 +210,7 @@ def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Map
     _heat(axes[1], arrays["activation"][i])
     _projections(axes[2], arrays["projections"][i])
     _heat(axes[3], arrays["probability"][i])
-    _labels(axes[4], arrays["label"][i], int(arrays["true"][i]), about["classes"])
+    _labels(axes[4], _labels_of(arrays, i), int(arrays["true"][i]), about["classes"])
 
 
 def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:

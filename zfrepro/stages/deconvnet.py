@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from zfrepro.models.trained_network import NetworkOnSplit
 
 
+WHOLE = 128  # largest side in pixels at which the whole images of the tiles are kept
+
+
 class Spec(Base):
     top: int = Field(9, ge=1, description="highest activations per map, each from another image; the paper: 9")
     maps: dict[PositiveInt, PositiveInt] = Field(
@@ -36,8 +39,8 @@ class Spec(Base):
 @records_not_measurable("features.npz", "features.json")
 @explain_diverged_network
 def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto", threads: int = 1) -> None:
-    """Write out/features.npz (values, positions, projections, patches per layer; first-layer filters and their spectra) and
-    out/features.json (their description)."""
+    """Write out/features.npz (values, positions, projections, patches per layer; the whole images, small; first-layer filters and
+    their spectra) and out/features.json (their description)."""
     from zfrepro.core.deconvnet_diagram import layers, pooling
     from zfrepro.core.top_activations import find_top_activations
     from zfrepro.models.trained_network import NetworkOnSplit
@@ -56,6 +59,7 @@ def run(spec: Spec, weights: Path, images: Path, out: Path, device: str = "auto"
         map_arrays = _project_maps(network, names[layer], strongest_by_layer[layer], maps)
         arrays |= {f"{key}_{layer}": array for key, array in map_arrays.items()}
         summary[str(layer)] = _summary(network, names[layer], values[layer], map_arrays)
+    arrays |= _whole_images(network, np.unique(np.concatenate([arrays[f"pictures_{layer}"] for layer in spec.maps])))
     spectra, about = _spectra(network, arrays, values[1][:, 0] <= 0)
     sketch = {"path": layers(network.net, network.size), "pooling": [pooling(2, 2), pooling(3, 2)]}
     require_finite_arrays(arrays | spectra, missing=("lines_2", "squares_2"))  # none: a map whose projections are 0
@@ -71,8 +75,8 @@ def _first_filters(network: NetworkOnSplit) -> np.ndarray:
 def _project_maps(
     network: NetworkOnSplit, name: str, strongest: TopActivations, chosen: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Arrays (M, top, ...) of the chosen maps."""
-    from zfrepro.core.tiles import patch_tiles, projection_tiles
+    """Arrays (M, top, ...) of the chosen maps; corners: top and left of each tile in pixels of the input."""
+    from zfrepro.core.tiles import patch_tiles, projection_tiles, tile_corners
 
     indices, positions = strongest.images[chosen].cpu().numpy(), strongest.positions[chosen].cpu()
     projections, patches = [], []
@@ -86,9 +90,18 @@ def _project_maps(
         "pictures": indices,
         "values": strongest.values[chosen].cpu().numpy(),
         "places": positions.numpy(),
+        "corners": np.array([tile_corners(network.net, name, places, network.size) for places in positions]),
         "projections": np.stack(projections),
         "patches": np.stack(patches),
     }
+
+
+def _whole_images(network: NetworkOnSplit, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """`whole` uint8 (N, s, s, 3): these images as the network sees them, at most WHOLE pixels a side; their `whole_pictures` (N,)."""
+    from zfrepro.core.shrinking import thumbnails
+
+    small = thumbnails(network.crops(indices), min(WHOLE, network.size))
+    return {"whole": small.round().byte().numpy(), "whole_pictures": indices}
 
 
 def _summary(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zfrepro.models.trained_network import NetworkOnSplit
 
 COMPANIONS = 3  # other images whose projections are shown, panel (c)
+TOP = 5  # classes whose probabilities are recorded at every position
 
 
 class Spec(Base):
@@ -237,20 +238,34 @@ def _score(spec: Spec, network: NetworkOnSplit, occluder: _Occluder, index: int,
 
 
 def _occlude(network: NetworkOnSplit, occluder: _Occluder, survey: Survey, index: int) -> dict[str, np.ndarray]:
-    """Everything about one image; P positions each way."""
+    """Everything about one image; P positions each way, K = 5 classes, or all if there are fewer.
+
+    top_labels and top_probabilities (P, P, K): the most probable classes in order; the same of the uncovered image (K,).
+    """
     covered, true = occluder(index), int(survey.labels[index])
+    top_labels, top_probabilities = _most_probable(covered.covered)
+    clean_labels, clean_probabilities = _most_probable(covered.clean)
     return {
         "inputs": covered.crop[0],
         "true": np.int64(true),
         "probability": covered.probability(true),
-        "label": covered.covered.probabilities.argmax(dim=-1).cpu().numpy(),
+        "top_labels": top_labels,
+        "top_probabilities": top_probabilities,
         "activation": covered.activation,
         "map": np.int64(covered.watched),
         "clean_probability": covered.clean.probabilities[0, true].cpu().numpy(),
-        "clean_label": covered.clean.probabilities[0].argmax().cpu().numpy(),
+        "clean_top_labels": clean_labels[0],
+        "clean_top_probabilities": clean_probabilities[0],
         "clean_activation": covered.clean.activations[0, covered.watched].cpu().numpy(),
         **_companions(network, occluder.name, survey.strongest, index, covered.watched),
     }
+
+
+def _most_probable(prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:
+    """int64 and float32 (..., TOP)"""
+    from zfrepro.core.ranking import most_probable
+
+    return most_probable(prediction.probabilities.cpu().numpy(), TOP)
 
 
 def _companions(
