@@ -215,6 +215,24 @@ def test_one_by_one_or_together_and_twice_the_same_bits():
         torch.testing.assert_close(single, first[row], rtol=1e-12, atol=1e-12 * single.abs().max().item())
 
 
+@pytest.mark.parametrize("alone", [0, torch.inf], ids=["as many groups as there are windows", "one group"])
+@pytest.mark.parametrize(("base", "layer", "size"), [("improved", 2, 75), ("improved", 5, 150), ("baseline", 4, 90)])
+def test_units_in_groups_equal_the_whole_image(monkeypatch, base, layer, size, alone):
+    monkeypatch.setattr(deconvnet, "ALONE", alone)
+    net = build(Network(base=base), size, classes=5, width=1 / 12)
+    case = random_case(net, size, f"relu{layer}", seed=layer, units=20)
+    assert_same_as_whole_image(*case[:2], f"relu{layer}", case[2])
+
+
+def test_no_units_have_no_projections():
+    none = torch.empty(0, dtype=torch.int64)
+    pixels, starts = deconvnet.project(
+        nn.Sequential(nn.Conv2d(3, 2, 3)), "0", torch.empty(0, 3, 9, 9), none, none.view(0, 2)
+    )
+    assert pixels.shape == (0, 3, 3, 3)
+    assert starts.shape == (0, 2)
+
+
 def test_the_images_stay_as_they_were():
     net = nn.Sequential(nn.ReLU(), nn.Conv2d(3, 2, 3), nn.ReLU()).double()
     images = torch.randn(2, 3, 9, 9, dtype=torch.float64)
@@ -267,23 +285,6 @@ def test_windows_are_unpooled_as_whole_maps_are(pool, layout):
     ours = deconvnet._unpool_windows(values, switches, (11, 11), pool)
     torch.testing.assert_close(ours, unpool(values, switches, (11, 11), pool), rtol=1e-14, atol=1e-14)
     assert torch.equal(ours, deconvnet._unpool_windows(values, switches, (11, 11), pool))
-
-
-@pytest.mark.parametrize("way", ["_transpose_by_products", "_transpose_apart", "_transpose_together"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 4), (2, 7)])
-def test_every_way_of_transposed_filters_is_the_transposed_convolution(way, stride, kernel):
-    torch.manual_seed(0)
-    windows, weight = torch.randn(2, 4, 6, 5, dtype=torch.float64), torch.randn(4, 3, *kernel, dtype=torch.float64)
-    expected = functional.conv_transpose2d(windows, weight, stride=stride)
-    torch.testing.assert_close(getattr(deconvnet, way)(windows, weight, stride), expected, rtol=1e-10, atol=1e-12)
-
-
-def test_what_of_a_window_is_outside_its_map():
-    # windows of 4 rows and 3 columns of a map of 5 x 5: at (-1, 4) a row before it and two columns behind, at (1, 2) nothing,
-    # at (-5, 0) all rows
-    level = deconvnet.Level(torch.tensor([[-1, 4], [1, 2], [-5, 0]]), (4, 3), (5, 5))
-    assert level.outside() == [[(0, 0, 1), (1, 1, 2)], [], [(0, 0, 4)]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ rectify the reconstruction, apply the transposed filters without bias. Contrast 
 
 A unit's activation and its projection depend on nothing outside its receptive field. So both passes work on windows: a field
 of pixels goes forward without padding, positions outside a map are filled as its border would be, and one value is projected back.
+In the lower maps units go together whose fields lie on the image alike: the windows of each group are cut to the maps.
 """
 
 from __future__ import annotations
@@ -23,38 +24,13 @@ from zfrepro.core.finite import require_finite
 from zfrepro.core.nets import CeilConv2d
 from zfrepro.core.normalisation import CrossMapNorm
 from zfrepro.core.receptive_field import axes
+from zfrepro.core.transposed_filters import SMALL, Filters, channels_last, transpose
+from zfrepro.core.unit_windows import Index, Level, Places, groups, index, levels, map_sizes, whole_fields
 
 CONVOLUTIONS = (nn.Conv2d, CeilConv2d)
 SKIPPED = (CrossMapNorm, nn.LocalResponseNorm, nn.Dropout, nn.Identity)
-SMALL = 7  # positions a side up to which transposed filters are one product of matrices
-FEW = 16  # maps, too few for convolutions of their own
+ALONE = 2000  # pixels of the fields that a CPU computes in the time that a further group costs, which reads all filters again
 Operation = Literal["transposed filters", "rectify", "max unpooling", "skipped"]
-
-
-@dataclass(frozen=True)
-class Level:
-    """Windows of one map of the chain, one per unit: each `side` (rows, columns) long from its own start on."""
-
-    starts: Tensor  # int64 (U, 2)
-    side: tuple[int, int]
-    size: tuple[int, int]  # of the whole map
-
-    def outside(self) -> list[list[tuple[int, int, int]]]:
-        """Of every unit, the stretches of its window outside the map, mostly none: axis (0 rows, 1 columns), first position, length."""
-        return [
-            [
-                (axis, *stretch)
-                for axis in (0, 1)
-                for stretch in _outside(corner[axis], self.side[axis], self.size[axis])
-            ]
-            for corner in self.starts.tolist()
-        ]
-
-
-def _outside(start: int, side: int, size: int) -> list[tuple[int, int]]:
-    """Along one axis: first position in the window, and length, of what is before and behind a map of `size`."""
-    before, inside = min(max(-start, 0), side), min(max(size - start, 0), side)
-    return [(low, high - low) for low, high in ((0, before), (inside, side)) if low < high]
 
 
 @torch.no_grad()
@@ -66,15 +42,10 @@ def project(net: nn.Sequential, name: str, images: Tensor, maps: Tensor, positio
     Raises ValueError naming a child that the deconvnet does not support, and NotFiniteError naming the layer.
     """
     check(net, [name])
-    chain, maps = children_up_to(net, name), maps.to(images.device)
-    levels = _levels(chain, positions.to(images.device), (images.shape[2], images.shape[3]))
-    below = _before_filter_of_unit(chain)
-    values, switches = _forward(chain[:below], levels, images)
-    windows = (
-        _only(values, maps) if below == len(chain) else _filter_of_unit(chain[below:], levels[below], values, maps)
-    )
-    pixels = _backward(chain[:below], levels[:below], windows, switches)
-    return require_finite(pixels, "projected values", f"layer {name}"), levels[0].starts
+    chain, size = children_up_to(net, name), (images.shape[2], images.shape[3])
+    route = _Route(chain, positions.tolist(), size, ALONE if images.device.type == "cpu" else torch.inf)
+    pixels = require_finite(route.project(images, maps.to(images.device)), "projected values", f"layer {name}")
+    return pixels, torch.tensor(route.field.starts, dtype=torch.int64, device=images.device).view(-1, 2)
 
 
 def check(net: nn.Sequential, names: Collection[str]) -> None:
@@ -115,61 +86,126 @@ def children_up_to(net: nn.Sequential, name: str) -> list[nn.Module]:
     return list(net.children())[: names.index(name) + 1]
 
 
-def map_sizes(chain: Sequence[nn.Module], image: tuple[int, int]) -> list[tuple[int, int]]:
-    """Rows and columns of the image and of every child's output."""
-    sizes = [image]
-    for child in chain:
-        sizes.append(_output_size(child, sizes[-1]))
-    return sizes
+class _Route:
+    """The way of units up and down the chain: by groups while their windows are large, above them all in one batch."""
+
+    def __init__(self, chain: Sequence[nn.Module], places: Places, size: tuple[int, int], alone: float):
+        sizes, below = map_sizes(chain, size), _before_filter_of_unit(chain)
+        self.field, self.windows = whole_fields(chain, places, sizes), levels(chain, places, sizes)
+        self.apart = _before_small_windows(chain[:below], self.windows)
+        filters = {child: Filters(child) for child in chain[:below] if isinstance(child, nn.Conv2d)}
+        self.groups = [
+            _Group(units, _Passes(chain[: self.apart], windows, filters), windows)
+            for units in groups(self.field, alone)
+            for windows in [levels(chain, [places[unit] for unit in units], sizes)]
+        ]
+        self.upper = _Passes(chain[self.apart : below], self.windows[self.apart :], filters)
+        self.last = chain[below:]
+
+    def project(self, images: Tensor, maps: Tensor) -> Tensor:
+        """Pixels (U, 3, *field.side) from the units' maps (U,) in images (U, 3, H, W)."""
+        pixels = images.new_zeros(len(images), images.shape[1], *self.field.side)
+        if self.groups:
+            values = self.upper.up(self._up(images))
+            values = _filter_of_unit(self.last, self.upper.top, values, maps) if self.last else _only(values, maps)
+            self._down(self.upper.down(values), pixels)
+        return pixels
+
+    def _up(self, images: Tensor) -> Tensor:
+        """Windows of all units where the groups end; 0 where a group has none, which is outside the map or read for nothing inside."""
+        parts = [
+            group.passes.up(_fields([images[unit] for unit in group.units], group.windows[0])) for group in self.groups
+        ]
+        level, maps = self.windows[self.apart], parts[0].shape[1]
+        windows = parts[0].new_zeros(len(images), *level.side, maps).permute(0, 3, 1, 2)
+        for group, part in zip(self.groups, parts, strict=True):
+            windows[group.index(self.apart, level)] = part
+        return windows
+
+    def _down(self, windows: Tensor, pixels: Tensor) -> None:
+        """From there to the pixels, written where they lie in the fields."""
+        for group in self.groups:
+            part = channels_last(windows[group.index(self.apart, self.windows[self.apart])])
+            pixels[group.index(0, self.field)] = group.passes.down(part)
 
 
-def _output_size(child: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
-    if not isinstance(child, nn.Conv2d | nn.MaxPool2d):
-        return size
-    rows, columns = axes(child)
-    return rows.count(size[0]), columns.count(size[1])
+@dataclass(frozen=True)
+class _Group:
+    units: list[int]
+    passes: _Passes
+    windows: list[Level]  # of these units, below every child of the chain and above the last
+
+    def index(self, child: int, level: Level) -> Index:
+        """Where the group's windows below a child lie in the windows `level` of all units."""
+        return index(self.windows[child], self.units, level)
 
 
-def _levels(chain: Sequence[nn.Module], positions: Tensor, image: tuple[int, int]) -> list[Level]:
-    """Below every child, and above the last."""
-    sizes = map_sizes(chain, image)
-    levels = [Level(positions, (1, 1), sizes[-1])]
-    for child, size in zip(reversed(chain), reversed(sizes[:-1]), strict=True):
-        levels.append(_below(child, levels[-1], size))
-    return levels[::-1]
+class _Passes:
+    """Up and down through some children; `windows` are below each of them, and above the last."""
 
+    def __init__(self, chain: Sequence[nn.Module], windows: Sequence[Level], filters: dict[nn.Conv2d, Filters]):
+        self.steps, self.filters = list(zip(chain, windows, strict=False)), filters
+        self.top = windows[len(chain)]
+        self.switches: dict[nn.Module, Tensor] = {}  # of every pooling, within its window
 
-def _below(child: nn.Module, level: Level, size: tuple[int, int]) -> Level:
-    if not isinstance(child, nn.Conv2d | nn.MaxPool2d):
-        return level
-    rows, columns = axes(child)
-    starts = [axis.first_input(start) for axis, start in zip((rows, columns), level.starts.T, strict=True)]
-    return Level(torch.stack(starts, dim=1), (rows.span(level.side[0]), columns.span(level.side[1])), size)
+    def up(self, windows: Tensor) -> Tensor:
+        """From windows of the first child's input to windows of the last one's output."""
+        for child, level in self.steps:
+            windows = self._do(child, level, windows)
+        return windows
 
-
-def _forward(chain: Sequence[nn.Module], levels: Sequence[Level], images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
-    """Windows of the last child's output, and every pooling's switches within its window."""
-    windows = _fields(images, levels[0])
-    all_switches: list[Tensor | None] = []
-    for child, level in zip(chain, levels, strict=False):
-        switches = None
+    def _do(self, child: nn.Module, level: Level, windows: Tensor) -> Tensor:
+        """Without padding, which the border is."""
         if isinstance(child, nn.MaxPool2d):
-            windows = _fill_outside(windows, level, -torch.inf)
-        elif isinstance(child, nn.Conv2d) and child is not chain[0]:  # outside the image all is 0 already
-            windows = _fill_outside(windows, level, 0.0)
-        if isinstance(child, nn.MaxPool2d):
-            shape = (child.kernel_size, child.stride, 0, child.dilation)
-            windows, switches = functional.max_pool2d(windows, *shape, return_indices=True)
-        elif isinstance(child, nn.Conv2d):
-            windows = functional.conv2d(
-                windows, child.weight, child.bias, child.stride, 0, child.dilation, child.groups
-            )
-        elif isinstance(child, nn.ReLU):
-            windows = windows.relu_()
-        elif not isinstance(child, nn.Dropout):
-            windows = child(windows)
-        all_switches.append(switches)
-    return windows, all_switches
+            return self._pool(child, _with_border(windows, level, -torch.inf))
+        if isinstance(child, nn.Conv2d):
+            windows = _with_border(windows, level, 0.0)
+            return functional.conv2d(windows, child.weight, child.bias, child.stride, 0, child.dilation, child.groups)
+        if isinstance(child, nn.ReLU):
+            return windows.relu_()
+        return windows if isinstance(child, nn.Dropout) else child(windows)
+
+    def _pool(self, pool: nn.MaxPool2d, windows: Tensor) -> Tensor:
+        shape = (pool.kernel_size, pool.stride, 0, pool.dilation)
+        pooled, self.switches[pool] = functional.max_pool2d(windows, *shape, return_indices=True)
+        return pooled
+
+    def down(self, windows: Tensor) -> Tensor:
+        """From windows of the last child's output to windows of the first one's input."""
+        for child, level in reversed(self.steps):
+            windows = self._undo(child, level, windows)
+        return windows
+
+    def _undo(self, child: nn.Module, level: Level, windows: Tensor) -> Tensor:
+        match operation(child):
+            case "max unpooling":
+                assert isinstance(child, nn.MaxPool2d)
+                return _without_border(_unpool_windows(windows, self.switches[child], level.with_border, child), level)
+            case "rectify":
+                return windows.relu_()
+            case "transposed filters":
+                assert isinstance(child, nn.Conv2d)
+                return _fill_outside(_without_border(transpose(windows, self.filters[child]), level), level, 0.0)
+        return windows
+
+
+def _fields(images: Sequence[Tensor], level: Level) -> Tensor:
+    """(U, 3, h, w): what each unit sees of its image (3, H, W); 0 outside."""
+    fields = images[0].new_zeros(len(images), *level.side, len(images[0]))
+    for field, image, (top, left) in zip(fields, images, level.starts, strict=True):
+        rows, columns = _overlap(top, level.side[0], image.shape[1]), _overlap(left, level.side[1], image.shape[2])
+        field[rows[0], columns[0]] = image.permute(1, 2, 0)[rows[1], columns[1]]
+    return fields.permute(0, 3, 1, 2)
+
+
+def _before_small_windows(chain: Sequence[nn.Module], windows: Sequence[Level]) -> int:
+    """How many children stand before the first convolution of which a few positions are needed: there the filters take the time."""
+    small = (
+        child
+        for child, (conv, above) in enumerate(zip(chain, windows[1:], strict=False))
+        if isinstance(conv, nn.Conv2d) and max(above.side) <= SMALL
+    )
+    return next(small, len(chain))
 
 
 def _before_filter_of_unit(chain: Sequence[nn.Module]) -> int:
@@ -189,28 +225,16 @@ def _filter_of_unit(chain: Sequence[nn.Module], level: Level, windows: Tensor, m
     conv, *others = chain
     assert isinstance(conv, nn.Conv2d)
     filters = conv.weight[maps]
-    values = (_fill_outside(windows, level, 0.0) * filters).sum((1, 2, 3))
+    values = (_with_border(windows, level, 0.0) * filters).sum((1, 2, 3))
     values = values if conv.bias is None else values + conv.bias[maps]
     values = values.relu() if any(isinstance(child, nn.ReLU) for child in others) else values
-    return _fill_outside(_channels_last(values[:, None, None, None] * filters), level, 0.0)
+    down = _without_border(values[:, None, None, None] * filters, level)
+    return _fill_outside(channels_last(down), level, 0.0)
 
 
 def _only(values: Tensor, maps: Tensor) -> Tensor:
     """The units' values (U, C, 1, 1), of which map maps[u] is kept and all others are 0."""
     return values * functional.one_hot(maps, values.shape[1]).to(values.dtype)[:, :, None, None]
-
-
-def _channels_last(windows: Tensor) -> Tensor:
-    return windows.contiguous(memory_format=torch.channels_last)
-
-
-def _fields(images: Tensor, level: Level) -> Tensor:
-    """(U, 3, f, f): what each unit sees of its image; 0 outside."""
-    fields = images.new_zeros(len(images), *level.side, images.shape[1])
-    for field, image, (top, left) in zip(fields, images.permute(0, 2, 3, 1), level.starts.tolist(), strict=True):
-        rows, columns = _overlap(top, level.side[0], len(image)), _overlap(left, level.side[1], image.shape[1])
-        field[rows[0], columns[0]] = image[rows[1], columns[1]]
-    return fields.permute(0, 3, 1, 2)
 
 
 def _overlap(start: int, side: int, size: int) -> tuple[slice, slice]:
@@ -220,35 +244,23 @@ def _overlap(start: int, side: int, size: int) -> tuple[slice, slice]:
     return slice(low - start, high - start), slice(low, high)
 
 
+def _with_border(windows: Tensor, level: Level, value: float) -> Tensor:
+    """What a child reads: windows with `value` outside the map, in place where they have no border."""
+    windows = _fill_outside(windows, level, value)
+    top, bottom, left, right = level.border
+    return functional.pad(windows, (left, right, top, bottom), value=value) if any(level.border) else windows
+
+
+def _without_border(windows: Tensor, level: Level) -> Tensor:
+    (top, _, left, _), (rows, columns) = level.border, level.side
+    return windows[:, :, top : top + rows, left : left + columns]
+
+
 def _fill_outside(windows: Tensor, level: Level, value: float) -> Tensor:
     """In place; by stretches, since a mask would touch every position of every map."""
     for window, stretches in zip(windows, level.outside(), strict=True):
         for axis, first, length in stretches:
             window.narrow(axis + 1, first, length).fill_(value)
-    return windows
-
-
-def _backward(
-    chain: Sequence[nn.Module], levels: Sequence[Level], windows: Tensor, switches: Sequence[Tensor | None]
-) -> Tensor:
-    """Pixels (U, 3, f, f) from windows of the last child's output."""
-    for child, level, part in reversed(list(zip(chain, levels, switches, strict=True))):
-        windows = _undo(child, level, windows, part)
-    return windows
-
-
-def _undo(child: nn.Module, level: Level, windows: Tensor, switches: Tensor | None) -> Tensor:
-    """From windows of a child's output to the windows `level` of its input."""
-    match operation(child):
-        case "max unpooling":
-            assert isinstance(child, nn.MaxPool2d)
-            assert switches is not None
-            return _unpool_windows(windows, switches, level.side, child)
-        case "rectify":
-            return windows.relu_()
-        case "transposed filters":
-            assert isinstance(child, nn.Conv2d)
-            return _fill_outside(_transpose(windows, child), level, 0.0)
     return windows
 
 
@@ -286,60 +298,3 @@ def disjoint_every(pool: nn.MaxPool2d) -> tuple[int, int]:
     """How many windows on, in rows and columns, the next one is that shares no pixel: 2 for 3x3 windows at stride 2."""
     rows, columns = (-(axis.kernel // -axis.stride) for axis in axes(pool))
     return rows, columns
-
-
-def _transpose(windows: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Transposed filters, in the fastest of three ways; oneDNN's own transposed convolution is several times slower."""
-    stride, stride_of_columns = pair(conv.stride)
-    if conv.groups > 1 or pair(conv.dilation) != (1, 1) or stride != stride_of_columns:
-        return functional.conv_transpose2d(windows, conv.weight, None, conv.stride, 0, 0, conv.groups, conv.dilation)
-    if max(windows.shape[2:]) <= SMALL:
-        return _transpose_by_products(windows, conv.weight, stride)
-    return (_transpose_together if conv.in_channels < FEW else _transpose_apart)(windows, conv.weight, stride)
-
-
-def _reached(windows: Tensor, weight: Tensor, stride: int) -> tuple[int, int]:
-    """Rows and columns of the input that the windows of the output see."""
-    rows, columns = (
-        (side - 1) * stride + kernel for side, kernel in zip(windows.shape[2:], weight.shape[2:], strict=True)
-    )
-    return rows, columns
-
-
-def _transpose_by_products(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """One product of matrices, then a sum of shifted maps for every position of the filter: no filter is copied."""
-    count, outputs, rows, columns = windows.shape
-    height, width = weight.shape[2:]
-    matrix = weight.permute(0, 2, 3, 1).reshape(outputs, -1)
-    parts = (windows.permute(0, 2, 3, 1).reshape(-1, outputs) @ matrix).view(count, rows, columns, height, width, -1)
-    pixels = windows.new_zeros(count, *_reached(windows, weight, stride), weight.shape[1])
-    for row in range(height):
-        for column in range(width):
-            seen = pixels[:, row::stride, column::stride][:, :rows, :columns]
-            seen += parts[:, :, :, row, column]
-    return pixels.permute(0, 3, 1, 2)
-
-
-def _transpose_apart(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """A plain convolution for each of the s * s pixels that share a position, s the stride, with the part of the filter that it sees."""
-    pixels = windows.new_zeros(len(windows), *_reached(windows, weight, stride), weight.shape[1]).permute(0, 3, 1, 2)
-    for row in range(min(stride, weight.shape[2])):
-        for column in range(min(stride, weight.shape[3])):
-            filters = _channels_last(weight[:, :, row::stride, column::stride].flip(2, 3).transpose(0, 1))
-            high, wide = filters.shape[2:]
-            pixels[:, :, row::stride, column::stride] = functional.conv2d(
-                windows, filters, padding=(high - 1, wide - 1)
-            )
-    return pixels
-
-
-def _transpose_together(windows: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """One plain convolution of which each of the s * s pixels that share a position is an output: better with few colours."""
-    height, width = weight.shape[2:]
-    high, wide = -(-height // stride), -(-width // stride)
-    padded = functional.pad(weight, (0, wide * stride - width, 0, high * stride - height))
-    shape = (*padded.shape[:2], high, stride, wide, stride)  # out, in, high, stride, wide, stride
-    filters = padded.view(shape).permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
-    pixels = functional.conv2d(windows, _channels_last(filters), padding=(high - 1, wide - 1))
-    rows, columns = _reached(windows, weight, stride)
-    return functional.pixel_shuffle(pixels, stride)[..., :rows, :columns]

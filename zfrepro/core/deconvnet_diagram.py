@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zfrepro.core import deconvnet
+from zfrepro.core.unit_windows import map_sizes
 
 VALUES = ((1, -2, 6, 0), (3, 2, -1, 4), (-3, 5, 2, -4), (0, 1, 3, 7))  # a map
 ABOVE = ((2, 3), (-1, 4))  # a reconstruction from the layer above, of the size of the pooled map
@@ -22,7 +23,7 @@ def layers(net: nn.Sequential, size: int) -> list[dict[str, Any]]:
     names = names[: names.index("flatten")] if "flatten" in names else names
     deconvnet.check(net, names)
     chain = deconvnet.children_up_to(net, names[-1])
-    sides = [rows for rows, _ in deconvnet.map_sizes(chain, (size, size))]
+    sides = [rows for rows, _ in map_sizes(chain, (size, size))]
     maps = _map_counts(chain)
     return [_layer(*row) for row in zip(names, chain, maps, sides[:-1], sides[1:], strict=True)]
 
