@@ -3,17 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.workspace import ROOT
 from PIL import Image
 
-from zfrepro.core import correspondence
 from zfrepro.datasets import part_annotations
 from zfrepro.datasets.part_annotations import AnnotatedImage
 from zfrepro.errors import UserError
 
 HEADER = "image,part,x0,y0,x1,y1"
 WHOLE = (0, 0, 16, 16)  # the view is all of the stored image
-FACES = ROOT / "workflow/experiments/tiny-imagenet-faces.csv"
 
 
 def lines(name, right="4,4,8,8", left="12,4,16,8", nose="8,12,12,16"):
@@ -125,39 +122,6 @@ def test_a_part_must_lie_in_the_centre_view(folder):
     )  # one.png's right eye begins at 2, two.png's at (8 - 4) / 2 = 2
     with pytest.raises(UserError, match=r"line 2: one.png: right eye .* x 6 to 26 and y 6 to 26; crop the image"):
         read(folder, rows, view=(3, 3, 13, 13))
-
-
-@pytest.fixture
-def faces(tmp_path):
-    """The annotated photographs of Tiny-ImageNet, all of them grey: 64 pixels stored as 128, of which the network sees 112."""
-    (tmp_path / "val/images").mkdir(parents=True)
-    for name in set(pd.read_csv(FACES)["image"]):
-        Image.new("RGB", (64, 64), "grey").save(tmp_path / name)
-    return part_annotations.read_csv(FACES, tmp_path, 128, (8, 8, 120, 120))
-
-
-def centre(box):
-    return np.array([box[0] + box[2], box[1] + box[3]]) / 2
-
-
-def test_the_faces_of_tiny_imagenet_look_at_the_camera(faces):
-    """The animal's right is on the viewer's left; the nose is below the line through the eyes, near its middle."""
-    assert len(faces) == 46
-    for face in faces:
-        right, left, nose = (centre(face.parts[part]) for part in part_annotations.PARTS)
-        eyes, snout = left - right, nose - right
-        assert eyes[0] > 16, face.file  # the side of the square
-        assert 0.25 < snout @ eyes / (eyes @ eyes) < 0.75, face.file  # more is a turned head
-        assert eyes[0] * snout[1] > eyes[1] * snout[0], face.file
-
-
-def test_the_faces_of_tiny_imagenet_lie_on_their_object_with_room_for_a_random_square(faces):
-    for face in (face.cut((8, 8, 120, 120)) for face in faces):
-        parts = [face.parts[part] for part in part_annotations.PARTS]
-        edges = np.array(parts)
-        assert (edges[:, :2] >= face.object[:2]).all(), face.file
-        assert (edges[:, 2:] <= face.object[2:]).all(), face.file
-        assert len(correspondence.free_positions(face.object, parts, 16, 112)), face.file
 
 
 class Prepared:
