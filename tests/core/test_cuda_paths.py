@@ -274,14 +274,21 @@ COMPUTATIONS = (
 )
 
 
+ROUGH = {"rtol": 2e-2, "atol": 5e-3}  # bfloat16, by windows on a CPU and by full passes on a GPU
+
+
 @pytest.mark.parametrize("compute", COMPUTATIONS, ids=lambda function: function.__name__.removeprefix("of_"))
 def test_a_gpu_gives_what_a_cpu_gives(compute):
     expected = compute("cpu")
     with pretend_cuda.device() as gpu:
         computed = compute("cuda")
     assert gpu.operations > 0
+    tolerances = ROUGH if compute is of_occlusion_in_bfloat16 else {"rtol": gpu.rtol, "atol": gpu.atol}
     for ours, theirs in zip(tree_leaves(computed), tree_leaves(expected), strict=True):
-        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=gpu.rtol, atol=gpu.atol)
+        rough = (
+            5 if pretend_cuda.REAL and compute is of_occlusion_in_bfloat16 else 1
+        )  # sums of thousands of bfloat16 values
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), **tolerances)
 
 
 def test_fully_connected_layers_become_convolutions_on_a_cpu_only():

@@ -8,7 +8,7 @@ import torch
 
 from zfrepro.core import loading
 from zfrepro.core.crops import MeanSubtraction
-from zfrepro.core.loading import ArrayImages, Subset, fixed_view_batches, mean_image, read_ahead
+from zfrepro.core.loading import ArrayImages, Subset, Threads, fixed_view_batches, mean_image, read_ahead
 
 CPU = torch.device("cpu")
 
@@ -126,3 +126,13 @@ def test_batches_of_a_fixed_view_cover_everything_once():
     assert [(where.start, where.stop) for where, _ in batches] == [(0, 2), (2, 4), (4, 5)]
     everything = torch.cat([inputs for _, inputs in batches])
     assert everything[:, 0].tolist() == [[[16 * p + 7, 16 * p + 6], [16 * p + 11, 16 * p + 10]] for p in range(5)]
+
+
+def test_threads_are_added_only_while_mini_batches_come_late():
+    """The first two, ahead of which nothing was read, may be late."""
+    threads = Threads(count=2, most=16, allowance=2)
+    counts = []
+    for in_time in (False, False, True, False, True, False, False, False, True):
+        threads.note(in_time)
+        counts.append(threads.count)
+    assert counts == [2, 2, 2, 4, 4, 8, 16, 16, 16]

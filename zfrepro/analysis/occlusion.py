@@ -66,8 +66,8 @@ def occlusion_maps(
 
     Only what the square reaches is recomputed (`passes` is "windows"), which gives the same numbers sooner, through convolutions,
     poolings, batch and local response normalisation, functions of single values, sums and concatenations. A network that torch.fx cannot
-    trace, or that mixes all positions early, and on devices other than the CPU any that is no plain chain, is run once per position
-    (`passes` is "full"); `notes` say why.
+    trace, or that mixes all positions early, and any on a device other than the CPU, is run once per position (`passes` is "full");
+    `notes` say why.
     Raises ValueError for bad input and NotFiniteError where outputs are not finite. Source: paper section 4.2.
     """
     network = open_network(model)
@@ -192,13 +192,11 @@ class _NoWindowsError(Exception):
 
 def _by_windows(network: Network, image: Tensor, layer: str | None, square: int, stride: int, batch: int) -> Occluder:
     """Of a chain's own modules where the network is one, so that its head is found. Raises UntraceableError and _NoWindowsError."""
+    if image.device.type != "cpu":
+        raise _NoWindowsError(f"windows are faster on CPUs only, and this network is on {image.device.type}")
     chain, net, watched = network.chain, network.model, layer
     if chain is not None and (layer is None or chain.child(layer) is not None):
         net, watched = chain.net, None if layer is None else chain.child(layer)
-    if chain is None and image.device.type != "cpu":
-        raise _NoWindowsError(
-            f"windows through branches are measured on CPUs only, and this network is on {image.device.type}"
-        )
     try:
         occluder = Occluder(net, watched, square, stride, batch)
     except ValueError as error:

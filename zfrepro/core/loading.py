@@ -19,7 +19,11 @@ from torch import Tensor
 
 from zfrepro.core import crops, staging
 
-READERS = {"cuda": 16, "cpu": 4}  # threads; a disk gives most when several images are asked for at once
+READERS = {"cuda": 16, "cpu": 4}  # threads at most; a disk gives most when several images are asked for at once
+FEW = {
+    "cuda": 2,
+    "cpu": 4,
+}  # threads as long as they are fast enough: each takes Python from the thread that feeds the GPU
 SLOTS = {"cuda": 4, "cpu": 2}  # mini-batches in memory: the one in use and those that are read ahead
 MEAN_BATCH = 64  # images
 
@@ -86,15 +90,16 @@ def read_ahead(images: Images, order: np.ndarray, batch: int, device: torch.devi
     kind = "cuda" if device.type == "cuda" else "cpu"
     slots, readers = [staging.slot(shape, device) for _ in range(SLOTS[kind])], READERS[kind]
     parts = (slice(start, min(start + batch, len(order))) for start in range(0, len(order), batch))
-    pool = ThreadPoolExecutor(readers, "images")
+    pool, threads = ThreadPoolExecutor(readers, "images"), Threads(min(FEW[kind], readers), readers, len(slots))
     reading = (
-        (part, slot, _start_reading(pool, readers, images, order[part], slot))
+        (part, slot, _start_reading(pool, threads.count, images, order[part], slot))
         for part, slot in zip(parts, cycle(slots), strict=False)
     )
     try:
         waiting = deque(islice(reading, len(slots)))
         while waiting:
             part, slot, pieces = waiting.popleft()
+            threads.note(in_time=all(piece.done() for piece in pieces))
             for piece in pieces:
                 piece.result()
             yield part, slot.upload(part.stop - part.start)
@@ -102,6 +107,25 @@ def read_ahead(images: Images, order: np.ndarray, batch: int, device: torch.devi
             waiting.extend(islice(reading, 1))  # into the slot that has just become free
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@dataclass
+class Threads:
+    """How many threads share the reading of a mini-batch: twice as many as before whenever one is not there in time.
+
+    The first `allowance` mini-batches may be late: nothing was read ahead of them.
+    """
+
+    count: int
+    most: int
+    allowance: int
+
+    def note(self, in_time: bool) -> None:
+        """Of each mini-batch when it is needed."""
+        if self.allowance:
+            self.allowance -= 1
+        elif not in_time:
+            self.count = min(2 * self.count, self.most)
 
 
 def fixed_view_batches(
