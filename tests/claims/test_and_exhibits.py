@@ -18,7 +18,7 @@ from zfrepro.exhibits import (
     table4_caltech101,
     table5_caltech256,
 )
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import saving
 from zfrepro.exhibits.kit.base import Exhibit
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements.estimate import Estimate
@@ -40,7 +40,7 @@ def judged(results: Path) -> dict[int, JudgedClaim]:
 @pytest.fixture(autouse=True)
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers alone are compared here."""
-    monkeypatch.setattr(draw, "png", lambda drawn: b"")
+    monkeypatch.setattr(saving, "save", lambda *drawn: saving.Drawing(b""))
 
 
 def built(exhibit, results: Path) -> Exhibit:

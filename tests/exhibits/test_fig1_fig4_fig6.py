@@ -71,14 +71,14 @@ def test_fig4_says_when_layers_have_settled(fig4):
 
 
 def test_fig4_puts_epochs_in_columns_and_maps_in_rows():
-    """Six tiles, all zero but that of the second map at the third epoch."""
+    """Six tiles, all zero but the last, whose equal values lie four fifths of the way to white."""
     projections = np.zeros((3, 2, 8, 8, 3), np.float32)
     projections[2, 1] = 1
-    block = np.asarray(fig4_evolution._block(projections, [1, 2, 3]))
+    block = np.asarray(fig4_evolution._block(projections, [1, 2, 3], fig4_evolution.WIDTH))
     side = (fig4_evolution.WIDTH + 3) // 3 - 3
     top = block.shape[0] - 2 * side - 3
     tiles = [[block[top + m * (side + 3) + 9, e * (side + 3) + 9, 0] for e in range(3)] for m in range(2)]
-    assert tiles == [[128, 128, 128], [128, 128, 255]]
+    assert tiles == [[128, 128, 128], [128, 128, 229]]
 
 
 @pytest.mark.parametrize(

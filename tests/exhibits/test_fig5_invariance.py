@@ -10,7 +10,7 @@ from PIL import Image
 
 from zfrepro.core.architecture import Network
 from zfrepro.exhibits import fig5_invariance as fig5
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import saving
 from zfrepro.storage import artifacts
 
 CONFIG = types.SimpleNamespace(
@@ -78,7 +78,7 @@ def test_long_names_stay_inside_the_figure(tmp_path):
     toy_invariance.write(tmp_path, names, np.random.default_rng(0))
     files = {label: tmp_path / path for label, path in fig5.needs(CONFIG).items()}
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
-    picture = np.array(Image.open(io.BytesIO(fig5._draw(["shift"], arrays, about))))
-    legend = picture[: int(0.25 * draw.DPI)]
+    picture = np.array(Image.open(io.BytesIO(fig5._draw(["shift"], arrays, about).png)))
+    legend = picture[: int(0.25 * saving.DPI)]
     assert legend[:, 20:-20].min() < 100
     assert legend[:, :5].min() == legend[:, -5:].min() == 255

@@ -10,7 +10,7 @@ from PIL import Image
 
 from zfrepro.claims.base import Effect
 from zfrepro.exhibits import claims
-from zfrepro.exhibits.kit import forest
+from zfrepro.exhibits.kit import forest, saving
 
 RED, BLUE = "#ff0000", "#0000ff"
 
@@ -23,29 +23,29 @@ def columns(png: bytes, colour: tuple[int, int, int]) -> np.ndarray:
     """Multiples of the yardstick at which pixels of the colour lie."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     (at,) = np.nonzero((pixels == colour).all(2).any(0))
-    left, width = forest.LEFT * forest.DPI, (forest.WIDTH - forest.LEFT - forest.RIGHT) * forest.DPI
+    left, width = forest.LEFT * saving.DPI, (forest.WIDTH - forest.LEFT - forest.RIGHT) * saving.DPI
     low, high = forest.ENDS
     return low + (at + 0.5 - left) / width * (high - low)
 
 
 def test_an_interval_lies_where_its_ends_say() -> None:
-    at = columns(forest.draw([line(0.5, (0.25, 1.5))], claims.STYLE), (255, 0, 0))
+    at = columns(forest.draw([line(0.5, (0.25, 1.5))], claims.STYLE).png, (255, 0, 0))
     assert at.min() == pytest.approx(0.25, abs=0.02)
     assert at.max() == pytest.approx(1.5, abs=0.02)
 
 
 def test_an_effect_beyond_the_axis_is_an_arrow_at_its_edge() -> None:
-    at = columns(forest.draw([line(7.0, (5.0, 9.0)), line(-3, None, BLUE)], claims.STYLE), (255, 0, 0))
+    at = columns(forest.draw([line(7.0, (5.0, 9.0)), line(-3, None, BLUE)], claims.STYLE).png, (255, 0, 0))
     assert at.min() > 1.95
     assert at.max() < forest.ENDS[1] + 0.1
 
 
 def test_topics_are_headings_and_take_a_line_each() -> None:
     heights = [
-        Image.open(io.BytesIO(forest.draw([line(0.5, None, topic=topic) for topic in topics], claims.STYLE))).height
+        Image.open(io.BytesIO(forest.draw([line(0.5, None, topic=topic) for topic in topics], claims.STYLE).png)).height
         for topics in (("a", "a"), ("a", "b"))
     ]
-    assert heights[1] - heights[0] == pytest.approx(forest.LINE * forest.DPI, abs=1)
+    assert heights[1] - heights[0] == pytest.approx(forest.LINE * saving.DPI, abs=1)
 
 
 def test_nothing_to_draw_is_an_error() -> None:

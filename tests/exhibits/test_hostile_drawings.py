@@ -10,7 +10,7 @@ from helpers import drawn_texts, toy_first_layers, toy_results
 from PIL import Image
 
 from zfrepro.exhibits import fig5_invariance, fig6_first_layers, fig7_occlusion, overlap, training_curves
-from zfrepro.exhibits.kit import draw, first_layer_plots
+from zfrepro.exhibits.kit import draw, first_layer_plots, saving
 from zfrepro.exhibits.kit.accuracy_curves import Level, Panel, draw_panels
 from zfrepro.exhibits.kit.numbers import Number, probability_number, probability_text
 from zfrepro.exhibits.kit.texts import shorten, width_of, wrap
@@ -194,7 +194,7 @@ def test_numbers_along_an_axis_differ_and_are_plain(scale, low, high):
         for ax in axes:
             ax.plot([low, high], [low, high])
             ax.set(yscale=scale, title="A title that is rather long for half of it")
-        draw.png(figure)
+        draw.save(figure)
         texts = [text for text, _ in drawn_texts.texts(figure)]
         numbers = [tick.label1.get_text() for tick in axes[0].yaxis._update_ticks() if tick.label1.get_text()]
         assert drawn_texts.faults_in(figure) == []
@@ -234,7 +234,7 @@ def test_texts_are_wrapped_between_words_and_inside_long_ones():
 def test_a_title_above_an_image_is_not_cut():
     for width in (60, 300):
         title = "PASCAL VOC 2012: the most similar pairs, target above, source below"
-        assert_readable(lambda: io.BytesIO(draw.encode(draw.add_title(Image.new("RGB", (width, 20)), title, 18))))  # noqa: B023
+        assert_readable(lambda: io.BytesIO(saving.encode(draw.add_title(Image.new("RGB", (width, 20)), title, 18))))  # noqa: B023
 
 
 def test_curves_and_dots_with_long_labels():

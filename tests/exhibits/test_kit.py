@@ -19,9 +19,10 @@ from PIL import Image
 
 from zfrepro import paper
 from zfrepro.errors import UserError
-from zfrepro.exhibits.kit import draw, texts
+from zfrepro.exhibits.kit import draw, saving, texts
 from zfrepro.exhibits.kit.base import Column, Exhibit, Row, difference, escape_formula, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import runs
 from zfrepro.measurements.networks import Networks
 from zfrepro.stages import exhibits
@@ -70,11 +71,11 @@ def test_every_exhibit_builds_and_its_csv_is_what_it_shows(name: str, toy_with_s
 
 def test_a_column_that_is_not_shown_is_in_the_csv() -> None:
     columns = (Column("a", "A", "label"), Column("b", "B", shown=False), Column("c", "C"))
-    exhibit = Exhibit("", columns, (Row({"a": "x", "b": Number(1.0), "c": Number(2.0)}),), b"", "")
+    exhibit = Exhibit("", columns, (Row({"a": "x", "b": Number(1.0), "c": Number(2.0)}),), Drawing(b""), "")
     assert exhibit.csv().splitlines() == ["a,b,c", "x,1.0,2.0"]
     assert [column["key"] for column in exhibit.table()["columns"]] == ["a", "c"]
     assert [cell["text"] for cell in exhibit.table()["rows"][0]["cells"]] == ["x", "2.0"]
-    broken = Exhibit("", columns, (Row({"a": "x", "b": Number(float("nan")), "c": None}),), b"", "")
+    broken = Exhibit("", columns, (Row({"a": "x", "b": Number(float("nan")), "c": None}),), Drawing(b""), "")
     with pytest.raises(FloatingPointError, match="row 'x', column b"):
         broken.table()
 
@@ -251,7 +252,7 @@ def test_tiles_lie_row_by_row() -> None:
 
 def test_a_large_picture_is_made_small_enough() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
-    data = draw.encode(noise, 90_000)
+    data = saving.encode(noise, 90_000)
     assert len(data) <= 90_000
     assert Image.open(io.BytesIO(data)).width > 100
 
@@ -264,7 +265,7 @@ def test_differences_are_of_the_numbers_as_shown() -> None:
 
 def test_csv_keeps_formulas_from_spreadsheets_but_not_from_numbers() -> None:
     columns = (Column("a", "A", "label"), Column("b", "B"))
-    table = Exhibit("", columns, (heading("@sum", columns), Row({"a": "=1+1", "b": Number(-1.5)})), b"", "")
+    table = Exhibit("", columns, (heading("@sum", columns), Row({"a": "=1+1", "b": Number(-1.5)})), Drawing(b""), "")
     assert table.csv().splitlines() == ["section,a,b", "'@sum,'=1+1,-1.5"]
 
 
@@ -280,7 +281,7 @@ def test_cells_are_found_by_column_and_a_wrong_key_is_named() -> None:
     with pytest.raises(KeyError, match="no cell for column top5"):
         make_row(columns, {"run": "ours", "top1": None})
     with pytest.raises(KeyError, match="no cell for column top1, top5"):
-        Exhibit("", columns, (Row({"run": "ours"}),), b"", "")
+        Exhibit("", columns, (Row({"run": "ours"}),), Drawing(b""), "")
     assert make_row(columns, {"run": "ours"}, partial=True).cells == {"run": "ours", "top1": None, "top5": None}
 
 
@@ -324,5 +325,5 @@ def test_a_figure_holds_no_empty_boxes() -> None:
         ax.set_yticks([0, 1], ["owl", "文"])
         ax.plot([0, 1], [0, 1], label="中")
         ax.legend()
-        draw.png(figure)
+        draw.save(figure)
         assert [label.get_text() for label in ax.get_yticklabels()] == ["owl", "U+6587"]

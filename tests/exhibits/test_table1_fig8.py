@@ -129,7 +129,9 @@ def test_fig8_covers_each_part_where_the_stage_did(toy: Path) -> None:
     files = files_of(fig8_masked_parts, toy)
     arrays = artifacts.load_arrays(files["arrays"])
     image = np.asarray(Image.open(io.BytesIO(fig8_masked_parts.build(files).png)).convert("RGB")).astype(int)
-    side, step = fig8_masked_parts.SIDE, fig8_masked_parts.SIDE + fig8_masked_parts.GAP
+    gap = fig8_masked_parts.GAP
+    step = (fig8_masked_parts.WIDTH + gap) // 7
+    side = step - gap
     head = image.shape[0] - (4 * step + side)
     assert image.shape[1] == 6 * step + side  # the original, three parts, three random places
     for row in range(5):

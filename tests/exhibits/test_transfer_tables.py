@@ -14,7 +14,7 @@ from helpers import toy_transfer
 from PIL import Image
 
 from zfrepro.exhibits import fig9_caltech256, table4_caltech101, table5_caltech256
-from zfrepro.exhibits.kit import accuracy_curves, draw
+from zfrepro.exhibits.kit import accuracy_curves, saving
 from zfrepro.exhibits.kit.base import Exhibit
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import transfers
@@ -228,7 +228,7 @@ def test_fig9_with_one_fold_has_bars_on_the_left_only(results: Path) -> None:
 
 
 def test_fig9_draws_both_dashed_lines(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw, "DPI", 200)
+    monkeypatch.setattr(saving, "DPI", 200)
     pixels = np.asarray(Image.open(io.BytesIO(built(fig9_caltech256, results).png)).convert("L"))
     halves = np.array_split(pixels[: pixels.shape[0] // 2], 2, axis=1)
     assert all((half < 60).sum(1).max() > half.shape[1] / 3 for half in halves)

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image, ImageDraw
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import saving
 
 SLACK = 1.0  # pixels of 100 an inch: what two boxes may share, for a box is wider than its letters
 
@@ -25,10 +25,9 @@ def record_faults() -> Iterator[list[str]]:
     """The faults of every picture that is drawn inside the block: texts that are cut, on each other or raw markup."""
     faults: list[str] = []
     text = ImageDraw.ImageDraw.text
-    blank = draw.encode(Image.new("RGB", (9, 9), "white"))
+    blank = saving.Drawing(saving.encode(Image.new("RGB", (9, 9), "white")))
 
-    def drawn(figure: Figure, *rest: Any) -> bytes:
-        draw.fit_texts(figure)
+    def drawn(figure: Figure, *rest: Any) -> saving.Drawing:
         faults.extend(faults_in(figure))
         return blank
 
@@ -39,7 +38,7 @@ def record_faults() -> Iterator[list[str]]:
         text(self, xy, words, *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(draw, "png", drawn)
+        patch.setattr(saving, "save", drawn)
         patch.setattr(ImageDraw.ImageDraw, "text", written)
         yield faults
 

@@ -112,15 +112,13 @@ def test_what_is_seen_through_stays_as_it_is() -> None:
     assert images.for_print(images.open_png(png(image))).mime == "image/jpeg"
 
 
-def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large() -> None:
     original = images.open_png(png(grain()))
     assert images.for_file(original) == original.png
     assert len(images.for_file(images.open_png(png(plot())))) < len(png(plot()))
-    monkeypatch.setattr(images, "FILE", 100_000)
-    monkeypatch.setattr(images, "AIM", 80_000)
-    written = Image.open(io.BytesIO(images.for_file(original)))
+    written = Image.open(io.BytesIO(images.for_file(original, 100_000)))
     assert written.format == "PNG"
-    assert len(images.for_file(original)) <= 100_000
+    assert len(images.for_file(original, 100_000)) <= 100_000
     assert 80 <= written.width == written.height < 320
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.paper.guesses import GUESSES
 from zfrepro.report import html, pdf, provenance, summary
 from zfrepro.stages import exhibits, report
@@ -59,7 +59,28 @@ def page(report_run: tuple[Path, Path, dict[str, Any]]) -> Page:
 def test_all_files_are_there_and_nothing_unfinished(report_run) -> None:
     names = sorted(str(path.relative_to(report_run[1])) for path in report_run[1].rglob("*") if path.is_file())
     expected = [f"{kind}/{name}.{suffix}" for name in toy_results.EXHIBITS for kind, suffix in report.KINDS]
+    expected += [file for name in toy_results.EXHIBITS for file in saved_files(report_run[0], name)]
     assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json", "summary.json"])
+
+
+def saved_files(results: Path, name: str) -> list[str]:
+    """Files of an exhibit's pieces, or of the exhibit itself where it has none."""
+    stored = artifacts.load_json(results / f"exhibits/{name}/exhibit.json")
+    stems = {name: stored["saved"]} | {f"{name}-{piece['name']}": piece["saved"] for piece in stored["pieces"]}
+    return [f"figures/{stem}.{ending}" for stem, saved in stems.items() for ending in saved]
+
+
+def test_every_picture_can_be_saved_and_the_page_links_it(page: Page, report_run) -> None:
+    """Plots as PDF, images as JPEG or PNG; each layer of Figs 2 and 4 by itself."""
+    links = [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("figures/")]
+    files = sorted(path.relative_to(report_run[1]).as_posix() for path in (report_run[1] / "figures").iterdir())
+    assert sorted(set(links)) == files
+    layers = {f"figures/{name}-layer{n}" for name in ("fig2_features", "fig4_evolution") for n in range(1, 6)}
+    assert layers <= {link.rpartition(".")[0] for link in links}
+    assert {"figures/training_curves.pdf", "figures/claims.pdf", "figures/fig6_first_layers-spectra.pdf"} <= set(links)
+    for link in links:
+        start = {"pdf": b"%PDF-", "png": b"\x89PNG", "jpg": b"\xff\xd8\xff"}[link.rpartition(".")[2]]
+        assert (report_run[1] / link).read_bytes().startswith(start), link
 
 
 def test_the_page_is_well_formed_html(page: Page) -> None:
@@ -173,8 +194,10 @@ def test_hostile_names_stay_text(report_run, tmp_path: Path, monkeypatch: pytest
     names = naming_classes(report_run[0])
     assert {"table6_pascal2012", "fig2_features", "fig7_occlusion", "overlap"} <= set(names)
     results = tmp_path / "results/toy"
-    blank = draw.encode(Image.new("RGB", (40, 30), "white"))
-    monkeypatch.setattr(draw, "png", lambda figure: blank)  # test_hostile_drawings.py looks into pictures
+    blank = saving.Drawing(saving.encode(Image.new("RGB", (40, 30), "white")))
+    monkeypatch.setattr(
+        draw, "save", lambda figure, ending="pdf": blank
+    )  # test_hostile_drawings.py looks into pictures
     settings = toy_results.write(results, classes=list(INJECTIONS), title=INJECTIONS[0]) | {"exhibits": names}
     for name in names:
         exhibits.run(exhibits.Spec(name=name, files=files_of(name, results)), results / "exhibits" / name)
@@ -231,12 +254,15 @@ def test_an_unknown_name_in_a_template_is_an_error(report_run) -> None:
 
 
 def test_files_of_removed_exhibits_are_deleted(report_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for old in ("tables/old.csv", "tables/old.tex", "figures/old.png"):
+    for old in ("tables/old.csv", "tables/old.tex", "figures/old.png", "figures/table4_caltech101-old.pdf"):
         artifacts.save_text(tmp_path / old, "a\n")
     monkeypatch.setattr(report, "isolated_pdf", lambda page, pictures: b"%PDF-")
     report.run(report.Spec(**report_run[2] | {"exhibits": ["table4_caltech101"]}), report_run[0], tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"table4_caltech101.csv", "table4_caltech101.tex"}
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["table4_caltech101.png"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "table4_caltech101.pdf",
+        "table4_caltech101.png",
+    ]
 
 
 def test_provenance_holds_what_is_needed_to_trust_a_number(report_run) -> None:

@@ -1,11 +1,10 @@
 """The scoreboard: each of the paper's 42 claims with the quantity that decides it, our number and the verdict.
 
-It draws its board without `kit.draw`, so that a change of how figures look does not judge the claims again.
+It draws its board without the style of `kit.draw`, so that a new colour of figures does not judge the claims again.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from matplotlib.patches import FancyBboxPatch
 from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, Finding, counts
 from zfrepro.claims.registry import GROUPS, JudgedClaim
-from zfrepro.exhibits.kit import forest
+from zfrepro.exhibits.kit import forest, saving
 from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements.estimate import Estimate
 
 TITLE = "The paper's claims"
@@ -85,7 +85,6 @@ STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "savefig.facecolor": "white",
 }
-DPI = 200
 WIDTH, HEIGHT_PER_TOPIC = 7.4, 0.66  # inches
 SIDE = 0.88  # of a cell, whose distance is 1
 
@@ -103,10 +102,10 @@ def build(files: Mapping[str, Path]) -> Table:
         "at the scale of this experiment.",
         columns=COLUMNS,
         rows=tuple(_row(claim) for claim in judged),
-        png=board,
+        drawing=board,
         alt=alt,
         notes=NOTES,
-        pieces=(Piece("board", board, alt), *_effects(judged)),
+        pieces=(Piece("board", Drawing(board.png), alt), *_effects(judged)),
         data={"claims": [_to_record(claim) for claim in judged], "counts": counted},
     )
 
@@ -249,7 +248,7 @@ def _line(judged: JudgedClaim) -> forest.Line | None:
     return forest.Line(GROUPS[judged.group].topic, label, value, ends, text, INKS[judged.finding.verdict], paper)
 
 
-def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> bytes:
+def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> Drawing:
     """One line per topic, one cell per claim with its number and the verdict's symbol; above them the counts."""
     topics = {group: [claim for claim in judged if claim.group == group] for group in GROUPS}
     columns = max(map(len, topics.values()))
@@ -266,9 +265,7 @@ def _draw_board(judged: Sequence[JudgedClaim], counted: Mapping[str, int]) -> by
         if any(claim.claim.contradicted for claim in judged):
             ax.set_xlabel("* the paper's own numbers speak against it", fontsize=8.5, loc="left")
         _draw_legend(figure, counted)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-        return png.getvalue()
+        return saving.save(figure)
 
 
 def _draw_legend(figure: Figure, counted: Mapping[str, int]) -> None:

@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
 
@@ -58,7 +59,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "code as it ran.",
         columns=COLUMNS,
         rows=tuple(_row(step) for step in about["path"]),
-        png=draw.encode(_sheet([paths, pooling])),
+        drawing=Drawing(saving.encode(_sheet([paths.png, pooling.png]))),
         alt=f"Two stacks of boxes. {_describe_passes(layer)} Below, two worked examples of pooling.",
         notes=(
             (
@@ -112,7 +113,7 @@ def _sheet(pngs: Sequence[bytes]) -> Image.Image:
     return draw.join_rows([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs], 30)
 
 
-def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
+def _paths(layer: Sequence[Mapping[str, Any]]) -> Drawing:
     """The convnet's stack at the right, the deconvnet's at the left, with the same maps at the same level."""
     height = len(layer) * STEP + BOX[1]
     with draw.figure(WIDE, height + 0.55) as figure:
@@ -139,7 +140,7 @@ def _paths(layer: Sequence[Mapping[str, Any]]) -> bytes:
             )
             if step["down"] == "max unpooling":
                 _switches(ax, left, right, level)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _reconstruction(layer: Sequence[Mapping[str, Any]], level: int) -> str:
@@ -180,7 +181,7 @@ def _switches(ax: Axes, left: float, right: float, level: int) -> None:
     ax.text((left + right) / 2 + 0.55, y + 0.07, "switches", ha="center", va="bottom", fontsize=7.8, color=draw.GREEN)
 
 
-def _pooling(examples: Sequence[Mapping[str, Any]]) -> bytes:
+def _pooling(examples: Sequence[Mapping[str, Any]]) -> Drawing:
     """A line per worked example, a panel per step."""
     with draw.figure(WIDE, LINE * len(examples)) as figure:
         for part, example in zip(figure.subfigures(len(examples), 1, squeeze=False)[:, 0], examples, strict=True):
@@ -190,7 +191,7 @@ def _pooling(examples: Sequence[Mapping[str, Any]]) -> bytes:
             part.suptitle(title, x=0.012, ha="left", weight="bold", fontsize=8.5)
             for ax, head in zip(part.subplots(1, len(HEADS), gridspec_kw={"wspace": 0.2}), HEADS, strict=True):
                 _panel(ax, head, example)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _panel(ax: Axes, head: str, example: Mapping[str, Any]) -> None:

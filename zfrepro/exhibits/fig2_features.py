@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
 
@@ -19,11 +20,13 @@ TITLE = "What activates the maps of each layer"
 PAPER = "Figure 2"
 MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # maps shown per layer, as in the paper; fewer where the layer has fewer
 COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps per line, as in the paper
+COLUMNS_SAVED = {**COLUMNS_OF, 4: 5, 5: 5}  # in a layer's file, which is to fill a slide
 BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row per map
 SHARE: dict[int, Literal["full", "half"]] = {4: "half", 5: "half"}
 WIDTH = {"full": 1480, "half": 724}  # pixels of a piece; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
 GROUND = "#9a9a9a"  # between projections
+THROUGH = "patches through projections"
 LARGEST = 54  # pixels: a tile of a face is drawn no larger than this, or than its own size
 EXACT = 3_000_000  # bytes; a smaller piece keeps its exact colours
 COLUMNS = (
@@ -44,18 +47,19 @@ def build(files: Mapping[str, Path]) -> Picture:
     about = artifacts.load_json(files["about"])
     arrays = {name: _first_maps(name, array) for name, array in artifacts.load_arrays(files["arrays"]).items()}
     layers = sorted(int(layer) for layer in about["layers"])
-    pictures = {layer: _layer(layer, arrays) for layer in layers}
+    pictures = {layer: _layer(layer, arrays, COLUMNS_OF, WIDTH[SHARE.get(layer, "full")]) for layer in layers}
     dead = "; ".join(
         f"layer {n}: {about['layers'][str(n)]['dead']} of {about['layers'][str(n)]['maps']}" for n in layers
     )
     return Picture(
         caption=f"Randomly chosen maps. Left block of each map: its {about['top']} strongest activations over {about['pictures']:,} "
-        "images, each projected separately through the deconvnet (grey is zero, one scale per map); right block: the image patches "
+        "images, each projected separately through the deconvnet; right block: the image patches "
         "that caused them, as large as the unit's receptive field. Layer 1: the filters themselves. "
-        f"Input {about['input_size']} pixels.",
+        f"Input {about['input_size']} pixels. {draw.SCALE} Patches through projections: a patch where its projection is strong, grey "
+        "where it is weak.",
         columns=COLUMNS,
         rows=tuple(_rows(layers, arrays, about)),
-        png=draw.encode(_sheet(pictures)),
+        drawing=Drawing(saving.encode(_sheet(pictures))),
         alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
         notes=(f"Maps that no image of the split activates: {dead}.",),
         pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
@@ -69,17 +73,17 @@ def _first_maps(name: str, array: np.ndarray) -> np.ndarray:
     return array[: MAPS.get(int(layer), 9)] if kind in BY_MAP else array
 
 
-def _layer(layer: int, arrays: Mapping[str, np.ndarray]) -> Image.Image:
-    """All maps of one layer: pairs of blocks, projections and patches."""
+def _layer(layer: int, arrays: Mapping[str, np.ndarray], columns_of: Mapping[int, int], width: int) -> Image.Image:
+    """All maps of one layer in at most `width` pixels: pairs of blocks, projections and patches."""
     patches = arrays[f"patches_{layer}"]
-    columns = COLUMNS_OF.get(layer, 4)
-    room = (WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP
+    columns = columns_of.get(layer, 4)
+    room = (width + GAP) // columns - GAP
     if layer == 1:
         return _first_layer(arrays, columns, room)
     side = (room - INNER - 4) // 6
     pairs = []
     for projections, patch in zip(arrays[f"projections_{layer}"], patches, strict=True):
-        left = draw.block(list(draw.grey_zero(projections)), 3, side, 1, GROUND)
+        left = draw.block(list(draw.show_projections(projections)), 3, side, 1, GROUND)
         pairs.append(draw.join_columns([left, draw.block(list(patch), 3, side, 1)], INNER))
     return draw.arrange(pairs, columns, GAP)
 
@@ -94,13 +98,17 @@ def _make_face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
 
 
 def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face, ...]:
-    """Only the projections, and only the patches; none for layer 1, whose filters are already large."""
+    """Only the projections, only the patches, and these through those; none for layer 1, whose filters are already large."""
     if layer == 1:
         return ()
-    projections = np.stack([draw.grey_zero(nine) for nine in arrays[f"projections_{layer}"]])
-    contents = {"projections": (projections, GROUND), "patches": (arrays[f"patches_{layer}"], "white")}
+    projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
+    contents = {
+        "projections": (np.stack([draw.show_projections(nine) for nine in projections]), GROUND),
+        "patches": (patches, "white"),
+        THROUGH: (np.stack([draw.see_through(*nine) for nine in zip(patches, projections, strict=True)]), GROUND),
+    }
     return tuple(
-        Face(name, draw.encode(_make_face(layer, *content), EXACT), f"{alt}, only the {name}.")
+        Face(name, saving.encode(_make_face(layer, *content), EXACT), f"{alt}, only the {name}.")
         for name, content in contents.items()
     )
 
@@ -130,7 +138,7 @@ def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], abo
     maps = f"Layer {layer}: {len(map_classes)} maps"
     return Piece(
         f"layer{layer}",
-        draw.encode(image, EXACT),
+        saving.save_images(image, _layer(layer, arrays, COLUMNS_SAVED, saving.WIDE), EXACT),
         f"{maps}, {content}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),

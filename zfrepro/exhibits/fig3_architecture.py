@@ -14,6 +14,7 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import runs
 from zfrepro.storage import artifacts
 
@@ -66,7 +67,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "Both are drawn from the network that the code built.",
         columns=COLUMNS,
         rows=tuple(_row(a, b, as_printed) for a, b in zip(full["rows"], trained["rows"], strict=True)),
-        png=_draw(pictures),
+        drawing=_draw(pictures),
         alt=_alt(full["rows"]),
         notes=("Boxes: height by the side of a map, depth by the logarithm of the number of maps.",),
         pieces=tuple(
@@ -112,7 +113,7 @@ def _alt(rows: list[dict[str, Any]]) -> str:
     return f"Block drawing of the network: input {rows[0]['input_size']} pixels, " + ", ".join(layers) + "."
 
 
-def _draw(pictures: Mapping[str, list[dict[str, Any]]]) -> bytes:
+def _draw(pictures: Mapping[str, list[dict[str, Any]]]) -> Drawing:
     """Title -> rows of a network, one network below the other; a single one without its title."""
     with draw.figure(WIDE, (2.2 if len(pictures) == 1 else 2.45) * len(pictures)) as figure:
         for ax, (title, rows) in zip(
@@ -121,7 +122,7 @@ def _draw(pictures: Mapping[str, list[dict[str, Any]]]) -> bytes:
             _network(ax, rows)
             if len(pictures) > 1:
                 ax.set_title(title)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _network(ax: Axes, rows: list[dict[str, Any]]) -> None:

@@ -12,9 +12,10 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageFont
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
 
@@ -40,17 +41,21 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
-    blocks = {int(layer): _block(arrays[f"projections_{layer}"], about["epochs"]) for layer in sorted(about["layers"])}
+    layers = {int(layer): arrays[f"projections_{layer}"] for layer in sorted(about["layers"])}
+    blocks = {layer: _block(projections, about["epochs"], WIDTH) for layer, projections in layers.items()}
     curves = _curves(about)
     return Picture(
         caption=_caption(arrays, about),
         columns=COLUMNS,
         rows=tuple(_rows(about)),
-        png=draw.encode(_sheet(blocks, curves)),
+        drawing=Drawing(saving.encode(_sheet(blocks, curves.png))),
         alt=f"Grids of projections for layers {min(blocks)} to {max(blocks)}, one column per epoch; "
         f"then similarity to the final network over training. {_describe_convergence(about)}",
         notes=tuple(_notes(about)),
-        pieces=(*(_piece(layer, block, about) for layer, block in blocks.items()), _curve_piece(curves, about)),
+        pieces=(
+            *(_piece(layer, block, layers[layer], about) for layer, block in blocks.items()),
+            _curve_piece(curves, about),
+        ),
         rows_title="How close each layer is to its final state",
     )
 
@@ -64,8 +69,8 @@ def _caption(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
     return (
         f"Rows: {max(len(arrays[f'maps_{layer}']) for layer in about['layers'])} randomly chosen maps of each layer. Columns: epochs "
         f"{_epochs(about)} of {about['training']} (the paper: {EPOCHS}). Each tile projects the map's single strongest activation "
-        f"over {images} training images, with the weights of that epoch; the image may change from column to column. Grey is zero; "
-        "contrast is enhanced, one scale per tile."
+        f"over {images} training images, with the weights of that epoch; the image may change from column to column. "
+        f"{draw.SCALE}"
     )
 
 
@@ -83,15 +88,15 @@ def _epoch_labels(epochs: Sequence[float]) -> list[str]:
     return labels
 
 
-def _block(projections: np.ndarray, epochs: list[float]) -> Image.Image:
-    """Projections (E, M, side, side, 3): a row per map, a column per epoch, the epochs above."""
-    count, maps = projections.shape[:2]
-    side = (WIDTH + GAP) // count - GAP
-    tiles = [draw.grey_zero(projections[epoch, number]) for number in range(maps) for epoch in range(count)]
+def _block(projections: np.ndarray, epochs: list[float], width: int) -> Image.Image:
+    """Projections (E, M, side, side, 3): a row per map, a column per epoch, the epochs above, in at most `width` pixels."""
+    count, head = len(projections), round(HEAD * width / WIDTH)
+    side = (width + GAP) // count - GAP
+    tiles = [tile for row in projections.swapaxes(0, 1) for tile in draw.show_projections(row)]
     grid = draw.block(tiles, count, side, GAP)
-    sheet = Image.new("RGB", (grid.width, grid.height + round(1.5 * HEAD)), "white")
-    sheet.paste(grid, (0, round(1.5 * HEAD)))
-    font, pen = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), HEAD), ImageDraw.Draw(sheet)
+    sheet = Image.new("RGB", (grid.width, grid.height + round(1.5 * head)), "white")
+    sheet.paste(grid, (0, round(1.5 * head)))
+    font, pen = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), head), ImageDraw.Draw(sheet)
     for column, label in enumerate(_epoch_labels(epochs)):
         pen.text((column * (side + GAP) + side / 2, 0), label, fill=draw.INK, font=font, anchor="ma")
     return sheet
@@ -106,7 +111,8 @@ def _sheet(blocks: Mapping[int, Image.Image], curves: bytes) -> Image.Image:
     return draw.join_rows([draw.join_columns(titled[i : i + 2], 32) for i in range(0, len(titled), 2)], 30)
 
 
-def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
+def _piece(layer: int, block: Image.Image, projections: np.ndarray, about: Mapping[str, Any]) -> Piece:
+    large = _block(projections, about["epochs"], saving.half_width(len(projections) * projections.shape[2]))
     record = about["layers"][str(layer)]
     changes = (
         f"their responses correlate with the final ones by {record['responses'][0]:.2f} in the first column and "
@@ -116,19 +122,19 @@ def _piece(layer: int, block: Image.Image, about: Mapping[str, Any]) -> Piece:
     )
     return Piece(
         f"layer{layer}",
-        draw.encode(block, draw.SMALL),
+        saving.save_images(block, large, saving.SMALL),
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",
     )
 
 
-def _curve_piece(curves: bytes, about: Mapping[str, Any]) -> Piece:
+def _curve_piece(curves: Drawing, about: Mapping[str, Any]) -> Piece:
     alt = f"One line per layer, rising to 1 towards the end of training. {_describe_convergence(about)}"
     return Piece("likeness", curves, alt, SETTLED, "half", plot=True)
 
 
-def _curves(about: Mapping[str, Any]) -> bytes:
+def _curves(about: Mapping[str, Any]) -> Drawing:
     with draw.figure(3.62, 3.1) as figure:
         ax = figure.subplots()
         ax.axhline(about["settled"], color=draw.LINE, linestyle=(0, (4, 3)), linewidth=1)
@@ -138,7 +144,7 @@ def _curves(about: Mapping[str, Any]) -> bytes:
         ax.set(xlim=(0, 100), ylim=(min(0.0, ax.get_ylim()[0]), 1.03), xlabel="share of training (%)")
         ax.set_ylabel("correlation with final responses")
         ax.legend(loc="lower right")
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _curve(ax: Axes, about: Mapping[str, Any], record: Mapping[str, Any], colour: str, label: str) -> None:

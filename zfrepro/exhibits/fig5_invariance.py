@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.invariance import (
@@ -66,7 +67,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"image; black: mean over {count} images, grey: the middle half of them. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(row for kind in KINDS for row in _rows(kind, arrays)),
-        png=_draw(list(KINDS), arrays, about),
+        drawing=_draw(list(KINDS), arrays, about),
         alt="Three rows, for translation, scale and rotation: images, and curves of both distances and of the probability.",
         notes=(
             f"Distances: every map of layer 1 is scaled to unit length, so that two images are at most {about['largest']['1']:.1f} "
@@ -148,7 +149,7 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
     )
 
 
-def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Drawing:
     """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
     entries = _legend_entries(about)
     lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
@@ -175,7 +176,7 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
             handlelength=1.2,
             columnspacing=1.2,
         )
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _thumbnails(ax: Axes, views: np.ndarray) -> None:

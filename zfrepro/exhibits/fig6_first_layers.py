@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw, first_layer_plots
+from zfrepro.exhibits.kit import draw, first_layer_plots, saving
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.first_layer_plots import NAMES
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements import first_layers
 from zfrepro.measurements.files import BASES
@@ -56,7 +57,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=_caption(layers_of),
         columns=COLUMNS,
         rows=tuple(_row(label, layers) for label, layers in layers_of.items()),
-        png=draw.encode(_sheet(pieces)),
+        drawing=Drawing(saving.encode(_sheet(pieces))),
         alt="First-layer filters and layer-2 projections of the baseline and the improved network, and their spectra. "
         + " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items()),
         notes=tuple(_notes(layers_of)),
@@ -76,7 +77,7 @@ def _caption(layers_of: Mapping[str, Layers]) -> str:
         first
         + f"(b) Filters of the baseline, {base.side} pixels, stride {base.about['stride']}; (c) of the improved network, "
         f"{ours.side} pixels, stride {ours.about['stride']}; each with its own contrast. (d), (e) Layer 2 of the same two: the "
-        f"{base.about['top']} strongest activations of randomly chosen maps, projected, one scale per map. Last, the spectra of all four."
+        f"{base.about['top']} strongest activations of randomly chosen maps, projected. {draw.SCALE} Last, the spectra of all four."
     )
 
 
@@ -107,9 +108,11 @@ def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) 
     """11 columns for the paper's 96 filters; for fewer, about the same shape with as few empty places as possible."""
     shape = math.sqrt(len(tiles) * 11 / 9)
     columns = min(math.ceil(shape), max(1, math.floor(shape)), key=lambda columns: -len(tiles) % columns)
-    grid = draw.block(list(tiles), columns, (WIDTH + GAP) // columns - GAP, GAP)
+    shown, large = (
+        draw.block(list(tiles), columns, (width + GAP) // columns - GAP, GAP) for width in (WIDTH, saving.WIDE // 2)
+    )
     alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
-    return Piece(letter, draw.encode(grid), alt, title, "half")
+    return Piece(letter, saving.save_images(shown, large), alt, title, "half")
 
 
 def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
@@ -123,10 +126,16 @@ def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
 def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     """5 x 5 maps, each a block of 3 x 3 projections."""
     maps = layers.arrays["projections_2"][:MAPS]
-    side = ((WIDTH + INNER) // 5 - INNER - 2) // 3
-    sheet = draw.arrange([draw.block(list(draw.grey_zero(tiles)), 3, side, 1, "#9a9a9a") for tiles in maps], 5, INNER)
+    blocks = [list(draw.show_projections(tiles)) for tiles in maps]
+    shown, large = (_arrange(blocks, width) for width in (WIDTH, saving.half_width(15 * maps.shape[2])))
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
-    return Piece(letter, draw.encode(sheet, draw.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
+    return Piece(letter, saving.save_images(shown, large, saving.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
+
+
+def _arrange(blocks: Sequence[list[np.ndarray]], width: int) -> Image.Image:
+    """Blocks of 3 x 3 tiles, five in a line, in at most `width` pixels."""
+    side = ((width + INNER) // 5 - INNER - 2) // 3
+    return draw.arrange([draw.block(tiles, 3, side, 1, "#9a9a9a") for tiles in blocks], 5, INNER)
 
 
 def _spectra_piece(layers_of: Mapping[str, Layers]) -> Piece:

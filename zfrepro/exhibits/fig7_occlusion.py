@@ -20,6 +20,7 @@ from matplotlib.transforms import Bbox
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Grid, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number, probability_number, probability_text
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
@@ -61,7 +62,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "(e) most probable class.",
         columns=COLUMNS,
         rows=tuple(numbers),
-        png=_sheet(arrays, about),
+        drawing=Drawing(_sheet(arrays, about).png),
         alt=f"{count} rows of five panels: input, activation map, projections, probability map, label map.",
         notes=(
             "In (a) the square is where it lowers the probability of the true class most. Maps are enlarged to the size of the image, "
@@ -116,11 +117,11 @@ def _row(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> 
 def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], row: Row) -> Piece:
     with _figure([i], arrays, about) as figure:
         axes = _panels(figure, [i], arrays, about)[0]
-        png = draw.png(figure)
+        drawing = draw.save(figure, "jpg")  # after which the panels lie as in its PNG
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
     return Piece(
         f"picture{i + 1}",
-        png,
+        drawing,
         f"{row.text('true')}: probability of the true class falls from {row.text('p_clean')} uncovered to {row.text('p_least')} at its "
         f"lowest; {row.text('label_kept')} % of positions keep the label.",
         row.text("true"),
@@ -174,11 +175,11 @@ def _grid(panel: Bbox, cells: list[list[str]], first: float = 0.0, across: float
     return Grid(round(left, 5), round(top, 5), round(width, 5), round(height, 5), tuple(map(tuple, cells)))
 
 
-def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Drawing:
     count = len(arrays["inputs"])
     with _figure(range(count), arrays, about) as figure:
         _panels(figure, range(count), arrays, about)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _figure(
@@ -263,7 +264,7 @@ def _bar_ticks(low: float, high: float) -> dict[float, str]:
 
 
 def _projections(ax: Axes, projections: np.ndarray) -> None:
-    tiles = [np.array(draw.resize(tile, 96)) for tile in draw.grey_zero(projections)]
+    tiles = [np.array(draw.resize(tile, 96)) for tile in draw.show_projections(projections)]
     tiles[0][:4], tiles[0][-4:], tiles[0][:, :4], tiles[0][:, -4:] = 0, 0, 0, 0
     ax.imshow(draw.block(tiles, 2, 96, 4), interpolation="antialiased")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.measurements import files as measured_files
@@ -20,7 +20,7 @@ PAPER = "Figure 8"
 PARTS = ("Right eye", "Left eye", "Nose")
 MASKS = (*PARTS, "Random")
 RANDOM = 3  # random squares shown per image
-SIDE, GAP, LETTERS = 206, 6, 22  # pixels: an image, the space between two, the heads
+WIDTH, GAP, LETTERS = 1480, 6, 22  # pixels: the figure, the space between two images, the heads
 LAYERS = (5, 7)
 
 
@@ -54,7 +54,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
-        png=draw.encode(_sheet(arrays, about, random)),
+        drawing=saving.save_images(_sheet(arrays, about, random, WIDTH), _sheet(arrays, about, random, saving.WIDE)),
         alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
         "positions covered by a grey square.",
         notes=(
@@ -64,13 +64,14 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
 
 
-def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int) -> Image.Image:
-    """One column per mask: the original images, then with each mask that is shown."""
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], random: int, width: int) -> Image.Image:
+    """One column per mask: the original images, then with each mask that is shown; in at most `width` pixels."""
     heads = ["Original", *PARTS, *(f"Random {i + 1}" for i in range(random))]
+    side, letters = (width + GAP) // len(heads) - GAP, round(LETTERS * width / WIDTH)
     columns = []
     for column, head in enumerate(heads):
         crops = arrays["inputs"] if column == 0 else _cover(arrays, about, column - 1)
-        columns.append(draw.add_title(draw.block(list(crops), 1, SIDE, GAP), head, LETTERS))
+        columns.append(draw.add_title(draw.block(list(crops), 1, side, GAP), head, letters))
     return draw.join_columns(columns, GAP)
 
 

@@ -60,7 +60,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         caption=f"Left: the paper's figure. Right: this experiment. Target here: {folds.text()}. {bars}. {' '.join(levels)}",
         columns=COLUMNS,
         rows=(*_rows(printed, curves), *_levels(theirs, ours)),
-        png=accuracy_curves.draw_panels(panels),
+        drawing=accuracy_curves.draw_panels(panels),
         alt=_alt(curves, theirs, ours),
         notes=(
             "The paper's own curve is read from the vector paths of its figure, to about 0.05. The other methods and the non-pretrained "

@@ -17,6 +17,7 @@ from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Highlight, Row, Table, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability, share_number
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.intervals import Limits
@@ -49,7 +50,7 @@ def build(files: Mapping[str, Path]) -> Table:
         caption=_caption(scores, about),
         columns=COLUMNS,
         rows=rows,
-        png=_plot(scores),
+        drawing=_plot(scores),
         alt=_alt(rows),
         notes=(
             "The fall is the decrease of the true class's probability relative to the uncovered image, summed over positions. "
@@ -144,7 +145,7 @@ def _mean(values: np.ndarray) -> Number:
     return Number(float(values.mean()), 1)
 
 
-def _plot(scores: Scores) -> bytes:
+def _plot(scores: Scores) -> Drawing:
     """One point per image: below the diagonal, the true class is less probable when the object is covered."""
     columns = scores.values
     with draw.figure(6.6, 2.9) as figure:
@@ -161,7 +162,7 @@ def _plot(scores: Scores) -> bytes:
         )
         reach = max(20.0, 5 * np.ceil(np.abs(gain).max() / 5)) if len(gain) else 20.0
         right.set_xlim(-reach, reach)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _alt(rows: tuple[Row, ...]) -> str:

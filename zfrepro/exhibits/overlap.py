@@ -13,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw
+from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.axes_numbers import make_logarithmic
 from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.storage import artifacts
 
 TITLE = "Overlap of target and source images"
@@ -39,6 +40,7 @@ COLUMNS = (
 )
 MAX_PAIRS = 12  # pairs of a target
 SIDE, GAP = 106, 4  # pixels: an image, so that a line of pairs is as wide as the histograms; the space between two
+SAVED = (saving.WIDE + GAP) // MAX_PAIRS - GAP + 1  # pixels: an image in the file
 BINS = np.linspace(-0.2, 1, 61).tolist()
 
 
@@ -91,7 +93,7 @@ def build(files: Mapping[str, Path]) -> Table:
         "channel. They are excluded from all folds.",
         columns=COLUMNS,
         rows=(*(_row(target) for target in targets), *_by_class(targets)),
-        png=_sheet(targets),
+        drawing=Drawing(_sheet(targets)),
         alt=_describe(targets),
         notes=(
             "The paper also finds such images by normalised correlation, gives no size or threshold, and removes them from ImageNet before "
@@ -145,14 +147,14 @@ def _by_class(targets: Sequence[_Target]) -> list[Row]:
     return rows
 
 
-def _histograms(targets: Sequence[_Target]) -> bytes:
+def _histograms(targets: Sequence[_Target]) -> Drawing:
     with draw.figure(6.6, 2.1) as figure:
         axes = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
         for ax, target in zip(axes, targets, strict=True):
             _histogram(ax, target)
         axes[0].set_ylim(0.7, 8 * axes[0].get_ylim()[1])  # room for the legends
         axes[0].set_ylabel("images")
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _histogram(ax: Axes, target: _Target) -> None:
@@ -166,11 +168,11 @@ def _histogram(ax: Axes, target: _Target) -> None:
     ax.legend(loc="upper left")
 
 
-def _strip(target: _Target) -> np.ndarray:
-    """(2 SIDE + GAP, ..., 3): target images above, source images below."""
+def _strip(target: _Target, side: int = SIDE) -> np.ndarray:
+    """(2 side + GAP, ..., 3): target images above, source images below."""
     pairs = target.pairs["pairs"][:MAX_PAIRS]
     images = [image for half in (0, 1) for image in pairs[:, half]]
-    return np.asarray(draw.block(images, len(pairs), SIDE, GAP))
+    return np.asarray(draw.block(images, len(pairs), side, GAP))
 
 
 def _pairs(target: _Target) -> Piece:
@@ -182,7 +184,7 @@ def _pairs(target: _Target) -> Piece:
     image = Image.fromarray(_strip(target))
     return Piece(
         f"pairs_{target.name}",
-        draw.encode(image),
+        saving.save_images(image, Image.fromarray(_strip(target, SAVED))),
         f"{title}. Correlations: {', '.join(correlations)}.",
         title,
         least=560,
@@ -191,12 +193,12 @@ def _pairs(target: _Target) -> Piece:
 
 def _sheet(targets: Sequence[_Target]) -> bytes:
     """Histograms above, pairs of every target below."""
-    head = Image.open(io.BytesIO(_histograms(targets))).convert("RGB")
+    head = Image.open(io.BytesIO(_histograms(targets).png)).convert("RGB")
     strips = [
         draw.add_title(_widen(Image.fromarray(_strip(target)), head.width), _pairs(target).title, 18)
         for target in targets
     ]
-    return draw.encode(draw.join_rows([head, *strips], 3 * GAP))
+    return saving.encode(draw.join_rows([head, *strips], 3 * GAP))
 
 
 def _widen(image: Image.Image, width: int) -> Image.Image:

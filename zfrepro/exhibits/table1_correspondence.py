@@ -22,6 +22,7 @@ from zfrepro.exhibits.kit.base import (
 )
 from zfrepro.exhibits.kit.effects import NONE, effect_cells
 from zfrepro.exhibits.kit.numbers import Number, measured_number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.measurements.correspondence import MASKS, PARTS, below_random, printed_below_random
 from zfrepro.storage import artifacts
@@ -65,7 +66,7 @@ def build(files: Mapping[str, Path]) -> Table:
         f"{_source(about)}, input {about['input_size']} pixels. Layer 5 after pooling, layer 7 after its ReLU. Lower means more similar.",
         columns=COLUMNS,
         rows=tuple(rows),
-        png=_plot(rows),
+        drawing=_plot(rows),
         alt=_alt(everything),
         notes=_notes(everything, intervals=len(samples) > 1),
         highlights=_highlights(everything),
@@ -166,7 +167,7 @@ def _active_in_one(sample: Mapping[str, Any]) -> str:
     )
 
 
-def _plot(rows: list[Row]) -> bytes:
+def _plot(rows: list[Row]) -> Drawing:
     lines = [row for row in rows if row.label.lower() != "random"]
     panels = [make_panel(f"Layer {layer}", lines, f"layer{layer}_effect") for layer in LAYERS]
     headings = {i for i, row in enumerate(lines) if row.kind == "heading"}

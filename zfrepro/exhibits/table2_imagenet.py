@@ -29,6 +29,7 @@ from zfrepro.exhibits.kit.effects import (
 )
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
 from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import ensembles, runs
 from zfrepro.measurements.estimate import Estimate
 from zfrepro.measurements.networks import Networks
@@ -90,7 +91,7 @@ def build(files: Mapping[str, Path]) -> Table:
         "view alone. The paper's numbers are for ImageNet 2012; its test labels are not public, so that column has the paper's only.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(our_rows, [_seeds(line["name"], networks) for line in table if line["name"] in BASES]),
+        drawing=_plot(our_rows, [_seeds(line["name"], networks) for line in table if line["name"] in BASES]),
         alt=_alt(our_rows),
         notes=(
             f"{effect_note(networks)} "
@@ -191,7 +192,7 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
     return tuple(ordered)
 
 
-def _plot(our_rows: list[Row], seeds: list[list[list[float]]]) -> bytes:
+def _plot(our_rows: list[Row], seeds: list[list[list[float]]]) -> Drawing:
     panels = [make_panel(title, our_rows, f"{key}_effect") for key, title in ERRORS.items()]
     by_panel = [[row[i] for row in seeds] for i in range(len(ERRORS))]
     return draw.dot_plot(list(IN_PLOT.values()), panels, "effect (points)", seeds=by_panel, zero=True)

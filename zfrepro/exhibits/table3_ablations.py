@@ -23,6 +23,7 @@ from zfrepro.exhibits.kit.base import (
 from zfrepro.exhibits.kit.effects import NONE, effect_cells, effect_note, explain_missing, measure_effect, recipe_notes
 from zfrepro.exhibits.kit.error_notes import divergence_notes, interval_note, name_views
 from zfrepro.exhibits.kit.numbers import Number, measured_number, printed_number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import convergence, runs
 from zfrepro.measurements.estimate import NotMeasured
 from zfrepro.measurements.networks import FOUR_LAYERS, Networks
@@ -72,7 +73,7 @@ def build(files: Mapping[str, Path]) -> Table:
         f"{_join(sorted({run.errors['train_n'] for run in trained}))} images.",
         columns=COLUMNS,
         rows=_under_headings(table, rows),
-        png=_plot(table, rows, seeds),
+        drawing=_plot(table, rows, seeds),
         alt=_alt(ran),
         notes=(
             effect_note(networks),
@@ -155,7 +156,7 @@ def _under_headings(table: list[dict[str, Any]], rows: list[Row]) -> tuple[Row, 
     return tuple(ordered)
 
 
-def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> bytes:
+def _plot(table: list[dict[str, Any]], rows: list[Row], seeds: Mapping[str, list[list[float]]]) -> Drawing:
     """seeds: row of the paper's table -> the effects of single seeds, by panel."""
     lines = _under_headings(table, rows)
     panels = [

@@ -13,6 +13,7 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, difference, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number, printed_number, printed_value
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten
 from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
@@ -85,7 +86,7 @@ def build(files: Mapping[str, Path]) -> Table:
         caption=_caption(record, names),
         columns=columns,
         rows=tuple(rows),
-        png=_plot(printed, printed_names, names, precisions, record["target"]),
+        drawing=_plot(printed, printed_names, names, precisions, record["target"]),
         alt=_alt(precisions),
         notes=tuple(_notes(printed_names)),
         highlights=_highlights(lines[MEAN], precisions["softmax"]),
@@ -197,7 +198,7 @@ def _plot(
     names: Sequence[str],
     precisions: Mapping[str, _Precisions],
     target: str,
-) -> bytes:
+) -> Drawing:
     theirs = {label: printed_number(line["ours"]) for label, line in printed.items()}
     ours = {
         name: {printed_names.get(label, label): number for label, number in precisions[name].classes.items()}
@@ -214,7 +215,7 @@ def _plot(
             ax.set_title(title)
         handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _panel(ax: Axes, labels: Sequence[str], series: Mapping[str, Mapping[str, Number | None]]) -> None:

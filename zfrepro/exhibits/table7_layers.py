@@ -16,6 +16,7 @@ from zfrepro import paper
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Row, Table, heading, make_row
 from zfrepro.exhibits.kit.numbers import Number, fold_number, measured_number, printed_number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import transfers
 from zfrepro.storage import artifacts
 
@@ -105,7 +106,7 @@ def build(files: Mapping[str, Path]) -> Table:
         caption=f"Mean of the per-class accuracies in percent, by the layer whose features are classified. Here: {description}.",
         columns=columns,
         rows=_rows(targets, columns),
-        png=_plot(targets),
+        drawing=_plot(targets),
         alt=_alt(targets),
         notes=(
             "± of ours: standard deviation over the splits. The paper prints the softmax on layers 5 and 7 only. Features are a "
@@ -198,7 +199,7 @@ def _hog_rows(targets: Sequence[_Target], columns: Sequence[Column]) -> list[Row
     return [heading("Hand-crafted features in place of a layer", columns), row]
 
 
-def _plot(targets: Sequence[_Target]) -> bytes:
+def _plot(targets: Sequence[_Target]) -> Drawing:
     with draw.figure(6.6 if len(targets) > 1 else 4.0, 3.4) as figure:
         axes = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
         for ax, target in zip(axes, targets, strict=True):
@@ -208,7 +209,7 @@ def _plot(targets: Sequence[_Target]) -> bytes:
         handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
         handles |= {name: handles.pop(name) for name in (HOG, CHANCE) if name in handles}  # last
         figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3 if len(targets) > 1 else 2)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _panel(ax: Axes, target: _Target) -> None:

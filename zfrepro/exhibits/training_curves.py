@@ -15,6 +15,7 @@ from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.storage import artifacts
 
@@ -69,7 +70,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         "during training, on crops and with dropout; validation uses the single centre view.",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
-        png=_plot(histories, diverged),
+        drawing=_plot(histories, diverged),
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
         + "; ".join(f"{run} {_last_error(history, run in diverged)}" for run, history in histories.items()),
         notes=(
@@ -113,7 +114,7 @@ def _row(run: str, line: Mapping[Any, Any]) -> Row:
     return make_row(COLUMNS, {"run": run, **finite}, partial=True)
 
 
-def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes:
+def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> Drawing:
     names = _curve_names(list(histories), diverged)
     columns = _legend_columns(names)
     with draw.figure(WIDE, 2.6 + LINE * -(-len(names) // columns)) as figure:
@@ -125,7 +126,7 @@ def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> bytes
         handles = axes[0].get_legend_handles_labels()[0][::-1]
         texts = [shorten(name, WIDE / columns - SWATCH, SIZE) for name in names]
         figure.legend(handles, texts, loc="outside lower center", ncols=columns, fontsize=SIZE)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _curve_names(runs: Sequence[str], diverged: Container[str]) -> list[str]:

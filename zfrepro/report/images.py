@@ -31,8 +31,8 @@ CUBE_CELLS = 64**3  # cells of the colour cube
 CELLS = 16_000  # an image with colours in more of them counts as a photograph, which saves time
 SPARSE = 0.05  # bytes per pixel; below it, an image with a palette is not tried with losses
 LARGE = 2  # times the bytes of the lossy image: for a larger PNG no lossless WebP is tried
-FILE = 340_000  # bytes; a figure's file above that loses pixels too,
-AIM = 300_000  # down to about this many
+FILE = 340_000  # bytes; a figure's file above that loses pixels too
+OVERVIEW = 110_000  # bytes of one whose parts are saved as files of their own
 EFFORT = 6  # of zlib: 9 saves 4 % of the bytes for five times the seconds
 WEBP_EFFORT = {
     "lossless": True,
@@ -99,12 +99,12 @@ def for_print(source: SourceImage) -> Coded:
     return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG))
 
 
-def for_file(source: SourceImage) -> bytes:
-    """PNG with the same pixels, fewer if it would be larger than FILE bytes."""
+def for_file(source: SourceImage, largest: int = FILE) -> bytes:
+    """PNG with the same pixels, fewer if it would be larger than `largest` bytes."""
     source, picture = _with_palette_of_photograph(source), source.picture
     best = min(source.exact(), key=_size).content
-    while picture is not None and len(best) > FILE:
-        step = min(0.95, (AIM / len(best)) ** 0.5)
+    while picture is not None and len(best) > largest:
+        step = min(0.95, (0.88 * largest / len(best)) ** 0.5)
         picture = picture.resize([max(1, round(step * size)) for size in picture.size], Image.Resampling.LANCZOS)
         best = min(best, _png(with_palette(picture) if source.palette else picture).content, key=len)
     return best

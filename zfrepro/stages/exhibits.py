@@ -22,7 +22,7 @@ from zfrepro.storage import artifacts, not_measured
 from zfrepro.storage.diverged import explain_not_finite
 
 if TYPE_CHECKING:
-    from zfrepro.exhibits.kit.base import Exhibit
+    from zfrepro.exhibits.kit.base import Exhibit, Piece
 
 
 # Arrays in which NaN means "none": no position of the square on the object, or beside it; no energy in a map's projections
@@ -114,8 +114,15 @@ def _page(spec: Spec, module: Any, built: Exhibit) -> dict[str, Any]:
         "rows_title": getattr(built, "rows_title", ""),
         **built.table(),
         "data": dict(built.data),
-        "pieces": [_plain(asdict(piece)) for piece in built.pieces],
+        "saved": _plain(dict(built.drawing.saved)),
+        "pieces": [_plain_piece(piece) for piece in built.pieces],
     }
+
+
+def _plain_piece(piece: Piece) -> dict[str, Any]:
+    """With `png` and `saved` of its drawing."""
+    record = asdict(piece)
+    return {**_plain(record.pop("drawing")), **_plain(record)}
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,11 @@
-"""Compile the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, a summary for the site."""
+"""Compile the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, PDF and JPEG, provenance, a summary for the site."""
 
 from __future__ import annotations
 
 import base64
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from zfrepro.storage import artifacts, machine
 from zfrepro.storage.diverged import explain_not_finite
 
 DATA_FILES = ("report/templates/print.html", "report/templates/print.css")
+FORMATS = {"pdf": "PDF", "jpg": "JPEG", "png": "PNG"}  # of the files that exhibits save
 KINDS = (("tables", "csv"), ("tables", "tex"), ("figures", "png"))
 LONG = 24  # rows; a longer table of a figure is left out of the PDF
 MAX_ROWS = 600  # rows of one table on the page; its CSV has all of them
@@ -65,7 +66,7 @@ def run(spec: Spec, results: Path, out: Path) -> None:
         pictures = dict(itertools.chain.from_iterable(exhibit.pictures() for exhibit in encoded))
         printed = printer.submit(isolated_pdf, text, pictures)  # lays out the pages while the pictures are encoded
         page = render("page.html", spec, [exhibit.for_page() for exhibit in encoded], origin, cover.pictures(exhibits))
-        _save_files(out, folders, [exhibit.file() for exhibit in encoded])
+        _save_files(out, folders, [exhibit.file() for exhibit in encoded], exhibits)
         artifacts.save_json(out / "provenance.json", origin)
         try:
             _save(out / "report.pdf", printed.result())
@@ -135,8 +136,22 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
         stored["pieces"] = [
             {"name": name, "png": figure, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
             | {"label": "", "faces": [], "grids": [], "plot": stored["kind"] != "left-out"}
+            | {"saved": stored["saved"]}
         ]
-    return {**stored, "groups": list(_groups(stored["columns"]))}
+        stored["saved"] = {}
+    for piece in stored["pieces"]:
+        piece["links"] = _links(_stem(name, piece["name"]), piece["saved"])
+    return {**stored, "links": _links(name, stored["saved"]), "groups": list(_groups(stored["columns"]))}
+
+
+def _stem(exhibit: str, piece: str) -> str:
+    """Of the files of a piece; an exhibit of one picture has no pieces."""
+    return exhibit if piece == exhibit else f"{exhibit}-{piece}"
+
+
+def _links(stem: str, saved: Iterable[str]) -> list[tuple[str, str]]:
+    """Format and address of every saved file: `("PDF", "figures/table3_ablations.pdf")`."""
+    return [(FORMATS[ending], f"figures/{stem}.{ending}") for ending in saved]
 
 
 def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
@@ -150,16 +165,27 @@ def _groups(columns: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
         i += width
 
 
-def _save_files(out: Path, folders: dict[str, Path], figures: list[bytes]) -> None:
-    """tables/ and figures/: those of each exhibit; files of exhibits that the report no longer has are deleted."""
-    for kind, suffix in KINDS:
-        for old in (out / kind).glob(f"*.{suffix}"):
-            if old.stem not in folders:
-                old.unlink()
+def _save_files(out: Path, folders: dict[str, Path], figures: list[bytes], exhibits: Sequence[dict[str, Any]]) -> None:
+    """tables/ and figures/: those of each exhibit; files that the report no longer has are deleted."""
+    files = dict(itertools.chain.from_iterable(map(_saved_files, exhibits)))
     for (name, folder), figure in zip(folders.items(), figures, strict=True):
-        _save(out / f"figures/{name}.png", figure)
+        files.setdefault(f"figures/{name}.png", figure)
         for suffix in ("csv", "tex"):
-            _save(out / f"tables/{name}.{suffix}", (folder / f"{name}.{suffix}").read_bytes())
+            files[f"tables/{name}.{suffix}"] = (folder / f"{name}.{suffix}").read_bytes()
+    for old in (path for kind in ("tables", "figures") for path in (out / kind).glob("*.*")):
+        if old.relative_to(out).as_posix() not in files:
+            old.unlink()
+    for name, content in files.items():
+        _save(out / name, content)
+
+
+def _saved_files(exhibit: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Path in the report's folder -> content, of an exhibit and its pieces."""
+    name = exhibit["name"]
+    saved = [(name, exhibit["saved"]), *((_stem(name, piece["name"]), piece["saved"]) for piece in exhibit["pieces"])]
+    for stem, contents in saved:
+        for ending, content in contents.items():
+            yield f"figures/{stem}.{ending}", base64.b64decode(content)
 
 
 def _save(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
 
 TICKS = (1, 10, 20, 30, 40, 50, 60)
@@ -54,7 +55,7 @@ def smallest_above(curve: Curve, level: float) -> int | None:
     return min((k for k, number in curve.items() if number.value > level), default=None)
 
 
-def draw_panels(panels: Sequence[Panel]) -> bytes:
+def draw_panels(panels: Sequence[Panel]) -> Drawing:
     """Panels side by side on common axes, each with its own legend below."""
     lines = max(len(panel.curves) + (panel.level is not None) for panel in panels)
     with draw.figure(WIDE, HIGH + LEGEND_LINE * lines) as figure:
@@ -63,7 +64,7 @@ def draw_panels(panels: Sequence[Panel]) -> bytes:
             _panel(ax, panel, WIDE / len(panels) - BESIDE)
         axes[0].set_ylabel("accuracy (%)")
         axes[0].set_ylim(bottom=0)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _panel(ax: Axes, panel: Panel, room: float) -> None:

@@ -25,6 +25,7 @@ from zfrepro.exhibits.kit.base import (
 )
 from zfrepro.exhibits.kit.effects import effect_cells
 from zfrepro.exhibits.kit.numbers import Number, fold_curve, measured_number, printed_number, printed_value
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import transfers
 from zfrepro.measurements.intervals import MIN_UNITS
 from zfrepro.storage import artifacts
@@ -82,7 +83,7 @@ def build(files: Mapping[str, Path], table: str, role: str) -> Table:
             *rows,
             *([heading(SECTIONS[1], columns), *baselines] if baselines else []),
         ),
-        png=_plot(gains, [*rows, *baselines], columns),
+        drawing=_plot(gains, [*rows, *baselines], columns),
         alt=_alt(gains, [*rows, *baselines], columns),
         notes=tuple(_notes(files, record, folds)),
         highlights=_highlights(lines, accuracies, role),
@@ -190,7 +191,7 @@ def _left_out(record: Mapping[str, Any]) -> str:
     )
 
 
-def _plot(gains: Sequence[Row], accuracies: Sequence[Row], columns: Sequence[Column]) -> bytes:
+def _plot(gains: Sequence[Row], accuracies: Sequence[Row], columns: Sequence[Column]) -> Drawing:
     rows = [heading(GAIN, columns), *gains, heading("Accuracy (%)", columns), *accuracies]
     keys = {column.group: column.key.removesuffix("_ours") for column in columns if column.role == "ours"}
     panels = [make_panel(group, rows, key) for group, key in keys.items()]

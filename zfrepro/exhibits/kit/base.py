@@ -1,4 +1,4 @@
-"""The parts of an exhibit: rows, which make both its table and its CSV, and pictures as PNG bytes with alt texts.
+"""The parts of an exhibit: rows, which make both its table and its CSV, and drawings with alt texts.
 
 An exhibit is a module with `TITLE`, `PAPER` (its number in the paper), `needs(config)` (label -> file, relative to the
 experiment's results) and `build(files)` (the same labels -> paths), which returns a `Table` or a `Picture`.
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell of text that starts with one for a formula
 
@@ -114,13 +115,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class Piece:
-    """One PNG. `share`: how much of a wide page it takes; `least`: the width in CSS pixels below which it scrolls instead of shrinking.
+    """One drawing. `share`: how much of a wide page it takes; `least`: the width in CSS pixels below which it scrolls instead of shrinking.
 
-    `label` names the PNG among its `faces`, the pictures that can be shown in its place.
+    `label` names the drawing among its `faces`, the pictures that can be shown in its place.
     """
 
     name: str
-    png: bytes
+    drawing: Drawing
     alt: str
     title: str = ""
     share: Literal["full", "half"] = "full"
@@ -130,17 +131,21 @@ class Piece:
     grids: tuple[Grid, ...] = ()
     plot: bool = False  # lines and text on white, no images: a dark page inverts it
 
+    @property
+    def png(self) -> bytes:
+        return self.drawing.png
+
 
 @dataclass(frozen=True)
 class Exhibit:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    png: bytes  # the whole exhibit in one picture, for figures/
+    drawing: Drawing  # the whole exhibit in one picture
     alt: str
     notes: tuple[str, ...] = ()
     highlights: tuple[Highlight, ...] = ()
-    pieces: tuple[Piece, ...] = ()  # what the page shows instead of `png`, where one picture would be too large
+    pieces: tuple[Piece, ...] = ()  # what the page shows instead of `drawing`, where one picture would be too large
     data: Mapping[str, Any] = field(default_factory=dict)  # plain values that the page lays out by itself
 
     kind = "exhibit"
@@ -148,6 +153,10 @@ class Exhibit:
     def __post_init__(self) -> None:
         for row in self.rows:
             _require_columns(row.cells, self.columns)
+
+    @property
+    def png(self) -> bytes:
+        return self.drawing.png
 
     def csv(self) -> str:
         """The table with extra columns for intervals, spreads and the headings over rows."""

@@ -1,11 +1,10 @@
-"""The look of every picture of the report: one style, one set of colours, PNG bytes that depend only on the content."""
+"""The look of every picture of the report: one style and one set of colours."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -14,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from zfrepro.exhibits.kit import saving
 from zfrepro.exhibits.kit.axes_numbers import set_tick_numbers
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import FONT, POINTS, missing_letters, width_of, wrap, writable
 
 # Okabe and Ito's palette, whose colours colour-blind readers can tell apart
@@ -27,10 +28,19 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW = (
 CYCLE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 INK, MUTED, LINE = "#1b1f24", "#6b7280", "#d5d9df"
 OURS, PAPER = BLUE, RED
-DPI = 200
 TITLE = 8.5  # points
+TYPICAL = 98  # percentile of the magnitudes of a projection
+SCALE = (  # what `show_projections` does, for captions
+    f"Grey is zero; each projection has its own scale, on which the {TYPICAL}th percentile of its magnitudes is four fifths of the way to "
+    "black or white."
+)
+BLUR, WEAK, STRONG, GREY = (
+    0.045,
+    0.25,
+    0.85,
+    128.0,
+)  # of what is seen through a projection: radius by side, shares of its typical strength
 LABELS, TITLE_GAP = 2.2, 0.12  # inches: the labels at the left of a dot plot, between a title and the next panel
-LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
 STYLE: dict[Any, Any] = {
     "font.family": FONT,
     "font.size": 8,
@@ -75,12 +85,10 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def png(figure: Figure, dpi: int | None = None) -> bytes:
-    """A figure as PNG in exact colours, so that rare colours of a legend stay distinct; numbers and titles are made to fit."""
+def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
+    """A figure, whose numbers and titles are made to fit; `jpg` where most of it is images."""
     fit_texts(figure)
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi or DPI, metadata={"Software": None})
-    return encode(Image.open(raw).convert("RGB"))
+    return saving.save(figure, ending)
 
 
 def fit_texts(figure: Figure) -> None:
@@ -120,25 +128,36 @@ def _may_be_wide(figure: Figure, ax: Axes) -> bool:
     return width_of(ax.get_title(loc="left"), TITLE, "bold") > 0.75 * figure.get_figwidth() / columns
 
 
-def encode(image: Image.Image, largest: int = LARGEST) -> bytes:
-    """PNG bytes, at most `largest`: exact if possible, else in 256 colours, else also reduced in size."""
-    data = _png(image)
-    while len(data) > largest:
-        data = _png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG))
-        image = image.resize((round(image.width * 0.85), round(image.height * 0.85)), Image.Resampling.LANCZOS)
-    return data
-
-
-def _png(image: Image.Image) -> bytes:
-    raw = io.BytesIO()
-    image.save(raw, "PNG", compress_level=6)
-    return raw.getvalue()
-
-
 def grey_zero(values: np.ndarray, share: float = 99.5) -> np.ndarray:
     """uint8 of signed values: 0 becomes middle grey, the percentile `share` of the magnitudes black or white."""
     largest = float(np.percentile(np.abs(values), share)) or float(np.abs(values).max()) or 1.0
     return np.clip(np.round(127.5 + 127.5 * values / largest), 0, 255).astype(np.uint8)
+
+
+def show_projections(projections: np.ndarray) -> np.ndarray:
+    """uint8 of (N, f, f, 3), each tile on a scale of its own: 0 is middle grey, the percentile TYPICAL of its magnitudes lies four fifths
+    of the way to black or white, and what is larger comes closer to these but is not clipped."""
+    scaled = projections / _typical(np.abs(projections))
+    return np.round(127.5 + 127.5 * scaled / np.cbrt(1 + np.abs(scaled) ** 3)).astype(np.uint8)
+
+
+def see_through(patches: np.ndarray, projections: np.ndarray) -> np.ndarray:
+    """uint8 of (N, f, f, 3): the patches where their projections are strong, middle grey where they are weak."""
+    strengths = np.abs(projections).max(axis=-1)
+    levels = np.round(255 * np.minimum(1, strengths / _typical(strengths))).astype(np.uint8)
+    radius = BLUR * patches.shape[1]
+    smooth = np.stack([np.asarray(Image.fromarray(tile).filter(ImageFilter.GaussianBlur(radius))) for tile in levels])
+    weak, strong = WEAK * _typical(smooth), STRONG * _typical(smooth)
+    opacity = np.clip((smooth - weak) / (strong - weak), 0, 1)[..., None]
+    return np.round(GREY + opacity * (patches - GREY)).astype(np.uint8)
+
+
+def _typical(magnitudes: np.ndarray) -> np.ndarray:
+    """The percentile TYPICAL of every tile of (N, ...), to divide by: the largest where that is 0, and 1 for a tile of zeros."""
+    tiles = magnitudes.reshape(len(magnitudes), -1)
+    scale = np.percentile(tiles, TYPICAL, axis=1)
+    scale = np.where(scale > 0, scale, tiles.max(axis=1))
+    return np.where(scale > 0, scale, 1.0).reshape(-1, *[1] * (magnitudes.ndim - 1))
 
 
 def stretch(values: np.ndarray) -> np.ndarray:
@@ -208,7 +227,7 @@ def dot_plot(
     headings: Container[int] = (),
     seeds: Sequence[Sequence[Sequence[float]]] = (),
     zero: bool = False,
-) -> bytes:
+) -> Drawing:
     """A row per label, a panel per quantity: the paper's number hollow, ours filled, a line between them.
 
     Each panel is (title, the paper's numbers, ours), a number or None per label; ours show their interval or spread. `headings`:
@@ -230,7 +249,7 @@ def dot_plot(
         axes[0].set_ylim(len(labels) - 0.4, -0.6)
         handles = axes[0].get_legend_handles_labels()
         plot.legend(*handles, loc="outside upper right", ncols=2, handletextpad=0.2)
-        return png(plot)
+        return save(plot)
 
 
 def _dots(

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.axes_numbers import make_logarithmic
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements.first_layers import Layers
 
 NAMES = {"unclipped": "not clipped", "baseline": "baseline", "improved": "improved"}
 STYLES = {"improved": (draw.BLUE, "-"), "baseline": (draw.RED, "-"), "unclipped": (draw.GREEN, (0, (3, 2)))}
 
 
-def sizes(networks: Mapping[str, Layers]) -> bytes:
+def sizes(networks: Mapping[str, Layers]) -> Drawing:
     """The RMS of every network's filters, in decreasing order."""
     with draw.figure(3.62, 2.95) as figure:
         ax = figure.subplots()
@@ -32,10 +33,10 @@ def sizes(networks: Mapping[str, Layers]) -> bytes:
         ax.set(xlabel="filters of layer 1, largest first", ylabel="RMS of a filter")
         make_logarithmic(ax)
         ax.legend(loc="best")
-        return draw.png(figure)
+        return draw.save(figure)
 
 
-def spectra(networks: Mapping[str, Layers]) -> bytes:
+def spectra(networks: Mapping[str, Layers]) -> Drawing:
     """Energy over frequency, of the filters and of the projections; triangles at the multiples of 1 / stride."""
     with draw.figure(7.4, 2.7) as figure:
         left, right = figure.subplots(1, 2)
@@ -53,7 +54,7 @@ def spectra(networks: Mapping[str, Layers]) -> bytes:
         _band(left, *next(iter(networks.values())).about["bands"])
         left.legend(loc="center right")
         make_logarithmic(right)
-        return draw.png(figure)
+        return draw.save(figure)
 
 
 def _band(ax: Axes, low: float, high: float) -> None:

@@ -1,11 +1,10 @@
 """A forest plot: one line a claim, its effect with the 95 % interval as a multiple of the paper's, under a heading for each topic.
 
-Like the board of claims it draws without `draw`, so that a change of how figures look judges no claim again.
+Like the board of claims it draws without the style of `draw`, so that a new colour of figures judges no claim again.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,13 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from zfrepro.exhibits.kit import saving
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, writable
 
 WIDTH, LINE, MARGIN = 10.2, 0.24, 1.0  # inches: the figure, a line, what axis and legend take
 LEFT, RIGHT = 4.9, 2.3  # inches beside the axes: claims, and effects in numbers
 FONT = 8.0  # points
 ENDS = -0.6, 2.1  # multiples of the yardstick that are shown; what lies beyond is an arrow at the edge
-DPI = 200
 GRID, INK, SOFT = "#dcdfe4", "#1b1f24", "#59616d"
 
 
@@ -40,8 +40,8 @@ class Line:
     paper: bool
 
 
-def draw(lines: Sequence[Line], style: dict[str, Any]) -> bytes:
-    """A PNG. Raises ValueError for no lines."""
+def draw(lines: Sequence[Line], style: dict[str, Any]) -> Drawing:
+    """Raises ValueError for no lines."""
     if not lines:
         raise ValueError("a forest plot needs lines")
     rows = len(lines) + len({line.topic for line in lines})
@@ -59,9 +59,7 @@ def draw(lines: Sequence[Line], style: dict[str, Any]) -> bytes:
         ax.axvline(1, color="#a84600", linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
         _draw_lines(ax, lines)
         _draw_legend(figure)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-        return png.getvalue()
+        return saving.save(figure)
 
 
 def _draw_lines(ax: Axes, lines: Sequence[Line]) -> None:

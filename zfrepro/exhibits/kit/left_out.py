@@ -1,11 +1,10 @@
 """An exhibit whose data cannot be there: its title and the reason, in the place where it would stand.
 
-It draws without `kit.draw`, since the stage imports it for every exhibit: a change of how figures look must not judge the claims again.
+It draws without the style of `kit.draw`: the stage imports it for every exhibit, and a new colour of figures must not judge claims again.
 """
 
 from __future__ import annotations
 
-import io
 import textwrap
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from zfrepro.exhibits.kit import saving
 from zfrepro.exhibits.kit.base import Column, Exhibit, make_row
+from zfrepro.exhibits.kit.saving import Drawing
+from zfrepro.exhibits.kit.texts import writable
 from zfrepro.measurements.estimate import NotMeasured
 
 __all__ = ["LeftOut", "NotMeasured", "leave_out"]
@@ -44,16 +46,14 @@ def leave_out(title: str, reason: str) -> LeftOut:
         caption=sentence,
         columns=COLUMNS,
         rows=(make_row(COLUMNS, {"left_out": sentence}),),
-        png=_picture(text),
+        drawing=_picture(text),
         alt=text,
     )
 
 
-def _picture(text: str) -> bytes:
-    lines = textwrap.wrap(text, LETTERS)
-    png = io.BytesIO()
+def _picture(text: str) -> Drawing:
+    lines = textwrap.wrap(writable(text), LETTERS)
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
         figure = Figure(figsize=(WIDE, 0.3 + LINE * len(lines)))
         figure.text(0.02, 0.5, "\n".join(lines), fontsize=8, color="#6b7280", va="center")
-        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
-    return png.getvalue()
+        return Drawing(saving.encode(saving.render(figure, saving.DPI)))

@@ -206,14 +206,24 @@
     dialog.querySelector("strong").textContent = title;
     dialog.classList.toggle("plot", image.closest("figure").classList.contains("plot"));
     dialog.querySelector("p").textContent = image.alt;
-    const save = dialog.querySelector("a");
-    save.href = image.src;
-    save.download = `${title.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "")}.${image.src.match(/^data:image\/(\w+)/)?.[1] ?? "png"}`;
+    const save = dialog.querySelector(".save");
+    save.href = asPng(image);
+    save.download = `${title.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "")}.png`;
+    dialog.querySelector(".saved")?.remove();
+    const files = image.closest("figure").querySelector(".saved");
+    if (files) save.after(files.cloneNode(true));
     const shown = dialog.querySelector("img");
     shown.src = image.src;
     shown.alt = image.alt;
     zoom(false);
     dialog.showModal();
+  }
+
+  /* The page holds WebP where it is smaller; slides and papers want PNG. */
+  function asPng(image) {
+    const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/png");
   }
 
   function makeDialog() {
