@@ -14,6 +14,7 @@ from PIL import Image
 
 from zfrepro.core.architecture import Network
 from zfrepro.exhibits import fig1_deconvnet, fig2_features, fig4_evolution, fig6_first_layers
+from zfrepro.exhibits.kit import saving
 from zfrepro.measurements import first_layers
 from zfrepro.storage import artifacts
 
@@ -191,6 +192,22 @@ def test_fig1_draws_steps_in_the_order_of_the_network(toy):
     names = [fig1_deconvnet._reconstruction(layer, level) for level in range(4)]
     assert names == ["Reconstruction", "Rectified unpooled maps", "Unpooled maps", "Unpooled maps"]
     assert fig1_deconvnet._reconstruction(layer[:3], 2) == "Reconstruction from the layer above"
+
+
+def test_fig1_joins_pooling_and_unpooling_by_the_switches(toy, monkeypatch):
+    """The arrow begins on the arrow of pooling, at a dot, and ends on that of unpooling."""
+    layer = artifacts.load_json(toy / "deconvnet/improved/features.json")["path"]
+    axes = []
+    monkeypatch.setattr(saving, "save", lambda figure, *rest: axes.extend(figure.axes) or saving.Drawing(b""))
+    fig1_deconvnet._paths(layer)
+    arrows = [text for text in axes[0].texts if hasattr(text, "xyann") and text.arrow_patch]
+    switches = next(arrow for arrow in arrows if arrow.xy[1] == arrow.xyann[1])
+    upright = {(arrow.xy[0], *sorted((arrow.xy[1], arrow.xyann[1]))) for arrow in arrows if arrow is not switches}
+    y = switches.xy[1]
+    for x in (switches.xy[0], switches.xyann[0]):
+        assert any(at == x and low < y < high for at, low, high in upright)
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes[0].lines] == [(switches.xyann[0], y)]
+    assert switches.arrowprops["shrinkA"] == switches.arrowprops["shrinkB"] == 0
 
 
 def test_fig2_shows_the_papers_number_of_maps_where_fig6_shows_more():

@@ -69,6 +69,7 @@ def test_the_figure_says_what_the_curves_are(tmp_path):
     assert probabilities[2] < probabilities[0]
     assert probabilities[2] < probabilities[1]
     assert [piece.name for piece in built.pieces] == ["shift", "scale", "turn"]
+    assert [list(piece.drawing.saved) for piece in built.pieces] == [["pdf"]] * 3
     assert built.highlights[0].ours.startswith("1.00 against ")
 
 
@@ -82,3 +83,31 @@ def test_long_names_stay_inside_the_figure(tmp_path):
     legend = picture[: int(0.25 * saving.DPI)]
     assert legend[:, 20:-20].min() < 100
     assert legend[:, :5].min() == legend[:, -5:].min() == 255
+
+
+def test_the_mean_is_over_correctly_classified_images(tmp_path, monkeypatch):
+    """Of four images the first is misclassified; its probability of 0 would lower the mean from 0.8 to 0.6."""
+    toy_invariance.write(tmp_path, ["owl", "pony", "oak"], np.random.default_rng(0))
+    files = {label: tmp_path / path for label, path in fig5.needs(CONFIG).items()}
+    arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
+    about["pictures"] = [{**about["pictures"][0], "correct": i > 0} for i in range(4)]
+    about["shown"] = 0
+    steps = len(arrays["shift"])
+    for name in ("distance1_shift", "distance7_shift"):
+        arrays[name] = arrays[name][:4]
+    arrays["probability_shift"] = np.repeat([[0.0], [0.8], [0.7], [0.9]], steps, axis=1)
+    lines = []
+    monkeypatch.setattr(saving, "save", lambda figure, *rest: lines.extend(figure.axes[3].lines) or saving.Drawing(b""))
+    fig5._draw(["shift"], arrays, about)
+    assert lines[-1].get_ydata() == pytest.approx(np.full(steps, 0.8))
+    assert 0.85 <= lines[-1].axes.get_ylim()[1] < 0.9  # the axis ends where the values do
+    chosen = fig5._correct(about)
+    assert fig5._describe_mean(chosen) == "mean over the 3 of 4 images that are classified correctly"
+    rows = {row.label: row for row in fig5._rows("shift", arrays, chosen)}
+    assert rows["P(true class) over the whole range"]["probability"].value == pytest.approx(0.6)
+    assert rows["P(true class) over the whole range, classified correctly"]["probability"].value == pytest.approx(0.8)
+
+
+def test_where_no_image_is_classified_correctly_the_mean_is_over_all():
+    chosen = fig5._correct({"pictures": [{"correct": False}] * 3})
+    assert fig5._describe_mean(chosen) == "mean over 3 images"

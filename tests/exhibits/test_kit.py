@@ -237,6 +237,39 @@ def test_projections_are_grey_where_they_are_zero() -> None:
     assert (shown[0, 0, 0, 0], shown[1, 0, 0, 0], shown[2, 0, 0, 0]) == (255, 0, 128)
 
 
+def test_projections_are_neither_clipped_nor_grey() -> None:
+    """A strong and a weak tile look alike; of 100 values the 98th percentile lies four fifths of the way to white, larger ones beyond."""
+    values = np.zeros((3, 10, 10, 3), np.float32)
+    values[0] = np.arange(1.0, 101.0).reshape(10, 10, 1)
+    values[1] = -values[0] / 1000
+    shown = draw.show_projections(values)
+    assert shown[0, 9, 7, 0] == 229  # 98: 127.5 + 127.5 / cbrt(2)
+    assert shown[0, 9, 8, 0] < 255
+    assert shown[0, 9, 9, 0] == 230
+    assert (shown[0].astype(int) + shown[1] == 255).all()
+    assert set(np.unique(shown[2])) == {128}  # of an inactive map
+    assert len(np.unique(shown[0])) > 60
+
+
+def test_a_rare_value_is_seen_and_not_clipped() -> None:
+    """One pixel of 400: the percentile is 0, so its largest value is the scale."""
+    values = np.zeros((1, 20, 20, 3), np.float32)
+    values[0, 3, 4] = 7
+    shown = draw.show_projections(values)
+    assert shown[0, 3, 4, 0] == 229
+    assert np.count_nonzero(shown != 128) == 3
+
+
+def test_a_patch_is_seen_where_its_projection_is_strong() -> None:
+    patches = np.full((1, 40, 40, 3), 10, np.uint8)
+    projections = np.zeros((1, 40, 40, 3), np.float32)
+    projections[0, :20, :20] = -3.0
+    seen = draw.see_through(patches, projections)
+    assert (seen[0, 2:15, 2:15] == 10).all()
+    assert (seen[0, 28:] == 128).all()
+    assert (draw.see_through(patches, np.zeros_like(projections)) == 128).all()
+
+
 def test_tiles_lie_row_by_row() -> None:
     tiles = [np.full((2, 2, 3), value, np.uint8) for value in (10, 20, 30)]
     block = np.asarray(draw.block(tiles, 2, 2, 1))[..., 0]

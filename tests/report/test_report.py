@@ -60,7 +60,7 @@ def test_all_files_are_there_and_nothing_unfinished(report_run) -> None:
     names = sorted(str(path.relative_to(report_run[1])) for path in report_run[1].rglob("*") if path.is_file())
     expected = [f"{kind}/{name}.{suffix}" for name in toy_results.EXHIBITS for kind, suffix in report.KINDS]
     expected += [file for name in toy_results.EXHIBITS for file in saved_files(report_run[0], name)]
-    assert names == sorted([*expected, "index.html", "report.pdf", "provenance.json", "summary.json"])
+    assert names == sorted({*expected, "index.html", "report.pdf", "provenance.json", "summary.json"})
 
 
 def saved_files(results: Path, name: str) -> list[str]:

@@ -137,6 +137,7 @@ def _paths(layer: Sequence[Mapping[str, Any]]) -> Drawing:
                 -1,
                 step["down"].capitalize(),
                 draw.MUTED if step["down"] == "skipped" else draw.RED,
+                side=-1,
             )
             if step["down"] == "max unpooling":
                 _switches(ax, left, right, level)
@@ -165,20 +166,30 @@ def _box(ax: Axes, x: float, level: int, name: str, size: str, colour: str) -> N
     ax.text(x, y + 0.27 * BOX[1], size, ha="center", va="center", fontsize=6.8, color=draw.MUTED)
 
 
-def _arrow(ax: Axes, x: float, level: int, direction: int, text: str, colour: str) -> None:
-    """From a box to the one above (way 1) or below (-1), and the operation between them."""
+def _arrow(ax: Axes, x: float, level: int, direction: int, text: str, colour: str, side: int = 1) -> None:
+    """From a box to the one above (direction 1) or below (-1), and the operation at its right (side 1) or left (-1)."""
     start = level * STEP + (BOX[1] if direction > 0 else 0)
     end = start + direction * (STEP - BOX[1])
     style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
     ax.annotate("", (x, end), (x, start), arrowprops=style)
-    ax.text(x + 0.12, (start + end) / 2, text, ha="left", va="center", fontsize=7.8, color=colour)
+    ha = "left" if side > 0 else "right"
+    ax.text(x + 0.12 * side, (start + end) / 2, text, ha=ha, va="center", fontsize=7.8, color=colour)
 
 
 def _switches(ax: Axes, left: float, right: float, level: int) -> None:
+    """From the arrow of pooling, which records them, to that of unpooling, which uses them."""
     y = level * STEP + (STEP + BOX[1]) / 2
-    style = {"arrowstyle": "-|>", "color": draw.GREEN, "linewidth": 1.4, "linestyle": (0, (4, 2))}
-    ax.annotate("", (left + 1.28, y), (right - 0.12, y), arrowprops=style)
-    ax.text((left + right) / 2 + 0.55, y + 0.07, "switches", ha="center", va="bottom", fontsize=7.8, color=draw.GREEN)
+    style = {
+        "arrowstyle": "-|>",
+        "color": draw.GREEN,
+        "linewidth": 1.4,
+        "linestyle": (0, (4, 2)),
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    ax.plot([right], [y], "o", color=draw.GREEN, markersize=4, zorder=4)
+    ax.annotate("", (left, y), (right, y), arrowprops=style)
+    ax.text((left + right) / 2, y + 0.07, "switches", ha="center", va="bottom", fontsize=7.8, color=draw.GREEN)
 
 
 def _pooling(examples: Sequence[Mapping[str, Any]]) -> Drawing:

@@ -60,14 +60,14 @@ def needs(config: Any) -> dict[str, str]:
 
 def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
-    count = len(about["pictures"])
+    chosen = _correct(about)
     return Picture(
         caption=f"Left: {about['shown']} images under the transformation. Then, against its amount: Euclidean distance between the "
         "features of the transformed and the original image, in layers 1 and 7, and the probability of the true class. One line per "
-        f"image; black: mean over {count} images, grey: the middle half of them. Input {about['input_size']} pixels.",
+        f"image; black: {_describe_mean(chosen)}, grey: the middle half of these. Input {about['input_size']} pixels.",
         columns=COLUMNS,
-        rows=tuple(row for kind in KINDS for row in _rows(kind, arrays)),
-        drawing=_draw(list(KINDS), arrays, about),
+        rows=tuple(row for kind in KINDS for row in _rows(kind, arrays, chosen)),
+        drawing=Drawing(_draw(list(KINDS), arrays, about).png),
         alt="Three rows, for translation, scale and rotation: images, and curves of both distances and of the probability.",
         notes=(
             f"Distances: every map of layer 1 is scaled to unit length, so that two images are at most {about['largest']['1']:.1f} "
@@ -83,7 +83,20 @@ def build(files: Mapping[str, Path]) -> Picture:
     )
 
 
-def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
+def _correct(about: Mapping[str, Any]) -> np.ndarray:
+    """bool (images,): those that the network classifies correctly when nothing is changed; all where it classifies none so."""
+    correct = np.array([picture["correct"] for picture in about["pictures"]], dtype=bool)
+    return correct if correct.any() else np.ones_like(correct)
+
+
+def _describe_mean(chosen: np.ndarray) -> str:
+    """`mean over the 36 of 55 images that are classified correctly`"""
+    if chosen.all():
+        return f"mean over {len(chosen)} images"
+    return f"mean over the {chosen.sum()} of {len(chosen)} images that are classified correctly"
+
+
+def _rows(kind: str, arrays: Mapping[str, np.ndarray], chosen: np.ndarray) -> list[Row]:
     small, amount = SMALL_STEPS[kind], amounts(arrays, kind)
     curves = [arrays[f"distance{layer}_{kind}"] for layer in (1, 7)]
     probability = arrays[f"probability_{kind}"]
@@ -96,9 +109,13 @@ def _rows(kind: str, arrays: Mapping[str, np.ndarray]) -> list[Row]:
         step = "Distance at a small step, over that at the end"
         rows.append(_distances(step, shares, paired=True, paper=PRINTED[kind, "small"]))
         rows.append(_distances("R\u00b2 of a straight line", fits, paired=True, paper="layer 7 called quasi-linear"))
-    original = probability[:, int(amount.argmin())]
+    original, whole = probability[:, int(amount.argmin())], probability.mean(1)
     rows.append(_probability("P(true class), original image", original))
-    return [*rows, _probability("P(true class) over the whole range", probability.mean(1))]
+    rows.append(_probability("P(true class) over the whole range", whole))
+    if not chosen.all():
+        rows.append(_probability("P(true class), original image, classified correctly", original[chosen]))
+        rows.append(_probability("P(true class) over the whole range, classified correctly", whole[chosen]))
+    return rows
 
 
 def _distances(label: str, layers: list[np.ndarray], paired: bool = False, paper: str | None = None) -> Row:
@@ -152,6 +169,7 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Drawing:
     """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
     entries = _legend_entries(about)
+    chosen = _correct(about)
     lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
     across = sum(width_of(label, LETTERS) + HANDLE for _, label in entries)
     columns = len(lines) if across <= WIDE else 3
@@ -162,10 +180,10 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
             _thumbnails(first, arrays[f"views_{kind}"])
             first.set_title(KINDS[kind][0] if len(kinds) > 1 else "")
             for ax, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
-                _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"])
+                _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"], chosen)
                 ax.set_title(title)
                 ax.set_xlabel(KINDS[kind][1], fontsize=7)
-                ax.set_ylim(0, 1 if quantity == "probability" else None)
+                ax.set_ylim(0, min(1.0, ax.get_ylim()[1]) if quantity == "probability" else None)
                 if kind == "turn":
                     ax.set_xticks(range(0, 361, 90))
         figure.legend(
@@ -193,12 +211,12 @@ def _thumbnails(ax: Axes, views: np.ndarray) -> None:
     ax.axis("off")
 
 
-def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int) -> None:
-    low, high = np.percentile(curves, (25, 75), axis=0)
+def _curves(ax: Axes, amounts: np.ndarray, curves: np.ndarray, shown: int, chosen: np.ndarray) -> None:
+    low, high = np.percentile(curves[chosen], (25, 75), axis=0)
     ax.fill_between(amounts, low, high, color="#d9dce1", linewidth=0)
     for curve, colour in zip(curves[:shown], draw.CYCLE * (1 + shown // len(draw.CYCLE)), strict=False):
         ax.plot(amounts, curve, color=colour, linewidth=0.9)
-    ax.plot(amounts, curves.mean(0), color=draw.INK, linewidth=1.6)
+    ax.plot(amounts, curves[chosen].mean(0), color=draw.INK, linewidth=1.8)
     ax.grid(True)
     ax.set_axisbelow(True)
     ax.tick_params(length=0, labelsize=6.5, pad=3)
@@ -214,7 +232,11 @@ def _legend_entries(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         for picture in shown
     ]
     colours = draw.CYCLE * (1 + len(names) // len(draw.CYCLE))
-    return [*zip(colours, names, strict=False), (draw.INK, f"mean of {len(about['pictures'])}")]
+    return [*zip(colours, names, strict=False), (draw.INK, _label_mean(_correct(about)))]
+
+
+def _label_mean(chosen: np.ndarray) -> str:
+    return f"mean of {chosen.sum()}" if chosen.all() else f"mean of the {chosen.sum()} classified correctly"
 
 
 def _highlights(arrays: Mapping[str, np.ndarray]) -> tuple[Highlight, ...]:

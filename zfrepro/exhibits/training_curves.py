@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from zfrepro import paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
-from zfrepro.exhibits.kit.texts import shorten, width_of
+from zfrepro.exhibits.kit.texts import shorten
+from zfrepro.measurements import runs
 from zfrepro.storage import artifacts
 
 if TYPE_CHECKING:
@@ -26,13 +30,16 @@ TITLE = "Training curves"
 PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
 NETWORK = "network/"
-WIDE, LINE = 6.6, 0.14  # inches: the figure, a line of the legend
-NAMES, SIZE, SWATCH = (
-    4,
-    7.5,
-    0.45,
-)  # most names in a line of the legend, points, inches that a name takes besides its letters
-LABELLED = len(draw.CYCLE)  # the curves beyond the number of colours are grey
+WIDE, LEAST = 7.4, 2.6  # inches: the figure, its least height
+LINE, HEADS = 0.115, 0.6  # inches: a name, what stands above and below the panels
+NAME, SIZE, NAMED = 1.45, 6.0, 26  # inches and points of a name, how many are shown
+APART = 0.062  # of the height of a panel, between names where there is room
+HUES = {
+    "baseline": (draw.RED, "#eeb08a"),
+    "improved": (draw.BLUE, "#8fbcdc"),
+}  # base -> its line, those of its variants
+INKS = {"baseline": ("#b54f00", "#a0603a"), "improved": (draw.BLUE, "#47779a")}  # the same of names
+NAMES_OF_HUES = {"baseline": "red", "improved": "blue"}
 COLUMNS = (
     Column("run", "Run", "label"),
     Column("epoch", "Epoch"),
@@ -63,14 +70,15 @@ def build(files: Mapping[str, Path]) -> Picture:
     names = [label.partition(" ")[2] for label in sorted(files) if not label.startswith(NETWORK)]
     labels = {label.partition(" ")[2]: label for label in files}
     histories = {name: _history(files[labels[name]], name in diverged) for name in names}
+    curves = [_Curve.make(name, history, networks[name]) for name, history in histories.items()]
     epochs = max((int(history["epoch"].max()) for history in histories.values() if len(history)), default=0)
     return Picture(
         caption=f"Loss and error of {len(histories)} network{'s' * (len(histories) != 1)} after "
         f"{'each of up to ' * (epochs != 1)}{epochs} epoch{'s' * (epochs != 1)}. Training loss and error are computed "
-        "during training, on crops and with dropout; validation uses the single centre view.",
+        f"during training, on crops and with dropout; validation uses the single centre view. {_explain_colours(curves)}",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
-        drawing=_plot(histories, diverged),
+        drawing=_plot(_ordered(curves)),
         alt="Three line plots over epochs. Last validation top-1 error in percent: "
         + "; ".join(f"{run} {_last_error(history, run in diverged)}" for run, history in histories.items()),
         notes=(
@@ -79,6 +87,52 @@ def build(files: Mapping[str, Path]) -> Picture:
         ),
         rows_title="Every epoch of every run",
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """`variant`: its network differs from the base by its layers or their sizes."""
+
+    run: str
+    history: pd.DataFrame
+    base: str
+    variant: bool
+    diverged: bool
+
+    @classmethod
+    def make(cls, run: str, history: pd.DataFrame, about: Mapping[str, Any]) -> _Curve:
+        network = about["spec"]["network"]
+        is_base = runs.full_description(network) == runs.full_description(paper.VARIANTS[network["base"]])
+        return cls(run, history, network["base"], not is_base, bool(about["diverged"]))
+
+    @property
+    def colour(self) -> str:
+        return HUES[self.base][self.variant]
+
+    @property
+    def ink(self) -> str:
+        return INKS[self.base][self.variant]
+
+    @property
+    def label(self) -> str:
+        return f"{self.run} (diverged)" if self.diverged else self.run
+
+    def finite(self, column: str) -> pd.DataFrame:
+        """The epochs in which the quantity is a number."""
+        return self.history[np.isfinite(self.history[column].astype(float))]
+
+
+def _ordered(curves: Sequence[_Curve]) -> list[_Curve]:
+    """The bases first, whose names are shown even where there are many."""
+    return sorted(curves, key=lambda curve: curve.variant)
+
+
+def _explain_colours(curves: Sequence[_Curve]) -> str:
+    bases = [f"{NAMES_OF_HUES[base]}: {base}" for base in HUES if any(curve.base == base for curve in curves)]
+    text = f"{', '.join(bases).capitalize()}"
+    text += "; light and thin: variants of these" if any(curve.variant for curve in curves) else ""
+    text += f"; names of {NAMED} of the {len(curves)}" if len(curves) > NAMED else ""
+    return f"{text}."
 
 
 def _initial_weights_left(networks: Mapping[str, Any]) -> str:
@@ -114,49 +168,67 @@ def _row(run: str, line: Mapping[Any, Any]) -> Row:
     return make_row(COLUMNS, {"run": run, **finite}, partial=True)
 
 
-def _plot(histories: dict[str, pd.DataFrame], diverged: Container[str]) -> Drawing:
-    names = _curve_names(list(histories), diverged)
-    columns = _legend_columns(names)
-    with draw.figure(WIDE, 2.6 + LINE * -(-len(names) // columns)) as figure:
+def _plot(curves: Sequence[_Curve]) -> Drawing:
+    """The names stand at the ends of the lines in the last panel, which is as high as they need."""
+    named = curves[:NAMED]
+    with draw.figure(WIDE, max(LEAST, HEADS + LINE * len(named))) as figure:
         axes = figure.subplots(1, len(PANELS))
         for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
-            _panel(ax, histories, column, names, diverged)
+            _panel(ax, curves, column)
             ax.set_title(title)
             ax.set_xlabel("epoch")
-        handles = axes[0].get_legend_handles_labels()[0][::-1]
-        texts = [shorten(name, WIDE / columns - SWATCH, SIZE) for name in names]
-        figure.legend(handles, texts, loc="outside lower center", ncols=columns, fontsize=SIZE)
+        _name_lines(axes[-1], named, next(reversed(PANELS)))
         return draw.save(figure)
 
 
-def _curve_names(runs: Sequence[str], diverged: Container[str]) -> list[str]:
-    """Of the curves that have a colour, and of all others together."""
-    named = [f"{run} (diverged)" if run in diverged else run for run in runs[:LABELLED]]
-    return [*named, *(["others"] if len(runs) > LABELLED else [])]
-
-
-def _legend_columns(names: Iterable[str]) -> int:
-    """As many as the widest name leaves room for: names that differ only at their ends must not be cut there."""
-    widest = max(width_of(name, SIZE) for name in names)
-    return max(1, min(NAMES, int(WIDE / (widest + SWATCH))))
-
-
-def _panel(
-    ax: Axes, histories: dict[str, pd.DataFrame], column: str, names: Sequence[str], diverged: Container[str]
-) -> None:
+def _panel(ax: Axes, curves: Sequence[_Curve], column: str) -> None:
     """The limits follow the runs that did not diverge: the last values of one that did may be huge."""
     ax.grid(axis="y")
-    if max((len(history) for history in histories.values()), default=0) > 1:
+    if max((len(curve.history) for curve in curves), default=0) > 1:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     else:
         ax.set_xticks([1])
-    for i, (run, history) in reversed(list(enumerate(histories.items()))):
-        style = {"color": draw.CYCLE[i]} if i < LABELLED else {"color": "#c3c8d0", "linewidth": 1}
-        style["label"] = names[i] if i < len(names) else "_"  # which matplotlib leaves out of the legend
-        if run in diverged and i < LABELLED:
-            style["linestyle"] = ":"
-        finite = history[np.isfinite(history[column].astype(float))]
-        ax.plot(finite["epoch"], finite[column], marker="o" if len(finite) == 1 else "", **style)
-    largest = [history[column].max() for run, history in histories.items() if run not in diverged]
+    for curve in curves:
+        finite = curve.finite(column)
+        marker, style = ("o" if len(finite) == 1 else ""), (":" if curve.diverged else "-")
+        line = ax.plot(finite["epoch"], finite[column], marker=marker, color=curve.colour, linestyle=style)
+        line[0].set(linewidth=0.9 if curve.variant else 1.7, markersize=4, zorder=2 if curve.variant else 3)
+    largest = [curve.history[column].max() for curve in curves if not curve.diverged]
     if largest:
         ax.set_ylim(top=min(ax.get_ylim()[1], 1.05 * max(largest)))
+
+
+def _name_lines(ax: Axes, curves: Sequence[_Curve], column: str) -> None:
+    """Each name beside the last value of its line, moved up or down where two would lie on each other."""
+    low, high = ax.get_ylim()
+    ends = {curve: finite.iloc[-1] for curve in curves if len(finite := curve.finite(column))}
+    values = [min(float(line[column]), high) for line in ends.values()]
+    places = spread_out([(value - low) / (high - low) for value in values], min(APART, 1 / max(1, len(ends) - 1)))
+    for (curve, line), value, place in zip(ends.items(), values, places, strict=True):
+        leader = {
+            "arrowstyle": "-",
+            "color": curve.colour,
+            "linewidth": 0.5,
+            "shrinkA": 1,
+            "shrinkB": 1,
+            "relpos": (0, 0.5),
+            "patchA": None,
+        }
+        ax.annotate(
+            shorten(curve.label, NAME, SIZE), (float(line["epoch"]), value), (1.12, place), textcoords="axes fraction", fontsize=SIZE,
+            color=curve.ink, va="center", weight="normal" if curve.variant else "bold", annotation_clip=False, arrowprops=leader,
+        )  # fmt: skip
+
+
+def spread_out(heights: Sequence[float], apart: float) -> list[float]:
+    """The heights from 0 to 1, moved as little as possible (by least squares) until they are `apart` from each other."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    groups: list[list[float]] = []  # of neighbours that touch: their heights without the room of those below
+    for place, i in enumerate(order):
+        groups.append([heights[i] - place * apart])
+        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    free = 1 - (len(heights) - 1) * apart
+    moved = [min(max(0.0, fmean(group)), max(0.0, free)) for group in groups for _ in group]
+    places = [height + place * apart for place, height in enumerate(moved)]
+    return [place for _, place in sorted(zip(order, places, strict=True))]
