@@ -28,7 +28,7 @@ from zfrepro.claims.base import VERDICTS
 from zfrepro.exhibits import fig7_occlusion
 from zfrepro.report import html as report_html
 
-VOID = {"meta", "link", "img", "input", "br", "hr"}
+VOID = {"meta", "link", "img", "source", "input", "br", "hr"}
 HOSTILE = (
     "</script><script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -98,7 +98,9 @@ def piece(text: str, **more: Any) -> dict[str, Any]:
         "share": "full",
         "least": 600,
     }
-    return {**record, "label": "", "faces": [], "grids": [], "plot": False, **more}
+    return {
+        **record, "label": "", "faces": [], "grids": [], "plot": False, "narrow": None, "interaction": None, **more
+    }  # fmt: skip
 
 
 def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict[str, Any]:
@@ -141,12 +143,48 @@ def claims(text: str = "", links: tuple[str, ...] = ("table1", "fig7", "gone", "
 
 
 def figure(text: str = "") -> dict[str, Any]:
-    """Faces to switch between, and grids to point at."""
+    """Faces to switch between, grids to point at, tiles that open whole images, and a development."""
     faces = [{"label": f"other {text}", "png": picture(), "mime": "image/png", "alt": f"The other face. {text}"}]
     cells = [[f"cell {row} {column}{text}" for column in range(3)] for row in range(3)]
     grids = [{"left": 0.1, "top": 0.1, "width": 0.3, "height": 0.8, "cells": cells}] * 2
-    switched, probed = piece(f"Switched {text}", label="first", faces=faces), piece(f"Probed {text}", grids=grids)
-    return exhibit("fig7", text, "picture", pieces=[switched, probed])
+    narrow = {"png": picture(size=(2, 8)), "mime": "image/png", "grids": [{**grid, "cells": []} for grid in grids]}
+    pieces = [
+        piece(f"Switched {text}", label="first", faces=faces),
+        piece(f"Probed {text}", grids=grids, narrow=narrow, interaction=ranking(text)),
+        piece(f"Tiles {text}", interaction=tiles(text)),
+        piece(f"Times {text}", interaction=frames(text)),
+    ]
+    sprite = {"image": picture(size=(8, 4)), "mime": "image/png", "columns": 2, "rows": 1}
+    return exhibit("fig7", text, "picture", pieces=pieces, data={"sprite": sprite})
+
+
+def ranking(text: str) -> dict[str, Any]:
+    """At row 1, column 2 of the square, class 1 has 12 percent."""
+    covered = [[[[1, 1000 * row + 100 * column], [0, 50]] for column in range(3)] for row in range(3)]
+    names = [f"owl {text}", f"oak {text}"]
+    return {
+        "names": names,
+        "true": 0,
+        "uncovered": [[0, 9999], [1, 3]],
+        "covered": covered,
+        "drawn": [2, 0],
+        "beneath": picture(),
+    }
+
+
+def tiles(text: str) -> dict[str, Any]:
+    """A map with four tiles in two columns, once at the left and once at the right."""
+    units = [
+        {"image": rank % 2, "box": [0, 0, 0.5, 0.5], "label": f"owl {rank}{text}", "activation": f"{9 - rank}.00", "file": text}
+        for rank in range(4)
+    ]  # fmt: skip
+    blocks = [[[[0, 0, 0.5, 1], [0.5, 0, 0.5, 1]]]]
+    return {"columns": 2, "maps": [f"map 5{text}"], "tiles": [units], "blocks": blocks, "narrow": None}
+
+
+def frames(text: str) -> dict[str, Any]:
+    texts = [f"far {text}", f"near {text}"]
+    return {"labels": ["0.5", "2"], "texts": texts, "first": [0, 0, 0.4, 0.4], "step": [0.5, 0.5], "rows": 2}
 
 
 def origin(text: str = "") -> dict[str, Any]:
@@ -396,9 +434,13 @@ def _elements(page: Page) -> list[str]:
 def test_what_scripts_read_is_whole_and_cannot_end_their_element() -> None:
     page = Page(render([figure(ALL)], ALL))
     islands = [(attrs, text) for attrs, text in page.scripts if "type" in attrs]
-    assert [attrs["type"] for attrs, _ in islands] == ["application/json"]
-    grids = json.loads(islands[0][1])
-    assert grids[0]["cells"][2][1] == f"cell 2 1{ALL}"
+    assert [attrs["type"] for attrs, _ in islands] == 4 * ["application/json"]
+    probed, opened, times, sprite = (json.loads(text) for _, text in islands)
+    assert probed["grids"][0]["cells"][2][1] == f"cell 2 1{ALL}"
+    assert probed["interaction"]["names"] == [f"owl {ALL}", f"oak {ALL}"]
+    assert opened["interaction"]["tiles"][0][3]["label"] == f"owl 3{ALL}"
+    assert times["interaction"]["texts"] == [f"far {ALL}", f"near {ALL}"]
+    assert sprite["src"].startswith("data:image/png;base64,")
     assert not re.search(r"[<>&']", islands[0][1])
 
 
@@ -512,12 +554,12 @@ def test_fig7_places_on_the_input_are_the_middles_of_the_square() -> None:
     assert activation.cover is None
 
 
-def test_fig2_offers_projections_and_patches_alone(toy: Path) -> None:
+def test_fig2_offers_projections_and_patches_alone_and_one_through_the_other(toy: Path) -> None:
     first, *others = built("fig2_features", toy).pieces
     assert first.faces == ()
     for drawn in others:
         assert drawn.label == "side by side"
-        assert [face.label for face in drawn.faces] == ["projections", "patches"]
+        assert [face.label for face in drawn.faces] == ["projections", "patches", "patches through projections"]
         sizes = {Image.open(io.BytesIO(face.png)).size for face in drawn.faces}
         assert len(sizes) == 1  # a map stays in its place when the face is switched
         assert all(face.alt.startswith(drawn.title) for face in drawn.faces)
@@ -534,12 +576,28 @@ head().querySelector("button").click(); result.again = names();
 result.heading = rows()[0].className;
 document.querySelector('.count[data-verdict="inconclusive"]').click();
 result.claims = [...document.querySelectorAll(".claim")].filter((one) => one.checkVisibility()).map((one) => one.id);
-const [switched, probed] = document.querySelectorAll("#fig7 figure");
+const [switched, probed, tiled] = document.querySelectorAll("#fig7 figure");
 const shown = () => [...switched.querySelectorAll("img")].filter((one) => !one.hidden).map((one) => one.alt.slice(0, 9));
 result.first = shown(); switched.querySelectorAll(".faces button")[1].click(); result.second = shown();
+const press = (element, ...keys) => {
+  for (const key of keys) element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+};
+const ranks = (which) => [...probed.querySelectorAll(`.ranks div:nth-child(${which}) li`)].map((one) => one.textContent);
+result.drawn = [probed.querySelector(".now h4").textContent, ...ranks(1)]; result.uncovered = ranks(2);
 const layer = probed.querySelector(".probe"); layer.focus();
-for (const key of ["ArrowRight", "ArrowUp", "ArrowUp"]) layer.dispatchEvent(new KeyboardEvent("keydown", { key }));
-result.read = probed.querySelector(".readout").textContent;
+press(layer, "ArrowRight", "ArrowUp", "ArrowUp");
+result.read = probed.querySelector(".readout").textContent; result.ranks = ranks(1);
+const openers = tiled.querySelector(".probe"), card = tiled.querySelector(".card"); openers.focus();
+result.tile = card.querySelector("p").textContent;
+press(openers, "ArrowRight", "ArrowDown", "ArrowRight"); result.last = card.querySelector("p").textContent;
+result.views = [...card.querySelectorAll("canvas")].map((one) => one.getAttribute("aria-label"));
+press(openers, "Enter"); result.kept = !card.querySelector("button").hidden;
+press(card.querySelector("button"), "Escape"); result.closed = card.hidden && document.activeElement === openers;
+const slider = document.querySelector(".times input"), [times] = [...document.querySelectorAll("#fig7 figure")].slice(-1);
+const visible = () => [...times.querySelectorAll("img, canvas")].filter((one) => !one.hidden).map((one) => one.tagName);
+result.all = visible(); slider.value = 0; slider.dispatchEvent(new Event("input"));
+result.one = [...visible(), times.querySelector(".readout").textContent, document.querySelector(".times output").textContent];
+document.querySelector(".times button").click(); result.back_to_all = visible();
 const button = switched.querySelector(".enlarge"); button.focus(); button.click();
 result.large = document.querySelector("dialog").open; document.querySelector("dialog").close();
 result.back = document.activeElement === button;
@@ -560,7 +618,13 @@ def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_p
     assert report == {
         "before": "bacd", "up": "bdac", "order": "ascending", "down": "adbc", "again": "bacd", "heading": "heading",
         "claims": ["claim-4"], "first": ["A blue sq"], "second": ["The other"],
-        "read": "cell 0 2 · cell 0 2", "large": True, "back": True, "theme": "light",
+        "read": "cell 0 2 · cell 0 2", "ranks": ["oak 2.0 %", "owl  (true)0.5 %"],
+        "drawn": ["With the square as drawn in (a)", "oak 20.0 %", "owl  (true)0.5 %"],
+        "uncovered": ["owl  (true)> 99.9 %", "oak < 0.1 %"],
+        "tile": "owl 0Tiles , map 5, 1 of 4: activation 9.00", "last": "owl 3Tiles , map 5, 4 of 4: activation 6.00",
+        "views": ["projection", "patch", "whole image, its receptive field framed"], "kept": True, "closed": True,
+        "all": ["IMG"], "one": ["CANVAS", "Epoch 0.5: far ", "epoch 0.5"], "back_to_all": ["IMG"],
+        "large": True, "back": True, "theme": "light",
     }  # fmt: skip
 
 

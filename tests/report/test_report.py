@@ -209,7 +209,7 @@ def test_hostile_names_stay_text(report_run, tmp_path: Path, monkeypatch: pytest
     hostile_page = Page((results / "report/index.html").read_text(encoding="utf-8"))
     assert hostile_page.open == []
     assert hostile_page.all("script")[0] == {}  # our own; what follows is data
-    assert all(script == {"type": "application/json"} for script in hostile_page.all("script")[1:])
+    assert all(script["type"] == "application/json" for script in hostile_page.all("script")[1:])
     assert not any(name.startswith("on") for _, attrs in hostile_page.elements for name in attrs)
     assert len(hostile_page.all("link")) == 1
     assert all(re.match(r"data:image/(png|webp);base64,", image["src"]) for image in hostile_page.all("img"))

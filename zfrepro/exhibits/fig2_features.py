@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from zfrepro.exhibits.kit import draw, saving
-from zfrepro.exhibits.kit.base import Column, Face, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit import draw, saving, whole_images
+from zfrepro.exhibits.kit.base import Column, Face, Narrow, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.interaction import Blocks, Box, arranged, within
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
@@ -21,7 +23,8 @@ PAPER = "Figure 2"
 MAPS = {1: 9, 2: 16, 3: 12, 4: 10, 5: 10}  # maps shown per layer, as in the paper; fewer where the layer has fewer
 COLUMNS_OF = {1: 9, 2: 4, 3: 4, 4: 2, 5: 2}  # maps per line, as in the paper
 COLUMNS_SAVED = {**COLUMNS_OF, 4: 5, 5: 5}  # in a layer's file, which is to fill a slide
-BY_MAP = ("maps", "pictures", "values", "places", "projections", "patches")  # arrays with a row per map
+COLUMNS_NARROW = {1: 3}  # on a narrow screen, where the other layers show one face
+BY_MAP = ("maps", "pictures", "values", "places", "corners", "projections", "patches")  # arrays with a row per map
 SHARE: dict[int, Literal["full", "half"]] = {4: "half", 5: "half"}
 WIDTH = {"full": 1480, "half": 724}  # pixels of a piece; two halves and the space between them make a full one
 GAP, INNER = 14, 3  # pixels between maps, and between the two blocks of a map
@@ -29,6 +32,8 @@ GROUND = "#9a9a9a"  # between projections
 THROUGH = "patches through projections"
 LARGEST = 54  # pixels: a tile of a face is drawn no larger than this, or than its own size
 EXACT = 3_000_000  # bytes; a smaller piece keeps its exact colours
+BLOCK = 3  # columns of a map's tiles
+WHOLE_BOX: Box = (0, 0, 1, 1)
 COLUMNS = (
     Column("layer", "Layer"),
     Column("map", "Map"),
@@ -37,6 +42,12 @@ COLUMNS = (
     Column("class", "Class of the image", "label"),
     Column("file", "Image", "label"),
 )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    image: Image.Image
+    blocks: Blocks
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -62,8 +73,9 @@ def build(files: Mapping[str, Path]) -> Picture:
         drawing=Drawing(saving.encode(_sheet(pictures))),
         alt=f"Grids of deconvnet projections beside image patches for layers {layers[0]} to {layers[-1]}.",
         notes=(f"Maps that no image of the split activates: {dead}.",),
-        pieces=tuple(_piece(layer, image, arrays, about) for layer, image in pictures.items()),
+        pieces=tuple(_piece(layer, drawn, layers, arrays, about) for layer, drawn in pictures.items()),
         rows_title="The images and their activations",
+        data={"sprite": whole_images.sprite(arrays, layers)},
     )
 
 
@@ -73,7 +85,7 @@ def _first_maps(name: str, array: np.ndarray) -> np.ndarray:
     return array[: MAPS.get(int(layer), 9)] if kind in BY_MAP else array
 
 
-def _layer(layer: int, arrays: Mapping[str, np.ndarray], columns_of: Mapping[int, int], width: int) -> Image.Image:
+def _layer(layer: int, arrays: Mapping[str, np.ndarray], columns_of: Mapping[int, int], width: int) -> Drawn:
     """All maps of one layer in at most `width` pixels: pairs of blocks, projections and patches."""
     patches = arrays[f"patches_{layer}"]
     columns = columns_of.get(layer, 4)
@@ -83,68 +95,89 @@ def _layer(layer: int, arrays: Mapping[str, np.ndarray], columns_of: Mapping[int
     side = (room - INNER - 4) // 6
     pairs = []
     for projections, patch in zip(arrays[f"projections_{layer}"], patches, strict=True):
-        left = draw.block(list(draw.show_projections(projections)), 3, side, 1, GROUND)
-        pairs.append(draw.join_columns([left, draw.block(list(patch), 3, side, 1)], INNER))
-    return draw.arrange(pairs, columns, GAP)
+        left = draw.block(list(draw.show_projections(projections)), BLOCK, side, 1, GROUND)
+        pairs.append(draw.join_columns([left, draw.block(list(patch), BLOCK, side, 1)], INNER))
+    share = left.width / pairs[0].width
+    return _arrange(pairs, columns, GAP, ((0, 0, share, 1), (1 - share, 0, share, 1)))
 
 
-def _make_face(layer: int, tiles: np.ndarray, ground: str) -> Image.Image:
+def _arrange(images: list[Image.Image], columns: int, gap: int, blocks: tuple[Box, ...]) -> Drawn:
+    """blocks: where the tiles are within each image."""
+    cells = arranged(len(images), columns, images[0].size, gap)
+    places = tuple(tuple(within(cell, block) for block in blocks) for cell in cells)
+    return Drawn(draw.arrange(images, columns, gap), places)
+
+
+def _make_face(layer: int, tiles: np.ndarray, ground: str) -> Drawn:
     """One block per map, (maps, 9, f, f, 3) uint8, in the positions that the maps have in `_layer`, twice as large."""
     columns = COLUMNS_OF.get(layer, 4)
     room = ((WIDTH[SHARE.get(layer, "full")] + GAP) // columns - GAP - 2) // 3
     side = min(room, max(tiles.shape[2], LARGEST))
-    blocks = [draw.block(list(nine), 3, side, 1, ground) for nine in tiles]
-    return draw.arrange(blocks, columns, round(GAP * side / room))
+    blocks = [draw.block(list(nine), BLOCK, side, 1, ground) for nine in tiles]
+    return _arrange(blocks, columns, round(GAP * side / room), (WHOLE_BOX,))
 
 
-def _faces(layer: int, arrays: Mapping[str, np.ndarray], alt: str) -> tuple[Face, ...]:
+def _faces(layer: int, arrays: Mapping[str, np.ndarray]) -> dict[str, Drawn]:
     """Only the projections, only the patches, and these through those; none for layer 1, whose filters are already large."""
     if layer == 1:
-        return ()
+        return {}
     projections, patches = arrays[f"projections_{layer}"], arrays[f"patches_{layer}"]
     contents = {
         "projections": (np.stack([draw.show_projections(nine) for nine in projections]), GROUND),
         "patches": (patches, "white"),
         THROUGH: (np.stack([draw.see_through(*nine) for nine in zip(patches, projections, strict=True)]), GROUND),
     }
-    return tuple(
-        Face(name, saving.encode(_make_face(layer, *content), EXACT), f"{alt}, only the {name}.")
-        for name, content in contents.items()
-    )
+    return {name: _make_face(layer, *content) for name, content in contents.items()}
 
 
-def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> Image.Image:
+def _first_layer(arrays: Mapping[str, np.ndarray], columns: int, room: int) -> Drawn:
     """Each filter, large, above the patches with the highest activation."""
     patches, maps = arrays["patches_1"], arrays["maps_1"]
     pairs = []
     for index, patch in zip(maps, patches, strict=True):
-        best = draw.block(list(patch), 3, (room - 2) // 3, 1)
+        best = draw.block(list(patch), BLOCK, (room - 2) // 3, 1)
         pairs.append(draw.join_rows([draw.resize(draw.stretch(arrays["filters_1"][index]), best.width), best], INNER))
-    return draw.arrange(pairs, columns, GAP)
+    share = best.height / pairs[0].height
+    return _arrange(pairs, columns, GAP, ((0, 1 - share, 1, share),))
 
 
-def _sheet(pictures: Mapping[int, Image.Image]) -> Image.Image:
+def _sheet(pictures: Mapping[int, Drawn]) -> Image.Image:
     """All layers on one sheet; layers 4 and 5 side by side as in the paper."""
-    titled = {n: draw.add_title(image, f"Layer {n}", 24) for n, image in pictures.items()}
+    titled = {n: draw.add_title(drawn.image, f"Layer {n}", 24) for n, drawn in pictures.items()}
     lines = [image for n, image in titled.items() if n not in SHARE]
     last = [image for n, image in titled.items() if n in SHARE]
     return draw.join_rows([*lines, *([draw.join_columns(last, WIDTH["full"] - 2 * WIDTH["half"])] if last else [])], 30)
 
 
-def _piece(layer: int, image: Image.Image, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
+def _piece(
+    layer: int, drawn: Drawn, layers: list[int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> Piece:
     map_classes = about["layers"][str(layer)]["classes"][: len(arrays[f"maps_{layer}"])]
     classes = sorted({name for row in map_classes for name in row})
     content = "filters and the patches with the highest activation" if layer == 1 else "projections beside patches"
-    maps = f"Layer {layer}: {len(map_classes)} maps"
+    maps, faces = f"Layer {layer}: {len(map_classes)} maps", _faces(layer, arrays)
+    narrow = _layer(layer, arrays, COLUMNS_NARROW, WIDTH["half"]) if layer in COLUMNS_NARROW else None
     return Piece(
         f"layer{layer}",
-        saving.save_images(image, _layer(layer, arrays, COLUMNS_SAVED, saving.WIDE), EXACT),
+        saving.save_images(drawn.image, _layer(layer, arrays, COLUMNS_SAVED, saving.WIDE).image, EXACT),
         f"{maps}, {content}, from images of {', '.join(classes[:12])}" + (" and others." if len(classes) > 12 else "."),
         f"Layer {layer}",
         SHARE.get(layer, "full"),
         560 if layer not in SHARE else 0,
         "" if layer == 1 else "side by side",
-        _faces(layer, arrays, maps),
+        tuple(
+            Face(name, saving.encode(face.image, EXACT), f"{maps}, only the {name}.") for name, face in faces.items()
+        ),
+        narrow=Narrow(saving.encode(narrow.image, EXACT)) if narrow else None,
+        interaction=whole_images.tiles(
+            layer,
+            layers,
+            arrays,
+            about,
+            BLOCK,
+            [face.blocks for face in (drawn, *faces.values())],
+            narrow.blocks if narrow else None,
+        ),
     )
 
 

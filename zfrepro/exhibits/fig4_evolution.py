@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zfrepro.exhibits.kit import draw, saving
 from zfrepro.exhibits.kit.base import Column, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.interaction import Frames, rounded
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
@@ -23,6 +24,7 @@ TITLE = "How features develop during training"
 PAPER = "Figure 4"
 EPOCHS = "1, 2, 5, 10, 20, 30, 40 and 64 of 70"  # the paper's columns
 WIDTH, GAP, HEAD = 724, 3, 21  # pixels: a block, the space between its tiles, the text above them
+ABOVE = round(1.5 * HEAD)  # pixels, with their line
 SETTLED = "When each layer converges"
 COLUMNS = (
     Column("layer", "Layer"),
@@ -88,10 +90,15 @@ def _epoch_labels(epochs: Sequence[float]) -> list[str]:
     return labels
 
 
+def _side(count: int, width: int) -> int:
+    """Of a tile in a line of `count`, pixels."""
+    return (width + GAP) // count - GAP
+
+
 def _block(projections: np.ndarray, epochs: list[float], width: int) -> Image.Image:
     """Projections (E, M, side, side, 3): a row per map, a column per epoch, the epochs above, in at most `width` pixels."""
     count, head = len(projections), round(HEAD * width / WIDTH)
-    side = (width + GAP) // count - GAP
+    side = _side(count, width)
     tiles = [tile for row in projections.swapaxes(0, 1) for tile in draw.show_projections(row)]
     grid = draw.block(tiles, count, side, GAP)
     sheet = Image.new("RGB", (grid.width, grid.height + round(1.5 * head)), "white")
@@ -126,6 +133,23 @@ def _piece(layer: int, block: Image.Image, projections: np.ndarray, about: Mappi
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",
+        interaction=_frames(block, record, about),
+    )
+
+
+def _frames(block: Image.Image, record: Mapping[str, Any], about: Mapping[str, Any]) -> Frames:
+    """Where `_block` puts the tiles of each epoch, and how near the layer then is to its end."""
+    side, (width, height) = _side(len(about["epochs"]), WIDTH), block.size
+    texts = [
+        "no map is active at the end of training" if value is None else f"correlation with final responses: {value:.2f}"
+        for value in record["responses"]
+    ]
+    return Frames(
+        tuple(_epoch_labels(about["epochs"])),
+        tuple(texts),
+        rounded((0, ABOVE / height, side / width, side / height)),
+        ((side + GAP) / width, (side + GAP) / height),
+        round((height - ABOVE + GAP) / (side + GAP)),
     )
 
 

@@ -16,9 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
+from PIL import Image
 
-from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Grid, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit import draw, saving
+from zfrepro.exhibits.kit.base import Cell, Column, Grid, Narrow, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.interaction import Ranking, ranks
 from zfrepro.exhibits.kit.numbers import Number, probability_number, probability_text
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
@@ -32,7 +34,8 @@ LABEL_COLOURS = (draw.BLUE, draw.ORANGE, draw.GREEN, draw.RED, draw.PURPLE, draw
 OTHER_COLOUR = "#b9bec6"
 WIDE, TOP, HIGH, LINE = 7.4, 0.2, 1.85, 0.1  # inches: the figure, the heads, a line of panels, a further line of labels
 PANEL, SWATCH, BAR_GAP = 1.3, 0.16, 0.06  # inches: room below a panel, a colour beside a label, between numbers
-SMALL, BAR = 5.5, 6.0  # points: labels, numbers
+SMALL, BAR, PLAIN = 5.5, 6.0, 7.0  # points: labels, numbers, labels on a narrow screen
+NARROW, NARROW_HIGH = 2.9, 5.2  # inches: two panels side by side, for a phone
 NO_BOX, NO_POSITION, MISCLASSIFIED = "no box", "no position", " (misclassified)"
 COLUMNS = (
     Column("picture", "Image", "label"),
@@ -127,7 +130,51 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
         row.text("true"),
         least=600,
         grids=grids,
+        narrow=_narrow(i, arrays, about),
+        interaction=_ranking(i, arrays, about),
     )
+
+
+def _narrow(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Narrow:
+    """Two panels side by side, the labels beside the last."""
+    with draw.figure(NARROW, NARROW_HIGH) as figure:
+        *axes, beside = figure.subplots(3, 2).flat
+        _line(_clear(axes), i, arrays, about, beside)
+        beside.set_axis_off()
+        for ax, head in zip(axes, HEADS, strict=True):
+            ax.set_title(head)
+        png = draw.save_narrow(figure)
+        grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
+    return Narrow(png, tuple(dataclasses.replace(grid, cells=()) for grid in grids))
+
+
+def _ranking(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Ranking:
+    labels, true = arrays["top_labels"][i], int(arrays["true"][i])
+    present = np.unique([*labels.flat, *arrays["clean_top_labels"][i], true]).tolist()
+    numbers = {label: number for number, label in enumerate(present)}
+    covered = [
+        tuple(ranks(*cell, numbers) for cell in zip(*line, strict=True))
+        for line in zip(labels.tolist(), arrays["top_probabilities"][i].tolist(), strict=True)
+    ]
+    uncovered = arrays["clean_top_labels"][i].tolist(), arrays["clean_top_probabilities"][i].tolist()
+    names = tuple(about["classes"][label] for label in present)
+    drawn = _lowest(arrays["probability"][i])
+    return Ranking(
+        names, numbers[true], ranks(*uncovered, numbers), tuple(covered), drawn, _beneath(i, drawn, arrays, about)
+    )
+
+
+def _beneath(i: int, drawn: tuple[int, int], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> bytes:
+    """The part of the image that the square covers."""
+    top, left = (number * about["stride"] for number in drawn)
+    covered = arrays["inputs"][i][top : top + about["square"], left : left + about["square"]]
+    return saving.encode(Image.fromarray(covered))
+
+
+def _lowest(probability: np.ndarray) -> tuple[int, int]:
+    """Row and column."""
+    row, column = np.unravel_index(probability.argmin(), probability.shape)
+    return int(row), int(column)
 
 
 def _labels_of(arrays: Mapping[str, np.ndarray], i: int) -> np.ndarray:
@@ -197,26 +244,34 @@ def _panels(
     """Axes (images, 5): a row of panels per image, the heads above the first."""
     axes = figure.subplots(len(images), len(HEADS), squeeze=False)
     for line, i in zip(axes, images, strict=True):
-        for ax in line:
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-        _line(list(line), i, arrays, about)
+        _line(_clear(line), i, arrays, about)
     for ax, head in zip(axes[0], HEADS, strict=True):
         ax.set_title(head)
     return axes
 
 
-def _line(axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+def _clear(axes: Sequence[Axes]) -> list[Axes]:
+    """Without ticks and frames."""
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    return list(axes)
+
+
+def _line(
+    axes: list[Axes], i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], beside: Axes | None = None
+) -> None:
+    """beside: axes for the legend of the labels; None: it stands below their panel."""
     _input(axes[0], i, arrays, about)
     _heat(axes[1], arrays["activation"][i])
     _projections(axes[2], arrays["projections"][i])
     _heat(axes[3], arrays["probability"][i])
-    _labels(axes[4], _labels_of(arrays, i), int(arrays["true"][i]), about["classes"])
+    _labels(axes[4], _labels_of(arrays, i), int(arrays["true"][i]), about["classes"], beside)
 
 
 def _input(ax: Axes, i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
     """The square is drawn where it lowers the probability of the true class most."""
-    top, left = np.unravel_index(arrays["probability"][i].argmin(), arrays["probability"][i].shape)
+    top, left = _lowest(arrays["probability"][i])
     corner = (left * about["stride"] - 0.5, top * about["stride"] - 0.5)
     ax.imshow(arrays["inputs"][i], interpolation="antialiased")
     ax.add_patch(
@@ -286,31 +341,38 @@ class _Legend:
         return -(-len(self.entries) // self.columns)
 
 
-def _legend(labels: np.ndarray, true: int, classes: Sequence[str]) -> _Legend:
+def _legend(labels: np.ndarray, true: int, classes: Sequence[str], size: float = SMALL) -> _Legend:
     present, counts = np.unique(labels, return_counts=True)
     order = present[np.argsort(-counts, kind="stable")]
     largest = order[: len(LABEL_COLOURS) - (len(order) > len(LABEL_COLOURS))]
     entries = [
-        (colour, _entry(classes[label], label == true)) for colour, label in zip(LABEL_COLOURS, largest, strict=False)
+        (colour, _entry(classes[label], label == true, size))
+        for colour, label in zip(LABEL_COLOURS, largest, strict=False)
     ]
     if len(order) > len(largest):
         entries.append((OTHER_COLOUR, f"{len(order) - len(largest)} others"))
     return _Legend(largest, tuple(entries))
 
 
-def _entry(name: str, is_true: bool) -> str:
+def _entry(name: str, is_true: bool, size: float) -> str:
     end = " (true)" if is_true else ""
-    return shorten(name, PANEL - SWATCH - width_of(end, SMALL), SMALL) + end
+    return shorten(name, PANEL - SWATCH - width_of(end, size), size) + end
 
 
-def _labels(ax: Axes, labels: np.ndarray, true: int, classes: Sequence[str]) -> None:
-    """The most frequent labels in colours, with a legend below; the rest in grey."""
-    legend = _legend(labels, true, classes)
+def _labels(ax: Axes, labels: np.ndarray, true: int, classes: Sequence[str], beside: Axes | None) -> None:
+    """The most frequent labels in colours, with a legend; the rest in grey."""
+    size = PLAIN if beside else SMALL
+    legend = _legend(labels, true, classes, size)
     count = len(legend.largest)
     codes = np.full(labels.shape, count)
     for code, label in enumerate(legend.largest):
         codes[labels == label] = code
     ax.imshow(codes, cmap=ListedColormap([*LABEL_COLOURS[:count], OTHER_COLOUR]), vmin=0, vmax=count)
     handles = [Patch(color=colour, label=text) for colour, text in legend.entries]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=legend.columns, fontsize=SMALL,
-              handlelength=0.8, handleheight=0.8, columnspacing=0.8, borderpad=0, labelspacing=0.25)  # fmt: skip
+    place = (
+        {"loc": "upper left"}
+        if beside
+        else {"bbox_to_anchor": (0.5, -0.01), "loc": "upper center", "ncols": legend.columns}
+    )
+    (beside or ax).legend(handles=handles, **place, fontsize=size, handlelength=0.8, handleheight=0.8, columnspacing=0.8,
+                          borderpad=0, labelspacing=0.25)  # fmt: skip

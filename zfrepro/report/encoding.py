@@ -31,13 +31,20 @@ class EncodedExhibit:
     exhibit: Exhibit
     pieces: list[Future[EncodedPiece]]
     faces: list[list[Future[images.Coded]]]  # of each piece
+    narrow: list[Future[images.Coded] | None]  # of each piece
     figure: Future[bytes] | None  # None where a piece is the figure's file
 
     def for_page(self) -> Exhibit:
         """Each piece and face with its PNG or WebP as base64, and its `mime`."""
         pieces = [
-            {**_with_png(piece, coded.result().page), "faces": list(map(_with_png, piece["faces"], _results(faces)))}
-            for piece, coded, faces in zip(self.exhibit["pieces"], self.pieces, self.faces, strict=True)
+            {
+                **_with_png(piece, coded.result().page),
+                "faces": list(map(_with_png, piece["faces"], _results(faces))),
+                "narrow": narrow and _with_png(piece["narrow"], narrow.result()),
+            }
+            for piece, coded, faces, narrow in zip(
+                self.exhibit["pieces"], self.pieces, self.faces, self.narrow, strict=True
+            )
         ]
         return {**self.exhibit, "pieces": pieces}
 
@@ -73,6 +80,7 @@ def encode(exhibit: Exhibit, figure: Path, pool: Executor) -> EncodedExhibit:
         exhibit,
         [pool.submit(_piece, name, piece["png"], largest if i == position else 0) for i, piece in enumerate(pieces)],
         [[pool.submit(_encode_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
+        [piece["narrow"] and pool.submit(_encode_face, name, piece["narrow"]["png"]) for piece in pieces],
         pool.submit(_figure, figure, largest) if position is None else None,
     )
 

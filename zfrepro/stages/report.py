@@ -135,8 +135,8 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
         figure = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
             {"name": name, "png": figure, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
-            | {"label": "", "faces": [], "grids": [], "plot": stored["kind"] != "left-out"}
-            | {"saved": stored["saved"]}
+            | {"label": "", "faces": [], "grids": [], "plot": stored["kind"] != "left-out", "narrow": None}
+            | {"interaction": None, "saved": stored["saved"]}
         ]
         stored["saved"] = {}
     for piece in stored["pieces"]:

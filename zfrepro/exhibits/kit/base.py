@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from zfrepro.exhibits.kit.interaction import Frames, Ranking, Tiles
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 
@@ -114,6 +115,14 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Narrow:
+    """The drawing of a piece for a narrow screen; `grids`: where the piece's grids lie in it, without their cells."""
+
+    png: bytes
+    grids: tuple[Grid, ...] = ()
+
+
+@dataclass(frozen=True)
 class Piece:
     """One drawing. `share`: how much of a wide page it takes; `least`: the width in CSS pixels below which it scrolls instead of shrinking.
 
@@ -130,6 +139,8 @@ class Piece:
     faces: tuple[Face, ...] = ()
     grids: tuple[Grid, ...] = ()
     plot: bool = False  # lines and text on white, no images: a dark page inverts it
+    narrow: Narrow | None = None
+    interaction: Ranking | Tiles | Frames | None = None
 
     @property
     def png(self) -> bytes:

@@ -91,6 +91,12 @@ def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
     return saving.save(figure, ending)
 
 
+def save_narrow(figure: Figure, dpi: int = 320) -> bytes:
+    """PNG of a figure drawn for a narrow screen, which has two or three pixels for each of its own."""
+    fit_texts(figure)
+    return saving.encode(saving.render(figure, dpi))
+
+
 def fit_texts(figure: Figure) -> None:
     """Choose the numbers along all axes, write letters that the font lacks as their codes, and wrap titles that are too wide."""
     set_tick_numbers(figure)
