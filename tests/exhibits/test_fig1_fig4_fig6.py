@@ -151,12 +151,17 @@ def test_fig6_shows_unclipped_filters_on_one_scale(fig6):
     assert away[2] > 120
     assert max(away[:2] + away[3:]) < 8
     assert set(pieces) == {"a", "sizes", "b", "c", "d", "e", "spectra"}
+    assert [piece.pair for piece in fig6.pieces] == ["a", "a", "b", "b", "d", "d", ""]
 
 
 def test_fig6_is_built_without_an_unclipped_network(toy):
     built = fig6_first_layers.build(files_of(fig6_first_layers, toy, config(("improved", "baseline"))))
     assert len(rows_of(built)) == 2
-    assert any("panel (a) is missing" in note for note in built.notes)
+    assert (
+        "(a) is missing: no network of this experiment was trained without clipping its filters. The sizes"
+        in built.caption
+    )
+    assert built.pieces[-2].title.startswith("Sizes of the filters, in place of (a): no network")
     assert "a" not in [piece.name for piece in built.pieces]
 
 

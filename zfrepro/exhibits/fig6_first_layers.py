@@ -25,6 +25,8 @@ TITLE = "The first two layers of both networks"
 PAPER = "Figure 6"
 WIDTH, GAP, INNER = 724, 3, 10  # pixels: half a page, between tiles, between blocks
 MAPS = 25  # of layer 2, as in the paper
+MISSING = "no network of this experiment was trained without clipping its filters"
+PAIRS = {"a": "a", "b": "b", "c": "b", "d": "d", "e": "d"}  # panel -> its pair, named by its first
 BANDS = ("low", "middle", "high")
 COLUMNS = (
     Column("network", "Network", "label"),
@@ -71,7 +73,7 @@ def _caption(layers_of: Mapping[str, Layers]) -> str:
     first = (
         "(a) First-layer filters trained without clipping, all on one scale, grey is zero, and the size of every filter. "
         if "unclipped" in layers_of
-        else "(a) needs a network trained without clipping, which this experiment lacks; the sizes of all filters are shown instead. "
+        else f"(a) is missing: {MISSING}. The sizes of all filters are shown instead. "
     )
     return (
         first
@@ -84,7 +86,10 @@ def _caption(layers_of: Mapping[str, Layers]) -> str:
 def _sizes_piece(layers_of: Mapping[str, Layers]) -> Piece:
     sizes = " ".join(_describe_sizes(label, layers) for label, layers in layers_of.items())
     alt = f"Lines: the RMS of every first-layer filter, largest first. {sizes}"
-    return Piece("sizes", first_layer_plots.sizes(layers_of), alt, "Sizes of the filters", "half", plot=True)
+    beside_a = "unclipped" in layers_of
+    title = "Sizes of the filters" + ("" if beside_a else f", in place of (a): {MISSING}")
+    drawing = first_layer_plots.sizes(layers_of)
+    return Piece("sizes", drawing, alt, title, "half", plot=True, pair="a" if beside_a else "")
 
 
 def _unclipped_piece(layers_of: Mapping[str, Layers]) -> Piece:
@@ -112,7 +117,7 @@ def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) 
         draw.block(list(tiles), columns, (width + GAP) // columns - GAP, GAP) for width in (WIDTH, saving.WIDE // 2)
     )
     alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
-    return Piece(letter, saving.save_images(shown, large), alt, title, "half")
+    return Piece(letter, saving.save_images(shown, large), alt, title, "half", pair=PAIRS[letter])
 
 
 def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
@@ -129,7 +134,14 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     blocks = [list(draw.show_projections(tiles)) for tiles in maps]
     shown, large = (_arrange(blocks, width) for width in (WIDTH, saving.half_width(15 * maps.shape[2])))
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
-    return Piece(letter, saving.save_images(shown, large, saving.SMALL), alt, f"({letter}) Layer 2, {label}", "half")
+    return Piece(
+        letter,
+        saving.save_images(shown, large, saving.SMALL),
+        alt,
+        f"({letter}) Layer 2, {label}",
+        "half",
+        pair=PAIRS[letter],
+    )
 
 
 def _arrange(blocks: Sequence[list[np.ndarray]], width: int) -> Image.Image:
@@ -211,7 +223,7 @@ def _notes(layers_of: Mapping[str, Layers]) -> list[str]:
     if "unclipped" not in layers_of:
         return [
             *notes,
-            "No network of this experiment was trained without clipping (filter_rms: null), so panel (a) is missing.",
+            "Panel (a) needs a run with `filter_rms: null`: the paper's has one filter that outgrows all others.",
         ]
     if np.array_equal(layers_of["unclipped"].filters, layers_of["improved"].filters):
         notes.append(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from zfrepro.exhibits.kit.interaction import Frames, Ranking, Tiles
+from zfrepro.exhibits.kit.interaction import Box, Frames, Ranking, Tiles
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 
@@ -96,6 +96,7 @@ class Face:
     label: str
     png: bytes
     alt: str
+    images: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class Narrow:
 class Piece:
     """One drawing. `share`: how much of a wide page it takes; `least`: the width in CSS pixels below which it scrolls instead of shrinking.
 
-    `label` names the drawing among its `faces`, the pictures that can be shown in its place.
+    `label` names the drawing among its `faces`, the pictures that can be shown in its place. `images`: where in it images lie; a dark
+    page inverts what is around them. Pieces that follow each other with the same `pair` stand side by side at every width.
     """
 
     name: str
@@ -141,6 +143,8 @@ class Piece:
     plot: bool = False  # lines and text on white, no images: a dark page inverts it
     narrow: Narrow | None = None
     interaction: Ranking | Tiles | Frames | None = None
+    images: tuple[Box, ...] = ()
+    pair: str = ""
 
     @property
     def png(self) -> bytes:
