@@ -70,6 +70,19 @@ def test_a_plot_keeps_its_edges_and_a_photograph_goes_with_losses() -> None:
     assert np.abs(error.reshape(40, 8, 40, 8, 3).mean(axis=(1, 3))).max() < 12
 
 
+def test_a_large_image_loses_quality_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lower than LEAST, and never pixels."""
+    source = images.open_png(png(grain()))
+    for form, name in ((images.for_page, "WEBP_BYTES"), (images.for_print, "JPEG_BYTES")):
+        free = form(source).content
+        monkeypatch.setattr(images, name, len(free) - 1)
+        fitted = form(source).content
+        monkeypatch.setattr(images, name, 1)
+        least = form(source).content
+        assert len(least) < len(fitted) < len(free)
+        assert read(least).shape == read(free).shape
+
+
 def test_few_colours_are_kept_exactly() -> None:
     image = Image.fromarray(np.random.default_rng(0).choice(np.array([0, 90, 200, 255], dtype=np.uint8), (64, 64, 3)))
     few = images.reduce_colours(image)

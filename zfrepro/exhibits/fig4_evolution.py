@@ -129,7 +129,7 @@ def _piece(layer: int, block: Image.Image, projections: np.ndarray, about: Mappi
     )
     return Piece(
         f"layer{layer}",
-        saving.save_images(block, large, saving.SMALL),
+        saving.save_images(block, large, saving.SMALL, saving.SAVED_SMALL),
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",

@@ -136,7 +136,7 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
     alt = f"Layer 2 of the {label} network: projections of {len(maps)} maps, {len(maps[0])} of each."
     return Piece(
         letter,
-        saving.save_images(shown, large, saving.SMALL),
+        saving.save_images(shown, large, saving.SMALL, saving.SAVED_SMALL),
         alt,
         f"({letter}) Layer 2, {label}",
         "half",

@@ -40,7 +40,6 @@ COLUMNS = (
 )
 MAX_PAIRS = 12  # pairs of a target
 SIDE, GAP = 106, 4  # pixels: an image, so that a line of pairs is as wide as the histograms; the space between two
-SAVED = (saving.WIDE + GAP) // MAX_PAIRS - GAP + 1  # pixels: an image in the file
 BINS = np.linspace(-0.2, 1, 61).tolist()
 
 
@@ -168,11 +167,11 @@ def _histogram(ax: Axes, target: _Target) -> None:
     ax.legend(loc="upper left")
 
 
-def _strip(target: _Target, side: int = SIDE) -> np.ndarray:
-    """(2 side + GAP, ..., 3): target images above, source images below."""
+def _strip(target: _Target) -> np.ndarray:
+    """(2 SIDE + GAP, ..., 3): target images above, source images below."""
     pairs = target.pairs["pairs"][:MAX_PAIRS]
     images = [image for half in (0, 1) for image in pairs[:, half]]
-    return np.asarray(draw.block(images, len(pairs), side, GAP))
+    return np.asarray(draw.block(images, len(pairs), SIDE, GAP))
 
 
 def _pairs(target: _Target) -> Piece:
@@ -184,7 +183,7 @@ def _pairs(target: _Target) -> Piece:
     image = Image.fromarray(_strip(target))
     return Piece(
         f"pairs_{target.name}",
-        saving.save_images(image, Image.fromarray(_strip(target, SAVED))),
+        saving.save_images(image, image, saved=saving.SAVED_SMALL // 2),  # thumbnails: no more pixels than these
         f"{title}. Correlations: {', '.join(correlations)}.",
         title,
         least=560,

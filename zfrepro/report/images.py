@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-WEBP, JPEG = 82, 80  # quality of a lossy image on a screen and on paper,
-WEBP_GRAIN, JPEG_GRAIN, GRAIN = (
-    60,
-    62,
-    0.1,
-)  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
+WEBP, JPEG = 82, 80  # quality of a lossy image on a screen and on paper
+WEBP_GRAIN, JPEG_GRAIN = 50, 60  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
+GRAIN = 0.1
+WEBP_BYTES, JPEG_BYTES = 75_000, 85_000  # of one image, where a quality down to LEAST allows it
+LEAST, STEP = 40, 5  # quality
 EXACT = 1.4  # a lossless image may take this many times the bytes: its text stays sharp
 MIN_PSNR = 34.0  # dB, of an image with a palette
 PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: largest change of the mean of any patch by a palette
@@ -32,7 +31,7 @@ CELLS = 16_000  # an image with colours in more of them counts as a photograph, 
 SPARSE = 0.05  # bytes per pixel; below it, an image with a palette is not tried with losses
 LARGE = 2  # times the bytes of the lossy image: for a larger PNG no lossless WebP is tried
 FILE = 340_000  # bytes; a figure's file above that loses pixels too
-OVERVIEW = 110_000  # bytes of one whose parts are saved as files of their own
+OVERVIEW = 40_000  # bytes of one whose parts are saved as files of their own
 EFFORT = 6  # of zlib: 9 saves 4 % of the bytes for five times the seconds
 WEBP_EFFORT = {
     "lossless": True,
@@ -86,7 +85,7 @@ def for_page(source: SourceImage) -> Coded:
         exact.append(_encode(source.palette.convert("RGB"), "WEBP", **WEBP_EFFORT))
         if len(source.palette_png) < SPARSE * math.prod(source.palette.size):
             return min(exact, key=_size)
-    lossy = _lossy(source.picture, "WEBP", WEBP_GRAIN, WEBP)
+    lossy = _lossy(source.picture, "WEBP", WEBP_GRAIN, WEBP, WEBP_BYTES)
     if source.palette is None and len(source.png) < LARGE * len(lossy.content):
         exact.append(_encode(source.picture, "WEBP", **WEBP_EFFORT))
     return _choose(exact, lossy)
@@ -96,7 +95,7 @@ def for_print(source: SourceImage) -> Coded:
     """PNG or JPEG with the same pixels."""
     if source.picture is None:
         return Coded(source.png, PNG)
-    return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG))
+    return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG, JPEG_BYTES))
 
 
 def for_file(source: SourceImage, largest: int = FILE) -> bytes:
@@ -234,13 +233,16 @@ def _size(image: Coded) -> int:
     return len(image.content)
 
 
-def _lossy(picture: Image.Image, kind: str, low: int, high: int) -> Coded:
-    """Of low quality if the image is grainy, else of high quality."""
+def _lossy(picture: Image.Image, kind: str, low: int, high: int, largest: int) -> Coded:
+    """Of low quality if the image is grainy, else of high quality; of a lower one where it would take more bytes than `largest`."""
     effort = LOSSY_EFFORT[kind]
     encoded = _encode(picture, kind, quality=low, **effort)
-    return (
-        encoded if _size(encoded) > GRAIN * math.prod(picture.size) else _encode(picture, kind, quality=high, **effort)
-    )
+    if _size(encoded) <= GRAIN * math.prod(picture.size):
+        low, encoded = high, _encode(picture, kind, quality=high, **effort)
+    while _size(encoded) > largest and low - STEP >= LEAST:
+        low -= STEP
+        encoded = _encode(picture, kind, quality=low, **effort)
+    return encoded
 
 
 def _png(picture: Image.Image) -> Coded:

@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 DPI = 200
+PDF_DPI = 120  # of images among the lines of a plot: stored without losses, they are most of its bytes
 WIDE = 2400  # pixels: a JPEG that fills a slide; one of half a page has half of it
 LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
-SAVED = 260_000  # bytes of a JPEG: some twenty of them lie beside a report
-QUALITIES = (90, 82, 74, 66, 58)  # of a JPEG, the best one that fits
+SAVED, SAVED_SMALL = 190_000, 140_000  # bytes of a JPEG, and of one of many: some twenty of them lie beside a report
+QUALITIES = (90, 80, 70, 62, 55, 48, 42)  # of a JPEG, the best one that fits
 PDF: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "pdf.compression": 9,
@@ -39,13 +40,18 @@ class Drawing:
 
 def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
     """A figure as it is: `pdf` for lines and text, `jpg` where most of it is images."""
-    content = pdf(figure) if ending == "pdf" else jpeg(render(figure, math.ceil(WIDE / figure.get_figwidth())))
+    content = (
+        pdf(figure) if ending == "pdf" else jpeg(render(figure, math.ceil(WIDE / figure.get_figwidth())), SAVED_SMALL)
+    )
     return Drawing(encode(render(figure, DPI)), {ending: content})
 
 
-def save_images(shown: Image.Image, large: Image.Image, largest: int = LARGEST) -> Drawing:
-    """The same images at the size of the page and at that of a slide, as PNG where that is smaller; `largest`: bytes for the page."""
-    exact, lossy = _png(large), jpeg(large)
+def save_images(shown: Image.Image, large: Image.Image, largest: int = LARGEST, saved: int = SAVED) -> Drawing:
+    """The same images at the size of the page and at that of a slide, the latter as PNG where that is smaller.
+
+    largest, saved: bytes of the one for the page and of the JPEG.
+    """
+    exact, lossy = _png(large), jpeg(large, saved)
     return Drawing(encode(shown, largest), {"png": exact} if len(exact) <= len(lossy) else {"jpg": lossy})
 
 
@@ -64,7 +70,7 @@ def render(figure: Figure, dpi: int) -> Image.Image:
 def pdf(figure: Figure) -> bytes:
     raw = io.BytesIO()
     with mpl.rc_context(PDF):
-        figure.savefig(raw, format="pdf", dpi=DPI, metadata=NO_METADATA)
+        figure.savefig(raw, format="pdf", dpi=PDF_DPI, metadata=NO_METADATA)
     return raw.getvalue()
 
 
