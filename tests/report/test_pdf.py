@@ -19,13 +19,20 @@ from PIL import Image, ImageFile
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
-from zfrepro.report import html, images, pdf
+from zfrepro.report import html, images, page_fill, pdf
 from zfrepro.stages import report
 
 NETWORK = {
     "spec": {"network": {"base": "improved"}, "input_size": 64, "epochs": 8, "seed": 0}, "precision": "bfloat16", "device": "cpu",
     "hardware": "AMD EPYC", "torch": "2.13.0", "images": 960, "parameters": 5, "seconds": 42.0,
 }  # fmt: skip
+DATA = {
+    "dataset": "scenes", "classes": ["cat", "dog"], "splits": {"train": [0, 9]}, "size": 64, "skipped": [],
+    "sha256": {"images.npy": "0123456789abcdef"},
+}  # fmt: skip
+LONG_TITLE = (
+    "Title of a figure that takes more room than the margin has beside the name of the whole report, in one line"
+)
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7 * 7 }}' + "a" * 300
 
 
@@ -80,12 +87,13 @@ def everything(title: str = "Toy report") -> dict[str, Any]:
         exhibit("table9", "table", [piece("dots", "full")]),
         exhibit("fig1", "picture", [piece(f"half{i}", "half", 320) for i in range(5)], rows=30),
         exhibit("fig2", "picture", [piece("tall", "full", 1600), piece("wide", "full", 80)]),
+        exhibit("table8", "table", [piece("plot", "full", 120)], rows=60, title=LONG_TITLE),
     )  # fmt: skip
     origin = {
-        "made": "2023-11-14T22:13:20Z", "git": None, "networks": {"improved": NETWORK}, "data": {}, "time": {},
+        "made": "2023-11-14T22:13:20Z", "git": None, "networks": {"improved": NETWORK}, "data": {"source": DATA}, "time": {},
         "artifacts": {}, "versions": {"python": "3"},
         "hardware": {"cpu": "cpu", "cores": 2, "memory_gib": 4.0, "gpus": []},
-        "exhibits": {"fig1": {"summary": [["Seeds", "0: improved"], ["Code", "x" * 500]]}},
+        "exhibits": {"fig1": {"summary": [["Command", "`zfrepro run --force`"], ["Code", "x" * 500]]}},
     }  # fmt: skip
     spec = report.Spec(
         experiment="toy",
@@ -104,16 +112,23 @@ def page() -> str:
 
 
 @pytest.fixture(scope="module")
-def laid_out(page: str) -> list[Any]:
-    """The boxes of each page."""
-    return [page_box._page_box for page_box in pdf._weasyprint().HTML(string=page, media_type="print").render().pages]
+def document(page: str) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        return pdf.lay_out(page)
 
 
 @pytest.fixture(scope="module")
-def file(page: str) -> bytes:
+def laid_out(document: Any) -> list[Any]:
+    """The boxes of each page."""
+    return [page._page_box for page in document.pages]
+
+
+@pytest.fixture(scope="module")
+def file(document: Any) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-        return pdf.pdf(page)
+        return document.write_pdf(**pdf.VARIANT)
 
 
 def boxes(box: Any) -> Iterator[Any]:
@@ -205,7 +220,44 @@ def test_pages_are_numbered_and_name_their_section(laid_out: list[Any]) -> None:
         assert f"{i} / {len(laid_out)}" in margins
         assert ("Toy report" in margins) == (i > 1)
     last = [" ".join(text_of(margin).split()) for margin in laid_out[-1].children]
-    assert {"Networks and data", "Provenance", "Full configuration"} & set(last)
+    assert {"Appendix B: Files and commands", "Appendix C: Full configuration"} & set(last)
+
+
+def test_running_heads_are_whole(laid_out: list[Any]) -> None:
+    """A long title takes two lines in the margin instead of being cut."""
+    heads = [
+        (page, box)
+        for page in laid_out
+        for box in page.children
+        if "MarginBox" in type(box).__name__ and " ".join(text_of(box).split()) == LONG_TITLE
+    ]
+    assert heads
+    for page, head in heads:
+        lines = [box for box in boxes(head) if hasattr(box, "text")]
+        assert all(line.width <= head.width + 1 for line in lines)
+        assert sum(line.height for line in lines) <= page.margin_top
+
+
+def test_digests_and_commands_stand_in_the_appendix(laid_out: list[Any]) -> None:
+    everywhere = " ".join(" ".join(text_of(box) for box in laid_out).split())
+    appendix = everywhere.rindex("Appendix A: Provenance")
+    for words in ("zfrepro run --force", "0123456789abcdef", "note: Toy report"):
+        assert everywhere.count(words) == 1
+        assert everywhere.index(words) > appendix
+    assert re.search(r"tables/fig1\.csv ; how it was made on page \d+", everywhere[:appendix])
+
+
+def test_tables_of_numbers_go_across_the_page(laid_out: list[Any]) -> None:
+    tables = [(page, box) for page in laid_out for box in boxes(page) if getattr(box, "element_tag", "") == "table"]
+    numbers = [(page, box) for page, box in tables if box.element.get("class") == "numbers"]
+    assert numbers
+    assert all(box.width == pytest.approx(page.width, abs=1) for page, box in numbers)
+
+
+def test_long_tables_begin_on_the_page_before_and_no_page_is_a_third_empty(laid_out: list[Any]) -> None:
+    ends = [(page_fill.content_end(page) - page.content_box_y()) / page.height for page in laid_out]
+    assert min(ends[2:-1]) > 2 / 3
+    assert len(pages_saying(laid_out, "run 7")) == 1
 
 
 def test_captions_stay_with_their_pictures(laid_out: list[Any]) -> None:

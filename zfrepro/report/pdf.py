@@ -19,8 +19,9 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from zfrepro.errors import UserError
-from zfrepro.report import images, system_libraries
+from zfrepro.report import images, page_fill, system_libraries
 
+VARIANT = {"pdf_variant": "pdf/ua-1", "pdf_identifier": b"zfrepro"}  # tagged, the same identifier each time
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -62,10 +63,17 @@ class Picture:
 
 def pdf(page: str, pictures: Mapping[str, Picture] | None = None) -> bytes:
     """pictures: by the `src` under which the page shows them. Raises UserError where WeasyPrint cannot load its libraries."""
+    content: bytes = lay_out(page, pictures).write_pdf(**VARIANT)
+    return content
+
+
+def lay_out(page: str, pictures: Mapping[str, Picture] | None = None) -> Any:
+    """WeasyPrint's Document, its pages filled."""
     weasyprint = _weasyprint()
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"], fail_on_errors=True)
-    document = weasyprint.HTML(string=page, url_fetcher=fetcher, media_type="print")
-    return document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=b"zfrepro", cache=dict(pictures or {}))
+    html = weasyprint.HTML(string=page, url_fetcher=fetcher, media_type="print")
+    cache = dict(pictures or {})
+    return page_fill.fill(lambda sheet: html.render(stylesheets=[weasyprint.CSS(string=sheet)], cache=cache, **VARIANT))
 
 
 def isolated_pdf(page: str, pictures: Mapping[str, Picture]) -> bytes:
