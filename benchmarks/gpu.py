@@ -157,6 +157,39 @@ def _both(child: torch.nn.Module, below: torch.Tensor) -> None:
         parameter.grad = None
 
 
+def first_convolution() -> dict[str, float]:
+    """Milliseconds of layer 1, forward and backward, on 3 channels and on inputs padded to 4 and 8, which tensor cores like better."""
+    convolution, inputs, found = _net(NETWORKS["improved"]).get_submodule("conv1"), _fixed_batch()[0], {}
+    for channels in (3, 4, 8):
+        padding = (0, 0, 0, 0, 0, channels - 3)
+        padded = functional.pad(inputs, padding).contiguous(memory_format=torch.channels_last)
+        weight = functional.pad(convolution.weight.detach(), padding).requires_grad_()
+
+        def both(padded: torch.Tensor = padded, weight: torch.Tensor = weight) -> None:
+            with torch.autocast(DEVICE.type, torch.bfloat16):
+                maps = functional.conv2d(padded, weight, convolution.bias, convolution.stride, convolution.padding)
+            maps.backward(torch.ones_like(maps))
+
+        found[f"{channels} channels"] = 1000 * _seconds(both, STEPS)
+    return found
+
+
+def readers() -> dict[str, Any]:
+    """Images per second of whole training from memory, by the number of threads that read."""
+    from zfrepro.core import loading
+
+    found, few, most = {}, dict(loading.FEW), dict(loading.READERS)
+    with _file() as path:
+        loop = _training(NETWORKS["improved"], StoredImages(OpenFile(path), 0, IMAGES, STORED))
+        for threads in (16, 4, 2, 1):
+            loading.FEW[DEVICE.type] = loading.READERS[DEVICE.type] = threads
+            loop._batches = None
+            _run(loop, SECONDS / 12)
+            found[f"{threads}"] = _run(loop, SECONDS / 4)
+    loading.FEW, loading.READERS = few, most
+    return found
+
+
 def training() -> dict[str, Any]:
     """Images per second of whole training from a file, loader and all: its pages in memory, and after they have been dropped."""
     with _file() as path:
@@ -248,7 +281,9 @@ PARTS: dict[str, Callable[[], Any]] = {
         steps,
         graph,
         parts,
+        first_convolution,
         training,
+        readers,
         validation_batches,
         occlusion,
         projection,

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device",
         type=parse_device,
         default=os.environ.get("ZFREPRO_DEVICE") or "auto",
-        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: $ZFREPRO_DEVICE or auto, GPUs if there are any",
+        help="auto, cpu, cuda or cuda:1; default: $ZFREPRO_DEVICE or auto, GPUs if there are any",
     )
     parser.add_argument(
         "--gpus",

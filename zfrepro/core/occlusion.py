@@ -99,7 +99,7 @@ class Occluder:
         return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
     def _by_full_passes(self, image: Tensor, grey: Tensor) -> Prediction:
-        """On a GPU, which the many small windows leave idle: on an H200 they take 3.7 times as long (benchmarks/gpu.json)."""
+        """On a GPU, which the many small windows leave idle: on an H200 they take 2.8 times as long (benchmarks/gpu.json)."""
 
         def predict_images(covered: Tensor) -> Prediction:
             names = [] if self.layer is None else [self.layer]
