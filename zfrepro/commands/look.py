@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device",
         default="auto",
-        help="auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto, a GPU if there is one",
+        help="auto, cpu, cuda or cuda:1; default: auto, a GPU if there is one",
     )
     parser.add_argument(
         "--threads",

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device",
         default="auto",
-        help="device for --measure: auto, cpu, cuda or cuda:1 (no GPU was tried yet); default: auto",
+        help="device for --measure: auto, cpu, cuda or cuda:1; default: auto",
     )
     several = parser.add_argument_group("several GPUs, with --tflops or --measure, which give the speed of one of them")
     several.add_argument(
