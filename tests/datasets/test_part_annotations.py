@@ -115,6 +115,16 @@ def test_a_missing_file_and_other_encodings_are_named(folder):
         read(folder, lines("Bär.png"), encoding="latin-1")
 
 
+def test_a_copy_of_another_size_is_refused(folder):
+    """Its marks would be in the wrong places: two.png is 40 x 32."""
+    same = [*lines("one.png"), *lines("two.png"), "two.png,image,0,0,40,32"]
+    assert len(read(folder, same)) == 2
+    with pytest.raises(
+        UserError, match=r"line 8: two.png: has 40 x 32 pixels, but its parts were marked in an image of 80 x 64"
+    ):
+        read(folder, [*same[:-1], "two.png,image,0,0,80,64"])
+
+
 def test_a_part_must_lie_in_the_centre_view(folder):
     rows = [*lines("one.png"), *lines("two.png", right="8,4,12,8")]
     assert (

@@ -24,6 +24,7 @@ from zfrepro.storage.prepared_set import PreparedSet
 HEADER = ("image", "part", "x0", "y0", "x1", "y1")
 PARTS = ("right eye", "left eye", "nose")
 OBJECT = "object"  # optional
+IMAGE = "image"  # optional: the whole photograph, as large as it was when its parts were marked
 ROUNDING = 1e-3  # pixels by which an edge may exceed a limit
 MINIMUM = 2  # images, since pairs are compared
 
@@ -122,8 +123,8 @@ def _read_annotations(path: Path) -> dict[str, _Annotation]:
     annotations: dict[str, _Annotation] = {}
     for line, (name, part, *numbers) in _read_rows(path):
         image = annotations.setdefault(name, _Annotation(line))
-        if part not in (*PARTS, OBJECT):
-            raise _error(path, line, f"unknown part {part!r}; use one of {', '.join((*PARTS, OBJECT))}")
+        if part not in (*PARTS, OBJECT, IMAGE):
+            raise _error(path, line, f"unknown part {part!r}; use one of {', '.join((*PARTS, OBJECT, IMAGE))}")
         if part in image.boxes:
             raise _error(path, line, f"{name}: {part} is already in line {image.lines[part]}; remove one of the two")
         image.boxes[part], image.lines[part] = _parse_box(path, line, numbers), line
@@ -178,6 +179,13 @@ def _parse_box(path: Path, line: int, texts: list[str]) -> Box:
 
 def _load(path: Path, name: str, annotation: _Annotation, file: Path, size: int, view: Box) -> AnnotatedImage:
     image = _decode(path, annotation.line, file)
+    if (whole := annotation.boxes.get(IMAGE)) and whole != (0, 0, *image.size):
+        raise _error(
+            path,
+            annotation.lines[IMAGE],
+            f"{name}: has {image.width} x {image.height} pixels, but its parts were marked in an image of {whole[2]:g} x {whole[3]:g}; use "
+            "that copy of the photograph, or mark the parts again",
+        )
     visible = _to_image_pixels(view, *image.size, size)
     for part, box in annotation.boxes.items():
         if not _inside(box, (0, 0, *image.size)):
