@@ -64,9 +64,10 @@ def test_all_files_are_there_and_nothing_unfinished(report_run) -> None:
 
 
 def saved_files(results: Path, name: str) -> list[str]:
-    """Files of an exhibit's pieces, or of the exhibit itself where it has none."""
+    """Files of an exhibit and its pieces; a piece that has the exhibit's name is its only picture."""
     stored = artifacts.load_json(results / f"exhibits/{name}/exhibit.json")
-    stems = {name: stored["saved"]} | {f"{name}-{piece['name']}": piece["saved"] for piece in stored["pieces"]}
+    pieces = {f"{name}-{piece['name']}": piece["saved"] for piece in stored["pieces"]}
+    stems = {name: stored["saved"] or pieces.pop(f"{name}-{name}", {}), **pieces}
     return [f"figures/{stem}.{ending}" for stem, saved in stems.items() for ending in saved]
 
 

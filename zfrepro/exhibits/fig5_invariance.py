@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Picture, Piece, Row, heading, make_row
+from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Narrow, Picture, Piece, Row, heading, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
@@ -46,12 +46,17 @@ COLUMNS = (
 )
 QUANTITIES = {"distance1": "Distance, layer 1", "distance7": "Distance, layer 7", "probability": "P(true class)"}
 WIDE, HIGH = 7.4, 1.75  # inches: the figure, a transformation
+NARROW, NARROW_HIGH = 3.2, 3.3  # inches: the figure for a narrow screen, without its legend
 LEGEND_LINE, NAME, HANDLE, LETTERS = (
     0.16,
     1.4,
     0.36,
     6.5,
 )  # inches: a line of the legend, a name, its line and gaps; points
+
+LEGEND: dict[str, Any] = {
+    "loc": "outside upper center", "fontsize": LETTERS, "handlelength": 1.2, "columnspacing": 1.2
+}  # fmt: skip
 
 
 def needs(config: Any) -> dict[str, str]:
@@ -163,38 +168,49 @@ def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
         f"{KINDS[kind][0]} of {names}: thumbnails and three curves. Mean distance in layer 7 reaches {ends.max():.2f}.",
         KINDS[kind][0],
         least=680,
+        narrow=_narrow(kind, arrays, about),
     )
 
 
 def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Drawing:
     """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
     entries = _legend_entries(about)
-    chosen = _correct(about)
     lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
     across = sum(width_of(label, LETTERS) + HANDLE for _, label in entries)
     columns = len(lines) if across <= WIDE else 3
     height = HIGH * len(kinds) + LEGEND_LINE * -(-len(lines) // columns)
     with draw.figure(WIDE, height) as figure:
         axes = figure.subplots(len(kinds), 4, width_ratios=(1.6, 1, 1, 1), squeeze=False)
-        for kind, (first, *panels) in zip(kinds, axes, strict=True):
-            _thumbnails(first, arrays[f"views_{kind}"])
-            first.set_title(KINDS[kind][0] if len(kinds) > 1 else "")
-            for ax, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
-                _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"], chosen)
-                ax.set_title(title)
-                ax.set_xlabel(KINDS[kind][1], fontsize=7)
-                ax.set_ylim(0, min(1.0, ax.get_ylim()[1]) if quantity == "probability" else None)
-                if kind == "turn":
-                    ax.set_xticks(range(0, 361, 90))
-        figure.legend(
-            handles=lines,
-            loc="outside upper center",
-            ncols=columns,
-            fontsize=LETTERS,
-            handlelength=1.2,
-            columnspacing=1.2,
-        )
+        for kind, line in zip(kinds, axes, strict=True):
+            _line(line, kind, KINDS[kind][0] if len(kinds) > 1 else "", arrays, about)
+        figure.legend(handles=lines, ncols=columns, **LEGEND)
         return draw.save(figure)
+
+
+def _narrow(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Narrow:
+    """Two panels side by side."""
+    lines = [Line2D([], [], color=colour, label=label) for colour, label in _legend_entries(about)]
+    with draw.figure(NARROW, NARROW_HIGH + LEGEND_LINE * -(-len(lines) // 2)) as figure:
+        _line(figure.subplots(2, 2).ravel(), kind, "", arrays, about)
+        figure.legend(handles=lines, ncols=2, **LEGEND)
+        return Narrow(draw.save_narrow(figure))
+
+
+def _line(
+    axes: Sequence[Axes], kind: str, title: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> None:
+    """Thumbnails and the three panels of one transformation."""
+    first, *panels = axes
+    chosen = _correct(about)
+    _thumbnails(first, arrays[f"views_{kind}"])
+    first.set_title(title)
+    for ax, (quantity, name) in zip(panels, QUANTITIES.items(), strict=True):
+        _curves(ax, arrays[kind], arrays[f"{quantity}_{kind}"], about["shown"], chosen)
+        ax.set_title(name)
+        ax.set_xlabel(KINDS[kind][1], fontsize=7)
+        ax.set_ylim(0, min(1.0, ax.get_ylim()[1]) if quantity == "probability" else None)
+        if kind == "turn":
+            ax.set_xticks(range(0, 361, 90))
 
 
 def _thumbnails(ax: Axes, views: np.ndarray) -> None:

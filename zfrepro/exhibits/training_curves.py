@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from zfrepro import paper
 from zfrepro.errors import UserError
 from zfrepro.exhibits.kit import draw
-from zfrepro.exhibits.kit.base import Column, Picture, Row, make_row
+from zfrepro.exhibits.kit.base import Column, Narrow, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten
@@ -31,6 +31,7 @@ PAPER = "Not in the paper"
 PANELS = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_top1_error": "Validation top-1 error (%)"}
 NETWORK = "network/"
 WIDE, LEAST = 7.4, 2.6  # inches: the figure, its least height
+NARROW, NARROW_HIGH = 3.4, 2.0  # inches: the figure for a narrow screen, the least height of a panel
 LINE, HEADS = 0.115, 0.6  # inches: a name, what stands above and below the panels
 NAME, SIZE, NAMED = 1.45, 6.0, 26  # inches and points of a name, how many are shown
 APART = 0.062  # of the height of a panel, between names where there is room
@@ -72,19 +73,23 @@ def build(files: Mapping[str, Path]) -> Picture:
     histories = {name: _history(files[labels[name]], name in diverged) for name in names}
     curves = [_Curve.make(name, history, networks[name]) for name, history in histories.items()]
     epochs = max((int(history["epoch"].max()) for history in histories.values() if len(history)), default=0)
+    drawing = _plot(_ordered(curves))
+    alt = "Three line plots over epochs. Last validation top-1 error in percent: " + "; ".join(
+        f"{run} {_last_error(history, run in diverged)}" for run, history in histories.items()
+    )
     return Picture(
         caption=f"Loss and error of {len(histories)} network{'s' * (len(histories) != 1)} after "
         f"{'each of up to ' * (epochs != 1)}{epochs} epoch{'s' * (epochs != 1)}. Training loss and error are computed "
         f"during training, on crops and with dropout; validation uses the single centre view. {_explain_colours(curves)}",
         columns=COLUMNS,
         rows=tuple(_row(run, line) for run, history in histories.items() for line in history.to_dict("records")),
-        drawing=_plot(_ordered(curves)),
-        alt="Three line plots over epochs. Last validation top-1 error in percent: "
-        + "; ".join(f"{run} {_last_error(history, run in diverged)}" for run, history in histories.items()),
+        drawing=Drawing(drawing.png),
+        alt=alt,
         notes=(
             *(f"{run} diverged in epoch {record['epoch']} ({record['what']})." for run, record in diverged.items()),
             _initial_weights_left(networks),
         ),
+        pieces=(Piece("training_curves", drawing, alt, least=560, plot=True, narrow=_narrow(_ordered(curves))),),
         rows_title="Every epoch of every run",
     )
 
@@ -172,13 +177,25 @@ def _plot(curves: Sequence[_Curve]) -> Drawing:
     """The names stand at the ends of the lines in the last panel, which is as high as they need."""
     named = curves[:NAMED]
     with draw.figure(WIDE, max(LEAST, HEADS + LINE * len(named))) as figure:
-        axes = figure.subplots(1, len(PANELS))
-        for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
-            _panel(ax, curves, column)
-            ax.set_title(title)
-            ax.set_xlabel("epoch")
-        _name_lines(axes[-1], named, next(reversed(PANELS)))
+        _panels(figure.subplots(1, len(PANELS)), curves, named)
         return draw.save(figure)
+
+
+def _narrow(curves: Sequence[_Curve]) -> Narrow:
+    """The panels one below the other."""
+    named = curves[:NAMED]
+    height = max(NARROW_HIGH, HEADS + LINE * len(named))
+    with draw.figure(NARROW, height * len(PANELS)) as figure:
+        _panels(figure.subplots(len(PANELS), 1), curves, named)
+        return Narrow(draw.save_narrow(figure))
+
+
+def _panels(axes: Sequence[Axes], curves: Sequence[_Curve], named: Sequence[_Curve]) -> None:
+    for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
+        _panel(ax, curves, column)
+        ax.set_title(title)
+        ax.set_xlabel("epoch")
+    _name_lines(axes[-1], named, next(reversed(PANELS)))
 
 
 def _panel(ax: Axes, curves: Sequence[_Curve], column: str) -> None:

@@ -145,7 +145,7 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _stem(exhibit: str, piece: str) -> str:
-    """Of the files of a piece; an exhibit of one picture has no pieces."""
+    """Of the files of a piece; an exhibit of one picture has no pieces, or one of its own name."""
     return exhibit if piece == exhibit else f"{exhibit}-{piece}"
 
 

@@ -91,8 +91,8 @@ def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
     return saving.save(figure, ending)
 
 
-def save_narrow(figure: Figure, dpi: int = 320) -> bytes:
-    """PNG of a figure drawn for a narrow screen, which has two or three pixels for each of its own."""
+def save_narrow(figure: Figure, dpi: int = 260) -> bytes:
+    """PNG of a figure drawn for a narrow screen: some two pixels for each that a page counts."""
     fit_texts(figure)
     return saving.encode(saving.render(figure, dpi))
 

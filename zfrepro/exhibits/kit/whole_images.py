@@ -12,8 +12,8 @@ import numpy as np
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.interaction import Blocks, Box, Tile, Tiles, rounded
 
-SIDE, ACROSS = 96, 24  # pixels of an image, and how many stand in a line
-WEBP: dict[str, Any] = {"format": "WEBP", "quality": 55, "method": 4}  # 1 to 2 KB an image
+SIDE, ACROSS = 80, 24  # pixels of an image, and how many stand in a line
+WEBP: dict[str, Any] = {"format": "WEBP", "quality": 50, "method": 4}  # about 1 KB an image
 
 
 def sprite(arrays: Mapping[str, np.ndarray], layers: Sequence[int]) -> dict[str, Any]:
