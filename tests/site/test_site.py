@@ -130,6 +130,7 @@ def test_experiments_stand_side_by_side(reports: Path) -> None:
     ]
     assert page.row("7 ")[2:] == [f"{NONE}not attempted"] * 2
     assert page.row("30")[2:] == ["not in this report", f"{NO}not reproduced3e+07"]
+    assert page.row("Reproduced")[1:] == ["", "1 of 1 attempted", "0 of 2 attempted"]
     assert page.row("Top-5")[1:] == ["16.5 %", "\u221212.5 %", "20 %"]
     assert page.row("Straightness")[1:] == ["", "not measured", "0.9"]
     links = {attrs["href"] for attrs in page.all("a")}
@@ -158,7 +159,7 @@ def test_small_effects_count_as_reproduced(tmp_path: Path) -> None:
     verdicts = ("reproduced", "reproduced, small", "reproduced, small", "not reproduced")
     toy_report.write(tmp_path / "alpha", "alpha", claims=[claim(i, verdict) for i, verdict in enumerate(verdicts, 1)])
     pages = site(tmp_path)
-    assert pages["compare.html"].row("Reproduced")[2] == "3 of 4, 2 of them small"
+    assert pages["compare.html"].row("Reproduced")[2] == "3 of 4 attempted, 2 of them small"
     assert pages["compare.html"].row("2 ")[2] == "+reproduced, small"
     assert "count reproduced-small" in {attrs.get("class") for attrs in pages["index.html"].all("a")}
 
@@ -224,15 +225,23 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     judged = {"number": 2, "says": "So.", "verdict": VERDICTS[0], **nothing, "estimate": "", "part": "", "effect": ""}
     estimate = Estimate(-1.25, -2.0, 0.5, 9, "folds", 2, "%")
     numbers = {"value": -1.25, "low": -2.0, "high": 0.5, "unit": "%", "estimate": estimate.text(), "part": "top-5"}
-    numbers["effect"] = "effect -1.25 %; the paper's 5.00"
+    numbers |= {"effect": "effect -1.25 %; the paper's 5.00", "n": 1200, "of": "folds"}
     judged["paper"] = "2.1 points"
     board = {"counts": {VERDICTS[0]: 1}, "claims": [{**judged, **numbers}, {**judged, "number": 3}]}
-    shown = {"name": "claims", "title": "Claims", "paper": "", "data": board, "highlights": []}
+    shown = {
+        "name": "claims",
+        "title": "Claims",
+        "paper": "",
+        "data": board,
+        "highlights": [],
+        "pieces": [{"plot": True}],
+    }
     table = {
         "name": "table2_imagenet",
         "title": "T",
         "paper": "Table 2",
         "data": {},
+        "pieces": [{"plot": True}, {"plot": False}],
         "highlights": [{"label": "E", "ours": "1", "paper": ""}],
     }
     spec = types.SimpleNamespace(experiment="toy", title="T", subtitle="", reductions=("R.",))
@@ -242,8 +251,9 @@ def test_reads_what_the_report_writes(tmp_path: Path) -> None:
     read = summaries.read(folder)
     assert list(read.counts().values()) == [2, 0, 0, 0, 0]
     assert list(pages.format_measurement(read.claims[0])) == [
-        "\u22121.25 %", "[\u22122.00, 0.50]", "top-5", "effect \u22121.25 %; the paper's 5.00",
+        "\u22121.25 %", "[\u22122.00, 0.50]", "top-5", "n = 1,200 folds", "the paper's 5.00",
     ]  # fmt: skip
+    assert read.plots() == {"claims"}
     assert list(pages.format_measurement(read.claims[1])) == []
     assert read.link(read.highlights[0].exhibit) == "toy/index.html#table2_imagenet"
     assert read.machine() == "Abacus, 2 cores, Slide rule"
@@ -255,6 +265,20 @@ def test_figures_stand_side_by_side_as_thumbnails_and_one_on_each_card(reports: 
     (beside,) = pages_by_name["compare.html"].all("img")  # beta has no figure that is on its page
     assert beside["alt"] == "ImageNet errors in alpha"
     assert [image["alt"] for image in pages_by_name["index.html"].all("img")] == [""]
+
+
+def test_plots_are_marked_for_dark_pages(tmp_path: Path) -> None:
+    shown = {"name": "table2_imagenet", "title": "Errors", "plot": True}
+    toy_report.write(tmp_path / "alpha", "alpha", exhibits=[shown])
+    compare, index = (site(tmp_path)[name] for name in ("compare.html", "index.html"))
+    assert [cell["class"] for cell in compare.all("td") if cell.get("class") == "plot"] == ["plot"]
+    assert "shown plot" in {attrs.get("class") for attrs in index.all("a")}
+
+
+def test_no_rule_of_a_reports_page_places_the_pictures_of_cards() -> None:
+    """The site uses the report's style sheet, where .card is a panel at the edge of the window."""
+    report, own = (set(re.findall(r"\.([a-z][\w-]*)", html.inline(name))) for name in ("style.css", "site.css"))
+    assert "shown" in own - report
 
 
 def test_a_damaged_figure_is_named(reports: Path) -> None:

@@ -29,7 +29,7 @@ def build_summary(spec: Any, exhibits: Sequence[Plain], origin: Plain, files: Ma
         "training": training_setup.summarise(origin.get("networks", {}), origin),
         "hardware": {key: origin["hardware"][key] for key in ("cpu", "cores", "gpus")},
         "seconds": round(sum(stage["seconds"] for stage in origin["time"].values()), 1),
-        "exhibits": [{key: exhibit[key] for key in ("name", "title", "paper")} for exhibit in exhibits],
+        "exhibits": [_exhibit(exhibit) for exhibit in exhibits],
         "files": dict(files),
     }
 
@@ -51,6 +51,11 @@ def _claim(claim: Plain) -> dict[str, Any]:
         "effect",
     )
     return {key: claim[key] for key in keys}
+
+
+def _exhibit(exhibit: Plain) -> dict[str, Any]:
+    plot = all(piece["plot"] for piece in exhibit["pieces"])
+    return {**{key: exhibit[key] for key in ("name", "title", "paper")}, "plot": plot}
 
 
 def _highlight(exhibit: str, highlight: Plain) -> dict[str, str]:

@@ -60,7 +60,10 @@ def exhibits(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 
 def format_measurement(claim: Claim) -> Iterator[str]:
-    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, its effect; nothing if nothing was measured."""
+    """`-2.1 points`, `[-3.0, -1.2]` (with a true minus sign), which part it is, of how many, what its effect is compared with.
+
+    Nothing if nothing was measured.
+    """
     if claim.value is None:
         return
     text = claim.estimate or f"{_number(claim.value)} {claim.unit or ''}".rstrip()
@@ -72,8 +75,10 @@ def format_measurement(claim: Claim) -> Iterator[str]:
         yield f"[{interval}"
     if claim.part:
         yield claim.part
+    if claim.n is not None and claim.of:
+        yield f"n = {claim.n:,} {claim.of}"
     if claim.effect:
-        yield claim.effect.replace("-", "\u2212")
+        yield claim.effect.removeprefix(f"effect {claim.estimate.partition(' [')[0]}; ").replace("-", "\u2212")
 
 
 def format_date(iso_time: str) -> str:

@@ -32,6 +32,8 @@ class Claim(_Part):
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
     unit: str | None = None
+    n: int | None = None  # of `of`, over which the quantity was measured
+    of: str | None = None
     paper: str = ""  # the same quantity by the paper's numbers
     part: str = ""  # the part of the quantity that decides, where it has several
     effect: str = ""  # next to the paper's, or to the largest possible
@@ -58,6 +60,7 @@ class Exhibit(_Part):
     name: str = Field(pattern=r"^\w+$")
     title: str
     paper: str = ""
+    plot: bool = False  # its figure is lines and text on white, without images
 
 
 class Summary(_Part):
@@ -79,6 +82,14 @@ class Summary(_Part):
     def counts(self) -> dict[str, int]:
         """Verdict -> how many claims, in the order of VERDICTS."""
         return counts(claim.verdict for claim in self.claims)
+
+    def attempted(self) -> int:
+        """How many claims something was measured for."""
+        return len(self.claims) - self.counts()["not attempted"]
+
+    def plots(self) -> frozenset[str]:
+        """Exhibits whose figure a dark page may invert."""
+        return frozenset(exhibit.name for exhibit in self.exhibits if exhibit.plot)
 
     def machine(self) -> str:
         """`AMD EPYC, 2 cores`"""
