@@ -628,6 +628,40 @@ def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_p
     }  # fmt: skip
 
 
+def test_a_dark_page_inverts_what_is_around_images() -> None:
+    """A clip with a hole for each image: the left half of the picture here. Pictures that are one image have none."""
+    mixed, photograph = piece("Mixed", images=[[0.0, 0.0, 0.5, 1.0]]), piece("Photograph")
+    page = Page(render([exhibit("fig7", kind="picture", pieces=[mixed, photograph])]))
+    shades = [attrs.get("data-around") for attrs in page.all("img")]
+    assert shades == [report_html.around([[0.0, 0.0, 0.5, 1.0]]), None]
+    assert shades[0].startswith("polygon(evenodd, calc(0% - 9px) calc(0% - 9px), ")
+    assert shades[0].endswith("0% 0%, 50% 0%, 50% 100%, 0% 100%, 0% 0%, calc(0% - 9px) calc(0% - 9px)) content-box")
+
+
+@pytest.mark.parametrize(
+    "name", ["fig2_features", "fig4_evolution", "fig5_invariance", "fig7_occlusion", "fig8_masked_parts"]
+)
+def test_images_lie_inside_their_pictures_and_around_them_it_is_white(name: str, toy: Path) -> None:
+    """What a dark page inverts is white or text; nine tenths of it at least are white."""
+    for drawn in built(name, toy).pieces:
+        if drawn.plot:
+            continue
+        pixels = np.asarray(Image.open(io.BytesIO(drawn.png)).convert("RGB"))
+        height, width = pixels.shape[:2]
+        around = np.ones((height, width), dtype=bool)
+        for left, top, wide, high in drawn.images:
+            assert left > -1e-3
+            assert top > -1e-3
+            assert left + wide < 1.001
+            assert top + high < 1.001
+            around[
+                round(top * height) : round((top + high) * height), round(left * width) : round((left + wide) * width)
+            ] = False
+        assert not around.all()
+        if around.sum() > 0.02 * around.size:
+            assert (pixels[around] > 250).all(axis=1).mean() > 0.75
+
+
 def test_only_plots_are_inverted_on_a_dark_page() -> None:
     """Photographs and projections keep their colours."""
     plot, photograph = piece("Plot", plot=True), piece("Photograph")

@@ -78,6 +78,7 @@ def build(files: Mapping[str, Path]) -> Picture:
                 _describe_pooling(about["pooling"]),
                 "Worked examples of pooling and unpooling",
                 least=560,
+                plot=True,
             ),
         ),
         rows_title="All layers, forward and deconvnet pass",

@@ -46,7 +46,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Drawn:
+    """cells: where each map is drawn; blocks: where its tiles are."""
+
     image: Image.Image
+    cells: tuple[Box, ...]
     blocks: Blocks
 
 
@@ -105,7 +108,7 @@ def _arrange(images: list[Image.Image], columns: int, gap: int, blocks: tuple[Bo
     """blocks: where the tiles are within each image."""
     cells = arranged(len(images), columns, images[0].size, gap)
     places = tuple(tuple(within(cell, block) for block in blocks) for cell in cells)
-    return Drawn(draw.arrange(images, columns, gap), places)
+    return Drawn(draw.arrange(images, columns, gap), tuple(cells), places)
 
 
 def _make_face(layer: int, tiles: np.ndarray, ground: str) -> Drawn:
@@ -166,8 +169,10 @@ def _piece(
         560 if layer not in SHARE else 0,
         "" if layer == 1 else "side by side",
         tuple(
-            Face(name, saving.encode(face.image, EXACT), f"{maps}, only the {name}.") for name, face in faces.items()
+            Face(name, saving.encode(face.image, EXACT), f"{maps}, only the {name}.", face.cells)
+            for name, face in faces.items()
         ),
+        images=drawn.cells,
         narrow=Narrow(saving.encode(narrow.image, EXACT)) if narrow else None,
         interaction=whole_images.tiles(
             layer,

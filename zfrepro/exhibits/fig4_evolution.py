@@ -133,6 +133,7 @@ def _piece(layer: int, block: Image.Image, projections: np.ndarray, about: Mappi
         f"Layer {layer}: projections of single maps in rows, at epochs {_epochs(about)}; {changes}",
         f"Layer {layer}, by epoch",
         "half",
+        images=(rounded((0, ABOVE / block.height, 1, 1 - ABOVE / block.height)),),
         interaction=_frames(block, record, about),
     )
 

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from zfrepro.exhibits.kit import draw
 from zfrepro.exhibits.kit.base import Cell, Column, Highlight, Narrow, Picture, Piece, Row, heading, make_row
 from zfrepro.exhibits.kit.image_numbers import mean_number, mean_probability
+from zfrepro.exhibits.kit.interaction import Box
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, width_of
 from zfrepro.measurements import files as measured_files
@@ -72,7 +73,7 @@ def build(files: Mapping[str, Path]) -> Picture:
         f"image; black: {_describe_mean(chosen)}, grey: the middle half of these. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(row for kind in KINDS for row in _rows(kind, arrays, chosen)),
-        drawing=Drawing(_draw(list(KINDS), arrays, about).png),
+        drawing=Drawing(_draw(list(KINDS), arrays, about)[0].png),
         alt="Three rows, for translation, scale and rotation: images, and curves of both distances and of the probability.",
         notes=(
             f"Distances: every map of layer 1 is scaled to unit length, so that two images are at most {about['largest']['1']:.1f} "
@@ -162,18 +163,22 @@ def _at_angles(degrees: np.ndarray, curves: list[np.ndarray], probability: np.nd
 def _piece(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Piece:
     names = ", ".join(picture["class"] for picture in about["pictures"][: about["shown"]])
     ends = arrays[f"distance7_{kind}"].mean(0)
+    drawing, thumbnails = _draw([kind], arrays, about)
     return Piece(
         kind,
-        _draw([kind], arrays, about),
+        drawing,
         f"{KINDS[kind][0]} of {names}: thumbnails and three curves. Mean distance in layer 7 reaches {ends.max():.2f}.",
         KINDS[kind][0],
         least=680,
+        images=thumbnails,
         narrow=_narrow(kind, arrays, about),
     )
 
 
-def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Drawing:
-    """A row per transformation, named where there are several: thumbnails, then three panels of curves."""
+def _draw(
+    kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> tuple[Drawing, tuple[Box, ...]]:
+    """A row per transformation, named where there are several: thumbnails, and where they lie, then three panels of curves."""
     entries = _legend_entries(about)
     lines = [Line2D([], [], color=colour, label=label) for colour, label in entries]
     across = sum(width_of(label, LETTERS) + HANDLE for _, label in entries)
@@ -184,7 +189,7 @@ def _draw(kinds: list[str], arrays: Mapping[str, np.ndarray], about: Mapping[str
         for kind, line in zip(kinds, axes, strict=True):
             _line(line, kind, KINDS[kind][0] if len(kinds) > 1 else "", arrays, about)
         figure.legend(handles=lines, ncols=columns, **LEGEND)
-        return draw.save(figure)
+        return draw.save(figure), tuple(draw.box_of(figure, first) for first in axes[:, 0])
 
 
 def _narrow(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Narrow:

@@ -14,6 +14,7 @@ from PIL import Image
 from zfrepro.exhibits.kit import draw, first_layer_plots, saving
 from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
 from zfrepro.exhibits.kit.first_layer_plots import NAMES
+from zfrepro.exhibits.kit.interaction import Box, arranged
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
@@ -117,7 +118,15 @@ def _grid(letter: str, title: str, tiles: Sequence[np.ndarray], layers: Layers) 
         draw.block(list(tiles), columns, (width + GAP) // columns - GAP, GAP) for width in (WIDTH, saving.WIDE // 2)
     )
     alt = f"{len(tiles)} first-layer filters of {layers.side} pixels in a grid; {layers.dead} of them dead."
-    return Piece(letter, saving.save_images(shown, large), alt, title, "half", pair=PAIRS[letter])
+    return Piece(
+        letter,
+        saving.save_images(shown, large),
+        alt,
+        title,
+        "half",
+        pair=PAIRS[letter],
+        images=_cells(tiles, columns, GAP),
+    )
 
 
 def _projection_pieces(layers_of: Mapping[str, Layers]) -> list[Piece]:
@@ -140,8 +149,14 @@ def _blocks(letter: str, label: str, layers: Layers) -> Piece:
         alt,
         f"({letter}) Layer 2, {label}",
         "half",
+        images=_cells(blocks, 5, INNER),
         pair=PAIRS[letter],
     )
+
+
+def _cells(tiles: Sequence[Any], columns: int, gap: int) -> tuple[Box, ...]:
+    side = (WIDTH + gap) // columns - gap
+    return tuple(arranged(len(tiles), columns, (side, side), gap))
 
 
 def _arrange(blocks: Sequence[list[np.ndarray]], width: int) -> Image.Image:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -122,6 +123,7 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
         axes = _panels(figure, [i], arrays, about)[0]
         drawing = draw.save(figure, "jpg")  # after which the panels lie as in its PNG
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
+        places = tuple(draw.box_of(figure, part) for part in _coloured(axes))
     return Piece(
         f"picture{i + 1}",
         drawing,
@@ -130,9 +132,19 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
         row.text("true"),
         least=600,
         grids=grids,
+        images=places,
         narrow=_narrow(i, arrays, about),
         interaction=_ranking(i, arrays, about),
     )
+
+
+def _coloured(axes: Sequence[Axes]) -> Iterator[Artist]:
+    """Panels, bars of colours below them, and the colours of labels."""
+    for ax in axes:
+        yield ax
+        yield from ax.child_axes
+        if legend := ax.get_legend():
+            yield from legend.get_patches()
 
 
 def _narrow(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Narrow:

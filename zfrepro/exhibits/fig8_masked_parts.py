@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw, saving
-from zfrepro.exhibits.kit.base import Cell, Column, Picture, Row, make_row
+from zfrepro.exhibits.kit.base import Cell, Column, Picture, Piece, Row, make_row
+from zfrepro.exhibits.kit.interaction import Box, rounded
 from zfrepro.exhibits.kit.numbers import Number
+from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements import files as measured_files
 from zfrepro.storage import artifacts
 
@@ -48,19 +51,35 @@ def build(files: Mapping[str, Path]) -> Picture:
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
     count, random = len(arrays["inputs"]), min(RANDOM, about["draws"])
     names = [picture["class"] or picture["file"] for picture in about["pictures"][:count]]
+    drawing = saving.save_images(_sheet(arrays, about, random, WIDTH), _sheet(arrays, about, random, saving.WIDE))
+    alt = (
+        f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
+        "positions covered by a grey square."
+    )
     return Picture(
         caption=f"Left to right: the image as the network sees it, its right eye, left eye and nose covered by a grey square of "
         f"{about['square']} x {about['square']} pixels, and {random} of {about['draws']} random positions outside the three parts. Right "
         f"and left as seen by the animal. Input {about['input_size']} pixels.",
         columns=COLUMNS,
         rows=tuple(_row(i, arrays, about) for i in range(count)),
-        drawing=saving.save_images(_sheet(arrays, about, random, WIDTH), _sheet(arrays, about, random, saving.WIDE)),
-        alt=f"{count} rows of {4 + random} images ({', '.join(dict.fromkeys(names))}): original, right eye, left eye, nose and random "
-        "positions covered by a grey square.",
+        drawing=Drawing(drawing.png),
+        alt=alt,
         notes=(
             "Random: mean over the random positions. A unit counts as changed if its value differs at all with and without the square.",
         ),
+        pieces=(Piece("parts", drawing, alt, images=_columns(drawing.png, count, 4 + random)),),
         rows_title="How much each square changes",
+    )
+
+
+def _columns(png: bytes, count: int, columns: int) -> tuple[Box, ...]:
+    """Where the images of each column lie, below its head."""
+    width, height = Image.open(io.BytesIO(png)).size
+    side = (WIDTH + GAP) // columns - GAP
+    high = count * (side + GAP) - GAP
+    return tuple(
+        rounded((column * (side + GAP) / width, 1 - high / height, side / width, high / height))
+        for column in range(columns)
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
     templates.filters |= {"typeset": typeset, "code": code, "duration": duration, "data_uri": data_uri}
-    templates.filters |= {"extent": extent, "pretty": pretty}
+    templates.filters |= {"extent": extent, "pretty": pretty, "around": around}
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # of tojson: a sixth fewer bytes
     templates.globals |= {"inline": inline, "integrity": integrity}
     return templates
@@ -80,6 +81,16 @@ def data_uri(picture: str, mime: str = "image/png") -> str:
     if not re.fullmatch(r"image/(png|webp|jpeg)", mime):
         raise ValueError(f"{mime}: not a type of picture that the page shows")
     return f"data:{mime};base64,{picture}"
+
+
+def around(boxes: Sequence[Sequence[float]]) -> str:
+    """A `clip-path` of a whole picture and its margin but for the boxes, each left, top, width and height in shares of the picture."""
+    low, high = "calc(0% - 9px)", "calc(100% + 9px)"
+    corners = [(low, low), (high, low), (high, high), (low, high), (low, low)]
+    for left, top, width, height in boxes:
+        x, right, y, bottom = (f"{100 * share:.5g}%" for share in (left, left + width, top, top + height))
+        corners += [(x, y), (right, y), (right, bottom), (x, bottom), (x, y), (low, low)]
+    return f"polygon(evenodd, {', '.join(map(' '.join, corners))}) content-box"
 
 
 def extent(picture: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
@@ -17,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from zfrepro.exhibits.kit import saving
 from zfrepro.exhibits.kit.axes_numbers import set_tick_numbers
+from zfrepro.exhibits.kit.interaction import Box, rounded
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import FONT, POINTS, missing_letters, width_of, wrap, writable
@@ -89,6 +91,12 @@ def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
     """A figure, whose numbers and titles are made to fit; `jpg` where most of it is images."""
     fit_texts(figure)
     return saving.save(figure, ending)
+
+
+def box_of(figure: Figure, part: Artist) -> Box:
+    """Where a part of a figure lies that has been drawn."""
+    box = part.get_window_extent().transformed(figure.transFigure.inverted())
+    return rounded((box.x0, 1 - box.y1, box.width, box.height))
 
 
 def save_narrow(figure: Figure, dpi: int = 260) -> bytes:

@@ -634,6 +634,18 @@
     };
   }
 
+  /* ---- on a dark page, what is around the images of a picture is inverted as plots are: a shade with holes lies over it */
+
+  function shade(image) {
+    const night = make("span", { class: "night" });
+    const inner = image.closest("picture") ?? image;
+    night.style.setProperty("--least", image.style.getPropertyValue("--least") || "0");
+    const over = make("span", { class: "shade" });
+    over.style.clipPath = image.dataset.around;
+    inner.replaceWith(night);
+    night.append(inner, over);
+  }
+
   /* ---- only what scrolls sideways can be focused by keyboard */
 
   function scrollers() {
@@ -663,6 +675,7 @@
       const developing = all("figure", pieces).filter((figure) => island(figure).interaction?.step);
       if (developing.length) slider(pieces, developing);
     }
+    all("img[data-around]").forEach(shade);
     scrollers();
   });
 })();
