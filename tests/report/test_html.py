@@ -224,6 +224,7 @@ def render(exhibits: list[dict[str, Any]], text: str = "", **more: Any) -> str:
     guesses = [SimpleNamespace(what=text, where=text, choice=text, reason=text)]
     board = [claim for exhibit in exhibits if exhibit["name"] == "claims" for claim in exhibit["data"]["claims"]]
     detail = {"exhibit": "fig7", "paper": "Figure 7", "text": f"A detail {text}", "png": picture(), "mime": "image/png"}
+    detail |= {"plot": False, "images": []}
     context = {
         "findings": [claim for claim in board if claim["estimate"]],
         "extent": f"The networks saw little. {text}",

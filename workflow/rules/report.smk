@@ -1,5 +1,5 @@
 # needs:  every exhibit, and network.json of the networks they depend on
-# makes:  the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, provenance, and a summary for the site
+# makes:  the report: an HTML page, a PDF, tables as CSV and LaTeX, figures as PNG, PDF and JPEG, provenance, and a summary for the site
 # config: title, report; the provenance lists the whole experiment
 rule report:
     input:

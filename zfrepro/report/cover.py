@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from zfrepro.report import images
+from zfrepro.report import html, images
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,17 @@ DETAILS = (
 WIDTH = 1000  # pixels, on a page: twice what the column takes, for sharp screens
 
 
-def pictures(exhibits: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """exhibit, text, alt, and the picture's `png` (base64) with its `mime`; of exhibits that are left out or without pictures, none."""
+def pictures(exhibits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each: exhibit, text, alt, `plot` and `images` as of a piece, and the picture's `png` (base64) with its `mime`.
+
+    None of exhibits that are left out or without pictures.
+    """
     by_name = {exhibit["name"]: exhibit for exhibit in exhibits}
     details = [detail for detail in DETAILS if by_name.get(detail.exhibit, {}).get("pieces")]
     return [_picture(detail, by_name[detail.exhibit]) for detail in details]
 
 
-def _picture(detail: Detail, exhibit: Mapping[str, Any]) -> dict[str, str]:
+def _picture(detail: Detail, exhibit: Mapping[str, Any]) -> dict[str, Any]:
     piece = exhibit["pieces"][detail.piece]
     coded = images.for_page(images.open_png(_cut(base64.b64decode(piece["png"]), detail.ratio)))
     return {
@@ -49,9 +52,19 @@ def _picture(detail: Detail, exhibit: Mapping[str, Any]) -> dict[str, str]:
         "paper": exhibit["paper"],
         "text": detail.text,
         "alt": piece["alt"],
+        "plot": piece["plot"],
+        "images": _cut_boxes(piece, detail.ratio),
         "png": coded.text(),
         "mime": coded.mime,
     }
+
+
+def _cut_boxes(piece: Mapping[str, Any], ratio: float) -> list[list[float]]:
+    """Where the images of a piece lie in its upper part."""
+    width, height = html.extent(piece["png"])
+    share = min(1.0, ratio * width / height)
+    boxes = ([left, top / share, wide, high / share] for left, top, wide, high in piece.get("images", ()))
+    return [[left, top, wide, min(high, 1 - top)] for left, top, wide, high in boxes if top < 1]
 
 
 def _cut(png: bytes, ratio: float) -> bytes:

@@ -19,8 +19,8 @@ from PIL import Image
 WEBP, JPEG = 82, 80  # quality of a lossy image on a screen and on paper
 WEBP_GRAIN, JPEG_GRAIN = 50, 60  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
 GRAIN = 0.1
-WEBP_BYTES, JPEG_BYTES = 75_000, 85_000  # of one image, where a quality down to LEAST allows it
-LEAST, STEP = 40, 5  # quality
+WEBP_BYTES, JPEG_BYTES = 60_000, 70_000  # of one image, where a quality down to LEAST allows it
+LEAST, STEP = 34, 4  # quality
 EXACT = 1.4  # a lossless image may take this many times the bytes: its text stays sharp
 MIN_PSNR = 34.0  # dB, of an image with a palette
 PATCH, DRIFT = 8, 14.0  # pixels, levels of 255: largest change of the mean of any patch by a palette
