@@ -79,7 +79,7 @@ def test_long_names_stay_inside_the_figure(tmp_path):
     toy_invariance.write(tmp_path, names, np.random.default_rng(0))
     files = {label: tmp_path / path for label, path in fig5.needs(CONFIG).items()}
     arrays, about = artifacts.load_arrays(files["arrays"]), artifacts.load_json(files["about"])
-    picture = np.array(Image.open(io.BytesIO(fig5._draw(["shift"], arrays, about).png)))
+    picture = np.array(Image.open(io.BytesIO(fig5._draw(["shift"], arrays, about)[0].png)))
     legend = picture[: int(0.25 * saving.DPI)]
     assert legend[:, 20:-20].min() < 100
     assert legend[:, :5].min() == legend[:, -5:].min() == 255
