@@ -84,6 +84,15 @@ def test_every_picture_can_be_saved_and_the_page_links_it(page: Page, report_run
         assert (report_run[1] / link).read_bytes().startswith(start), link
 
 
+@pytest.mark.parametrize(
+    ("name", "plot"), [("fig8_masked_parts", False), ("fig9_caltech256", True), ("table2_imagenet", True)]
+)
+def test_a_dark_page_inverts_plots_and_not_photographs(name: str, plot: bool, report_run) -> None:
+    """Also of exhibits that are one picture: a plot is one that can be saved as a PDF."""
+    loaded = report._load_exhibit(report_run[0] / "exhibits" / name, name)
+    assert [piece["plot"] for piece in loaded["pieces"]] == [plot]
+
+
 def test_the_page_is_well_formed_html(page: Page) -> None:
     assert page.open == []
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
@@ -349,6 +358,7 @@ def test_verdicts_stand_in_the_summary() -> None:
         "title": "t",
         "paper": "p",
         "highlights": [],
+        "pieces": [{"plot": True}],
         "data": {"claims": [record], "counts": {"reproduced": 1}},
     }
     origin = {

@@ -135,7 +135,7 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
         figure = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
         stored["pieces"] = [
             {"name": name, "png": figure, "alt": stored["alt"], "title": "", "share": "full", "least": 560}
-            | {"label": "", "faces": [], "grids": [], "plot": stored["kind"] != "left-out", "narrow": None}
+            | {"label": "", "faces": [], "grids": [], "plot": "pdf" in stored["saved"], "narrow": None}
             | {"interaction": None, "saved": stored["saved"]}
         ]
         stored["saved"] = {}
