@@ -173,7 +173,7 @@ def _piece(
             for name, face in faces.items()
         ),
         images=drawn.cells,
-        narrow=Narrow(saving.encode(narrow.image, EXACT)) if narrow else None,
+        narrow=Narrow(saving.encode(narrow.image, EXACT), images=narrow.cells) if narrow else None,
         interaction=whole_images.tiles(
             layer,
             layers,

@@ -196,9 +196,10 @@ def _narrow(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any
     """Two panels side by side."""
     lines = [Line2D([], [], color=colour, label=label) for colour, label in _legend_entries(about)]
     with draw.figure(NARROW, NARROW_HIGH + LEGEND_LINE * -(-len(lines) // 2)) as figure:
-        _line(figure.subplots(2, 2).ravel(), kind, "", arrays, about)
+        axes = figure.subplots(2, 2).ravel()
+        _line(axes, kind, "", arrays, about)
         figure.legend(handles=lines, ncols=2, **LEGEND)
-        return Narrow(draw.save_narrow(figure))
+        return Narrow(draw.save_narrow(figure), images=(draw.box_of(figure, axes[0]),))
 
 
 def _line(

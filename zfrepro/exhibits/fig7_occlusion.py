@@ -157,7 +157,8 @@ def _narrow(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) 
             ax.set_title(head)
         png = draw.save_narrow(figure)
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
-    return Narrow(png, tuple(dataclasses.replace(grid, cells=()) for grid in grids))
+        places = tuple(draw.box_of(figure, part) for part in _coloured([*axes, beside]) if part is not beside)
+    return Narrow(png, tuple(dataclasses.replace(grid, cells=()) for grid in grids), places)
 
 
 def _ranking(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Ranking:

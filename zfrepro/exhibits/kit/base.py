@@ -121,6 +121,7 @@ class Narrow:
 
     png: bytes
     grids: tuple[Grid, ...] = ()
+    images: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -641,7 +641,10 @@
     const inner = image.closest("picture") ?? image;
     night.style.setProperty("--least", image.style.getPropertyValue("--least") || "0");
     const over = make("span", { class: "shade" });
-    over.style.clipPath = image.dataset.around;
+    const source = image.closest("picture")?.querySelector("source");
+    const fit = () => { over.style.clipPath = (source && narrow.matches ? source : image).dataset.around ?? "circle(0)"; };
+    narrow.addEventListener("change", fit);
+    fit();
     inner.replaceWith(night);
     night.append(inner, over);
   }
