@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import toy_evolution, toy_first_layers
+from helpers import toy_evolution, toy_first_layers, toy_results
 from PIL import Image
 
 from zfrepro.core.architecture import Network
@@ -223,6 +223,24 @@ def test_fig2_shows_the_papers_number_of_maps_where_fig6_shows_more():
         "maps_2": 16, "patches_5": 10, "filters_1": 25, "rms_1": 25,
     }  # fmt: skip
     assert shown["maps_2"].tolist() == list(range(16))
+
+
+def test_layers_are_saved_wider_than_the_page_shows_them(fig4, fig6):
+    """Plots as PDF; images as JPEG or PNG, of half a page at least half as wide as a slide (a quarter of it in the tests)."""
+    for piece in (*fig4.pieces, *fig6.pieces):
+        (ending,) = piece.drawing.saved
+        assert (ending == "pdf") == piece.plot
+        if not piece.plot:
+            assert pixels(piece.drawing.saved[ending]).shape[1] >= 0.97 * saving.WIDE / 2
+
+
+def test_fig2_saves_layers_4_and_5_with_five_maps_in_a_line(toy_stages):
+    """As wide as a slide and flat, while the page has two maps in a line."""
+    built = fig2_features.build(toy_results.files_of("fig2_features", toy_stages))
+    for piece in built.pieces[3:]:
+        (content,) = piece.drawing.saved.values()
+        (height, width, _), (shown_height, shown_width, _) = pixels(content).shape, pixels(piece.png).shape
+        assert width / height > 2 * shown_width / shown_height
 
 
 def test_the_same_input_gives_the_same_bytes(toy, fig1, fig4):

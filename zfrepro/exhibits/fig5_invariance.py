@@ -189,7 +189,7 @@ def _draw(
         for kind, line in zip(kinds, axes, strict=True):
             _line(line, kind, KINDS[kind][0] if len(kinds) > 1 else "", arrays, about)
         figure.legend(handles=lines, ncols=columns, **LEGEND)
-        return draw.save(figure), tuple(draw.box_of(figure, first) for first in axes[:, 0])
+        return draw.save(figure), draw.boxes_of(figure, axes[:, 0])
 
 
 def _narrow(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Narrow:
@@ -199,7 +199,7 @@ def _narrow(kind: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any
         axes = figure.subplots(2, 2).ravel()
         _line(axes, kind, "", arrays, about)
         figure.legend(handles=lines, ncols=2, **LEGEND)
-        return Narrow(draw.save_narrow(figure), images=(draw.box_of(figure, axes[0]),))
+        return Narrow(draw.save_narrow(figure), images=draw.boxes_of(figure, axes[:1]))
 
 
 def _line(

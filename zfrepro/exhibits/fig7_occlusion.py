@@ -123,7 +123,7 @@ def _piece(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], r
         axes = _panels(figure, [i], arrays, about)[0]
         drawing = draw.save(figure, "jpg")  # after which the panels lie as in its PNG
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
-        places = tuple(draw.box_of(figure, part) for part in _coloured(axes))
+        places = draw.boxes_of(figure, _coloured(axes))
     return Piece(
         f"picture{i + 1}",
         drawing,
@@ -157,7 +157,7 @@ def _narrow(i: int, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) 
             ax.set_title(head)
         png = draw.save_narrow(figure)
         grids = _grids(i, arrays, about, [ax.get_position() for ax in axes])
-        places = tuple(draw.box_of(figure, part) for part in _coloured([*axes, beside]) if part is not beside)
+        places = draw.boxes_of(figure, (part for part in _coloured([*axes, beside]) if part is not beside))
     return Narrow(png, tuple(dataclasses.replace(grid, cells=()) for grid in grids), places)
 
 

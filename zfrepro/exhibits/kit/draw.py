@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -93,10 +93,11 @@ def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
     return saving.save(figure, ending)
 
 
-def box_of(figure: Figure, part: Artist) -> Box:
-    """Where a part of a figure lies that has been drawn."""
-    box = part.get_window_extent().transformed(figure.transFigure.inverted())
-    return rounded((box.x0, 1 - box.y1, box.width, box.height))
+def boxes_of(figure: Figure, parts: Iterable[Artist]) -> tuple[Box, ...]:
+    """Where parts of a figure lie. It is laid out again: legends keep the pixels of the resolution at which they were last drawn."""
+    figure.draw_without_rendering()
+    boxes = [part.get_window_extent().transformed(figure.transFigure.inverted()) for part in parts]
+    return tuple(rounded((float(b.x0), 1 - float(b.y1), float(b.width), float(b.height))) for b in boxes)
 
 
 def save_narrow(figure: Figure, dpi: int = 260) -> bytes:
