@@ -594,7 +594,9 @@ result.tile = card.querySelector("p").textContent;
 press(openers, "ArrowRight", "ArrowDown", "ArrowRight"); result.last = card.querySelector("p").textContent;
 result.views = [...card.querySelectorAll("canvas")].map((one) => one.getAttribute("aria-label"));
 press(openers, "Enter"); result.kept = !card.querySelector("button").hidden;
-press(card.querySelector("button"), "Escape"); result.closed = card.hidden && document.activeElement === openers;
+card.querySelector("button").focus(); card.querySelector("button").click();
+result.clicked = card.hidden && document.activeElement === openers; press(openers, "Enter");
+card.querySelector("button").focus(); press(card.querySelector("button"), "Escape"); result.closed = card.hidden && document.activeElement === openers;
 const slider = document.querySelector(".times input"), [times] = [...document.querySelectorAll("#fig7 figure")].slice(-1);
 const visible = () => [...times.querySelectorAll("img, canvas")].filter((one) => !one.hidden).map((one) => one.tagName);
 result.all = visible(); slider.value = 0; slider.dispatchEvent(new Event("input"));
@@ -624,8 +626,8 @@ def test_in_a_browser_it_sorts_filters_switches_and_reads_out(source: str, tmp_p
         "drawn": ["With the square as drawn in (a)", "oak 20.0 %", "owl  (true)0.5 %"],
         "uncovered": ["owl  (true)> 99.9 %", "oak < 0.1 %"],
         "tile": "owl 0Tiles , map 5, 1 of 4: activation 9.00", "last": "owl 3Tiles , map 5, 4 of 4: activation 6.00",
-        "views": ["projection", "patch", "whole image, its receptive field framed"], "kept": True, "closed": True,
-        "all": ["IMG"], "one": ["CANVAS", "Epoch 0.5: far ", "epoch 0.5"], "back_to_all": ["IMG"],
+        "views": ["projection", "patch", "whole image, its receptive field framed"], "kept": True, "clicked": True, "closed": True,
+        "all": ["IMG"], "one": ["CANVAS", "far ", "epoch 0.5"], "back_to_all": ["IMG"],
         "large": True, "back": True, "theme": "light",
     }  # fmt: skip
 

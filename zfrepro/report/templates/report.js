@@ -436,13 +436,16 @@
     const images = all("img", figure);
     const card = tileCard();
     figure.querySelector(".wide").after(card.element);
+    if (figure === figure.parentElement.querySelector("figure:has(.card)")) {
+      figure.querySelector(".wide").after(make("p", { class: "readout" }, "Point at a tile of any layer or tap it, or focus a picture and use the arrow keys: its whole image opens."));
+    }
     let place = null;  /* which map, rank */
     let kept = false;
     const blocks = (face) => (!face && places && narrow.matches ? places : drawings[face]);
     const shown = () => blocks(Math.max(0, images.findIndex((image) => !image.hidden)));
     const box = (map, rank, block) => cellBox(blockGrid(block, units[map].length, columns), Math.floor(rank / columns), rank % columns);
 
-    function show(map, rank, event) {
+    function show(map, rank) {
       place = { map, rank };
       marks.forEach((mark, i) => {
         const block = shown()[map][i];
@@ -450,7 +453,8 @@
         if (block) lay(mark, box(map, rank, block));
       });
       const unit = units[map][rank];
-      card.show(`${figure.dataset.title}, ${maps[map]}`, `${rank + 1} of ${units[map].length}`, unit, blocks(0)[map].map((block) => [images[0], box(map, rank, block)]), event);
+      card.show(`${figure.dataset.title}, ${maps[map]}`, `${rank + 1} of ${units[map].length}`, unit, blocks(0)[map].map((block) => [images[0], box(map, rank, block)]));
+      card.element.classList.toggle("left", marks[0].getBoundingClientRect().left > innerWidth / 2);
     }
 
     function keep(on) {
@@ -462,6 +466,12 @@
       keep(false);
       card.element.hidden = true;
       for (const mark of marks) mark.hidden = true;
+    }
+
+    /* Closed from within the card: the focus goes back, and does not open it again. */
+    function leave() {
+      layer.focus({ preventScroll: true });
+      hide();
     }
 
     function find(event) {
@@ -496,12 +506,12 @@
     layer.addEventListener("pointermove", (event) => {
       if (kept || event.pointerType === "touch") return;
       const place = find(event);
-      if (place) show(...place, event); else hide();
+      if (place) show(...place); else hide();
     });
     layer.addEventListener("click", (event) => {
       const place = find(event);
       if (!place) { hide(); return; }
-      show(...place, event);
+      show(...place);
       keep(true);
     });
     layer.addEventListener("pointerleave", () => { if (!kept) hide(); });
@@ -509,17 +519,20 @@
     layer.addEventListener("blur", (event) => { if (!card.element.contains(event.relatedTarget)) hide(); });
     figure.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !card.element.hidden) {
-        hide();
-        layer.focus({ preventScroll: true });
+        leave();
         event.stopPropagation();
       }
     });
     layer.addEventListener("keydown", (event) => {
       const step = place && arrow(event);
-      if (step) { const { map, rank } = next(step); show(map, rank); }
+      if (step) {
+        const { map, rank } = next(step);
+        show(map, rank);
+        marks[0].scrollIntoView({ block: "nearest" });
+      }
       if (place && (event.key === "Enter" || event.key === " ")) { event.preventDefault(); show(place.map, place.rank); keep(true); }
     });
-    card.close.addEventListener("click", () => { hide(); layer.focus({ preventScroll: true }); });
+    card.close.addEventListener("click", leave);
     for (const button of all(".faces button", figure)) button.addEventListener("click", hide);
   }
 
@@ -533,10 +546,9 @@
     const close = make("button", { type: "button", hidden: "" }, "Close");
     const element = make("div", { class: "card", role: "group", "aria-label": "The whole image", hidden: "" }, views, text, close);
 
-    function show(title, rank, unit, crops, event) {
+    function show(title, rank, unit, crops) {
         text.replaceChildren(make("b", {}, unit.label), make("br"), `${title}, ${rank}: activation ${unit.activation}`, make("br"), make("small", {}, unit.file));
       views.replaceChildren(...crops.map(([image, box], i) => crop(image, box, crops.length > 1 && !i ? "projection" : "patch")), whole(unit));
-      element.classList.toggle("left", event !== undefined && event.clientX > innerWidth / 2);
       element.hidden = false;
     }
 
@@ -621,7 +633,7 @@
       image.hidden = time !== null;
       canvas.hidden = readout.hidden = time === null;
       if (time === null) return;
-      readout.textContent = `Epoch ${labels[time]}: ${texts[time]}`;
+      readout.textContent = texts[time];
       canvas.setAttribute("aria-label", `${figure.dataset.title}: ${rows} maps at epoch ${labels[time]}, ${texts[time]}`);
       drawn(image, () => {
         const pen = canvas.getContext("2d");
