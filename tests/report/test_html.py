@@ -596,7 +596,8 @@ result.views = [...card.querySelectorAll("canvas")].map((one) => one.getAttribut
 press(openers, "Enter"); result.kept = !card.querySelector("button").hidden;
 card.querySelector("button").focus(); card.querySelector("button").click();
 result.clicked = card.hidden && document.activeElement === openers; press(openers, "Enter");
-card.querySelector("button").focus(); press(card.querySelector("button"), "Escape"); result.closed = card.hidden && document.activeElement === openers;
+card.querySelector("button").focus(); press(card.querySelector("button"), "Escape");
+result.closed = card.hidden && document.activeElement === openers;
 const slider = document.querySelector(".times input"), [times] = [...document.querySelectorAll("#fig7 figure")].slice(-1);
 const visible = () => [...times.querySelectorAll("img, canvas")].filter((one) => !one.hidden).map((one) => one.tagName);
 result.all = visible(); slider.value = 0; slider.dispatchEvent(new Event("input"));
