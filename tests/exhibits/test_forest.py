@@ -19,11 +19,13 @@ def line(value: float, ends: tuple[float, float] | None, colour: str = RED, topi
     return forest.Line(topic, "1 A claim", value, ends, "4.0 points", colour, paper=True)
 
 
-def columns(png: bytes, colour: tuple[int, int, int]) -> np.ndarray:
+def columns(
+    png: bytes, colour: tuple[int, int, int], shape: forest.Shape = forest.WIDE, dpi: int | None = None
+) -> np.ndarray:
     """Multiples of the yardstick at which pixels of the colour lie."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     (at,) = np.nonzero((pixels == colour).all(2).any(0))
-    left, width = forest.LEFT * saving.DPI, (forest.WIDTH - forest.LEFT - forest.RIGHT) * saving.DPI
+    left, width = (inches * (dpi or saving.DPI) for inches in (shape.left, shape.axes))
     low, high = forest.ENDS
     return low + (at + 0.5 - left) / width * (high - low)
 
@@ -32,6 +34,16 @@ def test_an_interval_lies_where_its_ends_say() -> None:
     at = columns(forest.draw([line(0.5, (0.25, 1.5))], claims.STYLE).png, (255, 0, 0))
     assert at.min() == pytest.approx(0.25, abs=0.02)
     assert at.max() == pytest.approx(1.5, abs=0.02)
+
+
+def test_a_narrow_screen_has_the_same_intervals_below_their_claims() -> None:
+    """The line stands on the second of a claim's two rows, below the heading: the third of three."""
+    png = forest.draw_narrow([line(0.5, (0.25, 1.5))], claims.STYLE)
+    at = columns(png, (255, 0, 0), forest.NARROW, forest.NARROW_DPI)
+    assert (at.min(), at.max()) == (pytest.approx(0.25, abs=0.03), pytest.approx(1.5, abs=0.03))
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    (rows,) = np.nonzero((pixels == (255, 0, 0)).all(2).any(1))
+    assert rows.mean() / forest.NARROW_DPI == pytest.approx(forest.NARROW.above + 2.5 * forest.NARROW.row, abs=0.02)
 
 
 def test_an_effect_beyond_the_axis_is_an_arrow_at_its_edge() -> None:
@@ -45,7 +57,7 @@ def test_topics_are_headings_and_take_a_line_each() -> None:
         Image.open(io.BytesIO(forest.draw([line(0.5, None, topic=topic) for topic in topics], claims.STYLE).png)).height
         for topics in (("a", "a"), ("a", "b"))
     ]
-    assert heights[1] - heights[0] == pytest.approx(forest.LINE * saving.DPI, abs=1)
+    assert heights[1] - heights[0] == pytest.approx(forest.WIDE.row * saving.DPI, abs=1)
 
 
 def test_nothing_to_draw_is_an_error() -> None:

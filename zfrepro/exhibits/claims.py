@@ -19,7 +19,7 @@ from zfrepro.claims import margins, registry
 from zfrepro.claims.base import VERDICTS, Effect, Finding, counts
 from zfrepro.claims.registry import GROUPS, JudgedClaim
 from zfrepro.exhibits.kit import forest, saving
-from zfrepro.exhibits.kit.base import Column, Piece, Row, Table, make_row
+from zfrepro.exhibits.kit.base import Column, Narrow, Piece, Row, Table, make_row
 from zfrepro.exhibits.kit.numbers import Number
 from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.measurements.estimate import Estimate
@@ -226,10 +226,9 @@ def _effects(judged: Sequence[JudgedClaim]) -> tuple[Piece, ...]:
         return ()
     alt = "Forest plot of effects, with their 95 % intervals, in multiples of the paper's or of the largest possible: "
     numbers = "; ".join(f"{line.label}: {line.value:.2f}" for line in lines)
+    title, narrow = "Effects beside the paper's", Narrow(forest.draw_narrow(lines, STYLE))
     return (
-        Piece(
-            "effects", forest.draw(lines, STYLE), f"{alt}{numbers}.", "Effects beside the paper's", least=620, plot=True
-        ),
+        Piece("effects", forest.draw(lines, STYLE), f"{alt}{numbers}.", title, least=620, plot=True, narrow=narrow),
     )
 
 
