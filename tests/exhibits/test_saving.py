@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from zfrepro.exhibits.kit import draw, saving
+from zfrepro.exhibits.kit.left_out import leave_out
 
 PROGRAM = """
 import sys
@@ -87,3 +88,11 @@ def test_half_a_page_is_as_wide_as_its_tiles_have_pixels(
 ) -> None:
     monkeypatch.setattr(saving, "WIDE", 2400)
     assert saving.half_width(native) == width
+
+
+def test_what_is_left_out_is_drawn_with_the_letters_that_the_font_has() -> None:
+    """matplotlib warns of a letter that it lacks, and a warning is an error here."""
+    exhibit = leave_out("Table 1", "see 中文")
+    assert exhibit.caption == "See 中文."
+    assert exhibit.drawing.saved == {}
+    assert np.asarray(opened(exhibit.png).convert("L")).min() < 150
