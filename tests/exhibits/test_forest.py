@@ -13,6 +13,12 @@ from zfrepro.exhibits import claims
 from zfrepro.exhibits.kit import forest, saving
 
 RED, BLUE = "#ff0000", "#0000ff"
+DPI = 150
+
+
+@pytest.fixture(autouse=True)
+def _as_sharp_as_in_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "DPI", round(DPI / forest.SHARPNESS))
 
 
 def line(value: float, ends: tuple[float, float] | None, colour: str = RED, topic: str = "Topic") -> forest.Line:
@@ -20,12 +26,12 @@ def line(value: float, ends: tuple[float, float] | None, colour: str = RED, topi
 
 
 def columns(
-    png: bytes, colour: tuple[int, int, int], shape: forest.Shape = forest.WIDE, dpi: int | None = None
+    png: bytes, colour: tuple[int, int, int], shape: forest.Shape = forest.WIDE, dpi: int = DPI
 ) -> np.ndarray:
     """Multiples of the yardstick at which pixels of the colour lie."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     (at,) = np.nonzero((pixels == colour).all(2).any(0))
-    left, width = (inches * (dpi or saving.DPI) for inches in (shape.left, shape.axes))
+    left, width = (inches * dpi for inches in (shape.left, shape.axes))
     low, high = forest.ENDS
     return low + (at + 0.5 - left) / width * (high - low)
 
@@ -57,7 +63,7 @@ def test_topics_are_headings_and_take_a_line_each() -> None:
         Image.open(io.BytesIO(forest.draw([line(0.5, None, topic=topic) for topic in topics], claims.STYLE).png)).height
         for topics in (("a", "a"), ("a", "b"))
     ]
-    assert heights[1] - heights[0] == pytest.approx(forest.WIDE.row * saving.DPI, abs=1)
+    assert heights[1] - heights[0] == pytest.approx(forest.WIDE.row * DPI, abs=1)
 
 
 def test_nothing_to_draw_is_an_error() -> None:

@@ -31,7 +31,7 @@ DETAILS = (
     Detail("fig7_occlusion", 0, 0.5, "What the network sees when parts of an image are covered"),
     Detail("table3_ablations", 0, 0.75, "What removing layers costs, in the paper and here"),
 )
-WIDTH = 1000  # pixels, on a page: twice what the column takes, for sharp screens
+WIDTH = 800  # pixels, on a page: twice what the column takes, for sharp screens
 
 
 def pictures(exhibits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def boxes_of(figure: Figure, parts: Iterable[Artist]) -> tuple[Box, ...]:
     return tuple(rounded((float(b.x0), 1 - float(b.y1), float(b.width), float(b.height))) for b in boxes)
 
 
-def save_narrow(figure: Figure, dpi: int = 260) -> bytes:
+def save_narrow(figure: Figure, dpi: int = 210) -> bytes:
     """PNG of a figure drawn for a narrow screen: some two pixels for each that a page counts."""
     fit_texts(figure)
     return saving.encode(saving.render(figure, dpi))

@@ -20,9 +20,10 @@ from zfrepro.exhibits.kit.saving import Drawing
 from zfrepro.exhibits.kit.texts import shorten, writable
 
 FONT = 8.0  # points
+SHARPNESS = 0.75  # of other figures' dots per inch: wider than the page, it is shown smaller
 ENDS = -0.6, 2.1  # multiples of the yardstick that are shown; what lies beyond is an arrow at the edge
 GRID, INK, SOFT = "#dcdfe4", "#1b1f24", "#59616d"
-NARROW_DPI = 260  # some two pixels for each that a narrow screen counts
+NARROW_DPI = 210  # some two pixels for each that a narrow screen counts
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Line:
 def draw(lines: Sequence[Line], style: dict[str, Any]) -> Drawing:
     """Raises ValueError for no lines."""
     with mpl.rc_context(_settings(style)):
-        return saving.save(_figure(lines, WIDE))
+        return saving.save(_figure(lines, WIDE), dpi=round(SHARPNESS * saving.DPI))
 
 
 def draw_narrow(lines: Sequence[Line], style: dict[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ DPI = 200
 PDF_DPI = 100  # of images among the lines of a plot: stored without losses, they are most of its bytes
 WIDE = 2400  # pixels: a JPEG that fills a slide; one of half a page has half of it
 LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
-SAVED, SAVED_SMALL = 170_000, 115_000  # bytes of a JPEG, and of one of many: some twenty of them lie beside a report
+SAVED, SAVED_SMALL = 160_000, 105_000  # bytes of a JPEG, and of one of many: some twenty of them lie beside a report
 QUALITIES = (90, 80, 70, 62, 55, 48, 42)  # of a JPEG, the best one that fits
 PDF: dict[Any, Any] = {
     "pdf.fonttype": 42,
@@ -38,12 +38,12 @@ class Drawing:
     saved: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf") -> Drawing:
-    """A figure as it is: `pdf` for lines and text, `jpg` where most of it is images."""
+def save(figure: Figure, ending: Literal["pdf", "jpg"] = "pdf", dpi: int | None = None) -> Drawing:
+    """A figure as it is: `pdf` for lines and text, `jpg` where most of it is images. dpi: of the PNG."""
     content = (
         pdf(figure) if ending == "pdf" else jpeg(render(figure, math.ceil(WIDE / figure.get_figwidth())), SAVED_SMALL)
     )
-    return Drawing(encode(render(figure, DPI)), {ending: content})
+    return Drawing(encode(render(figure, dpi or DPI)), {ending: content})
 
 
 def save_images(shown: Image.Image, large: Image.Image, largest: int = LARGEST, saved: int = SAVED) -> Drawing:
