@@ -75,7 +75,12 @@ def test_every_picture_can_be_saved_and_the_page_links_it(page: Page, report_run
     """Plots as PDF, images as JPEG or PNG; each layer of Figs 2 and 4 by itself."""
     links = [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("figures/")]
     files = sorted(path.relative_to(report_run[1]).as_posix() for path in (report_run[1] / "figures").iterdir())
-    assert sorted(set(links)) == files
+    cards = {f"figures/{name}.png" for name in toy_results.EXHIBITS} - set(
+        links
+    )  # small pictures for the cards of a site
+    assert sorted({*links, *cards}) == files
+    with_pieces = {name for name in toy_results.EXHIBITS if re.match("fig[1-8]|overlap", name)}
+    assert cards == {f"figures/{name}.png" for name in with_pieces}
     layers = {f"figures/{name}-layer{n}" for name in ("fig2_features", "fig4_evolution") for n in range(1, 6)}
     assert layers <= {link.rpartition(".")[0] for link in links}
     assert {"figures/training_curves.pdf", "figures/claims.pdf", "figures/fig6_first_layers-spectra.pdf"} <= set(links)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,21 +74,20 @@ def encode(exhibit: Exhibit, figure: Path, pool: Executor) -> EncodedExhibit:
     """Start to encode. figure: the exhibit's whole picture, a PNG. Waiting raises UserError for a damaged one."""
     name, pieces = exhibit["name"], exhibit["pieces"]
     content = base64.b64encode(figure.read_bytes()).decode("ascii")
-    largest = _largest([piece["saved"] for piece in pieces])
+    card = is_in_files([piece["saved"] for piece in pieces])
     position = next((i for i, piece in enumerate(pieces) if piece["png"] == content), None)
     return EncodedExhibit(
         exhibit,
-        [pool.submit(_piece, name, piece["png"], largest if i == position else 0) for i, piece in enumerate(pieces)],
+        [pool.submit(_piece, name, piece["png"], i == position, card) for i, piece in enumerate(pieces)],
         [[pool.submit(_encode_face, name, face["png"]) for face in piece["faces"]] for piece in pieces],
         [piece["narrow"] and pool.submit(_encode_face, name, piece["narrow"]["png"]) for piece in pieces],
-        pool.submit(_figure, figure, largest) if position is None else None,
+        pool.submit(_figure, figure, card) if position is None else None,
     )
 
 
-def _piece(name: str, png: str, largest: int) -> EncodedPiece:
-    """largest: bytes of the figure's file; 0 where that is another picture."""
+def _piece(name: str, png: str, is_figure: bool, card: bool) -> EncodedPiece:
     image = _open(name, png)
-    file = images.for_file(image, largest) if largest else b""
+    file = _file(image, card) if is_figure else b""
     return EncodedPiece(images.for_page(image), images.for_print(image), file)
 
 
@@ -103,15 +102,18 @@ def _open(name: str, png: str) -> images.SourceImage:
         raise UserError(f"exhibits/{name}/exhibit.json: damaged picture; delete the file and run again") from error
 
 
-def _largest(saved: Sequence[dict[str, str]]) -> int:
-    """Bytes of the figure's PNG: fewer where all of it is in other files, those of its pieces or large images."""
-    in_files = all(saved) and (len(saved) > 1 or "pdf" not in saved[0])
-    return images.OVERVIEW if in_files else images.FILE
+def is_in_files(saved: Sequence[Mapping[str, str]]) -> bool:
+    """Whether all of a figure is in other files than its PNG, those of its pieces or large images; that PNG then is a card."""
+    return all(saved) and (len(saved) > 1 or "pdf" not in saved[0])
 
 
-def _figure(path: Path, largest: int) -> bytes:
+def _file(image: images.SourceImage, card: bool) -> bytes:
+    return images.for_file(images.upper(image, *images.CARD) if card else image)
+
+
+def _figure(path: Path, card: bool) -> bytes:
     try:
-        return images.for_file(images.open_png(path.read_bytes()), largest)
+        return _file(images.open_png(path.read_bytes()), card)
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: damaged picture; delete the file and run again") from error
 

@@ -31,7 +31,7 @@ CELLS = 16_000  # an image with colours in more of them counts as a photograph, 
 SPARSE = 0.05  # bytes per pixel; below it, an image with a palette is not tried with losses
 LARGE = 2  # times the bytes of the lossy image: for a larger PNG no lossless WebP is tried
 FILE = 340_000  # bytes; a figure's file above that loses pixels too
-OVERVIEW = 40_000  # bytes of one whose parts are saved as files of their own
+CARD = 0.75, 360  # ratio and pixels of one whose parts are files of their own: its upper part, for the cards of a site
 EFFORT = 6  # of zlib: 9 saves 4 % of the bytes for five times the seconds
 WEBP_EFFORT = {
     "lossless": True,
@@ -96,6 +96,14 @@ def for_print(source: SourceImage) -> Coded:
     if source.picture is None:
         return Coded(source.png, PNG)
     return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG, JPEG_BYTES))
+
+
+def upper(source: SourceImage, ratio: float, width: int) -> SourceImage:
+    """The upper part of an opaque image, see `upper_part`."""
+    if source.picture is None:
+        return source
+    picture = upper_part(source.picture, ratio, width)
+    return SourceImage(_png(picture).content, picture, None)
 
 
 def for_file(source: SourceImage, largest: int = FILE) -> bytes:

@@ -141,7 +141,11 @@ def _load_exhibit(folder: Path, name: str) -> dict[str, Any]:
         stored["saved"] = {}
     for piece in stored["pieces"]:
         piece["links"] = _links(_stem(name, piece["name"]), piece["saved"])
-    return {**stored, "links": _links(name, stored["saved"]), "groups": list(_groups(stored["columns"]))}
+    links = (
+        [] if encoding.is_in_files([piece["saved"] for piece in stored["pieces"]]) else [("PNG", f"figures/{name}.png")]
+    )
+    links += [link for link in _links(name, stored["saved"]) if link not in links]
+    return {**stored, "links": links, "groups": list(_groups(stored["columns"]))}
 
 
 def _stem(exhibit: str, piece: str) -> str:
