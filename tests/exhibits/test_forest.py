@@ -25,9 +25,7 @@ def line(value: float, ends: tuple[float, float] | None, colour: str = RED, topi
     return forest.Line(topic, "1 A claim", value, ends, "4.0 points", colour, paper=True)
 
 
-def columns(
-    png: bytes, colour: tuple[int, int, int], shape: forest.Shape = forest.WIDE, dpi: int = DPI
-) -> np.ndarray:
+def columns(png: bytes, colour: tuple[int, int, int], shape: forest.Shape = forest.WIDE, dpi: int = DPI) -> np.ndarray:
     """Multiples of the yardstick at which pixels of the colour lie."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     (at,) = np.nonzero((pixels == colour).all(2).any(0))
