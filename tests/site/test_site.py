@@ -12,12 +12,13 @@ import pytest
 from helpers import toy_report
 from helpers.pages_read import Page
 from helpers.toy_report import claim
+from PIL import Image
 
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.measurements.estimate import Estimate
 from zfrepro.report import html, summary
-from zfrepro.site import pages, summaries
+from zfrepro.site import pages, summaries, thumbnails
 
 YES, NO, NONE = "\u2713", "\u2717", "\u2013"  # signs of verdicts
 HOSTILE = (
@@ -265,6 +266,16 @@ def test_figures_stand_side_by_side_as_thumbnails_and_one_on_each_card(reports: 
     (beside,) = pages_by_name["compare.html"].all("img")  # beta has no figure that is on its page
     assert beside["alt"] == "ImageNet errors in alpha"
     assert [image["alt"] for image in pages_by_name["index.html"].all("img")] == [""]
+
+
+def test_a_thumbnail_is_of_the_last_part_where_the_figure_is_only_an_overview(tmp_path: Path) -> None:
+    colours = {"fig2_features.png": "red", "fig2_features-layer1.jpg": "green", "fig2_features-layer5.jpg": "blue"}
+    for name, colour in colours.items():
+        Image.new("RGB", (160 if name == "fig2_features.png" else 800, 300), colour).save(tmp_path / name)
+    (tmp_path / "fig2_features-layer5.pdf").write_bytes(b"%PDF")
+    assert thumbnails._file(tmp_path, "fig2_features").name == "fig2_features-layer5.jpg"
+    Image.new("RGB", (thumbnails.WIDTH, 300)).save(tmp_path / "fig2_features.png")
+    assert thumbnails._file(tmp_path, "fig2_features").name == "fig2_features.png"
 
 
 def test_plots_are_marked_for_dark_pages(tmp_path: Path) -> None:

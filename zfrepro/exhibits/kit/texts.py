@@ -15,7 +15,7 @@ POINTS = 72  # per inch
 def width_of(text: str, size: float, weight: str = "normal") -> float:
     """Inches of one line at `size` points."""
     font = FontProperties(family=FONT, size=size, weight=weight)
-    return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / POINTS
+    return TextToPath().get_text_width_height_descent(writable(text), font, ismath=False)[0] / POINTS
 
 
 def writable(text: str) -> str:
