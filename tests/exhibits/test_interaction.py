@@ -167,3 +167,13 @@ def test_a_layer_that_is_never_active_says_so(toy_stages):
     record = {**about["layers"]["1"], "responses": [None] * len(about["epochs"])}
     known = fig4_evolution._frames(Image.new("RGB", (724, 200)), record, about)
     assert known.texts[0] == "no map is active at the end of training"
+
+
+@pytest.mark.parametrize("name", ["fig5_invariance", "training_curves"])
+def test_plots_of_many_panels_are_drawn_again_for_a_narrow_screen(toy_stages, name):
+    """Taller than wide, where the drawing of the page is wider than high."""
+    for piece in built(name, toy_stages).pieces:
+        wide, narrow = (Image.open(io.BytesIO(png)).size for png in (piece.png, piece.narrow.png))
+        assert wide[0] > 2 * wide[1]
+        assert narrow[0] < narrow[1]
+        assert narrow[0] > 640  # of a screen 390 wide, at two pixels for each that a page counts
