@@ -135,6 +135,14 @@ def test_a_file_is_a_png_of_the_same_size_unless_it_would_be_large() -> None:
     assert 80 <= written.width == written.height < 320
 
 
+def test_a_card_is_the_upper_part_in_few_colours() -> None:
+    """Of 320 x 320 grainy pixels three quarters are left, none enlarged; a wider one is shrunk to the card's width."""
+    small = Image.open(io.BytesIO(images.for_card(images.open_png(png(grain())))))
+    assert (small.size, small.mode) == ((320, 240), "P")
+    wide = grain().resize((720, 100))
+    assert Image.open(io.BytesIO(images.for_card(images.open_png(png(wide))))).size == (360, 50)
+
+
 @pytest.mark.parametrize("damaged", [b"", b"no picture", png(plot())[:900]])
 def test_a_damaged_picture_is_an_error(damaged: bytes) -> None:
     with pytest.raises(OSError, match=r"identify|truncated"):

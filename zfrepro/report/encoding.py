@@ -108,7 +108,7 @@ def is_in_files(saved: Sequence[Mapping[str, str]]) -> bool:
 
 
 def _file(image: images.SourceImage, card: bool) -> bytes:
-    return images.for_file(images.upper(image, *images.CARD) if card else image)
+    return images.for_card(image) if card else images.for_file(image)
 
 
 def _figure(path: Path, card: bool) -> bytes:

@@ -98,12 +98,11 @@ def for_print(source: SourceImage) -> Coded:
     return _choose(source.exact(), _lossy(source.picture, "JPEG", JPEG_GRAIN, JPEG, JPEG_BYTES))
 
 
-def upper(source: SourceImage, ratio: float, width: int) -> SourceImage:
-    """The upper part of an opaque image, see `upper_part`."""
+def for_card(source: SourceImage) -> bytes:
+    """PNG of the upper part, see CARD, with a palette; as it is where that would lose transparency."""
     if source.picture is None:
-        return source
-    picture = upper_part(source.picture, ratio, width)
-    return SourceImage(_png(picture).content, picture, None)
+        return source.png
+    return _png(with_palette(upper_part(source.picture, *CARD))).content
 
 
 def for_file(source: SourceImage, largest: int = FILE) -> bytes:
