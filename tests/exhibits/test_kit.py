@@ -348,6 +348,9 @@ def test_letters_that_the_font_lacks_become_their_codes() -> None:
     assert texts.writable("owl 中文") == "owl U+4E2D U+6587"
     assert texts.writable("Käfer, собака, قط ✓") == "Käfer, собака, قط ✓"
     assert texts.missing_letters("中文 owl\n中") == "中文"
+    assert texts.width_of("中 owl", 8) == texts.width_of(
+        "U+4E2D  owl", 8
+    )  # measured as it is written, without a warning
 
 
 def test_a_figure_holds_no_empty_boxes() -> None:
