@@ -23,7 +23,7 @@ FONT = 8.0  # points
 SHARPNESS = 0.75  # of other figures' dots per inch: wider than the page, it is shown smaller
 ENDS = -0.6, 2.1  # multiples of the yardstick that are shown; what lies beyond is an arrow at the edge
 GRID, INK, SOFT = "#dcdfe4", "#1b1f24", "#59616d"
-NARROW_DPI = 210  # some two pixels for each that a narrow screen counts
+NARROW_DPI = 170  # some two pixels for each that a narrow screen counts
 
 
 @dataclass(frozen=True)
