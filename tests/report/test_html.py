@@ -117,7 +117,7 @@ def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict
         "groups": [("", 1, "label"), (f"Error {text}", 1, "ours")],
         "rows": [{"kind": "heading", "cells": [{"is": "text", "text": f"Part {text}"}]}, *map(_row, rows)],
     }  # fmt: skip
-    return {**record, "pieces": [piece(text or "square")], **more}
+    return {**record, "pieces": [piece(text or "square")], "links": [("PDF", f"figures/{name}.pdf")], **more}
 
 
 def _row(cells: tuple[str, str]) -> dict[str, Any]:
@@ -344,7 +344,7 @@ def test_an_exhibit_links_back_to_its_claims(source: str) -> None:
     section = source[source.index('<section class="exhibit table" id="table1"') :]
     section = section[: section.index("</section>")]
     assert re.findall(r'href="#claim-(\d)"', section) == ["1", "5"]
-    for file in ("tables/table1.csv", "tables/table1.tex", "figures/table1.png"):
+    for file in ("tables/table1.csv", "tables/table1.tex", "figures/table1.pdf"):
         assert f'href="{file}"' in section
     assert "How this was made" in section
     assert "<code>snakemake </code>" in section
