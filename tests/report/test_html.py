@@ -112,7 +112,8 @@ def exhibit(name: str, text: str = "", kind: str = "table", **more: Any) -> dict
     rows = [("b", "-1.5"), ("a", "12345"), ("c", "not run"), ("d", "2.25")]
     record = {
         "name": name, "kind": kind, "title": f"Title of {name} {text}", "paper": "Table 1", "caption": f"Caption {text}",
-        "alt": "A picture of it all.", "notes": [f"Note {text}"], "rows_title": "In numbers", "columns": columns, "links": [["PNG", f"figures/{name}.png"]],
+        "alt": "A picture of it all.", "notes": [f"Note {text}"], "rows_title": "In numbers", "columns": columns,
+        "links": [["PNG", f"figures/{name}.png"]],
         "highlights": [{"label": f"Highlight {text}", "ours": "-1.5", "paper": "2.0"}], "data": {},
         "groups": [("", 1, "label"), (f"Error {text}", 1, "ours")],
         "rows": [{"kind": "heading", "cells": [{"is": "text", "text": f"Part {text}"}]}, *map(_row, rows)],
