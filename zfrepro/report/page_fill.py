@@ -13,7 +13,7 @@ from typing import Any
 Heights = Mapping[str, float]  # id of a picture -> CSS pixels
 Layout = Callable[[str], Any]  # style sheet -> WeasyPrint's Document
 
-ROUNDS = 5  # layouts after the first; each takes 5 s for a whole report
+ROUNDS = 2  # layouts after the first; each takes 6 s for a whole report, and more close few gaps
 GAP = 0.15  # of a page's height, empty at its end: less is left as it is
 SMALLEST = 0.65  # of its height that a picture keeps
 RESERVE = 40.0  # CSS pixels: margins and paddings between what ends a page and what begins the next
