@@ -493,13 +493,15 @@ def test_types_under_autocast_are_those_of_torchs_cuda(name, dtype, monkeypatch)
         assert FUNCTIONS[name](torch.ones(4, 4, 4, 4, device="cuda", dtype=dtype)).dtype == expected
 
 
-THROUGH_OTHERS = {  # through tiles, all that checks its numbers, occlusion, probes, training, occlusion
+THROUGH_OTHERS = {  # through tiles, all that checks its numbers, occlusion, probes, folds, training, projections, occlusion
     "deconvnet",
     "finite",
     "network_graph",
     "newton",
     "shrinking",
     "staging",
+    "transposed_filters",
+    "unit_windows",
     "window_batches",
 }
 NO_DEVICE = {"chains", "deconvnet_diagram", "receptive_field"}  # the structure of networks, worked examples
