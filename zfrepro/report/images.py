@@ -19,7 +19,7 @@ from PIL import Image
 WEBP, JPEG = 82, 80  # quality of a lossy image on a screen and on paper
 WEBP_GRAIN, JPEG_GRAIN = 50, 60  # and of one that takes more bytes per pixel than GRAIN: its grain hides the loss
 GRAIN = 0.1
-WEBP_BYTES, JPEG_BYTES = 56_000, 66_000  # of one image, where a quality down to LEAST allows it
+WEBP_BYTES, JPEG_BYTES = 54_000, 62_000  # of one image, where a quality down to LEAST allows it
 LEAST, STEP = 30, 5  # quality
 EXACT = 1.4  # a lossless image may take this many times the bytes: its text stays sharp
 MIN_PSNR = 34.0  # dB, of an image with a palette
