@@ -9,6 +9,7 @@ of 256 pixels, noise. Several minutes and 7 GB of disk in $TMPDIR.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -24,12 +25,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from loading import drop
 from torch.nn import functional
 
-from zfrepro.core import crops, deconvnet, evaluation, nets, staging
+from zfrepro.core import crops, deconvnet, evaluation, loading, nets, staging
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import layer_outputs
-from zfrepro.core.occlusion import Occluder
+from zfrepro.core.occlusion import Occluder, corners
 from zfrepro.core.recipe import Recipe
 from zfrepro.core.training import Training, TrainingImages
 from zfrepro.models import devices
@@ -176,8 +178,6 @@ def first_convolution() -> dict[str, float]:
 
 def readers() -> dict[str, Any]:
     """Images per second of whole training from memory, by the number of threads that read."""
-    from zfrepro.core import loading
-
     found, few, most = {}, dict(loading.FEW), dict(loading.READERS)
     with _file() as path:
         loop = _training(NETWORKS["improved"], StoredImages(OpenFile(path), 0, IMAGES, STORED))
@@ -200,7 +200,7 @@ def training() -> dict[str, Any]:
         with _busy() as busy:
             _run(loop, SECONDS / 4)
         state = _elapsed(loop.state)
-        _drop(path)
+        drop(path)
         cold = _run(loop, SECONDS / 2)
         alone = _read_speed(images)
         view = [crops.centre_view(STORED, SIZE)]
@@ -210,7 +210,7 @@ def training() -> dict[str, Any]:
                 loop.net, images.part(slice(0, count)), loop.subtract, SIZE, view, dtype=torch.bfloat16
             )
         )
-        _drop(path)
+        drop(path)
         cold_alone = _read_speed(images)
     return {
         "warm": warm, "cold": cold, "gpu_busy_percent": busy[0] if busy else None, "state_seconds": state, "validation": count / validation,
@@ -232,12 +232,12 @@ def occlusion() -> dict[str, float]:
     net = _net(NETWORKS["improved"]).eval()
     picture, grey = _fixed_batch()[0][0].float(), torch.zeros(3, SIZE, SIZE, device=DEVICE)
     occluder = Occluder(net, "relu5", SQUARE, STRIDE, 64)
-    positions = len(range(0, SIZE - SQUARE + 1, STRIDE)) ** 2
+    rows = corners(SIZE, SQUARE, STRIDE)
+    positions = len(rows) ** 2
     many = picture.expand(BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         plain = _seconds(lambda: net(many), STEPS) / BATCH
     ours = _seconds(lambda: occluder(picture, grey), 2) / positions
-    rows = list(range(0, SIZE - SQUARE + 1, STRIDE))
     with torch.inference_mode():
         windows = _seconds(lambda: occluder._recompute(picture, grey, rows, rows), 1) / positions
     return {"ours_ms": 1000 * ours, "windows_ms": 1000 * windows, "images_ms": 1000 * plain}
@@ -253,7 +253,7 @@ def projection() -> dict[str, float]:
         maps = torch.arange(count, device=DEVICE) % maps_of.shape[1]
         at = maps_of[torch.arange(count, device=DEVICE), maps].flatten(1).argmax(1)
         places = torch.stack([at // maps_of.shape[3], at % maps_of.shape[3]], dim=1)
-        work = lambda: deconvnet.project(net, f"relu{layer}", inputs[:count], maps, places)  # noqa: B023, E731
+        work = functools.partial(deconvnet.project, net, f"relu{layer}", inputs[:count], maps, places)
         found[f"layer {layer}"] = 1000 * _seconds(work, 2) / count
     return found
 
@@ -367,8 +367,6 @@ def _run(training: Training, seconds: float) -> float:
 
 def _read_speed(images: StoredImages) -> float:
     """Images per second through the loader onto the device, nothing computed."""
-    from zfrepro.core import loading
-
     order, started, count = np.random.default_rng(1).permutation(len(images)), time.perf_counter(), 0
     for where, _ in loading.read_ahead(images, order, BATCH, DEVICE):
         count += where.stop - where.start
@@ -390,12 +388,6 @@ def _file() -> Iterator[Path]:
             file.flush()
             os.fsync(file.fileno())
         yield path
-
-
-def _drop(path: Path) -> None:
-    """The file's pages from the page cache."""
-    with open(path, "rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def loader() -> dict[str, Any]:
         kept.clear()  # the pages of a map cannot be dropped
         ways = _ways(path, loading, threads, lambda: np.load(path, mmap_mode="r"))
         ways = {name: ways[name] for name in ("ours one", "ours many", "peer one")}
-        cold = _alternate(ways, lambda: _drop(path), COLD_PART, COLD_ROUNDS)
+        cold = _alternate(ways, lambda: drop(path), COLD_PART, COLD_ROUNDS)
     warm, cold = ({name: _summarise(found) for name, found in rounds.items()} for rounds in (warm, cold))
     ours, peer = (warm[name]["images_per_core_second"] for name in ("ours one", "peer one"))
     return {
@@ -128,7 +128,7 @@ def _batches(order: np.ndarray) -> list[np.ndarray]:
     return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
 
 
-def _drop(path: Path) -> None:
+def drop(path: Path) -> None:
     """The file's pages from the page cache, those written to the disk; pages that a memory map still holds would stay."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())

@@ -231,10 +231,10 @@ def test_texts_are_wrapped_between_words_and_inside_long_ones():
         assert "".join(lines).replace(" ", "") == "".join(name.split())
 
 
-def test_a_title_above_an_image_is_not_cut():
-    for width in (60, 300):
-        title = "PASCAL VOC 2012: the most similar pairs, target above, source below"
-        assert_readable(lambda: io.BytesIO(saving.encode(draw.add_title(Image.new("RGB", (width, 20)), title, 18))))  # noqa: B023
+@pytest.mark.parametrize("width", [60, 300])
+def test_a_title_above_an_image_is_not_cut(width):
+    title = "PASCAL VOC 2012: the most similar pairs, target above, source below"
+    assert_readable(lambda: io.BytesIO(saving.encode(draw.add_title(Image.new("RGB", (width, 20)), title, 18))))
 
 
 def test_curves_and_dots_with_long_labels():
