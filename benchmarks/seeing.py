@@ -29,6 +29,7 @@ ROUNDS = 3
 FULL_BATCHES = (16, 32, 64, 128)  # covered images in one full pass of resnet18, the fastest counts
 FULL_STRIDE, RESNET_STRIDE = 16, 12  # 121 positions by full passes, 225 by windows
 FLOOR_BATCH = 16
+PRODUCT_ROWS = 512  # of the matrices whose products the floor counts
 
 
 def occlusion() -> dict[str, Any]:
@@ -55,7 +56,7 @@ def occlusion_resnet18() -> dict[str, Any]:
     """Milliseconds per position of torchvision's resnet18 with random weights, by windows and by full passes at their best batch."""
     import torch
 
-    from zfrepro.core.occlusion import Occluder, Prediction, cover_by_full_passes
+    from zfrepro.core.occlusion import FullPasses, Occluder, Prediction
 
     net, picture = _resnet18()
     grey = torch.zeros_like(picture[0])
@@ -66,7 +67,7 @@ def occlusion_resnet18() -> dict[str, Any]:
             inputs = images.contiguous(memory_format=torch.channels_last)
             return Prediction(net(inputs).softmax(1), images.new_zeros(len(images), 0))
 
-        return cover_by_full_passes(predict, picture[0], grey, SQUARE, FULL_STRIDE, batch)
+        return FullPasses(predict, SQUARE, FULL_STRIDE, batch)(picture[0], grey)
 
     tried = _alternate({batch: functools.partial(full, batch) for batch in FULL_BATCHES}, rounds=1)
     best = min(FULL_BATCHES, key=lambda batch: min(tried[batch]))
@@ -111,9 +112,10 @@ def _resnet18() -> tuple[Any, Any]:
 
 
 def _floor(net: Any, picture: Any) -> float:
-    """Milliseconds per position if nothing but the windows' products were computed, at the speed that each layer has on whole maps."""
+    """Milliseconds per position if nothing but the windows' products were computed, at the speed that they have in large batches."""
     import torch
 
+    from zfrepro.core.full_convolution import FullConvolution
     from zfrepro.core.heads import as_convolutions
     from zfrepro.core.incremental import split
     from zfrepro.core.occlusion import HEAD_BATCH
@@ -121,19 +123,44 @@ def _floor(net: Any, picture: Any) -> float:
 
     body, head = split(net)
     maps, seconds = picture.expand(FLOOR_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last), 0.0
-    spans = [(start, start + SQUARE) for start in range(0, SIZE - SQUARE + 1, STRIDE)]
+    spans = [(start, start + SQUARE) for start in range(0, SIZE - SQUARE + 1, STRIDE)]  # rows and columns alike
     with torch.inference_mode():
         for child in body:
             below, maps = maps, child(maps)
-            if isinstance(child, torch.nn.Conv2d | torch.nn.MaxPool2d):  # rows and columns alike
-                spans = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
             if isinstance(child, torch.nn.Conv2d):
-                share = (statistics.mean(high - low for low, high in spans) / maps.shape[2]) ** 2
-                seconds += share * _fastest(functools.partial(child, below)) / FLOOR_BATCH
+                whole = _fastest(functools.partial(child, below)) / FLOOR_BATCH / maps.shape[2] ** 2
+                reached = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
+                seconds += _window_seconds(
+                    FullConvolution(child), [_length(s) for s in spans], [_length(s) for s in reached], whole
+                )
+            if isinstance(child, torch.nn.Conv2d | torch.nn.MaxPool2d):
+                spans = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
         features = maps[:1].expand(HEAD_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         quick = as_convolutions(head, tuple(features.shape[1:]))
         seconds += _fastest(lambda: quick(features)) / HEAD_BATCH
     return 1000 * seconds
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
+
+
+def _window_seconds(full: Any, below: list[int], above: list[int], of_position: float) -> float:
+    """Mean seconds of a window: its matrix products where polynomials take fewer, else its positions above at `of_position` seconds."""
+    import torch
+
+    @functools.cache
+    def of_point(way: Any) -> float:
+        points, inputs, _ = way.filters_shape
+        values = torch.randn(points, PRODUCT_ROWS, inputs)
+        return _fastest(lambda: torch.bmm(values, way.filters)) / points / PRODUCT_ROWS
+
+    found = []
+    for rows, high in zip(below, above, strict=True):
+        for columns, wide in zip(below, above, strict=True):
+            way = full.fastest(rows, columns)
+            found.append(high * wide * of_position if way is None else way.points(rows, columns) * of_point(way))
+    return statistics.mean(found)
 
 
 def _fastest(work: Callable[[], Any]) -> float:
@@ -141,8 +168,8 @@ def _fastest(work: Callable[[], Any]) -> float:
 
 
 def projection() -> dict[str, Any]:
-    """Milliseconds a projection, over layers 2 to 5 in the shares of Fig 2."""
-    times = _alternate(_projections())
+    """Milliseconds a projection, over layers 2 to 5 in the shares of Fig 2, one batch after another as in a run."""
+    times = _alternate(_projections(), before=1)
     shares = {layer: count / sum(FIG2.values()) for layer, count in FIG2.items()}
     ms = {key: 1000 * statistics.median(seconds) / UNITS[key[1]] for key, seconds in times.items()}
     peer = {layer: min(ms["one", layer], ms["together", layer]) for layer in UNITS}
@@ -252,14 +279,16 @@ def _projections() -> dict[Any, Callable[[], Any]]:
     return work
 
 
-def _alternate(work: dict[Any, Callable[[], Any]], rounds: int = ROUNDS) -> dict[Any, list[float]]:
-    """Seconds of every piece of work, in turns; the first turn warms up and does not count."""
+def _alternate(work: dict[Any, Callable[[], Any]], rounds: int = ROUNDS, before: int = 0) -> dict[Any, list[float]]:
+    """Seconds of every piece of work, in turns; the first turn warms up and does not count, nor do `before` runs in every turn."""
     times: dict[Any, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):
         for name, piece in work.items():
-            start = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # captum says each time that it sets backward hooks
+                for _ in range(before):
+                    piece()
+                start = time.perf_counter()
                 piece()
             if turn:
                 times[name].append(time.perf_counter() - start)

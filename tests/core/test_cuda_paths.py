@@ -159,11 +159,11 @@ def of_correspondence(device):
     return [vars(correspondence.compare(layer_changes)) for layer_changes in changes.values()]
 
 
-def of_occlusion(device, dtype=None):
+def of_occlusion(device, dtype=torch.float32):
     """Also in bfloat16, for which the network is copied."""
     net, shown = network(device), inputs(device, 2)
     grey = torch.zeros_like(shown[0])
-    occluder = occlusion.Occluder(net, "relu5", 20, 22, 4, dtype)
+    occluder = occlusion.fastest(net, "relu5", 20, 22, 4, dtype)
     predictions = [occlusion.predict(net, shown, "relu5"), occluder(shown[0], grey), occluder(shown[1], grey)]
     probabilities, strongest = occlusion.survey(net, batches(device), "relu5", 2)
     results = [(prediction.probabilities.cpu(), prediction.activations.cpu()) for prediction in predictions]
@@ -496,6 +496,7 @@ def test_types_under_autocast_are_those_of_torchs_cuda(name, dtype, monkeypatch)
 THROUGH_OTHERS = {  # through tiles, all that checks its numbers, occlusion, probes, folds, training, projections, occlusion
     "deconvnet",
     "finite",
+    "full_convolution",
     "network_graph",
     "newton",
     "shrinking",

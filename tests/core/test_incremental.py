@@ -6,7 +6,8 @@ from helpers.random_torchvision import random_model, randomise
 from torch import nn
 from torch.nn import functional
 
-from zfrepro.core.incremental import CleanPass, split
+from zfrepro.core import full_convolution
+from zfrepro.core.incremental import CleanPass, full_convolutions, split
 from zfrepro.core.network_graph import UntraceableError, trace
 from zfrepro.core.occlusion import Occluder
 
@@ -128,9 +129,12 @@ def network(name):
     return randomise(model)
 
 
+@pytest.mark.parametrize("moved", [0, 80], ids=["by polynomials", "by the filters"])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("square", "stride", "batch"), [(3, 5, 16), (7, 8, 4), (1, 6, 1), (20, 4, 64)])
-def test_small_networks_equal_full_passes(name, square, stride, batch):
+def test_small_networks_equal_full_passes(name, square, stride, batch, moved, monkeypatch):
+    """So few maps make polynomials worth while only if their steps cost nothing."""
+    monkeypatch.setattr(full_convolution, "MOVED", moved)
     assert_equals_full_passes(network(name), "2", (24, 29), square, stride, batch)
 
 
@@ -181,13 +185,17 @@ def test_the_network_is_left_as_it_was():
     assert model[1].relu.inplace
 
 
+def clean_pass(body, image):
+    graph = trace(body)
+    return CleanPass(graph, full_convolutions(graph), image, None)
+
+
 def test_few_products_are_left():
     """3x3 filters on 20 x 20: a change of 2 pixels reaches 4, which the next layer reads: 1 and 4 percent of the positions."""
     body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1))
     image = torch.randn(4, 20, 20)
-    assert CleanPass(trace(body), image, None).share(2) == pytest.approx((0.01 + 0.04) / 2)
-    whole = nn.Sequential(Gate(4), *body)
-    assert CleanPass(trace(whole), image, None).share(2) == 1.0
+    assert clean_pass(body, image).share(2) == pytest.approx((0.01 + 0.04) / 2)
+    assert clean_pass(nn.Sequential(Gate(4), *body), image).share(2) == 1.0
 
 
 def test_where_a_network_is_cut():

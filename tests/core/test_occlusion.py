@@ -7,7 +7,7 @@ from torch import nn
 from zfrepro.core.architecture import Network
 from zfrepro.core.nets import CeilConv2d, build
 from zfrepro.core.normalisation import CrossMapNorm
-from zfrepro.core.occlusion import Occluder, corners, cover_by_full_passes, predict, survey
+from zfrepro.core.occlusion import FullPasses, Occluder, corners, predict, survey
 
 
 def sensitivity(net, image, grey, layer, square, stride, batch):
@@ -73,7 +73,7 @@ def test_full_passes_and_windows_agree_on_an_image_that_is_no_square(batch):
     image, grey = torch.randn(2, 3, 15, 23, dtype=torch.float64)
     net(image[None])
     windows = Occluder(net, "1", 6, 4, batch)(image, grey)
-    full = cover_by_full_passes(lambda covered: predict(net, covered, "1"), image, grey, 6, 4, batch)
+    full = FullPasses(lambda covered: predict(net, covered, "1"), 6, 4, batch)(image, grey)
     assert windows.probabilities.shape == full.probabilities.shape == (3, 5, 5)
     torch.testing.assert_close(windows.probabilities, full.probabilities, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(windows.activations, full.activations, rtol=1e-10, atol=1e-12)

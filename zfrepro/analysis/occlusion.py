@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zfrepro.analysis.checks import Network, labels_of, numbers, open_network, predict, size_at_least
 from zfrepro.core.layers import largest_output
 from zfrepro.core.network_graph import UntraceableError
-from zfrepro.core.occlusion import Occluder, Prediction, corners, cover_by_full_passes
+from zfrepro.core.occlusion import FullPasses, Occluder, Prediction, corners
 
 VALUES_AT_ONCE = 2**26  # numbers in the largest layer of one forward pass: 256 MiB in float32
 FULL_PASS = 16  # covered images in one full pass on a CPU; 64 take a tenth more time each (resnet18 at 224 pixels)
@@ -161,21 +161,9 @@ def _predict_batch(network: Network, images: Tensor, layer: str | None) -> Predi
     return Prediction(probabilities, outputs[layer].sum(dim=(2, 3)))
 
 
-class _FullPasses:
-    """Covers an image by one forward pass per position."""
-
-    def __init__(self, network: Network, layer: str | None, square: int, stride: int, batch: int):
-        self.network, self.layer, self.geometry = network, layer, (square, stride, batch)
-
-    def __call__(self, image: Tensor, colour: Tensor) -> Prediction:
-        return cover_by_full_passes(
-            lambda covered: _predict_batch(self.network, covered, self.layer), image, colour, *self.geometry
-        )
-
-
 def _cover(
     network: Network, image: Tensor, layer: str | None, square: int, stride: int, positions: tuple[int, int]
-) -> tuple[Occluder | _FullPasses, tuple[str, ...]]:
+) -> tuple[Occluder | FullPasses, tuple[str, ...]]:
     """By windows, or by full passes with the reason; `positions` at once of the one and of the other."""
     reason = "it has no weights"
     if network.dtype is not None:
@@ -183,7 +171,8 @@ def _cover(
             return _by_windows(network, image, layer, square, stride, positions[0]), ()
         except (UntraceableError, _NoWindowsError) as error:
             reason = str(error)
-    return _FullPasses(network, layer, square, stride, positions[1]), (f"one full forward pass per position: {reason}",)
+    full = FullPasses(lambda covered: _predict_batch(network, covered, layer), square, stride, positions[1])
+    return full, (f"one full forward pass per position: {reason}",)
 
 
 class _NoWindowsError(Exception):

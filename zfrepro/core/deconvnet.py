@@ -29,7 +29,7 @@ from zfrepro.core.unit_windows import Index, Level, Places, groups, index, level
 
 CONVOLUTIONS = (nn.Conv2d, CeilConv2d)
 SKIPPED = (CrossMapNorm, nn.LocalResponseNorm, nn.Dropout, nn.Identity)
-ALONE = 2000  # pixels of the fields that a CPU computes in the time that a further group costs, which reads all filters again
+ALONE = 4000  # pixels of the fields that a CPU computes in the time that a further group costs, which reads all filters again
 Operation = Literal["transposed filters", "rectify", "max unpooling", "skipped"]
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from zfrepro.core.full_convolution import FullConvolution
 from zfrepro.core.network_graph import CONVOLUTIONS, Graph, Values
 from zfrepro.core.normalisation import CrossMapNorm
 from zfrepro.core.receptive_field import axes
@@ -67,8 +68,10 @@ class Windows:
 class CleanPass:
     """One image's forward pass through a network. `watched` is the node whose maps are summed over space, if any."""
 
-    def __init__(self, graph: Graph, image: Tensor, watched: fx.Node | None):
-        self.graph, self.watched = graph, watched
+    def __init__(
+        self, graph: Graph, convolutions: Mapping[fx.Node, FullConvolution], image: Tensor, watched: fx.Node | None
+    ):
+        self.graph, self.convolutions, self.watched = graph, convolutions, watched
         values = graph.run_all(image[None].contiguous(memory_format=torch.channels_last))
         self.output: Tensor = values[graph.output]  # (1, ...)
         self.dependent = _dependent(graph)
@@ -101,7 +104,7 @@ class CleanPass:
         lowest, cuts = [0.0], [0]
         for end in range(1, len(ordered) + 1):
             first = range(max(0, end - largest), end)
-            costs = [lowest[i] + self._cost([reached[start] for start in ordered[i:end]], direction) for i in first]
+            costs = [lowest[i] + self._cost([reached[start] for start in ordered[i:end]]) for i in first]
             lowest.append(min(costs))
             cuts.append(first[costs.index(min(costs))])
         groups, end = [], len(ordered)
@@ -114,8 +117,9 @@ class CleanPass:
         """The share of the convolutions' products that a change of `size` pixels in the middle of the image takes, if square."""
         counts = [self.clean[node.all_input_nodes[0]].shape[0] for node in self.windowed]
         middle = (self.clean[self.graph.nodes[0]].shape[0] - size) // 2
-        everything = self._products(counts, 0)
-        return self._products(self._reached_widths(middle, size, 0), 0) / everything if everything else 1.0
+        convolutions = self._convolutions(counts)
+        everything = sum(convolution.direct(side, side) for convolution, side in convolutions)
+        return self._products(self._reached_widths(middle, size, 0)) / everything if everything else 1.0
 
     def _reached_widths(self, start: int, size: int, direction: int) -> list[int]:
         """Widths of the windows that a change reaches: below every convolution and pooling, and of the last node with maps."""
@@ -134,17 +138,18 @@ class CleanPass:
             low, high = axes(self._module(node))[direction].reached(low, high, count)
         return (0, count) if (high - low) ** 2 > LARGEST_WINDOW * count**2 else (low, high)
 
-    def _cost(self, widths: list[list[int]], direction: int) -> float:
+    def _cost(self, widths: list[list[int]]) -> float:
         """Products that the convolutions take for a group of such windows, if square; a group costs half a position more."""
         largest = [max(sizes) for sizes in zip(*widths, strict=True)]
-        return (len(widths) + 0.5) * self._products(largest, direction)
+        return (len(widths) + 0.5) * self._products(largest)
 
-    def _products(self, widths: Sequence[int], direction: int) -> float:
-        return sum(
-            module.weight.numel() * float((width / axes(module)[direction].stride) ** 2)
-            for node, width in zip(self.windowed, widths, strict=False)
-            if isinstance(module := self._module(node), nn.Conv2d)
-        )
+    def _products(self, widths: Sequence[int]) -> float:
+        return sum(convolution.products(width, width) for convolution, width in self._convolutions(widths))
+
+    def _convolutions(self, widths: Sequence[int]) -> list[tuple[FullConvolution, int]]:
+        """With the widths of the windows below them, of `widths` as `_reached_widths` gives them."""
+        pairs = zip(self.windowed, widths, strict=False)
+        return [(self.convolutions[node], width) for node, width in pairs if node in self.convolutions]
 
     def _module(self, node: fx.Node) -> Any:
         return self.graph.modules[node]
@@ -176,11 +181,17 @@ class CleanPass:
         if _asks_for_shape(node):
             return self.graph.run(node, lambda below: self._stand_in(below, values, image))
         inputs = [values[below] for below in node.all_input_nodes]
-        if not self.local.get(node) or all(self._is_full(below, values) for below in node.all_input_nodes):
+        full = all(self._is_full(below, values) for below in node.all_input_nodes)
+        if not self.local.get(node) or (full and not self._is_fast(node)):
             return self._run_whole(node, values, image)
         if node in self.windowed:
             return self._through_windows(node, inputs[0])
         return self._pointwise(node, inputs)
+
+    def _is_fast(self, node: fx.Node) -> bool:
+        """Whether a convolution takes fewer products over the change of whole maps than over new ones."""
+        convolution = self.convolutions.get(node)
+        return convolution is not None and convolution.fast(*self.clean[node.all_input_nodes[0]].shape[:2])
 
     def _run_whole(self, node: fx.Node, values: Mapping[fx.Node, Any], image: Windows) -> Any:
         result = self._run(node, lambda below: self._whole(below, values))
@@ -214,8 +225,11 @@ class CleanPass:
             for spans, axis, count in zip(below.window, axes(module), clean.shape[:2], strict=True)
         )
         above = _or_entire((rows, columns), clean)
-        if isinstance(module, nn.Conv2d):
-            return Windows(convolve(module, (self.clean[source], clean), below.patches, below.window, above), above)
+        if node in self.convolutions:
+            convolution = self.convolutions[node]
+            return Windows(
+                convolve(convolution, (self.clean[source], clean), below.patches, below.window, above), above
+            )
         return Windows(pool_windows(module, self.bordered[node], below.patches, below.window, above), above)
 
     def _pointwise(self, node: fx.Node, inputs: Sequence[Windows]) -> Windows:
@@ -313,6 +327,15 @@ def works_on_windows(module: nn.Module) -> bool:
 
 def _has_windows(module: nn.Module | None) -> bool:
     return isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+
+
+def full_convolutions(graph: Graph) -> dict[fx.Node, FullConvolution]:
+    """Of all convolutions that work on windows, made once for many images."""
+    return {
+        node: FullConvolution(module)
+        for node, module in graph.modules.items()
+        if isinstance(module, nn.Conv2d) and works_on_windows(module)
+    }
 
 
 def split(net: nn.Module) -> tuple[nn.Module, nn.Sequential]:

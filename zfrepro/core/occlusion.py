@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from zfrepro.core.finite import require_finite
 from zfrepro.core.heads import as_convolutions
-from zfrepro.core.incremental import CleanPass, split
-from zfrepro.core.layers import observe
+from zfrepro.core.incremental import CleanPass, full_convolutions, split
 from zfrepro.core.nets import layer_outputs
 from zfrepro.core.network_graph import trace
 from zfrepro.core.top_activations import TopActivations
@@ -66,12 +65,13 @@ class Occluder:
         self.graph = trace(self.body)
         self.graph.fold_norms(None if layer is None else self.graph.find(layer))
         self.watched = None if layer is None else self.graph.find(layer)
+        self.convolutions = full_convolutions(self.graph)
         self.quick_head: tuple[tuple[int, ...], nn.Sequential] | None = None  # made once, for maps of one shape
 
     @torch.no_grad()
     def share(self, image: Tensor) -> float:
         """The share of the convolutions' products that a position takes, about; 1 where the trace gives other values than the network."""
-        clean, expected = CleanPass(self.graph, image, self.watched), self.body(image[None])
+        clean, expected = CleanPass(self.graph, self.convolutions, image, self.watched), self.body(image[None])
         rounding = 10 * torch.finfo(image.dtype).eps ** 0.5
         same = (
             clean.output.shape == expected.shape
@@ -84,8 +84,6 @@ class Occluder:
 
         Raises NotFiniteError.
         """
-        if image.is_cuda:
-            return self._by_full_passes(image, grey)
         rows, columns = (corners(side, self.square, self.stride) for side in image.shape[1:])
         with torch.inference_mode():  # less bookkeeping for each of the many slices
             index, features, sums = self._recompute(image.to(self.dtype), grey.to(self.dtype), rows, columns)
@@ -98,21 +96,6 @@ class Occluder:
         grid = (len(rows), len(columns), -1)  # copies, so that they are tensors as any other
         return Prediction(probabilities[order].clone().view(grid), sums[order].to(image.dtype, copy=True).view(grid))
 
-    def _by_full_passes(self, image: Tensor, grey: Tensor) -> Prediction:
-        """On a GPU, which the many small windows leave idle: on an H200 they take 2.8 times as long (benchmarks/gpu.json)."""
-
-        def predict_images(covered: Tensor) -> Prediction:
-            names = [] if self.layer is None else [self.layer]
-            outputs, scores = observe(self.net, covered.to(memory_format=torch.channels_last), names)
-            sums = outputs[self.layer].sum(dim=(2, 3)) if self.layer else scores.new_zeros(len(covered), 0)
-            return Prediction(scores.to(image.dtype).softmax(1), sums.to(image.dtype))
-
-        colour = grey.to(self.dtype)
-        found = cover_by_full_passes(predict_images, image.to(self.dtype), colour, self.square, self.stride, self.batch)
-        require_finite(found.probabilities, "class probabilities of covered images")
-        require_finite(found.activations, "sums of maps", f"layer {self.layer}")
-        return found
-
     def _quick_head(self, maps: tuple[int, ...]) -> nn.Sequential:
         if self.quick_head is None or self.quick_head[0] != maps:
             self.quick_head = maps, as_convolutions(self.head, maps)
@@ -122,7 +105,7 @@ class Occluder:
         self, image: Tensor, grey: Tensor, rows: list[int], columns: list[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of every position, in any order: its number, what the head reads, the watched maps' sums."""
-        clean, at_once = CleanPass(self.graph, image, self.watched), max(1, math.isqrt(self.batch))
+        clean, at_once = CleanPass(self.graph, self.convolutions, image, self.watched), max(1, math.isqrt(self.batch))
         results = []
         for tops in clean.group(rows, self.square, 0, at_once):
             for lefts in clean.group(columns, self.square, 1, at_once):
@@ -133,26 +116,44 @@ class Occluder:
         return index.to(features.device), features, sums
 
 
-@torch.no_grad()
-def cover_by_full_passes(
-    predict_images: Callable[[Tensor], Prediction], image: Tensor, grey: Tensor, square: int, stride: int, batch: int
-) -> Prediction:
-    """The same predictions (P, Q, ...) of any network, by one forward pass per position, `batch` at a time."""
-    rows, columns = (corners(side, square, stride) for side in image.shape[1:])
-    positions = [(top, left) for top in rows for left in columns]
-    parts = []
-    for start in range(0, len(positions), batch):
-        places = positions[start : start + batch]
-        covered = image.repeat(len(places), 1, 1, 1)
-        for copy_of_image, (top, left) in zip(covered, places, strict=True):
-            window = (slice(None), slice(top, top + square), slice(left, left + square))
-            copy_of_image[window] = grey[window]
-        parts.append(predict_images(covered))
-    grid = (len(rows), len(columns), -1)
-    probabilities, activations = (
-        torch.cat([getattr(part, name) for part in parts]).view(grid) for name in ("probabilities", "activations")
-    )
-    return Prediction(probabilities, activations)
+class FullPasses:
+    """The same predictions of any network, by one forward pass per position, `batch` at a time."""
+
+    def __init__(self, predict_images: Callable[[Tensor], Prediction], square: int, stride: int, batch: int):
+        self.predict_images, self.square, self.stride, self.batch = predict_images, square, stride, batch
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, grey: Tensor) -> Prediction:
+        rows, columns = (corners(side, self.square, self.stride) for side in image.shape[1:])
+        positions = [(top, left) for top in rows for left in columns]
+        parts = []
+        for start in range(0, len(positions), self.batch):
+            places = positions[start : start + self.batch]
+            covered = image.repeat(len(places), 1, 1, 1)
+            for copy_of_image, (top, left) in zip(covered, places, strict=True):
+                window = (slice(None), slice(top, top + self.square), slice(left, left + self.square))
+                copy_of_image[window] = grey[window]
+            parts.append(self.predict_images(covered))
+        grid = (len(rows), len(columns), -1)
+        probabilities, activations = (
+            torch.cat([getattr(part, name) for part in parts]).view(grid) for name in ("probabilities", "activations")
+        )
+        return Prediction(probabilities, activations)
+
+
+def fastest(
+    net: nn.Sequential, layer: str, square: int, stride: int, batch: int, dtype: torch.dtype
+) -> Occluder | FullPasses:
+    """By windows on a CPU. On a GPU by full passes: the many small windows leave it idle (2.8 times as long on an H200)."""
+    if next(net.parameters()).device.type == "cpu":
+        return Occluder(net, layer, square, stride, batch, dtype)
+    net = copy.deepcopy(net).to(dtype)
+
+    def predict_images(covered: Tensor) -> Prediction:
+        found = predict(net, covered.to(dtype=dtype, memory_format=torch.channels_last), layer)
+        return Prediction(found.probabilities.to(covered.dtype), found.activations.to(covered.dtype))
+
+    return FullPasses(predict_images, square, stride, batch)
 
 
 @torch.no_grad()
@@ -179,4 +180,5 @@ def _watch(net: nn.Sequential, images: Tensor, layer: str) -> tuple[Tensor, Tens
         raise ValueError(f"the network has no layer {layer}; it has {', '.join(names)}")
     outputs = layer_outputs(net, images, {layer: 0, names[-1]: 1})
     require_finite(outputs[0], "activations", f"layer {layer}")
-    return outputs[0], require_finite(outputs[1], "class scores", f"layer {names[-1]}").softmax(dim=1)
+    scores = require_finite(outputs[1], "class scores", f"layer {names[-1]}")
+    return outputs[0], scores.softmax(dim=1, dtype=torch.promote_types(scores.dtype, torch.float32))

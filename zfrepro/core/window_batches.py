@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zfrepro.core.full_convolution import FullConvolution
 from zfrepro.core.receptive_field import axes
 from zfrepro.core.windows import Axis
 
@@ -85,31 +86,22 @@ def _border(pool_axes: tuple[Axis, Axis], below: Tensor, above: Tensor) -> list[
     return border
 
 
-def convolve(conv: nn.Conv2d, clean: tuple[Tensor, Tensor], patches: Tensor, below: Window, above: Window) -> Tensor:
+def convolve(
+    full: FullConvolution, clean: tuple[Tensor, Tensor], patches: Tensor, below: Window, above: Window
+) -> Tensor:
     """The convolution's new output in the windows `above`; `clean` are the maps (H, W, C) below and above it.
 
     That is the clean output plus the filters over what changed below; the zeros around that are skipped, not multiplied.
     """
-    conv_axes = axes(conv)
+    conv_axes = axes(full.conv)
     shifts = [
         [(start + axis.pad) % axis.stride for start in spans.starts]
         for axis, spans in zip(conv_axes, below, strict=True)
     ]
-    pads = [
-        -((1 - axis.kernel) // axis.stride) * axis.stride for axis in conv_axes
-    ]  # all outputs that read any of it, on both sides
-    change = functional.conv2d(
-        _difference(clean[0], patches, below, shifts),
-        conv.weight,
-        None,
-        conv.stride,
-        pads,
-        conv.dilation,
-        conv.groups,
-    )
+    change = full(_difference(clean[0], patches, below, shifts))
     changed = [
         Spans([], [(start - shift + axis.pad - pad) // axis.stride for start, shift in zip(spans.starts, axis_shifts, strict=True)], width)
-        for axis, spans, axis_shifts, pad, width in zip(conv_axes, below, shifts, pads, change.shape[2:], strict=True)
+        for axis, spans, axis_shifts, pad, width in zip(conv_axes, below, shifts, full.pads, change.shape[2:], strict=True)
     ]  # fmt: skip
     return read(clean[1], (0, 0), above, change, (changed[0], changed[1]), add=True)
 

@@ -18,7 +18,7 @@ from zfrepro.storage.not_measured import NotMeasurable, records_not_measurable
 if TYPE_CHECKING:
     import torch
 
-    from zfrepro.core.occlusion import Occluder, Prediction
+    from zfrepro.core.occlusion import FullPasses, Occluder, Prediction
     from zfrepro.core.top_activations import TopActivations
     from zfrepro.models.trained_network import NetworkOnSplit
 
@@ -189,7 +189,7 @@ class _Occluder:
     network: NetworkOnSplit
     name: str  # of the watched layer
     grey: int
-    cover: Occluder
+    cover: Occluder | FullPasses
     weights: Path
 
     def __call__(self, index: int) -> _Covered:
@@ -210,10 +210,10 @@ class _Occluder:
 def _occluder(spec: Spec, network: NetworkOnSplit, name: str, stride: int, weights: Path) -> _Occluder:
     import torch
 
-    from zfrepro.core.occlusion import Occluder
+    from zfrepro.core.occlusion import fastest
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
-    cover = Occluder(network.net, name, spec.square, stride, spec.batch, dtype)
+    cover = fastest(network.net, name, spec.square, stride, spec.batch, dtype)
     return _Occluder(network, name, spec.grey, cover, weights)
 
 
