@@ -6,7 +6,9 @@ import atexit
 import errno
 import gc
 import importlib
+import os
 import pkgutil
+import select
 import sys
 from types import ModuleType
 
@@ -14,33 +16,52 @@ from zfrepro import commands, stages
 from zfrepro.errors import UserError
 from zfrepro.storage import code_stamp, surroundings
 
+READER_GONE = 141  # 128 + SIGPIPE, as shells say
+
 
 def main(arguments: list[str] | None = None) -> None:
-    """Exit code 2 for bad input (one message), 1 for anything else that fails, 143 when stopped."""
+    """Exit code 2 for bad input (one message), 1 for anything else that fails, 143 when stopped, 141 when nobody reads the output."""
     if arguments is None:
         surroundings.adopt_utf8()
         _collect_garbage_rarely()
-    verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    verbs = {module.name: commands for module in pkgutil.iter_modules(commands.__path__)}
-    names = {module.name: stages for module in pkgutil.iter_modules(stages.__path__)}
-    if verb in ("-h", "--help"):
-        print(_usage(verbs, names))
-        return
-    if verb == "--version":
-        print(f"zfrepro {_version()}")
-        return
-    package = {**names, **verbs}.get(verb)
-    if package is None:
-        sys.exit(_fail(f"unknown command {verb!r}; choose from {', '.join([*verbs, *names])}"))
     try:
-        _dispatch(verb, package, rest)
+        _call(*(sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        sys.stdout.flush()
     except UserError as error:
         sys.exit(_fail(str(error)))
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(READER_GONE)
     except OSError as error:
         message = _explain(error)
         if message is None:
             raise
         sys.exit(_fail(message, 1))
+
+
+def _call(verb: str, *rest: str) -> None:
+    """A command or a stage, by its name."""
+    verbs = {module.name: commands for module in pkgutil.iter_modules(commands.__path__)}
+    names = {module.name: stages for module in pkgutil.iter_modules(stages.__path__)}
+    if verb in ("-h", "--help"):
+        print(_usage(verbs, names))
+    elif verb == "--version":
+        print(f"zfrepro {_version()}")
+    elif (package := {**names, **verbs}.get(verb)) is None:
+        raise UserError(f"unknown command {verb!r}; choose from {', '.join([*verbs, *names])}")
+    else:
+        _dispatch(verb, package, list(rest))
+
+
+def _nobody_reads() -> bool:
+    """Whether who read the output has gone, as `head` does when it has enough. What is left of it is dropped, so that the exit is quiet."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # errors are told in any case
+    if not output.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _version() -> str:

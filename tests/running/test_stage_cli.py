@@ -102,6 +102,27 @@ def test_the_installed_command_works():
     assert "\ncommands:\n" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--config", "demo")])
+def test_an_output_that_nobody_reads_ends_it_quietly(arguments, tmp_path):
+    """As `zfrepro plan | head -1` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "zfrepro", *arguments]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_not_hidden(monkeypatch):
+    def broken(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("zfrepro.__main__._dispatch", broken)
+    monkeypatch.setattr("zfrepro.__main__._nobody_reads", lambda: False)
+    with pytest.raises(BrokenPipeError):
+        main(["plan"])
+
+
 def test_a_missing_pango_is_reported_before_anything_runs(capsys, monkeypatch):
     import ctypes
     import ctypes.util

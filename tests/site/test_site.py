@@ -114,7 +114,7 @@ def test_index_shows_each_scoreboard(reports: Path) -> None:
         ("0", "reproduced", "beta"), ("0", "reproduced, small", "beta"), ("1", "not reproduced", "beta"),
         ("1", "inconclusive", "beta"), ("1", "not attempted", "beta"),
     ]  # fmt: skip
-    assert "Abacus, 2 cores, 4 min 10 s of computing" in text
+    assert "Report made on Abacus, 2 cores; the jobs took 4 min 10 s in all" in text
     assert "Networks see 64 pixels" in text
     assert "paper: 16.5 %" in text
     assert "compare.html" in {attrs["href"] for attrs in page.all("a")}
@@ -187,7 +187,7 @@ def test_unknown_facts_are_left_out(tmp_path: Path) -> None:
     (folder / "summary.json").write_text(json.dumps({"experiment": "bare", "title": "Bare"}))
     text = site(tmp_path)["index.html"].text()
     assert "Bare" in text
-    assert not [word for word in ("claims of the paper", "Computed on", "At a glance", "None") if word in text]
+    assert not [word for word in ("claims of the paper", "Report made on", "At a glance", "None") if word in text]
 
 
 def test_an_empty_site_is_stated(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _run(crate: Any, workflow: Any, inputs: list[Any], outputs: list[Any], origi
         crate, "#run", "CreateAction", name=f"Run of {WORKFLOW}", endTime=origin["made"], instrument=workflow,
         object=inputs, result=outputs, agent=crate.get("#developers"),
         actionStatus="http://schema.org/CompletedActionStatus",
-        description=f"On {', '.join(map(str, hardware))}; {busy:.0f} seconds of computing, summed over all jobs.",
+        description=f"Report made on {', '.join(map(str, hardware))}; the jobs took {busy:.0f} seconds in all.",
     )  # fmt: skip
     crate.root_dataset["mentions"] = action
 
