@@ -221,7 +221,7 @@ def test_the_run_names_its_inputs_and_results(graph: dict[str, dict[str, Any]], 
         "2026-11-24T04:08:18+00:00",
     )
     assert "startTime" not in run
-    assert "On Abacus, 2 cores, 4.0 GiB memory, Slide rule; 250 seconds" in run["description"]
+    assert "Report made on Abacus, 2 cores, 4.0 GiB memory, Slide rule; the jobs took 250 seconds" in run["description"]
     assert ids(run["object"]) == ["config.yaml", "#data-source"]
     assert graph["#data-source"]["description"] == "100 images of 2 classes, stored at 72 pixels"
     digests = [graph[entity] for entity in ids(graph["#data-source"]["identifier"])]

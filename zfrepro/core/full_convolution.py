@@ -32,9 +32,8 @@ class FullConvolution:
         self.pads = [-((1 - axis.kernel) // axis.stride) * axis.stride for axis in axes(conv)]  # on both sides
         self.products_of_a_position = conv.weight.numel() / math.prod(axis.stride for axis in axes(conv))
         self.ways = [Polynomials(conv, piece) for piece in _pieces(conv)]
-        self.fastest = functools.cache(
-            self._find_fastest
-        )  # (rows, columns) of a window -> polynomials, or None for the filters
+        # rows and columns of a window -> the polynomials that it is computed by, or None where the filters are as fast
+        self.fastest = functools.cache(self._find_fastest)
 
     def __call__(self, windows: Tensor) -> Tensor:
         """Outputs (B, out, ...) of windows (B, in, h, w) that begin where a filter does."""
