@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zfrepro.report import page_fill, pdf
+from zfrepro.report import boxes, page_fill, pdf
 
 PAGE = "@page { size: 800px 1000px; margin: 0 } * { margin: 0; padding: 0 } body { font-size: 1px; line-height: 0 }"
 PIXEL = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/%3E"
@@ -27,7 +27,7 @@ def fill(body: str) -> Any:
 def heights(document: Any) -> list[dict[str, float]]:
     """Of the pictures on each page."""
     return [
-        {box.element.get("id"): round(box.height, 1) for box in page_fill._boxes(page._page_box) if box.element_tag == "img"}
+        {box.element.get("id"): round(box.height, 1) for box in boxes.inside(page._page_box) if box.element_tag == "img"}
         for page in document.pages
     ]  # fmt: skip
 

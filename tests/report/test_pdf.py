@@ -8,7 +8,6 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from PIL import Image, ImageFile
 from zfrepro.claims.base import VERDICTS
 from zfrepro.errors import UserError
 from zfrepro.report import html, images, page_fill, pdf
+from zfrepro.report.boxes import inside as boxes
 from zfrepro.stages import report
 
 NETWORK = {
@@ -50,12 +50,19 @@ def piece(name: str, share: str, high: int = 160) -> dict[str, Any]:
     return {**record, "source": f"data:image/png;base64,{picture(high=high)}"}
 
 
-def exhibit(name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, **more: Any) -> dict[str, Any]:
+def exhibit(
+    name: str, kind: str, pieces: list[dict[str, Any]], rows: int = 3, numbers: int = 1, **more: Any
+) -> dict[str, Any]:
+    """numbers: columns beside that of the labels."""
     columns = [
         {"key": "a", "label": "Run", "role": "label", "group": ""},
-        {"key": "b", "label": "Error", "role": "ours", "group": ""},
+        *({"key": f"b{i}", "label": "Error", "role": "ours", "group": ""} for i in range(numbers)),
     ]
-    cells = [[{"is": "text", "text": f"run {i}"}, {"is": "number", "text": str(i)}] for i in range(rows)]
+    interval = {"low": "12.34", "high": "56.78"} if numbers > 1 else {}
+    cells = [
+        [{"is": "text", "text": f"run {i}"}, *[{"is": "number", "text": str(i), **interval}] * numbers]
+        for i in range(rows)
+    ]
     return {
         "name": name, "kind": kind, "title": f"Title of {name}", "paper": "Table 9", "caption": f"Caption of {name}. " * 6,
         "notes": [f"Note of {name}."], "highlights": [{"label": "Top-1 error", "ours": "34.0 %", "paper": "38.4 %"}],
@@ -84,7 +91,7 @@ def everything(title: str = "Toy report") -> dict[str, Any]:
     counts = {verdict: sum(VERDICTS[n % 5] == verdict for n in range(1, 43)) for verdict in VERDICTS}
     shown = (
         exhibit("claims", "table", [piece("board", "full")], data={"claims": [claim(n) for n in range(1, 43)], "counts": counts}),
-        exhibit("table9", "table", [piece("dots", "full")]),
+        exhibit("table9", "table", [piece("dots", "full")], numbers=13),
         exhibit("fig1", "picture", [piece(f"half{i}", "half", 320) for i in range(5)], rows=30),
         exhibit("fig2", "picture", [piece("tall", "full", 1600), piece("wide", "full", 80)]),
         exhibit("table8", "table", [piece("plot", "full", 120)], rows=60, title=LONG_TITLE),
@@ -129,12 +136,6 @@ def file(document: Any) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
         return document.write_pdf(**pdf.VARIANT)
-
-
-def boxes(box: Any) -> Iterator[Any]:
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from boxes(child)
 
 
 def text_of(box: Any) -> str:
@@ -254,6 +255,12 @@ def test_tables_of_numbers_go_across_the_page(laid_out: list[Any]) -> None:
     assert all(box.width == pytest.approx(page.width, abs=1) for page, box in numbers)
 
 
+def test_nothing_lies_beyond_the_edge_of_its_page(laid_out: list[Any]) -> None:
+    """The table of 13 numbers and their intervals is set smaller."""
+    texts = ((page, box) for page in laid_out for box in boxes(page.children[0]) if hasattr(box, "text"))
+    assert max(box.position_x + box.width - page.content_box_x() - page.width for page, box in texts) < 0.5
+
+
 def test_long_tables_begin_on_the_page_before_and_no_page_is_a_third_empty(laid_out: list[Any]) -> None:
     ends = [(page_fill.content_end(page) - page.content_box_y()) / page.height for page in laid_out]
     assert min(ends[2:-1]) > 2 / 3
@@ -307,7 +314,7 @@ def test_hostile_text_stays_text(text: str) -> None:
     page = report.render(**context)
     assert "<script>" not in page
     assert "<img src=x" not in page
-    file = inside(pdf.pdf(page))
+    file = boxes(pdf.pdf(page))
     assert b"EmbeddedFile" not in file
     assert b"/JavaScript" not in file
 

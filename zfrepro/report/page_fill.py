@@ -10,11 +10,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from zfrepro.report import table_fit
+from zfrepro.report.boxes import inside
+
 Heights = Mapping[str, float]  # id of a picture -> CSS pixels
 Layout = Callable[[str], Any]  # style sheet -> WeasyPrint's Document
 
 ROUNDS = 2  # of smaller pictures; more close few gaps
-# In the layouts before the last, page numbers stand still: for the right ones WeasyPrint lays all pages out once more, 3 s of a whole report.
+# In the layouts before the last, page numbers stand still: for the right ones WeasyPrint lays all pages out once more, 2 to 3 s.
 STILL_NUMBERS = """.contents a::after { content: leader(". ") " 00" !important }
 p.made a::after { content: " on page 00" !important }
 """
@@ -24,25 +27,32 @@ RESERVE = 40.0  # CSS pixels: margins and paddings between what ends a page and 
 
 
 def fill(lay_out: Layout) -> Any:
-    """The document with smaller pictures where they close gaps."""
+    """The document with smaller pictures where they close gaps, and smaller tables where they are too wide."""
     heights: dict[str, float] = {}
+    sizes: dict[str, float] = {}
     least: Heights = {}
     for _ in range(ROUNDS):
-        document = lay_out(STILL_NUMBERS + style_sheet(heights))
-        least = least or {name: SMALLEST * height for name, height in _heights(document)}
-        smaller = dict(_smaller_pictures([page._page_box for page in document.pages], least))
-        if not smaller:
+        document = lay_out(STILL_NUMBERS + _style_sheets(heights, sizes))
+        pages = [page._page_box for page in document.pages]
+        least = least or {name: SMALLEST * height for name, height in _heights(pages)}
+        smaller, smaller_tables = dict(_smaller_pictures(pages, least)), table_fit.smaller(pages, sizes)
+        if not (smaller or smaller_tables):
             break
         heights |= smaller
-    return lay_out(style_sheet(heights))
+        sizes |= smaller_tables
+    return lay_out(_style_sheets(heights, sizes))
+
+
+def _style_sheets(heights: Heights, sizes: table_fit.Sizes) -> str:
+    return "\n".join(filter(None, (style_sheet(heights), table_fit.style_sheet(sizes))))
 
 
 def style_sheet(heights: Heights) -> str:
     return "\n".join(f'[id="{name}"] {{ max-height: {height:.1f}px !important }}' for name, height in heights.items())
 
 
-def _heights(document: Any) -> Iterator[tuple[str, float]]:
-    boxes = itertools.chain.from_iterable(_boxes(page._page_box) for page in document.pages)
+def _heights(pages: Sequence[Any]) -> Iterator[tuple[str, float]]:
+    boxes = itertools.chain.from_iterable(map(inside, pages))
     yield from ((box.element.get("id"), box.height) for box in boxes if _is_picture(box))
 
 
@@ -51,7 +61,7 @@ def _smaller_pictures(pages: Sequence[Any], least: Heights) -> Iterator[tuple[st
     for page, following in itertools.pairwise(pages):
         gap = page.content_box_y() + page.height - content_end(page)
         unit = first_unit(following)
-        if gap > GAP * page.height and any(map(_is_picture, _boxes(unit))):
+        if gap > GAP * page.height and any(map(_is_picture, inside(unit))):
             yield from _share(page, unit, unit.margin_height() + RESERVE - gap, least)
 
 
@@ -60,7 +70,7 @@ def _share(page: Any, unit: Any, excess: float, least: Heights) -> Iterator[tupl
 
     Nothing if they cannot lose as much.
     """
-    parts = [[box for box in _boxes(part) if _is_picture(box)] for part in (page, unit)]
+    parts = [[box for box in inside(part) if _is_picture(box)] for part in (page, unit)]
     total = sum(_loss_of_rows(pictures, least) for pictures in parts)
     if 0 < excess <= total:
         for picture in itertools.chain(*parts):
@@ -82,7 +92,7 @@ def _loss_of_rows(pictures: Iterable[Any], least: Heights) -> float:
 
 def content_end(page: Any) -> float:
     """Where the last text or picture of a page ends, in CSS pixels from its top."""
-    leaves = [box for box in _boxes(page.children[0]) if _is_picture(box) or hasattr(box, "text")]
+    leaves = [box for box in inside(page.children[0]) if _is_picture(box) or hasattr(box, "text")]
     return max((box.position_y + box.height for box in leaves), default=page.content_box_y())
 
 
@@ -96,9 +106,3 @@ def first_unit(page: Any) -> Any:
 
 def _is_picture(box: Any) -> bool:
     return getattr(box, "element_tag", "") == "img" and bool(box.element.get("id"))
-
-
-def _boxes(box: Any) -> Iterator[Any]:
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from _boxes(child)

@@ -1,0 +1,48 @@
+"""Tables whose columns do not fit on a page are set in smaller letters, others are left as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zfrepro.report import page_fill, pdf
+from zfrepro.report.boxes import inside
+
+PAGE = "@page { size: 800px 1000px; margin: 0 } body { margin: 0; font: 10px Liberation Sans } td { padding: 1em; white-space: nowrap }"
+
+
+def table(name: str, columns: int, rows: int = 1) -> str:
+    row = f"<tr>{'<td>0123456789</td>' * columns}</tr>"
+    return f'<div id="table-{name}"><table style="border-collapse: collapse">{row * rows}</table></div>'
+
+
+def laid_out(body: str) -> Any:
+    weasyprint = pdf._weasyprint()
+    page = weasyprint.HTML(string=f"<style>{PAGE}</style>{body}")
+    return page_fill.fill(lambda sheet: page.render(stylesheets=[weasyprint.CSS(string=sheet)]))
+
+
+def widths(document: Any) -> list[float]:
+    boxes = (box for page in document.pages for box in inside(page._page_box))
+    return [box.width for box in boxes if type(box).__name__ == "TableBox"]
+
+
+def test_a_table_that_is_too_wide_is_set_smaller() -> None:
+    (narrow,) = widths(laid_out(table("a", 5)))
+    few, many = widths(laid_out(table("a", 5) + table("b", 14)))
+    assert few == narrow
+    assert 770 < many <= 800
+
+
+def test_every_part_of_a_table_on_several_pages_has_the_same_size() -> None:
+    parts = widths(laid_out(table("a", 14, rows=60)))
+    assert len(parts) > 1
+    assert len(set(parts)) == 1
+    assert parts[0] <= 800
+
+
+def test_letters_stay_legible() -> None:
+    """At half of their size, whatever is left."""
+    (usual,), (small,) = widths(laid_out(table("a", 5))), widths(laid_out(table("a", 40)))
+    assert small == pytest.approx(40 / 5 * usual / 2, rel=0.01)
