@@ -146,21 +146,22 @@ def _length(span: tuple[int, int]) -> int:
 
 
 def _window_seconds(full: Any, below: list[int], above: list[int], of_position: float) -> float:
-    """Mean seconds of a window: its matrix products where polynomials take fewer, else its positions above at `of_position` seconds."""
+    """Mean seconds of a window: the matrix products of Winograd's algorithm, or its positions above at `of_position` seconds each."""
     import torch
 
     @functools.cache
-    def of_point(way: Any) -> float:
-        points, inputs, _ = way.filters_shape
-        values = torch.randn(points, PRODUCT_ROWS, inputs)
-        return _fastest(lambda: torch.bmm(values, way.filters)) / points / PRODUCT_ROWS
+    def of_value(winograd: Any) -> float:
+        count, inputs, _ = winograd.filters_shape
+        values = torch.randn(count, PRODUCT_ROWS, inputs)
+        return _fastest(lambda: torch.bmm(values, winograd.filters)) / count / PRODUCT_ROWS
 
-    found = []
+    seconds = []
     for rows, high in zip(below, above, strict=True):
         for columns, wide in zip(below, above, strict=True):
-            way = full.fastest(rows, columns)
-            found.append(high * wide * of_position if way is None else way.points(rows, columns) * of_point(way))
-    return statistics.mean(found)
+            winograd = full.fastest(rows, columns)
+            direct = high * wide * of_position
+            seconds.append(direct if winograd is None else winograd.count_values(rows, columns) * of_value(winograd))
+    return statistics.mean(seconds)
 
 
 def _fastest(work: Callable[[], Any]) -> float:

@@ -25,13 +25,16 @@ def main(arguments: list[str] | None = None) -> None:
         surroundings.adopt_utf8()
         _collect_garbage_rarely()
     try:
-        _call(*(sys.argv[1:] if arguments is None else arguments) or ["--help"])
-        sys.stdout.flush()
+        try:
+            _call(*(sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        finally:
+            _flush()
     except UserError as error:
         sys.exit(_fail(str(error)))
     except BrokenPipeError:
-        if not _nobody_reads():
+        if not _reader_is_gone():
             raise
+        _drop_output()
         sys.exit(READER_GONE)
     except OSError as error:
         message = _explain(error)
@@ -54,14 +57,25 @@ def _call(verb: str, *rest: str) -> None:
         _dispatch(verb, package, list(rest))
 
 
-def _nobody_reads() -> bool:
-    """Whether who read the output has gone, as `head` does when it has enough. What is left of it is dropped, so that the exit is quiet."""
-    output = select.poll()
-    output.register(sys.stdout.fileno(), 0)  # errors are told in any case
-    if not output.poll(0):
+def _flush() -> None:
+    if sys.stdout is not None:  # as it is where the shell has closed it
+        sys.stdout.flush()
+
+
+def _reader_is_gone() -> bool:
+    """Whether the reader of the output has ended, as `head` does when it has enough."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, OSError):  # there is no output, or it is kept in memory
         return False
+    output = select.poll()
+    output.register(descriptor, 0)  # errors are reported in any case
+    return bool(output.poll(0))
+
+
+def _drop_output() -> None:
+    """So that what is left of the output is no error at the exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return True
 
 
 def _version() -> str:

@@ -163,8 +163,10 @@ def of_occlusion(device, dtype=torch.float32):
     """Also in bfloat16, for which the network is copied."""
     net, shown = network(device), inputs(device, 2)
     grey = torch.zeros_like(shown[0])
-    occluder = occlusion.fastest(net, "relu5", 20, 22, 4, dtype)
-    predictions = [occlusion.predict(net, shown, "relu5"), occluder(shown[0], grey), occluder(shown[1], grey)]
+    occluder, by_windows = (
+        make(net, "relu5", 20, 22, 4, dtype) for make in (occlusion.make_occluder, occlusion.Occluder)
+    )
+    predictions = [occlusion.predict(net, shown, "relu5"), occluder(shown[0], grey), by_windows(shown[1], grey)]
     probabilities, strongest = occlusion.survey(net, batches(device), "relu5", 2)
     results = [(prediction.probabilities.cpu(), prediction.activations.cpu()) for prediction in predictions]
     return results, probabilities.cpu(), strongest_arrays(strongest)

@@ -1,4 +1,4 @@
-"""Windows through polynomials against torch's own convolutions."""
+"""Windows by Winograd's algorithm against torch's own convolutions."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from zfrepro.core import full_convolution
-from zfrepro.core.full_convolution import FullConvolution, Polynomials
+from zfrepro.core.full_convolution import FullConvolution, Winograd
 
 WINDOWS = [(1, 1), (7, 8), (12, 5), (9, 9)]
 
@@ -22,7 +22,7 @@ def direct(conv, windows):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "pieces"),
+    ("kernel", "stride", "tiles"),
     [
         (3, 1, (2, 3, 4)),
         (5, 2, (2, 3, 4)),
@@ -33,30 +33,30 @@ def direct(conv, windows):
     ],
 )
 @pytest.mark.parametrize("size", WINDOWS)
-def test_every_piece_gives_the_convolution(kernel, stride, pieces, size):
+def test_every_tile_gives_the_convolution(kernel, stride, tiles, size):
     conv = convolution(kernel, stride)
     windows = torch.randn(3, 7, *size, dtype=torch.float64)
-    ways = FullConvolution(conv).ways
-    assert tuple(way.piece for way in ways) == pieces
-    for way in ways:
-        torch.testing.assert_close(way(windows), direct(conv, windows), rtol=1e-10, atol=1e-11)
+    algorithms = FullConvolution(conv).algorithms
+    assert tuple(winograd.tile for winograd in algorithms) == tiles
+    for winograd in algorithms:
+        torch.testing.assert_close(winograd(windows), direct(conv, windows), rtol=1e-10, atol=1e-11)
 
 
 def test_a_case_by_hand():
-    """One row of pieces of two: (1 + 2x) * (3 + 2x + x^2), the filter read backwards, and 5 * x^2 * the same."""
+    """Tiles of two: (1 + 2x) * (3 + 2x + x^2), the filter read backwards, and 5 * x^2 * the same."""
     conv = convolution(3, inputs=1, outputs=1)
     with torch.no_grad():
         conv.weight.copy_(torch.tensor([[[[0.0, 0, 0], [1, 2, 3], [0, 0, 0]]]]))
-    found = Polynomials(conv, 2)(torch.tensor([[[[1.0, 2, 5]]]], dtype=torch.float64))
+    found = Winograd(conv, 2)(torch.tensor([[[[1.0, 2, 5]]]], dtype=torch.float64))
     torch.testing.assert_close(found[0, 0, 1], torch.tensor([3.0, 8, 20, 12, 5], dtype=torch.float64))
 
 
 @torch.no_grad()
-def test_rounding_errors_are_a_few_times_those_of_the_direct_way():
+def test_rounding_errors_are_a_few_times_those_of_the_direct_algorithm():
     conv, windows = convolution(3, inputs=128, outputs=64), torch.randn(4, 128, 8, 8)
     conv.float().double()  # the same weights in both precisions
     exact, single = direct(conv, windows.double()), FullConvolution(conv.float())
-    errors = [float((way(windows) - exact).abs().max() / exact.abs().max()) for way in single.ways]
+    errors = [float((winograd(windows) - exact).abs().max() / exact.abs().max()) for winograd in single.algorithms]
     assert max(errors) < 1e-5
     assert errors[0] < 1e-6
 
@@ -74,24 +74,30 @@ def test_rounding_errors_are_a_few_times_those_of_the_direct_way():
     ],
     ids=["groups", "dilation", "kernel 11 stride 4", "kernel 4 stride 2", "1x1", "not square", "bfloat16"],
 )
-def test_others_are_taken_directly(conv):
+@torch.no_grad()
+def test_others_are_computed_directly(conv):
     full = FullConvolution(conv)
     windows = torch.randn(2, conv.in_channels, 9, 9).to(conv.weight.dtype)
-    assert not full.ways
-    assert full(windows).equal(direct(conv, windows))
+    assert not full.algorithms
+    taps = [-(-kernel // stride) * stride for kernel, stride in zip(conv.kernel_size, conv.stride, strict=True)]
+    around = functional.pad(windows, (2 * taps[1], 2 * taps[1], 2 * taps[0], 2 * taps[0]))
+    everything = functional.conv2d(around, conv.weight, None, conv.stride, 0, conv.dilation, conv.groups)
+    outputs = full(windows).float()
+    assert outputs.sum().item() == pytest.approx(everything.float().sum().item(), rel=0.01)  # none is left out
+    assert outputs.abs().max() == pytest.approx(everything.float().abs().max().item(), rel=0.01)
 
 
-def test_the_way_with_the_fewest_products_is_taken():
-    """384 maps: pieces of 4 for windows of 7 and 8, of 3 for 6; few maps are not worth the steps."""
+def test_the_algorithm_with_the_fewest_products_is_chosen():
+    """384 maps: tiles of 4 for windows of 7 and 8, of 3 for 6; few maps are not worth the steps."""
     full = FullConvolution(nn.Conv2d(384, 384, 3))
-    assert [full.fastest(side, side).piece for side in (5, 6, 7, 8, 9)] == [3, 3, 4, 4, 3]
-    assert full.products(8, 8) < 0.6 * full.direct(8, 8)
+    assert [full.fastest(side, side).tile for side in (5, 6, 7, 8, 9)] == [3, 3, 4, 4, 3]
+    assert full.count_products(8, 8) < 0.6 * full.count_direct_products(8, 8)
     few = FullConvolution(nn.Conv2d(16, 16, 3))
-    assert not few.fast(8, 8)
-    assert few.products(8, 8) == few.direct(8, 8) == 16 * 16 * 9 * 64
+    assert few.fastest(8, 8) is None
+    assert few.count_products(8, 8) == few.count_direct_products(8, 8) == 16 * 16 * 9 * 64
 
 
 def test_products_are_counted(monkeypatch):
-    """2 x 3 pieces, 36 points, 384 * 256 products at each."""
-    monkeypatch.setattr(full_convolution, "MOVED", 0)
-    assert Polynomials(nn.Conv2d(96, 256, 5, 2), 4).products(16, 18) == 2 * 3 * 36 * 384 * 256
+    """2 x 3 tiles, 36 points, 384 * 256 products at each."""
+    monkeypatch.setattr(full_convolution, "COST_OF_A_VALUE", 0)
+    assert Winograd(nn.Conv2d(96, 256, 5, 2), 4).count_products(16, 18) == 2 * 3 * 36 * 384 * 256

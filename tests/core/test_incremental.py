@@ -129,13 +129,27 @@ def network(name):
     return randomise(model)
 
 
-@pytest.mark.parametrize("moved", [0, 80], ids=["by polynomials", "by the filters"])
+GEOMETRIES = pytest.mark.parametrize(("square", "stride", "batch"), [(3, 5, 16), (7, 8, 4), (1, 6, 1), (20, 4, 64)])
+
+
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize(("square", "stride", "batch"), [(3, 5, 16), (7, 8, 4), (1, 6, 1), (20, 4, 64)])
-def test_small_networks_equal_full_passes(name, square, stride, batch, moved, monkeypatch):
-    """So few maps make polynomials worth while only if their steps cost nothing."""
-    monkeypatch.setattr(full_convolution, "MOVED", moved)
+@GEOMETRIES
+def test_small_networks_equal_full_passes(name, square, stride, batch):
     assert_equals_full_passes(network(name), "2", (24, 29), square, stride, batch)
+
+
+@pytest.mark.parametrize("name", NETWORKS.keys() - {"branches"})
+@GEOMETRIES
+def test_winograd_s_algorithm_too(name, square, stride, batch, monkeypatch):
+    """With so few maps it is chosen only if its transforms cost nothing; of "branches" no filter is suited."""
+    calls, compute = [], full_convolution.Winograd.__call__
+    monkeypatch.setattr(full_convolution, "COST_OF_A_VALUE", 0)
+    monkeypatch.setattr(full_convolution, "VALUES_AT_ONCE", 500)  # a few windows
+    monkeypatch.setattr(
+        full_convolution.Winograd, "__call__", lambda self, windows: calls.append(1) or compute(self, windows)
+    )
+    assert_equals_full_passes(network(name), "2", (24, 29), square, stride, batch)
+    assert calls or square == 1  # a single pixel may reach windows that are too small
 
 
 @pytest.mark.parametrize("layer", ["1.first", "1.norm", "1.relu:1", "1.relu:2", "1", "2.down"])

@@ -42,7 +42,24 @@ def test_every_part_of_a_table_on_several_pages_has_the_same_size() -> None:
     assert parts[0] <= 800
 
 
-def test_letters_stay_legible() -> None:
-    """At half of their size, whatever is left."""
-    (usual,), (small,) = widths(laid_out(table("a", 5))), widths(laid_out(table("a", 40)))
+def test_letters_stay_legible_and_a_table_that_is_still_too_wide_is_named() -> None:
+    """At half of their size."""
+    (usual,) = widths(laid_out(table("a", 5)))
+    with pytest.warns(UserWarning, match="report.pdf: table-a: wider than the page"):
+        (small,) = widths(laid_out(table("a", 40)))
     assert small == pytest.approx(40 / 5 * usual / 2, rel=0.01)
+
+
+def test_a_table_that_just_fills_the_page_keeps_its_size() -> None:
+    """Also where the margins are no whole pixels."""
+    sheets: list[str] = []
+    weasyprint = pdf._weasyprint()
+    style = "@page { size: A4; margin: 21mm 16mm } table { width: 100% }"
+    page = weasyprint.HTML(string=f"<style>{style}</style>{table('a', 3)}")
+
+    def lay_out(sheet: str) -> Any:
+        sheets.append(sheet)
+        return page.render(stylesheets=[weasyprint.CSS(string=sheet)])
+
+    page_fill.fill(lay_out)
+    assert sheets == [page_fill.STILL_NUMBERS, ""]

@@ -102,15 +102,38 @@ def test_the_installed_command_works():
     assert "\ncommands:\n" in subprocess.run([command], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--config", "demo")])
-def test_an_output_that_nobody_reads_ends_it_quietly(arguments, tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        ("--help", ""),
+        ("plan --help", ""),
+        ("occlusion --help", ""),
+        ("plan --config demo", ""),
+        ("--help", "1"),
+        ("plan --config demo", "1"),
+    ],
+)
+def test_an_output_that_nobody_reads_ends_it_quietly(arguments, unbuffered, tmp_path):
     """As `zfrepro plan | head -1` does."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "zfrepro", *arguments]
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-m", "zfrepro", *arguments.split()],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_closed_output_is_no_error(tmp_path):
+    command = f"{sys.executable} -m zfrepro --version >&-"
+    ended = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_another_broken_pipe_is_not_hidden(monkeypatch):
@@ -118,7 +141,6 @@ def test_another_broken_pipe_is_not_hidden(monkeypatch):
         raise BrokenPipeError(32, "Broken pipe")
 
     monkeypatch.setattr("zfrepro.__main__._dispatch", broken)
-    monkeypatch.setattr("zfrepro.__main__._nobody_reads", lambda: False)
     with pytest.raises(BrokenPipeError):
         main(["plan"])
 

@@ -118,7 +118,7 @@ class CleanPass:
         counts = [self.clean[node.all_input_nodes[0]].shape[0] for node in self.windowed]
         middle = (self.clean[self.graph.nodes[0]].shape[0] - size) // 2
         convolutions = self._convolutions(counts)
-        everything = sum(convolution.direct(side, side) for convolution, side in convolutions)
+        everything = sum(convolution.count_direct_products(side, side) for convolution, side in convolutions)
         return self._products(self._reached_widths(middle, size, 0)) / everything if everything else 1.0
 
     def _reached_widths(self, start: int, size: int, direction: int) -> list[int]:
@@ -144,7 +144,7 @@ class CleanPass:
         return (len(widths) + 0.5) * self._products(largest)
 
     def _products(self, widths: Sequence[int]) -> float:
-        return sum(convolution.products(width, width) for convolution, width in self._convolutions(widths))
+        return sum(convolution.count_products(width, width) for convolution, width in self._convolutions(widths))
 
     def _convolutions(self, widths: Sequence[int]) -> list[tuple[FullConvolution, int]]:
         """With the widths of the windows below them, of `widths` as `_reached_widths` gives them."""
@@ -182,16 +182,18 @@ class CleanPass:
             return self.graph.run(node, lambda below: self._stand_in(below, values, image))
         inputs = [values[below] for below in node.all_input_nodes]
         full = all(self._is_full(below, values) for below in node.all_input_nodes)
-        if not self.local.get(node) or (full and not self._is_fast(node)):
+        if not self.local.get(node) or (full and not self._saves_products(node)):
             return self._run_whole(node, values, image)
         if node in self.windowed:
             return self._through_windows(node, inputs[0])
         return self._pointwise(node, inputs)
 
-    def _is_fast(self, node: fx.Node) -> bool:
-        """Whether a convolution takes fewer products over the change of whole maps than over new ones."""
+    def _saves_products(self, node: fx.Node) -> bool:
+        """Whether a convolution takes fewer products for the change of whole maps than for the new ones."""
         convolution = self.convolutions.get(node)
-        return convolution is not None and convolution.fast(*self.clean[node.all_input_nodes[0]].shape[:2])
+        return (
+            convolution is not None and convolution.fastest(*self.clean[node.all_input_nodes[0]].shape[:2]) is not None
+        )
 
     def _run_whole(self, node: fx.Node, values: Mapping[fx.Node, Any], image: Windows) -> Any:
         result = self._run(node, lambda below: self._whole(below, values))

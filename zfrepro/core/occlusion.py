@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,8 @@ class Occluder:
     """A network made ready for many images: equal to one forward pass per position, in a fraction of the operations on a CPU.
 
     `layer`, if any, is written as in core/layers.py. `batch` bounds the positions that are recomputed together. `dtype` (None: the
-    network's) is that of the sums; with bfloat16 predictions are correct to about two digits. Raises ValueError for a layer that the
+    network's) is that of the sums; with bfloat16 predictions are correct to about two digits. The
+    network's weights must not change afterwards. Raises ValueError for a layer that the
     network does not have, and UntraceableError.
     """
 
@@ -58,9 +60,8 @@ class Occluder:
         self, net: nn.Module, layer: str | None, square: int, stride: int, batch: int, dtype: torch.dtype | None = None
     ):
         self.layer, self.square, self.stride, self.batch = layer, square, stride, batch
-        net_dtype = next(net.parameters()).dtype
-        self.dtype = dtype or net_dtype
-        self.net = net if self.dtype == net_dtype else copy.deepcopy(net).to(self.dtype)
+        self.dtype = dtype or next(net.parameters()).dtype
+        self.net = _in_dtype(net, self.dtype)
         self.body, self.head = split(self.net)
         self.graph = trace(self.body)
         self.graph.fold_norms(None if layer is None else self.graph.find(layer))
@@ -141,19 +142,24 @@ class FullPasses:
         return Prediction(probabilities, activations)
 
 
-def fastest(
+def make_occluder(
     net: nn.Sequential, layer: str, square: int, stride: int, batch: int, dtype: torch.dtype
 ) -> Occluder | FullPasses:
     """By windows on a CPU. On a GPU by full passes: the many small windows leave it idle (2.8 times as long on an H200)."""
     if next(net.parameters()).device.type == "cpu":
         return Occluder(net, layer, square, stride, batch, dtype)
-    net = copy.deepcopy(net).to(dtype)
+    net = _in_dtype(net, dtype)
 
     def predict_images(covered: Tensor) -> Prediction:
         found = predict(net, covered.to(dtype=dtype, memory_format=torch.channels_last), layer)
         return Prediction(found.probabilities.to(covered.dtype), found.activations.to(covered.dtype))
 
     return FullPasses(predict_images, square, stride, batch)
+
+
+def _in_dtype(net: nn.Module, dtype: torch.dtype) -> Any:
+    """The network, or a copy where it has another dtype."""
+    return net if next(net.parameters()).dtype == dtype else copy.deepcopy(net).to(dtype)
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
-"""Pages without large gaps: pictures are made a little smaller where one just misses a page.
+"""Pages without large gaps or tables that are cut off: pictures are made a little smaller where one just misses a page, tables where
+they are too wide.
 
 A layout shows which pages end early and which pictures begin the next. Smaller pictures move all that follows, so the pages are
 laid out again, until none can be improved, but at most ROUNDS times, and once more at the end.
@@ -7,6 +8,7 @@ laid out again, until none can be improved, but at most ROUNDS times, and once m
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +18,7 @@ from zfrepro.report.boxes import inside
 Heights = Mapping[str, float]  # id of a picture -> CSS pixels
 Layout = Callable[[str], Any]  # style sheet -> WeasyPrint's Document
 
-ROUNDS = 2  # of smaller pictures; more close few gaps
+ROUNDS = 2  # layouts before the last; more close few gaps
 # In the layouts before the last, page numbers stand still: for the right ones WeasyPrint lays all pages out once more, 2 to 3 s.
 STILL_NUMBERS = """.contents a::after { content: leader(". ") " 00" !important }
 p.made a::after { content: " on page 00" !important }
@@ -35,12 +37,15 @@ def fill(lay_out: Layout) -> Any:
         document = lay_out(STILL_NUMBERS + _style_sheets(heights, sizes))
         pages = [page._page_box for page in document.pages]
         least = least or {name: SMALLEST * height for name, height in _heights(pages)}
-        smaller, smaller_tables = dict(_smaller_pictures(pages, least)), table_fit.smaller(pages, sizes)
+        smaller, smaller_tables = dict(_smaller_pictures(pages, least)), table_fit.find_sizes(pages, sizes)
         if not (smaller or smaller_tables):
             break
         heights |= smaller
         sizes |= smaller_tables
-    return lay_out(_style_sheets(heights, sizes))
+    document = lay_out(_style_sheets(heights, sizes))
+    if too_wide := table_fit.list_too_wide(page._page_box for page in document.pages):
+        warnings.warn(f"report.pdf: {', '.join(too_wide)}: wider than the page; its CSV has all columns", stacklevel=2)
+    return document
 
 
 def _style_sheets(heights: Heights, sizes: table_fit.Sizes) -> str:

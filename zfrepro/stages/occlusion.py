@@ -210,10 +210,10 @@ class _Occluder:
 def _occluder(spec: Spec, network: NetworkOnSplit, name: str, stride: int, weights: Path) -> _Occluder:
     import torch
 
-    from zfrepro.core.occlusion import fastest
+    from zfrepro.core.occlusion import make_occluder
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.precision]
-    cover = fastest(network.net, name, spec.square, stride, spec.batch, dtype)
+    cover = make_occluder(network.net, name, spec.square, stride, spec.batch, dtype)
     return _Occluder(network, name, spec.grey, cover, weights)
 
 
