@@ -228,7 +228,7 @@ def validation_batches() -> dict[str, float]:
 
 def occlusion() -> dict[str, float]:
     """Milliseconds a position of one image's 30 x 30 occlusion map, float32, as the stage computes it and by windows; and of images
-    that wait on the device. The windows' time in gpu.json is older and without the head, which takes 0.01 to 0.02 ms more."""
+    that wait on the device. The windows' time in gpu.json is older and without the head."""
     net = _net(NETWORKS["improved"]).eval()
     picture, grey = _fixed_batch()[0][0].float(), torch.zeros(3, SIZE, SIZE, device=DEVICE)
     geometry = ("relu5", SQUARE, STRIDE, 64, torch.float32)
@@ -237,7 +237,7 @@ def occlusion() -> dict[str, float]:
     with torch.inference_mode():
         plain = _seconds(lambda: net(many), STEPS) / BATCH
     ours, windows = (
-        _seconds(lambda cover=cover: cover(picture, grey), 2) / positions
+        _seconds(functools.partial(cover, picture, grey), 2) / positions
         for cover in (make_occluder(net, *geometry), Occluder(net, *geometry))
     )
     return {"ours_ms": 1000 * ours, "windows_ms": 1000 * windows, "images_ms": 1000 * plain}

@@ -7,6 +7,7 @@ program, `python benchmarks/seeing.py occlusion ours` does one piece of work and
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import statistics
 import subprocess
@@ -84,7 +85,9 @@ def occlusion_resnet18() -> dict[str, Any]:
 
 
 def _positions(stride: int) -> int:
-    return len(range(0, SIZE - SQUARE + 1, stride)) ** 2
+    from zfrepro.core.occlusion import corners
+
+    return len(corners(SIZE, SQUARE, stride)) ** 2
 
 
 def _resnet18() -> tuple[Any, Any]:
@@ -118,34 +121,27 @@ def _floor(net: Any, picture: Any) -> float:
     from zfrepro.core.full_convolution import FullConvolution
     from zfrepro.core.heads import as_convolutions
     from zfrepro.core.incremental import split
-    from zfrepro.core.occlusion import HEAD_BATCH
+    from zfrepro.core.occlusion import HEAD_BATCH, corners
     from zfrepro.core.receptive_field import axes
 
     body, head = split(net)
     maps, seconds = picture.expand(FLOOR_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last), 0.0
-    spans = [(start, start + SQUARE) for start in range(0, SIZE - SQUARE + 1, STRIDE)]  # rows and columns alike
+    spans = [(start, start + SQUARE) for start in corners(SIZE, SQUARE, STRIDE)]  # the same for rows and columns
     with torch.inference_mode():
         for child in body:
-            below, maps = maps, child(maps)
-            if isinstance(child, torch.nn.Conv2d):
-                whole = _fastest(functools.partial(child, below)) / FLOOR_BATCH / maps.shape[2] ** 2
-                reached = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
-                seconds += _window_seconds(
-                    FullConvolution(child), [_length(s) for s in spans], [_length(s) for s in reached], whole
-                )
+            below, maps, spans_below = maps, child(maps), spans
             if isinstance(child, torch.nn.Conv2d | torch.nn.MaxPool2d):
                 spans = [axes(child)[0].reached(*span, maps.shape[2]) for span in spans]
+            if isinstance(child, torch.nn.Conv2d):
+                of_position = _fastest(functools.partial(child, below)) / FLOOR_BATCH / maps.shape[2] ** 2
+                seconds += _window_seconds(FullConvolution(child), spans_below, spans, of_position)
         features = maps[:1].expand(HEAD_BATCH, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         quick = as_convolutions(head, tuple(features.shape[1:]))
         seconds += _fastest(lambda: quick(features)) / HEAD_BATCH
     return 1000 * seconds
 
 
-def _length(span: tuple[int, int]) -> int:
-    return span[1] - span[0]
-
-
-def _window_seconds(full: Any, below: list[int], above: list[int], of_position: float) -> float:
+def _window_seconds(full: Any, below: list[tuple[int, int]], above: list[tuple[int, int]], of_position: float) -> float:
     """Mean seconds of a window: the matrix products of Winograd's algorithm, or its positions above at `of_position` seconds each."""
     import torch
 
@@ -156,11 +152,11 @@ def _window_seconds(full: Any, below: list[int], above: list[int], of_position: 
         return _fastest(lambda: torch.bmm(values, winograd.filters)) / count / PRODUCT_ROWS
 
     seconds = []
-    for rows, high in zip(below, above, strict=True):
-        for columns, wide in zip(below, above, strict=True):
-            winograd = full.fastest(rows, columns)
-            direct = high * wide * of_position
-            seconds.append(direct if winograd is None else winograd.count_values(rows, columns) * of_value(winograd))
+    sides = [(last - first, end - start) for (first, last), (start, end) in zip(below, above, strict=True)]
+    for (rows, high), (columns, wide) in itertools.product(sides, repeat=2):
+        winograd = full.fastest(rows, columns)
+        direct = high * wide * of_position
+        seconds.append(direct if winograd is None else winograd.count_values(rows, columns) * of_value(winograd))
     return statistics.mean(seconds)
 
 
@@ -232,9 +228,11 @@ def _plain_probabilities(net: Any, picture: Any, stride: int = STRIDE) -> Any:
     """One forward pass a position, along the diagonal: (30, classes) with the paper's stride."""
     import torch
 
+    from zfrepro.core.occlusion import corners
+
     found = []
     with torch.no_grad():
-        for place in range(0, SIZE - SQUARE + 1, stride):
+        for place in corners(SIZE, SQUARE, stride):
             covered = picture.clone()
             covered[..., place : place + SQUARE, place : place + SQUARE] = 0
             found.append(net(covered).softmax(1)[0])

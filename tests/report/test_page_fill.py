@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from helpers import printed_pages
 
-from zfrepro.report import boxes, page_fill, pdf
+from zfrepro.report import boxes, page_fill
 
 PAGE = "@page { size: 800px 1000px; margin: 0 } * { margin: 0; padding: 0 } body { font-size: 1px; line-height: 0 }"
 PIXEL = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/%3E"
@@ -19,9 +20,7 @@ def image(name: str, height: int, width: int = 600) -> str:
 
 
 def fill(body: str) -> Any:
-    weasyprint = pdf._weasyprint()
-    page = weasyprint.HTML(string=f"<style>{PAGE} figure {{ break-inside: avoid }}</style>{body}")
-    return page_fill.fill(lambda sheet: page.render(stylesheets=[weasyprint.CSS(string=sheet)]))
+    return printed_pages.fill(f"{PAGE} figure {{ break-inside: avoid }}", body)[0]
 
 
 def heights(document: Any) -> list[dict[str, float]]:
@@ -60,15 +59,7 @@ def test_a_gap_before_text_changes_no_picture() -> None:
 
 
 def test_pages_are_laid_out_again_only_where_it_helps() -> None:
-    sheets: list[str] = []
-    weasyprint = pdf._weasyprint()
-    page = weasyprint.HTML(string=f"<style>{PAGE}</style>{image('a', 500)}")
-
-    def lay_out(sheet: str) -> Any:
-        sheets.append(sheet)
-        return page.render(stylesheets=[weasyprint.CSS(string=sheet)])
-
-    page_fill.fill(lay_out)
+    _, sheets = printed_pages.fill(PAGE, image("a", 500))
     assert sheets == [page_fill.STILL_NUMBERS, ""]
 
 

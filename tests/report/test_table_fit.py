@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from helpers import printed_pages
 
-from zfrepro.report import page_fill, pdf
+from zfrepro.report import page_fill
 from zfrepro.report.boxes import inside
 
 PAGE = "@page { size: 800px 1000px; margin: 0 } body { margin: 0; font: 10px Liberation Sans } td { padding: 1em; white-space: nowrap }"
@@ -18,9 +19,7 @@ def table(name: str, columns: int, rows: int = 1) -> str:
 
 
 def laid_out(body: str) -> Any:
-    weasyprint = pdf._weasyprint()
-    page = weasyprint.HTML(string=f"<style>{PAGE}</style>{body}")
-    return page_fill.fill(lambda sheet: page.render(stylesheets=[weasyprint.CSS(string=sheet)]))
+    return printed_pages.fill(PAGE, body)[0]
 
 
 def widths(document: Any) -> list[float]:
@@ -52,14 +51,6 @@ def test_letters_stay_legible_and_a_table_that_is_still_too_wide_is_named() -> N
 
 def test_a_table_that_just_fills_the_page_keeps_its_size() -> None:
     """Also where the margins are no whole pixels."""
-    sheets: list[str] = []
-    weasyprint = pdf._weasyprint()
     style = "@page { size: A4; margin: 21mm 16mm } table { width: 100% }"
-    page = weasyprint.HTML(string=f"<style>{style}</style>{table('a', 3)}")
-
-    def lay_out(sheet: str) -> Any:
-        sheets.append(sheet)
-        return page.render(stylesheets=[weasyprint.CSS(string=sheet)])
-
-    page_fill.fill(lay_out)
+    _, sheets = printed_pages.fill(style, table("a", 3))
     assert sheets == [page_fill.STILL_NUMBERS, ""]

@@ -19,9 +19,7 @@ from torch.nn import functional
 from zfrepro.core.receptive_field import axes
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # an order in which the first few keep the rounding errors small
-COST_OF_A_VALUE = (
-    80  # products that a CPU computes in the time that it takes to write a value to memory and read it again
-)
+COST_OF_A_VALUE = 80  # products that a CPU computes while it writes a value to memory and reads it again
 LARGEST_SHARE = 0.9  # of the direct products; the estimate is not more accurate than that
 VALUES_AT_ONCE = 2**24  # that the transforms write for one batch of windows: 64 MiB in float32
 DTYPES = (torch.float32, torch.float64)  # shorter types would lose most of their digits in the transforms
@@ -72,9 +70,8 @@ def _tile_sides(conv: nn.Conv2d) -> range:
     taps = -(-rows.kernel // rows.stride)
     plain = conv.groups == 1 and max(conv.dilation) == 1
     computed_here = conv.weight.device.type == "cpu" and conv.weight.dtype in DTYPES
-    aligned = (
-        rows.kernel - 1
-    ) % rows.stride == 0  # otherwise the direct convolution has outputs that see nothing of the window
+    # otherwise the direct convolution has outputs that see nothing of the window
+    aligned = (rows.kernel - 1) % rows.stride == 0
     square = (rows.kernel, rows.stride) == (columns.kernel, columns.stride)
     applies = plain and computed_here and square and aligned and taps > 1
     return range(2, len(POINTS) + 3 - taps) if applies else range(0)

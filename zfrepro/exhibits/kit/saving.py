@@ -21,16 +21,8 @@ PDF_DPI = 100  # of images among the lines of a plot: stored without losses, the
 WIDE = 2400  # pixels: a JPEG that fills a slide; one of half a page has half of it
 LARGEST, SMALL = 1_400_000, 500_000  # bytes of one PNG, and of one of many
 SAVED, SAVED_SMALL = 140_000, 95_000  # bytes of a JPEG, and of one of many: some twenty of them lie beside a report
-QUALITIES = (
-    90,
-    80,
-    70,
-    60,
-    50,
-    42,
-    36,
-    30,
-)  # of a JPEG, the best one that fits: most tiles are enlarged, which hides the loss
+# Of a JPEG, the best one that fits: most tiles are enlarged, which hides the loss.
+QUALITIES = (90, 80, 70, 60, 50, 42, 36, 30)
 PDF: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "pdf.compression": 9,
